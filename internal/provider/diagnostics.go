@@ -1,0 +1,116 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
+)
+
+// Summaries of what can fail; one for each verb, the same for every kind of object.
+const (
+	summaryTerminate = "Unable to Terminate Session"
+	summaryResume    = "Unable to Resume Session"
+	summaryRead      = "Unable to Read Session"
+	summaryImport    = "Unable to Import Session Termination"
+)
+
+// failureDetail words a failed operation: what happened to which session, what to
+// do about it, and the cause.
+func failureDetail(sentence string, err error) string {
+	detail := sentence
+	if advice := failureAdvice(err); advice != "" {
+		detail += "\n\n" + advice
+	}
+
+	cause := err
+	var failed *sessionmanager.Error
+	if errors.As(err, &failed) {
+		cause = failed.Err
+	}
+	if cause != nil {
+		detail += fmt.Sprintf("\n\nError: %s", cause)
+	}
+
+	return detail
+}
+
+// failureSentence tells what a failure means for a session, given what was
+// attempted: "was not terminated", for example.
+func failureSentence(sessionID, region, what string, err error) string {
+	return fmt.Sprintf("Session %q in Region %s %s: %s.", sessionID, region, what, failureReason(err))
+}
+
+// failureReason says in a clause why an operation failed.
+func failureReason(err error) string {
+	switch {
+	case errors.Is(err, sessionmanager.ErrAccessDenied):
+		return "the credentials do not allow it"
+	case errors.Is(err, sessionmanager.ErrNotFound):
+		return "SSM knows no such session in this account and Region"
+	case errors.Is(err, sessionmanager.ErrUndetermined):
+		return "SSM did not filter its listing by session ID, so that nothing can be said of one session"
+	case errors.Is(err, sessionmanager.ErrEnded):
+		return "SSM says that it is not in a valid state, which means that it has been terminated or has ended"
+	case errors.Is(err, sessionmanager.ErrStillLive):
+		return "it is still live after the time allowed"
+	case errors.Is(err, sessionmanager.ErrTimedOut):
+		return "it has timed out (SSM answered without a token)"
+	case errors.Is(err, sessionmanager.ErrIncompleteAnswer):
+		return "SSM's answer lacks what was asked for"
+	case errors.Is(err, sessionmanager.ErrCredentials):
+		return "SSM did not accept the credentials"
+	case errors.Is(err, sessionmanager.ErrThrottled):
+		return "the account's request quota for this Region stayed exhausted through all retries"
+	case errors.Is(err, sessionmanager.ErrUnavailable):
+		return "the SSM endpoint gave no usable answer through all retries"
+	case errors.Is(err, context.Canceled):
+		return "the operation was cancelled"
+	case errors.Is(err, sessionmanager.ErrDeadline):
+		return "the time allowed ran out"
+	default:
+		return "SSM rejected the request"
+	}
+}
+
+// failureAdvice says what the reader can do, in terms of IAM actions and arguments.
+func failureAdvice(err error) string {
+	operation := "DescribeSessions"
+	var failed *sessionmanager.Error
+	if errors.As(err, &failed) {
+		operation = failed.Operation
+	}
+
+	switch {
+	case errors.Is(err, sessionmanager.ErrAccessDenied) && operation == "DescribeSessions":
+		return "Allow the IAM action ssm:DescribeSessions on the resource \"*\"."
+	case errors.Is(err, sessionmanager.ErrAccessDenied):
+		return fmt.Sprintf("Allow the IAM action ssm:%s on this session's ARN. Policies that go by session tags also deny sessions that have ended or never existed.", operation)
+	case errors.Is(err, sessionmanager.ErrNotFound):
+		return "Check session_id, region and the account of the credentials. SSM forgets sessions 30 days after their end."
+	case errors.Is(err, sessionmanager.ErrUndetermined):
+		return "Check the endpoint that the provider is configured with: AWS filters by session ID."
+	case errors.Is(err, sessionmanager.ErrEnded):
+		return "A session that has ended cannot be brought back; start a new one."
+	case errors.Is(err, sessionmanager.ErrStillLive):
+		return "Apply again to try once more, with a longer timeouts.create if need be, and check the SSM Agent of the session's target."
+	case errors.Is(err, sessionmanager.ErrTimedOut):
+		return "A session that was idle for too long cannot be resumed, even while it is listed as active; start a new one."
+	case errors.Is(err, sessionmanager.ErrIncompleteAnswer):
+		return "Try again, and check what stands between the provider and SSM: proxies, custom endpoints."
+	case errors.Is(err, sessionmanager.ErrCredentials):
+		return "Renew the credentials, and check that the clock of this machine is right."
+	case errors.Is(err, sessionmanager.ErrThrottled):
+		return "AWS shares 6 calls a second for each Session Manager operation among all users of the account and Region. Try again later, with a lower -parallelism or a longer timeout."
+	case errors.Is(err, context.Canceled):
+		return ""
+	case errors.Is(err, sessionmanager.ErrUnavailable), errors.Is(err, sessionmanager.ErrDeadline):
+		return "Check the network, proxies and the endpoint that the provider is configured with, and try again."
+	default:
+		return ""
+	}
+}

@@ -1,0 +1,129 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+// Package provider is the Terraform side of terraform-provider-ssm: schemas,
+// plans, state and diagnostics around what package sessionmanager does.
+package provider
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/ephemeral"
+	"github.com/hashicorp/terraform-plugin-framework/provider"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
+)
+
+var (
+	_ provider.Provider                       = (*ssmProvider)(nil)
+	_ provider.ProviderWithEphemeralResources = (*ssmProvider)(nil)
+	_ provider.ProviderWithValidateConfig     = (*ssmProvider)(nil)
+)
+
+// New returns the provider's constructor, as providerserver wants it.
+func New(version string) func() provider.Provider {
+	return func() provider.Provider {
+		return &ssmProvider{version: version}
+	}
+}
+
+type ssmProvider struct {
+	version string
+}
+
+func (p *ssmProvider) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
+	resp.TypeName = "ssm"
+	resp.Version = p.version
+}
+
+func (p *ssmProvider) Configure(ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse) {
+	meta, diags := configure(ctx, req.Config, p.version, req.TerraformVersion)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+
+	resp.DataSourceData = meta
+	resp.EphemeralResourceData = meta
+	resp.ResourceData = meta
+}
+
+func (p *ssmProvider) DataSources(context.Context) []func() datasource.DataSource {
+	return []func() datasource.DataSource{
+		newSessionResumeDataSource,
+	}
+}
+
+func (p *ssmProvider) EphemeralResources(context.Context) []func() ephemeral.EphemeralResource {
+	return []func() ephemeral.EphemeralResource{
+		newSessionResumeEphemeralResource,
+	}
+}
+
+func (p *ssmProvider) Resources(context.Context) []func() resource.Resource {
+	return []func() resource.Resource{
+		newSessionTerminationResource,
+	}
+}
+
+// providerMeta is what a configured provider hands to its objects.
+type providerMeta struct {
+	client    *sessionmanager.Client
+	region    string // Region of objects that name none.
+	accountID string // Empty if it was not to be requested.
+
+	skipRegionValidation bool
+
+	// unknownArgument names a provider argument whose value was not known yet. There
+	// is no client then.
+	unknownArgument string
+}
+
+// configured is embedded by every object; it takes what Configure is handed.
+type configured struct {
+	*providerMeta
+}
+
+// configure keeps the provider's data. Terraform also calls Configure before the
+// provider is configured, to validate; there is none then.
+func (c *configured) configure(data any, diags *diag.Diagnostics) {
+	if data == nil {
+		return
+	}
+
+	meta, ok := data.(*providerMeta)
+	if !ok {
+		diags.AddError(
+			"Unexpected Provider Data Type",
+			fmt.Sprintf("Expected %T, got %T. This is a bug in the provider; please report it.", meta, data),
+		)
+
+		return
+	}
+	c.providerMeta = meta
+}
+
+// ready reports whether calls can be made.
+func (m *providerMeta) ready() bool {
+	return m != nil && m.client != nil
+}
+
+// requireReady adds an error unless calls can be made.
+func (m *providerMeta) requireReady(summary string, diags *diag.Diagnostics) bool {
+	if m.ready() {
+		return true
+	}
+
+	detail := "The provider is not configured, so that Session Manager cannot be called."
+	if m != nil && m.unknownArgument != "" {
+		detail = fmt.Sprintf("The provider argument %q has a value that is not known yet, and the provider neither guesses it nor falls back to other credentials.\n\n"+
+			"Give the argument a value that is known when planning, or first apply what it depends on with -target.", m.unknownArgument)
+	}
+	diags.AddError(summary, detail)
+
+	return false
+}

@@ -1,0 +1,117 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/providerserver"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+	"github.com/hashicorp/terraform-plugin-testing/echoprovider"
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+)
+
+// TestMain keeps the tests away from the AWS configuration of whoever runs them,
+// unless they are to run against AWS.
+func TestMain(m *testing.M) {
+	if os.Getenv(resource.EnvTfAcc) == "" {
+		for _, variable := range os.Environ() {
+			name, _, _ := strings.Cut(variable, "=")
+			if strings.HasPrefix(name, "AWS_") || strings.HasSuffix(strings.ToUpper(name), "_PROXY") {
+				os.Unsetenv(name) //nolint:errcheck // There is nothing to do about it.
+			}
+		}
+		for name, value := range map[string]string{
+			"AWS_CONFIG_FILE":             os.DevNull,
+			"AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
+			"AWS_EC2_METADATA_DISABLED":   "true",
+			"TF_CLI_CONFIG_FILE":          os.DevNull,
+			"CHECKPOINT_DISABLE":          "1",
+		} {
+			os.Setenv(name, value) //nolint:errcheck // There is nothing to do about it.
+		}
+	}
+	resource.TestMain(m)
+}
+
+var testFactories = map[string]func() (tfprotov6.ProviderServer, error){
+	"ssm": providerserver.NewProtocol6WithError(New("test")()),
+}
+
+var testFactoriesWithEcho = map[string]func() (tfprotov6.ProviderServer, error){
+	"echo": echoprovider.NewProviderServer(),
+	"ssm":  providerserver.NewProtocol6WithError(New("test")()),
+}
+
+// The people, nodes and sessions that tests start from.
+const (
+	testRegion    = "us-east-1"
+	testAccountID = "123456789012"
+	testLive      = "Mary-Major-07a16060613c408b5"
+	testAway      = "timmy-01cd54a0c8322733a" // Disconnected.
+	testEnded     = "John-Doe-0402960697c9ac1d2"
+	testTarget    = "i-0123456789abcdef0"
+	testOwner     = "arn:aws:sts::123456789012:assumed-role/Administrator/Mary-Major"
+)
+
+func testSessions() []fakessm.Session {
+	started := time.Date(2026, 11, 20, 8, 30, 15, 352000000, time.UTC)
+
+	return []fakessm.Session{
+		{SessionID: testLive, Target: testTarget, Owner: testOwner, Status: "Connected", DocumentName: "SSM-SessionManagerRunShell", Reason: "incident 42", StartDate: started},
+		{SessionID: testAway, Target: "i-0fedcba9876543210", Owner: "arn:aws:iam::123456789012:user/timmy", Status: "Disconnected", StartDate: started.Add(time.Minute)},
+		{SessionID: testEnded, Target: testTarget, Owner: "arn:aws:iam::123456789012:user/John-Doe", Status: "Terminated", StartDate: started.Add(-time.Hour), EndDate: started},
+	}
+}
+
+// testFake starts an endpoint with the usual sessions.
+func testFake(t *testing.T, options ...fakessm.Option) (fake *fakessm.Server, url string) {
+	t.Helper()
+
+	fake = fakessm.New(append([]fakessm.Option{fakessm.WithSessions(testSessions()...)}, options...)...)
+	server := httptest.NewServer(fake)
+	t.Cleanup(server.Close)
+
+	return fake, server.URL
+}
+
+// testProviderConfig is a provider block for the endpoint at url.
+func testProviderConfig(url string, arguments ...string) string {
+	return fmt.Sprintf(`
+provider "ssm" {
+  region     = %[2]q
+  access_key = %[3]q
+  secret_key = %[4]q
+  %[5]s
+  endpoints {
+    ssm = %[1]q
+    sts = %[1]q
+  }
+}
+`, url, testRegion, fakessm.DefaultAccessKeyID, fakessm.DefaultSecretAccessKey, strings.Join(arguments, "\n  "))
+}
+
+// testCalls returns the SSM requests that reached the endpoint, as "Operation region session status".
+func testCalls(fake *fakessm.Server) []string {
+	var calls []string
+	for _, request := range fake.Requests() {
+		if request.Service != "ssm" {
+			continue
+		}
+		id := request.SessionID
+		if id == "" {
+			id = request.State + ":" + request.Filters["SessionId"]
+		}
+		calls = append(calls, fmt.Sprintf("%s %s %s", request.Operation, request.Region, id))
+	}
+
+	return calls
+}

@@ -1,0 +1,162 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/provider"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+)
+
+// ValidateConfig checks what concerns several arguments at once.
+func (p *ssmProvider) ValidateConfig(ctx context.Context, req provider.ValidateConfigRequest, resp *provider.ValidateConfigResponse) {
+	var model providerModel
+	// A block whose number is not known yet, as from a dynamic block, does not fit
+	// the model; Configure sees it again with values.
+	if unknownArgument(req.Config.Raw) == "" {
+		resp.Diagnostics.Append(req.Config.Get(ctx, &model)...)
+	}
+	if resp.Diagnostics.HasError() {
+		return
+	}
+
+	if region := model.Region.ValueString(); region != "" && !model.SkipRegionValidation.IsUnknown() {
+		if err := validateRegion(region, "", model.SkipRegionValidation.ValueBool()); err != nil {
+			resp.Diagnostics.AddAttributeError(path.Root("region"), "Invalid AWS Region", err.Error())
+		}
+	}
+
+	if model.SkipCredentialsValidation.ValueBool() && model.SkipRequestingAccountID.ValueBool() {
+		for name, ids := range map[string]int{
+			"allowed_account_ids":   len(model.AllowedAccountIDs.Elements()),
+			"forbidden_account_ids": len(model.ForbiddenAccountIDs.Elements()),
+		} {
+			if ids > 0 {
+				resp.Diagnostics.AddAttributeError(path.Root(name), "Contradicting Provider Arguments",
+					fmt.Sprintf("%s cannot be checked while both skip_credentials_validation and skip_requesting_account_id are true: the provider would not know which account it works in.\n\n"+
+						"Remove one of the three.", name))
+			}
+		}
+	}
+
+	for i, role := range model.AssumeRole {
+		if role.RoleARN.IsNull() {
+			resp.Diagnostics.AddAttributeError(path.Root("assume_role").AtListIndex(i).AtName("role_arn"), "Missing Role ARN",
+				"The assume_role block names no role.\n\nSet role_arn, or remove the block.")
+		}
+	}
+	for i, role := range model.AssumeRoleWithWebIdentity {
+		at := path.Root("assume_role_with_web_identity").AtListIndex(i)
+		if role.RoleARN.IsNull() {
+			resp.Diagnostics.AddAttributeError(at.AtName("role_arn"), "Missing Role ARN",
+				"The assume_role_with_web_identity block names no role.\n\nSet role_arn, or remove the block.")
+		}
+	}
+}
+
+func accountIDValidator() validator.String {
+	return stringvalidator.RegexMatches(regexp.MustCompile(`^[0-9]{12}$`), "must be an AWS account ID of 12 digits")
+}
+
+// endpointURL accepts an absolute HTTP URL.
+type endpointURL struct{}
+
+func (v endpointURL) Description(context.Context) string {
+	return "value must be an absolute http or https URL"
+}
+
+func (v endpointURL) MarkdownDescription(ctx context.Context) string {
+	return v.Description(ctx)
+}
+
+func (v endpointURL) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+	// An empty string means the default, as in provider "aws".
+	if value := req.ConfigValue.ValueString(); value != "" && !isURL(value, "http", "https") {
+		resp.Diagnostics.AddAttributeError(req.Path, "Invalid Endpoint",
+			fmt.Sprintf("%q is not a URL that can be called.\n\nGive scheme and host, for example \"https://ssm.eu-central-1.amazonaws.com\".", value))
+	}
+}
+
+// proxyURL accepts the URL of a proxy. It never shows the value, which may hold a password.
+type proxyURL struct{}
+
+func (v proxyURL) Description(context.Context) string {
+	return "value must be the URL of a proxy"
+}
+
+func (v proxyURL) MarkdownDescription(ctx context.Context) string {
+	return v.Description(ctx)
+}
+
+func (v proxyURL) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+	if value := req.ConfigValue.ValueString(); value != "" && !isURL(value, "http", "https", "socks5", "socks5h") {
+		resp.Diagnostics.AddAttributeError(req.Path, "Invalid Proxy",
+			"The value is not the URL of a proxy. It is not shown, since it may hold a password.\n\nGive scheme and host, for example \"http://proxy.example.com:3128\".")
+	}
+}
+
+// isURL reports whether value is a URL with a host and one of the schemes.
+func isURL(value string, schemes ...string) bool {
+	parsed, err := url.Parse(value)
+
+	return err == nil && parsed.Hostname() != "" && slices.Contains(schemes, parsed.Scheme)
+}
+
+// roleARN accepts the ARN of an IAM role.
+type roleARN struct{}
+
+func (v roleARN) Description(context.Context) string {
+	return "value must be the ARN of an IAM role"
+}
+
+func (v roleARN) MarkdownDescription(ctx context.Context) string {
+	return v.Description(ctx)
+}
+
+var roleResourceShape = regexp.MustCompile(`^role/.+`)
+
+func (v roleARN) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
+		return
+	}
+
+	parsed, err := arn.Parse(req.ConfigValue.ValueString())
+	if err != nil || parsed.Service != "iam" || !roleResourceShape.MatchString(parsed.Resource) {
+		resp.Diagnostics.AddAttributeError(req.Path, "Invalid Role ARN",
+			fmt.Sprintf("%q is not the ARN of an IAM role.\n\nGive one such as \"arn:aws:iam::123456789012:role/Operator\".", req.ConfigValue.ValueString()))
+	}
+}
+
+// roleDuration accepts the durations that STS grants.
+type roleDuration struct{}
+
+func (v roleDuration) Description(context.Context) string {
+	return "value must be a duration between 15m and 12h"
+}
+
+func (v roleDuration) MarkdownDescription(ctx context.Context) string {
+	return v.Description(ctx)
+}
+
+func (v roleDuration) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
+		return
+	}
+
+	// A malformed duration is refused by the attribute's type.
+	duration, err := time.ParseDuration(req.ConfigValue.ValueString())
+	if err == nil && (duration < 15*time.Minute || duration > 12*time.Hour) {
+		resp.Diagnostics.AddAttributeError(req.Path, "Invalid Duration",
+			fmt.Sprintf("%q is not between 15 minutes and 12 hours, which is what STS grants.\n\nGive a duration such as \"1h\".", req.ConfigValue.ValueString()))
+	}
+}

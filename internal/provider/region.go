@@ -1,0 +1,80 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"fmt"
+	"regexp"
+
+	"github.com/hashicorp/aws-sdk-go-base/v2/endpoints"
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+)
+
+const regionDescription = "AWS Region to call. Defaults to the Region of the provider. " +
+	"It must be a Region of the provider's partition, since credentials are valid in one partition only."
+
+// regionShape is what every Region of every partition looks like.
+var regionShape = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+){1,3}-[0-9]{1,2}$`)
+
+// regionModel is embedded by the model of every object.
+type regionModel struct {
+	Region types.String `tfsdk:"region"`
+}
+
+// regionValidators check what can be said of a Region without the provider's configuration.
+func regionValidators() []validator.String {
+	return []validator.String{stringvalidator.LengthAtLeast(1)}
+}
+
+// resolve fills an unset region with the provider's default and returns whether
+// the region is known and good; if it is bad, an error is added to its attribute.
+func (m *regionModel) resolve(meta *providerMeta, diags *diag.Diagnostics) bool {
+	if (m.Region.IsNull() || m.Region.IsUnknown()) && meta != nil && meta.region != "" {
+		m.Region = types.StringValue(meta.region)
+	}
+	if m.Region.IsNull() || m.Region.IsUnknown() {
+		return false
+	}
+
+	return meta.checkRegion(m.Region.ValueString(), diags)
+}
+
+// checkRegion adds an error unless region can be called with the provider's credentials.
+func (m *providerMeta) checkRegion(region string, diags *diag.Diagnostics) bool {
+	if m == nil || m.region == "" {
+		return true
+	}
+
+	partition, _ := endpoints.PartitionForRegion(endpoints.DefaultPartitions(), m.region)
+	if err := validateRegion(region, partition.ID(), m.skipRegionValidation); err != nil {
+		diags.AddAttributeError(path.Root("region"), "Invalid AWS Region", err.Error())
+
+		return false
+	}
+
+	return true
+}
+
+// validateRegion checks that a Region exists and belongs to a partition; an empty
+// partitionID stands for any. With skip, only what contradicts is refused: new
+// Regions and endpoints that merely resemble AWS are let through.
+func validateRegion(region, partitionID string, skip bool) error {
+	partition, ok := endpoints.PartitionForRegion(endpoints.DefaultPartitions(), region)
+	_, listed := partition.Regions()[region]
+
+	switch {
+	case !skip && !listed:
+		return fmt.Errorf("%q is not an AWS Region that this version of the provider knows.\n\n"+
+			"Check the spelling, for example \"eu-central-1\". To use a Region that is newer than the provider, set skip_region_validation = true in the provider block.", region)
+	case ok && partitionID != "" && partition.ID() != partitionID:
+		return fmt.Errorf("Region %q belongs to the partition %q, but the provider's Region belongs to %q. Credentials are valid in one partition only.\n\n"+
+			"Use a Region of the provider's partition, or a second provider block with an alias.", region, partition.ID(), partitionID)
+	default:
+		return nil
+	}
+}

@@ -1,0 +1,39 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+)
+
+const (
+	streamURLDescription = "WebSocket URL of the session's data channel, byte for byte as SSM gave it: do not decode or re-encode it. " +
+		"Together with the token it gives access to the node."
+	tokenValueDescription = "Token that authenticates a client on the data channel. It is valid only for a short time, which AWS does not document."
+)
+
+// resume calls ResumeSession and takes over the result.
+func (m *sessionResumeModel) resume(ctx context.Context, meta *providerMeta, diags *diag.Diagnostics) {
+	if !meta.requireReady(summaryResume, diags) || !m.resolve(meta, diags) {
+		return
+	}
+
+	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
+	defer cancel()
+
+	connection, err := meta.client.Resume(ctx, m.Region.ValueString(), m.SessionID.ValueString())
+	if err != nil {
+		diags.AddAttributeError(path.Root("session_id"), summaryResume,
+			failureDetail(failureSentence(m.SessionID.ValueString(), m.Region.ValueString(), "was not resumed", err), err))
+
+		return
+	}
+
+	m.StreamURL = types.StringValue(connection.StreamURL)
+	m.TokenValue = types.StringValue(connection.TokenValue)
+}

@@ -1,0 +1,108 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
+)
+
+// ImportState records a session that has ended. It looks, and ends nothing: a
+// live session is refused.
+func (r *sessionTerminationResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+	if !r.requireReady(summaryImport, &resp.Diagnostics) {
+		return
+	}
+
+	var identity sessionTerminationIdentityModel
+	if req.ID != "" {
+		sessionID, region := parseImportID(req.ID)
+		identity = sessionTerminationIdentityModel{
+			SessionID: types.StringValue(sessionID),
+			Region:    stringOrNull(region),
+			AccountID: types.StringNull(),
+		}
+	} else {
+		resp.Diagnostics.Append(req.Identity.Get(ctx, &identity)...)
+	}
+	state := sessionTerminationResourceModel{
+		SessionID:   identity.SessionID,
+		regionModel: regionModel{Region: identity.Region},
+		IfNotFound:  types.StringValue(ifNotFoundFail),
+		Verify:      types.BoolValue(true),
+		Outcome:     types.StringValue(string(sessionmanager.OutcomeAlreadyEnded)),
+		Timeouts: timeouts.Value{
+			Object: types.ObjectNull(map[string]attr.Type{"create": types.StringType}),
+		},
+	}
+	r.checkImport(ctx, identity, &resp.Diagnostics)
+	state.resolve(r.providerMeta, &resp.Diagnostics)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+
+	sessionID, region := state.SessionID.ValueString(), state.Region.ValueString()
+	callCtx, cancel := context.WithTimeout(ctx, operationTimeout)
+	defer cancel()
+
+	session, err := r.client.Find(callCtx, region, sessionID)
+	switch {
+	case errors.Is(err, sessionmanager.ErrNotFound):
+		resp.Diagnostics.AddError("Session Not Found",
+			failureDetail(failureSentence(sessionID, region, "was not imported", err), err))
+	case err != nil:
+		resp.Diagnostics.AddError(summaryImport,
+			failureDetail(failureSentence(sessionID, region, "was not imported", err), err))
+	case session.Live():
+		resp.Diagnostics.AddError("Session Still Live",
+			fmt.Sprintf("Session %q in Region %s was not imported: it is live (status %s), and importing ends nothing.\n\n"+
+				"To end it, remove the import block or do not import, and apply.", sessionID, region, session.Status))
+	}
+	if resp.Diagnostics.HasError() {
+		return
+	}
+
+	state.flatten(session)
+	resp.Diagnostics.Append(resp.State.Set(ctx, &state)...)
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, r.identity(state))...)
+}
+
+// checkImport checks what is to be imported, which no schema validator sees.
+func (r *sessionTerminationResource) checkImport(ctx context.Context, identity sessionTerminationIdentityModel, diags *diag.Diagnostics) {
+	for _, v := range sessionIDValidators() {
+		resp := validator.StringResponse{}
+		v.ValidateString(ctx, validator.StringRequest{Path: path.Root("session_id"), ConfigValue: identity.SessionID}, &resp)
+		diags.Append(resp.Diagnostics...)
+	}
+
+	account := identity.AccountID.ValueString()
+	if account != "" && r.accountID != "" && account != r.accountID {
+		diags.AddError(summaryImport,
+			fmt.Sprintf("Session %q is to be imported from the account %s, but the provider's credentials belong to %s.\n\n"+
+				"Use credentials of that account.", identity.SessionID.ValueString(), account, r.accountID))
+	}
+}
+
+// parseImportID splits session_id@region. Session IDs may hold "@" themselves, so
+// that only a suffix with the shape of a Region counts as one.
+func parseImportID(id string) (sessionID, region string) {
+	at := strings.LastIndex(id, "@")
+	if at < 0 || !regionShape.MatchString(id[at+1:]) {
+		return id, ""
+	}
+
+	return id[:at], id[at+1:]
+}

@@ -1,0 +1,379 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
+	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/resource/identityschema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
+)
+
+var (
+	_ resource.Resource                   = (*sessionTerminationResource)(nil)
+	_ resource.ResourceWithConfigure      = (*sessionTerminationResource)(nil)
+	_ resource.ResourceWithIdentity       = (*sessionTerminationResource)(nil)
+	_ resource.ResourceWithImportState    = (*sessionTerminationResource)(nil)
+	_ resource.ResourceWithModifyPlan     = (*sessionTerminationResource)(nil)
+	_ resource.ResourceWithValidateConfig = (*sessionTerminationResource)(nil)
+)
+
+const (
+	ifNotFoundFail    = "fail"
+	ifNotFoundSucceed = "succeed"
+
+	terminationCreateTimeout = 2 * time.Minute
+)
+
+func newSessionTerminationResource() resource.Resource {
+	return &sessionTerminationResource{}
+}
+
+type sessionTerminationResource struct {
+	configured
+}
+
+type sessionTerminationResourceModel struct {
+	SessionID types.String `tfsdk:"session_id"`
+	regionModel
+	IfNotFound   types.String      `tfsdk:"if_not_found"`
+	Verify       types.Bool        `tfsdk:"verify"`
+	Outcome      types.String      `tfsdk:"outcome"`
+	Status       types.String      `tfsdk:"status"`
+	Target       types.String      `tfsdk:"target"`
+	Owner        types.String      `tfsdk:"owner"`
+	DocumentName types.String      `tfsdk:"document_name"`
+	Reason       types.String      `tfsdk:"reason"`
+	StartDate    timetypes.RFC3339 `tfsdk:"start_date"`
+	EndDate      timetypes.RFC3339 `tfsdk:"end_date"`
+	Timeouts     timeouts.Value    `tfsdk:"timeouts"`
+}
+
+type sessionTerminationIdentityModel struct {
+	SessionID types.String `tfsdk:"session_id"`
+	Region    types.String `tfsdk:"region"`
+	AccountID types.String `tfsdk:"account_id"`
+}
+
+func (r *sessionTerminationResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
+	resp.TypeName = req.ProviderTypeName + "_session_termination"
+}
+
+func (r *sessionTerminationResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
+	keep := []planmodifier.String{stringplanmodifier.UseStateForUnknown()}
+
+	resp.Schema = schema.Schema{
+		MarkdownDescription: "Ends one Session Manager session for good when it is created, and records what became of it. " +
+			"Destroying it does nothing: an ended session cannot come back.\n\n" +
+			"The plan shows whose session on which target is about to be cut.",
+		Attributes: map[string]schema.Attribute{
+			"session_id": schema.StringAttribute{
+				Required:            true,
+				MarkdownDescription: sessionIDDescription + " Changing it ends another session.",
+				Validators:          sessionIDValidators(),
+				PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
+			},
+			"region": schema.StringAttribute{
+				Optional:            true,
+				Computed:            true,
+				MarkdownDescription: regionDescription + " If unset, a later change of the provider's Region does not change it.",
+				Validators:          regionValidators(),
+				PlanModifiers: []planmodifier.String{
+					stringplanmodifier.UseStateForUnknown(),
+					stringplanmodifier.RequiresReplaceIfConfigured(),
+				},
+			},
+			"if_not_found": schema.StringAttribute{
+				Optional: true,
+				Computed: true,
+				Default:  stringdefault.StaticString(ifNotFoundFail),
+				MarkdownDescription: "What to do about a session that SSM does not know, neither live nor in its 30 days of history: `fail` or `succeed`. " +
+					"A typing error looks the same as a session that is long gone. Defaults to `fail`.",
+				Validators: []validator.String{stringvalidator.OneOf(ifNotFoundFail, ifNotFoundSucceed)},
+			},
+			"verify": schema.BoolAttribute{
+				Optional: true,
+				Computed: true,
+				Default:  booldefault.StaticBool(true),
+				MarkdownDescription: "Whether to look the session up before and after. With `false`, `TerminateSession` is the only call ever made, the plan shows nothing of the session, " +
+					"and the outcome is `unverified`: for callers without `ssm:DescribeSessions`. Defaults to `true`.",
+			},
+			"outcome": schema.StringAttribute{
+				Computed: true,
+				MarkdownDescription: "What became of the session: `terminated` (it was live, and this resource ended it), `already_ended` (it had ended without this resource), " +
+					"`not_found` (SSM does not know it; only with `if_not_found = \"succeed\"`) or `unverified` (SSM took the request, but its effect was not seen).",
+				PlanModifiers: keep,
+			},
+			"status": schema.StringAttribute{
+				Computed: true,
+				MarkdownDescription: "Status of the session when it was last seen, such as `Terminating` or `Terminated`. " +
+					"`Terminating` may be all that is ever seen, if the node is gone.",
+				PlanModifiers: keep,
+			},
+			"target": schema.StringAttribute{
+				Computed:            true,
+				MarkdownDescription: "Node that the session connects to. Known when planning, unless the session or the permission to see it is missing.",
+				PlanModifiers:       keep,
+			},
+			"owner": schema.StringAttribute{
+				Computed:            true,
+				MarkdownDescription: "ARN of who started the session. Known when planning, as `target` is.",
+				PlanModifiers:       keep,
+			},
+			"document_name": schema.StringAttribute{
+				Computed:            true,
+				MarkdownDescription: "SSM document that the session runs.",
+				PlanModifiers:       keep,
+			},
+			"reason": schema.StringAttribute{
+				Computed:            true,
+				MarkdownDescription: "Reason that was given for starting the session.",
+				PlanModifiers:       keep,
+			},
+			"start_date": schema.StringAttribute{
+				CustomType:          timetypes.RFC3339Type{},
+				Computed:            true,
+				MarkdownDescription: "When the session started, in RFC 3339. Known when planning, as `target` is.",
+				PlanModifiers:       keep,
+			},
+			"end_date": schema.StringAttribute{
+				CustomType:          timetypes.RFC3339Type{},
+				Computed:            true,
+				MarkdownDescription: "When the session ended, in RFC 3339, if SSM had recorded it when the session was last seen.",
+				PlanModifiers:       keep,
+			},
+		},
+		Blocks: map[string]schema.Block{
+			"timeouts": timeouts.Block(ctx, timeouts.Opts{
+				Create: true,
+				CreateDescription: "How long to try to end the session and to wait for its end to show, as a duration such as `\"30s\"` or `\"5m\"`. " +
+					"Defaults to `\"2m\"`.",
+			}),
+		},
+	}
+}
+
+func (r *sessionTerminationResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
+	resp.IdentitySchema = identityschema.Schema{
+		Attributes: map[string]identityschema.Attribute{
+			"session_id": identityschema.StringAttribute{
+				RequiredForImport: true,
+				Description:       "ID of the session.",
+			},
+			"region": identityschema.StringAttribute{
+				OptionalForImport: true,
+				Description:       "AWS Region of the session. Defaults to the Region of the provider.",
+			},
+			"account_id": identityschema.StringAttribute{
+				OptionalForImport: true,
+				Description:       "AWS account of the session. Defaults to the account of the provider's credentials.",
+			},
+		},
+	}
+}
+
+func (r *sessionTerminationResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
+	r.configure(req.ProviderData, &resp.Diagnostics)
+}
+
+func (r *sessionTerminationResource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
+	validateTimeout(ctx, req.Config, "create", &resp.Diagnostics)
+}
+
+// ModifyPlan settles the Region, and shows in the plan of a create whose session
+// is about to be ended.
+func (r *sessionTerminationResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	if req.Plan.Raw.IsNull() {
+		return
+	}
+
+	var plan sessionTerminationResourceModel
+	var configuredRegion types.String
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("region"), &configuredRegion)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+
+	// A Region that is configured, but not known yet, must not become the default.
+	regionKnown := !configuredRegion.IsUnknown() && plan.resolve(r.providerMeta, &resp.Diagnostics)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+
+	if req.State.Raw.IsNull() && regionKnown && r.ready() && !plan.SessionID.IsUnknown() && plan.Verify.ValueBool() {
+		ctx, cancel := context.WithTimeout(ctx, operationTimeout)
+		defer cancel()
+
+		session, err := r.client.Preview(ctx, plan.Region.ValueString(), plan.SessionID.ValueString())
+		if err != nil {
+			resp.Diagnostics.AddAttributeError(path.Root("session_id"), summaryRead,
+				failureDetail(failureSentence(plan.SessionID.ValueString(), plan.Region.ValueString(), "could not be looked up for the plan", err), err))
+
+			return
+		}
+		plan.preview(session)
+	}
+
+	resp.Diagnostics.Append(resp.Plan.Set(ctx, &plan)...)
+}
+
+// preview plans the three facts of a session that never change. A fact that the
+// service leaves out stays unknown: it may come with the end of the session.
+func (m *sessionTerminationResourceModel) preview(session sessionmanager.Session) {
+	if session.Target != "" {
+		m.Target = types.StringValue(session.Target)
+	}
+	if session.Owner != "" {
+		m.Owner = types.StringValue(session.Owner)
+	}
+	if !session.StartDate.IsZero() {
+		m.StartDate = timeOrNull(session.StartDate)
+	}
+}
+
+func (r *sessionTerminationResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
+	var plan sessionTerminationResourceModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	if resp.Diagnostics.HasError() || !r.requireReady(summaryTerminate, &resp.Diagnostics) {
+		return
+	}
+
+	timeout, diags := plan.Timeouts.Create(ctx, terminationCreateTimeout)
+	resp.Diagnostics.Append(diags...)
+	plan.resolve(r.providerMeta, &resp.Diagnostics)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+
+	callCtx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	result, err := r.client.Terminate(callCtx, sessionmanager.TerminateInput{
+		Region:     plan.Region.ValueString(),
+		SessionID:  plan.SessionID.ValueString(),
+		Verify:     plan.Verify.ValueBool(),
+		NotFoundOK: plan.IfNotFound.ValueString() == ifNotFoundSucceed,
+	})
+	reportTermination(plan.SessionID.ValueString(), plan.Region.ValueString(), result, err, &resp.Diagnostics)
+	if err != nil && !result.Requested {
+		return
+	}
+
+	// With an error this leaves a tainted resource: what was asked for is on record,
+	// and the next apply tries again.
+	plan.flatten(result.Session)
+	plan.Outcome = types.StringValue(string(result.Outcome))
+	if err != nil {
+		plan.Outcome = types.StringValue(string(sessionmanager.OutcomeUnverified))
+	}
+	resp.Diagnostics.Append(resp.State.Set(ctx, &plan)...)
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, r.identity(plan))...)
+}
+
+// flatten takes over what was seen of a session. The three planned facts are not
+// taken back if the session was not seen again.
+func (m *sessionTerminationResourceModel) flatten(session sessionmanager.Session) {
+	planned := *m
+
+	m.Status = stringOrNull(session.Status)
+	m.Target = stringOrNull(session.Target)
+	m.Owner = stringOrNull(session.Owner)
+	m.DocumentName = stringOrNull(session.DocumentName)
+	m.Reason = stringOrNull(session.Reason)
+	m.StartDate = timeOrNull(session.StartDate)
+	m.EndDate = timeOrNull(session.EndDate)
+
+	if m.Target.IsNull() && !planned.Target.IsUnknown() {
+		m.Target = planned.Target
+	}
+	if m.Owner.IsNull() && !planned.Owner.IsUnknown() {
+		m.Owner = planned.Owner
+	}
+	if m.StartDate.IsNull() && !planned.StartDate.IsUnknown() {
+		m.StartDate = planned.StartDate
+	}
+}
+
+// identity returns the identity of a termination that has none yet.
+func (r *sessionTerminationResource) identity(m sessionTerminationResourceModel) sessionTerminationIdentityModel {
+	identity := sessionTerminationIdentityModel{
+		SessionID: m.SessionID,
+		Region:    m.Region,
+		AccountID: types.StringNull(),
+	}
+	if r.providerMeta != nil {
+		identity.AccountID = stringOrNull(r.accountID)
+	}
+
+	return identity
+}
+
+func (r *sessionTerminationResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
+	var state sessionTerminationResourceModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+
+	// An identity, once stored, never changes; state of Terraform before 1.12 has none.
+	if req.Identity == nil || req.Identity.Raw.IsFullyNull() {
+		resp.Diagnostics.Append(resp.Identity.Set(ctx, r.identity(state))...)
+	}
+
+	// What has ended cannot come back: there is nothing to refresh.
+	settled := state.Outcome.ValueString() != string(sessionmanager.OutcomeUnverified)
+	if settled || !state.Verify.ValueBool() || !r.ready() {
+		return
+	}
+
+	sessionID, region := state.SessionID.ValueString(), state.Region.ValueString()
+	callCtx, cancel := context.WithTimeout(ctx, operationTimeout)
+	defer cancel()
+
+	session, err := r.client.Find(callCtx, region, sessionID)
+	switch refresh := refreshTermination(session, err); refresh {
+	case refreshEnded:
+		state.flatten(session)
+		state.Outcome = types.StringValue(string(sessionmanager.OutcomeAlreadyEnded))
+		resp.Diagnostics.Append(resp.State.Set(ctx, &state)...)
+	case refreshLive:
+		resp.Diagnostics.AddWarning("Session Still Live",
+			fmt.Sprintf("Session %q in Region %s is still live (status %s) although its termination was asked for.\n\nThe next apply ends it.", sessionID, region, session.Status))
+		resp.State.RemoveResource(ctx)
+	case refreshDenied:
+		resp.Diagnostics.AddWarning("Termination Not Verified",
+			failureDetail(failureSentence(sessionID, region, "could not be looked up, so that its end remains unverified", err), err))
+	case refreshFailed:
+		resp.Diagnostics.AddError(summaryRead, failureDetail(failureSentence(sessionID, region, "could not be looked up", err), err))
+	case refreshUnlisted:
+		// The service forgets; state does not.
+	}
+}
+
+func (r *sessionTerminationResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
+	// Only arguments that steer the provider can change; they take effect with the
+	// next create.
+	var plan sessionTerminationResourceModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	resp.Diagnostics.Append(resp.State.Set(ctx, &plan)...)
+}
+
+func (r *sessionTerminationResource) Delete(context.Context, resource.DeleteRequest, *resource.DeleteResponse) {
+	// An ended session stays ended: there is nothing to undo, and nothing to say.
+}

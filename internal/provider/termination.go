@@ -1,0 +1,89 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
+)
+
+// reportTermination words the result of terminating a session, the same for
+// every kind of object that does so.
+func reportTermination(sessionID, region string, result sessionmanager.Termination, err error, diags *diag.Diagnostics) {
+	at := path.Root("session_id")
+
+	switch {
+	case err != nil:
+		summary := summaryTerminate
+		what := "was not terminated"
+		if errors.Is(err, sessionmanager.ErrNotFound) {
+			summary = "Session Not Found"
+		}
+		if result.Requested {
+			what = "was asked to terminate, but its end could not be confirmed"
+		}
+		detail := failureDetail(failureSentence(sessionID, region, what, err), err)
+		if errors.Is(err, sessionmanager.ErrNotFound) {
+			detail += "\n\nIf a session that is gone is good enough, set if_not_found = \"succeed\"."
+		}
+		diags.AddAttributeError(at, summary, detail)
+	case result.Outcome == sessionmanager.OutcomeUnverified && errors.Is(result.Doubt, sessionmanager.ErrEnded):
+		diags.AddAttributeWarning(at, "Termination Not Verified",
+			fmt.Sprintf("Session %q in Region %s is still listed as %s, and SSM refuses to terminate it because it is not in a valid state. Its node is probably gone; nobody is connected.\n\n"+
+				"The next plan looks again.", sessionID, region, result.Session.Status))
+	case result.Outcome == sessionmanager.OutcomeUnverified && result.Doubt != nil:
+		diags.AddAttributeWarning(at, "Termination Not Verified",
+			failureDetail(failureSentence(sessionID, region, "was asked to terminate, but its end could not be seen", result.Doubt), result.Doubt))
+	}
+}
+
+// What a refresh finds out about a termination that is not settled.
+type refreshResult int
+
+const (
+	refreshEnded refreshResult = iota
+	refreshLive
+	refreshUnlisted
+	refreshDenied
+	refreshFailed
+)
+
+// refreshTermination judges a look-up of a session whose end is unverified.
+func refreshTermination(session sessionmanager.Session, err error) refreshResult {
+	switch {
+	case err == nil && session.Live():
+		return refreshLive
+	case err == nil:
+		return refreshEnded
+	case errors.Is(err, sessionmanager.ErrNotFound), errors.Is(err, sessionmanager.ErrUndetermined):
+		return refreshUnlisted
+	case errors.Is(err, sessionmanager.ErrAccessDenied):
+		return refreshDenied
+	default:
+		return refreshFailed
+	}
+}
+
+// validateTimeout refuses a timeout that leaves no time; what is not a duration
+// at all is refused by the schema.
+func validateTimeout(ctx context.Context, config tfsdk.Config, name string, diags *diag.Diagnostics) {
+	var value types.String
+	at := path.Root("timeouts").AtName(name)
+	if config.GetAttribute(ctx, at, &value).HasError() {
+		return
+	}
+	if timeout, err := time.ParseDuration(value.ValueString()); err == nil && timeout <= 0 {
+		diags.AddAttributeError(at, "Invalid Timeout",
+			fmt.Sprintf("%q leaves no time to do anything.\n\nGive a duration above zero, such as \"2m\".", value.ValueString()))
+	}
+}

@@ -1,0 +1,135 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package sessionmanager
+
+import (
+	"context"
+	"errors"
+	"net"
+	"time"
+
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// Attempt tells of one HTTP attempt of a call, in terms that are safe to log:
+// never a body, a header or a credential.
+type Attempt struct {
+	Operation string        // API operation, such as TerminateSession.
+	Region    string        // Region that the request was signed for.
+	Number    int           // 1 for the first attempt of the call.
+	Status    int           // HTTP status, 0 without an answer.
+	ErrorCode string        // The service's error code, empty on success or without an answer.
+	RequestID string        // The service's request ID, if it gave one.
+	Duration  time.Duration // From sending the request to having decoded the answer.
+}
+
+// callRecord gathers what the attempts of one call leave behind. They come one
+// after the other, so that it needs no lock.
+type callRecord struct {
+	attempts int
+	// lost is set when an attempt ended such that the service may have done the
+	// work although no answer, or no definite one, came back.
+	lost bool
+	// failure is the error of the last attempt that got as far as failing.
+	failure error
+}
+
+type callRecordKey struct{}
+
+// call makes one API call in a Region and classifies its failure.
+func call[I, O any](
+	ctx context.Context, operation, region, sessionID string,
+	api func(context.Context, *I, ...func(*ssm.Options)) (*O, error), input *I,
+) (*O, *callRecord, error) {
+	record := &callRecord{}
+
+	output, err := api(context.WithValue(ctx, callRecordKey{}, record), input, inRegion(region))
+	if err != nil {
+		return nil, record, newError(ctx, operation, region, sessionID, err, record)
+	}
+
+	return output, record, nil
+}
+
+// inRegion directs one call, its signature included, at a Region.
+func inRegion(region string) func(*ssm.Options) {
+	return func(o *ssm.Options) {
+		o.Region = region
+	}
+}
+
+// observeAttempts reports each attempt, inside of the SDK's retry loop.
+func observeAttempts(observe func(context.Context, Attempt)) func(*middleware.Stack) error {
+	return func(stack *middleware.Stack) error {
+		return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("ObserveAttempt",
+			func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
+				start := time.Now()
+				out, metadata, err := next.HandleFinalize(ctx, in)
+
+				attempt := Attempt{
+					Operation: awsmiddleware.GetOperationName(ctx),
+					Region:    awsmiddleware.GetRegion(ctx),
+					Number:    1,
+					Duration:  time.Since(start),
+				}
+				if record, ok := ctx.Value(callRecordKey{}).(*callRecord); ok {
+					record.attempts++
+					record.lost = record.lost || mayHaveBeenDone(err)
+					record.failure = err
+					attempt.Number = record.attempts
+				}
+				attempt.RequestID, _ = awsmiddleware.GetRequestIDMetadata(metadata)
+				if raw, ok := awsmiddleware.GetRawResponse(metadata).(*smithyhttp.Response); ok {
+					attempt.Status = raw.StatusCode
+				}
+				var apiErr smithy.APIError
+				if errors.As(err, &apiErr) {
+					attempt.ErrorCode = apiErr.ErrorCode()
+				}
+				if observe != nil {
+					observe(ctx, attempt)
+				}
+
+				return out, metadata, err
+			}), "Retry", middleware.After)
+	}
+}
+
+// mayHaveBeenDone reports whether an attempt that ended in err can nevertheless
+// have taken effect: it was sent, and nobody definitely said no.
+func mayHaveBeenDone(err error) bool {
+	var (
+		apiErr      smithy.APIError
+		opErr       *net.OpError
+		sendErr     *smithyhttp.RequestSendError
+		canceledErr *smithy.CanceledError
+	)
+
+	switch status := httpStatus(err); {
+	case err == nil:
+		return false
+	case errors.As(err, &apiErr):
+		return status >= 500
+	case errors.As(err, &opErr) && opErr.Op == "dial":
+		return false
+	case status > 0:
+		return status < 300 || status >= 500
+	default:
+		return errors.As(err, &sendErr) || errors.As(err, &canceledErr)
+	}
+}
+
+// httpStatus returns the status of the HTTP answer behind err, 0 if there was none.
+func httpStatus(err error) int {
+	var respErr *smithyhttp.ResponseError
+	if errors.As(err, &respErr) {
+		return respErr.HTTPStatusCode()
+	}
+
+	return 0
+}

@@ -1,0 +1,91 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+// Package sessionmanager holds what is known of AWS Systems Manager Session
+// Manager: how to find, terminate and resume a session, and what the service's
+// answers mean. It knows nothing of Terraform.
+package sessionmanager
+
+import (
+	"context"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+)
+
+const (
+	// defaultAttemptTimeout bounds one HTTP attempt, the reading of its body included.
+	defaultAttemptTimeout = 20 * time.Second
+
+	// reaskPause is how long to wait before asking a second time for a session
+	// that was in neither list: one that is moving between them can miss both.
+	reaskPause = 750 * time.Millisecond
+
+	// settleTime is how long a refused termination may take to show in the lists.
+	settleTime = 15 * time.Second
+
+	// pollInterval and maxPollInterval pace the look-ups that wait for an accepted
+	// termination to show; the interval doubles from the one to the other.
+	pollInterval    = 500 * time.Millisecond
+	maxPollInterval = 5 * time.Second
+)
+
+// Options configure a Client beyond what its aws.Config says.
+type Options struct {
+	// Endpoint replaces the SSM endpoint of every Region; empty means the one that
+	// the aws.Config resolves to.
+	Endpoint string
+
+	// AttemptTimeout bounds a single HTTP attempt; zero means 20 seconds.
+	AttemptTimeout time.Duration
+
+	// Observe, if set, is told of each HTTP attempt after it ended.
+	Observe func(context.Context, Attempt)
+}
+
+// Client calls Session Manager in one account. It is safe for concurrent use;
+// every method takes the Region to call.
+type Client struct {
+	api *ssm.Client
+}
+
+// New returns a Client that calls SSM with the credentials, retryer and transport of cfg.
+func New(cfg aws.Config, options Options) *Client {
+	timeout := options.AttemptTimeout
+	if timeout == 0 {
+		timeout = defaultAttemptTimeout
+	}
+	if client, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok {
+		cfg.HTTPClient = client.WithTimeout(timeout)
+	}
+
+	return &Client{
+		api: ssm.NewFromConfig(cfg, func(o *ssm.Options) {
+			if options.Endpoint != "" {
+				o.BaseEndpoint = aws.String(options.Endpoint)
+			}
+			// The SDK refuses FIPS and dual-stack together with a custom endpoint,
+			// wherever that endpoint was configured: whoever names an endpoint has chosen.
+			if o.BaseEndpoint != nil {
+				o.EndpointOptions.UseFIPSEndpoint = aws.FIPSEndpointStateDisabled
+				o.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateDisabled
+			}
+			o.APIOptions = append(o.APIOptions, observeAttempts(options.Observe))
+		}),
+	}
+}
+
+// sleep waits for d, or until the context ends, and then returns its error.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

@@ -1,0 +1,175 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package sessionmanager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// What went wrong with a call, for errors.Is. An error of this package matches
+// at most one of them.
+var (
+	// ErrNotFound: SSM knows no such session, live or in its history, in this account and Region.
+	ErrNotFound = errors.New("session not found")
+	// ErrUndetermined: the service's listing could neither show the session nor prove that it is absent.
+	ErrUndetermined = errors.New("session could not be looked up by its ID")
+	// ErrEnded: the service refused because the session is not in a valid state, which means that it has ended.
+	ErrEnded = errors.New("session is not in a valid state")
+	// ErrStillLive: the session is still live although its termination was asked for.
+	ErrStillLive = errors.New("session is still live")
+	// ErrTimedOut: ResumeSession answered without a token, the service's way to say that the session has timed out.
+	ErrTimedOut = errors.New("session has timed out")
+	// ErrIncompleteAnswer: the service answered with success but left out what was asked for.
+	ErrIncompleteAnswer = errors.New("incomplete answer")
+	// ErrAccessDenied: the credentials may not do this.
+	ErrAccessDenied = errors.New("access denied")
+	// ErrCredentials: the service did not accept the credentials or the signature.
+	ErrCredentials = errors.New("credentials not accepted")
+	// ErrThrottled: the Region's request quota was exhausted through all retries.
+	ErrThrottled = errors.New("request quota exhausted")
+	// ErrUnavailable: no usable answer from the endpoint through all retries.
+	ErrUnavailable = errors.New("service unavailable")
+	// ErrDeadline: the time allowed ran out, or the work was cancelled.
+	ErrDeadline = errors.New("out of time")
+	// ErrRejected: the service rejected the request for another reason.
+	ErrRejected = errors.New("request rejected")
+)
+
+// Error is a failed operation on a session.
+type Error struct {
+	Operation string // API operation, such as TerminateSession.
+	Region    string // Region that was called.
+	SessionID string // Session that was asked for, if it was a single one.
+	Kind      error  // One of the Err values of this package.
+	Err       error  // Cause, nil if the Kind says it all.
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	doing := map[string]string{
+		operationDescribe:  "looking up",
+		operationResume:    "resuming",
+		operationTerminate: "terminating",
+	}[e.Operation]
+
+	cause := e.Kind
+	if e.Err != nil {
+		cause = e.Err
+	}
+
+	return fmt.Sprintf("%s session %s: %s", doing, e.SessionID, cause)
+}
+
+// Unwrap returns the kind and the cause.
+func (e *Error) Unwrap() []error {
+	if e.Err == nil {
+		return []error{e.Kind}
+	}
+
+	return []error{e.Kind, e.Err}
+}
+
+const (
+	operationTerminate = "TerminateSession"
+	operationResume    = "ResumeSession"
+	operationDescribe  = "DescribeSessions"
+)
+
+// Codes by which AWS front ends say that the credentials or the signature are
+// not good enough, whatever the HTTP status.
+var credentialErrorCodes = map[string]bool{
+	"ExpiredToken":                        true,
+	"ExpiredTokenException":               true,
+	"IncompleteSignature":                 true,
+	"IncompleteSignatureException":        true,
+	"InvalidClientTokenId":                true,
+	"InvalidSignatureException":           true,
+	"MissingAuthenticationToken":          true,
+	"MissingAuthenticationTokenException": true,
+	"RequestExpired":                      true,
+	"RequestTimeTooSkewed":                true,
+	"SignatureDoesNotMatch":               true,
+	"UnrecognizedClientException":         true,
+	"InvalidAccessKeyId":                  true,
+}
+
+// newError classifies the failure of a call by its error code: status and
+// concrete type differ between SDK versions and front ends. The record, if there
+// is one, tells what the attempts before a deadline met.
+func newError(ctx context.Context, operation, region, sessionID string, err error, record *callRecord) *Error {
+	e := &Error{Operation: operation, Region: region, SessionID: sessionID, Err: err}
+
+	if ctx.Err() != nil {
+		e.Kind, e.Err = ErrDeadline, ctx.Err()
+		if record == nil || record.failure == nil {
+			return e
+		}
+		// What kept the call from succeeding in time tells more than the clock does.
+		if kind, cause := classify(record.failure); kind != ErrRejected {
+			e.Kind, e.Err = kind, fmt.Errorf("%w, after %d attempts; the last one: %w", ctx.Err(), record.attempts, cause)
+		}
+
+		return e
+	}
+
+	e.Kind, e.Err = classify(err)
+
+	return e
+}
+
+// classify returns what kind of failure an error of the SDK is, and the error in
+// a form that is safe to show.
+func classify(err error) (kind, cause error) {
+	var (
+		apiErr    smithy.APIError
+		netErr    net.Error
+		sendErr   *smithyhttp.RequestSendError
+		decodeErr *smithy.DeserializationError
+	)
+
+	switch status := httpStatus(err); {
+	case errors.As(err, &apiErr):
+		return classifyCode(apiErr, status), err
+	case errors.As(err, &decodeErr):
+		// What could not be decoded may be a body with a token in it: its text stays out.
+		return ErrUnavailable, fmt.Errorf("the answer (HTTP status %d) could not be decoded", status)
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return ErrDeadline, err
+	case errors.As(err, &sendErr), errors.As(err, &netErr), status >= 500:
+		return ErrUnavailable, err
+	default:
+		return ErrRejected, err
+	}
+}
+
+// classifyCode returns what kind of failure the service's error code stands for.
+func classifyCode(err smithy.APIError, status int) error {
+	code := err.ErrorCode()
+	_, throttled := retry.DefaultThrottleErrorCodes[code]
+
+	switch {
+	case code == "AccessDeniedException", code == "AccessDenied":
+		return ErrAccessDenied
+	case code == "DoesNotExistException":
+		return ErrNotFound
+	case code == "ValidationException" && strings.Contains(strings.ToLower(err.ErrorMessage()), "not in a valid state"):
+		return ErrEnded
+	case throttled:
+		return ErrThrottled
+	case credentialErrorCodes[code]:
+		return ErrCredentials
+	case status >= 500, code == "InternalServerError":
+		return ErrUnavailable
+	default:
+		return ErrRejected
+	}
+}

@@ -1,0 +1,118 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package sessionmanager
+
+import (
+	"context"
+	"errors"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+)
+
+const (
+	// pageSize is the largest page that DescribeSessions allows.
+	pageSize = 200
+
+	// maxUnfilteredPages is how many pages of other people's sessions to read before
+	// concluding that the service does not filter by session ID.
+	maxUnfilteredPages = 3
+)
+
+// Find looks a session up by its ID: in the active list, then in the 30 days of
+// history. One that is in neither is asked for again after a short pause, since a
+// session that is just ending can be in neither list for a moment.
+//
+// Errors: ErrNotFound, ErrUndetermined, and those of a failed DescribeSessions.
+//
+// See https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DescribeSessions.html.
+func (c *Client) Find(ctx context.Context, region, sessionID string) (Session, error) {
+	return c.find(ctx, region, sessionID, types.SessionStateActive, types.SessionStateHistory)
+}
+
+// find looks a session up in the lists in the given order and stops at the first hit.
+func (c *Client) find(ctx context.Context, region, sessionID string, states ...types.SessionState) (Session, error) {
+	for round := 0; ; round++ {
+		determined := true
+		for _, state := range states {
+			session, err := c.findIn(ctx, region, sessionID, state)
+			switch {
+			case err == nil:
+				return session, nil
+			case errors.Is(err, ErrUndetermined):
+				determined = false
+			case !errors.Is(err, ErrNotFound):
+				return Session{}, err
+			}
+		}
+
+		switch {
+		case !determined:
+			return Session{}, &Error{Operation: operationDescribe, Region: region, SessionID: sessionID, Kind: ErrUndetermined}
+		case round > 0:
+			return Session{}, &Error{Operation: operationDescribe, Region: region, SessionID: sessionID, Kind: ErrNotFound}
+		}
+
+		if err := sleep(ctx, reaskPause); err != nil {
+			return Session{}, newError(ctx, operationDescribe, region, sessionID, err, nil)
+		}
+	}
+}
+
+// findIn looks a session up by its ID in one list.
+func (c *Client) findIn(ctx context.Context, region, sessionID string, state types.SessionState) (Session, error) {
+	undetermined := &Error{Operation: operationDescribe, Region: region, SessionID: sessionID, Kind: ErrUndetermined}
+	input := &ssm.DescribeSessionsInput{
+		State:      state,
+		MaxResults: aws.Int32(pageSize),
+		Filters: []types.SessionFilter{{
+			Key:   types.SessionFilterKeySessionId,
+			Value: aws.String(sessionID),
+		}},
+	}
+
+	var (
+		filtered = true
+		tokens   = make(map[string]bool)
+	)
+	for page := 1; ; page++ {
+		output, _, err := call(ctx, operationDescribe, region, sessionID, c.api.DescribeSessions, input)
+		if err != nil {
+			return Session{}, err
+		}
+
+		for _, listed := range output.Sessions {
+			if aws.ToString(listed.SessionId) == sessionID {
+				return newSession(listed, state), nil
+			}
+			filtered = false
+		}
+
+		token := aws.ToString(output.NextToken)
+		switch {
+		case token == "" && (filtered || page == 1):
+			return Session{}, &Error{Operation: operationDescribe, Region: region, SessionID: sessionID, Kind: ErrNotFound}
+		case token == "", tokens[token], !filtered && page >= maxUnfilteredPages:
+			// An unfiltered listing of several pages is no snapshot: sessions leave
+			// it while it is read, so that absence from it proves nothing.
+			return Session{}, undetermined
+		}
+		tokens[token] = true
+		input.NextToken = aws.String(token)
+	}
+}
+
+// Preview looks a session up to show it in a plan. It returns what can be shown:
+// nothing if the session is not found or may not be seen, which is no error.
+// Terraform plans twice and rejects a value that it has seen once and does not
+// see again, so that every other failure is an error.
+func (c *Client) Preview(ctx context.Context, region, sessionID string) (Session, error) {
+	session, err := c.Find(ctx, region, sessionID)
+	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrUndetermined) || errors.Is(err, ErrAccessDenied) {
+		return Session{SessionID: sessionID}, nil
+	}
+
+	return session, err
+}

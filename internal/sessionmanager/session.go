@@ -1,0 +1,86 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package sessionmanager
+
+import (
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+)
+
+// Session is a Session Manager session as DescribeSessions lists it. The service
+// omits fields, or sends them empty; both are the zero value here, and nothing is
+// made up for them.
+type Session struct {
+	SessionID           string
+	Target              string
+	Status              string // One of the API's SessionStatus values, or a newer one.
+	Owner               string // ARN that started the session.
+	DocumentName        string
+	Reason              string
+	Details             string
+	MaxSessionDuration  string // Minutes, as the API words it.
+	AccessType          string
+	S3OutputURL         string
+	CloudWatchOutputURL string
+	StartDate           time.Time // UTC, whole seconds.
+	EndDate             time.Time // UTC, whole seconds.
+
+	// history tells that the session was seen in the history, not in the active list.
+	history bool
+}
+
+// newSession translates a listed session.
+func newSession(in types.Session, state types.SessionState) Session {
+	s := Session{
+		SessionID:          aws.ToString(in.SessionId),
+		Target:             aws.ToString(in.Target),
+		Status:             string(in.Status),
+		Owner:              aws.ToString(in.Owner),
+		DocumentName:       aws.ToString(in.DocumentName),
+		Reason:             aws.ToString(in.Reason),
+		Details:            aws.ToString(in.Details),
+		MaxSessionDuration: aws.ToString(in.MaxSessionDuration),
+		AccessType:         string(in.AccessType),
+		StartDate:          wholeSeconds(in.StartDate),
+		EndDate:            wholeSeconds(in.EndDate),
+		history:            state == types.SessionStateHistory,
+	}
+	if in.OutputUrl != nil {
+		s.S3OutputURL = aws.ToString(in.OutputUrl.S3OutputUrl)
+		s.CloudWatchOutputURL = aws.ToString(in.OutputUrl.CloudWatchOutputUrl)
+	}
+
+	return s
+}
+
+// wholeSeconds returns a time in UTC without its fraction, and the zero time for
+// none or for one that RFC 3339 cannot express.
+func wholeSeconds(t *time.Time) time.Time {
+	if t == nil || t.UTC().Year() < 1 || t.UTC().Year() > 9999 {
+		return time.Time{}
+	}
+
+	return t.UTC().Truncate(time.Second)
+}
+
+// Live reports whether the session can still be used or resumed: every status
+// but Terminating, Terminated and Failed. A status that is not known counts as
+// live; a missing one is judged by the list that the session was in.
+func (s Session) Live() bool {
+	switch types.SessionStatus(s.Status) {
+	case types.SessionStatusTerminating, types.SessionStatusTerminated, types.SessionStatusFailed:
+		return false
+	case "":
+		return !s.history
+	default:
+		return true
+	}
+}
+
+// disconnected reports whether the session is live without anybody at its client end.
+func (s Session) disconnected() bool {
+	return s.Status == string(types.SessionStatusDisconnected)
+}
