@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-testing/echoprovider"
@@ -99,19 +100,36 @@ provider "ssm" {
 `, url, testRegion, fakessm.DefaultAccessKeyID, fakessm.DefaultSecretAccessKey, strings.Join(arguments, "\n  "))
 }
 
-// testCalls returns the SSM requests that reached the endpoint, as "Operation region session status".
+// testCalls returns the SSM requests that reached the endpoint since the last
+// look, each as "operation region [state] session".
 func testCalls(fake *fakessm.Server) []string {
-	var calls []string
+	calls := []string{}
 	for _, request := range fake.Requests() {
-		if request.Service != "ssm" {
-			continue
+		if request.Service == "ssm" {
+			calls = append(calls, strings.Join(strings.Fields(fmt.Sprint(
+				request.Operation, " ", request.Region, " ", request.State, " ", request.SessionID)), " "))
 		}
-		id := request.SessionID
-		if id == "" {
-			id = request.State + ":" + request.Filters["SessionId"]
-		}
-		calls = append(calls, fmt.Sprintf("%s %s %s", request.Operation, request.Region, id))
 	}
+	fake.ResetRequests()
 
 	return calls
+}
+
+// testExpectCalls checks, after a step, which requests it made.
+func testExpectCalls(t *testing.T, fake *fakessm.Server, want ...string) {
+	t.Helper()
+
+	if diff := cmp.Diff(append([]string{}, want...), testCalls(fake)); diff != "" {
+		t.Errorf("unexpected requests (-want +got):\n%s", diff)
+	}
+}
+
+// testStatus checks what became of a session at the endpoint.
+func testStatus(t *testing.T, fake *fakessm.Server, sessionID, want string) {
+	t.Helper()
+
+	session, _ := fake.Session(sessionID)
+	if session.Status != want {
+		t.Errorf("session %s is %q at the endpoint, want %q", sessionID, session.Status, want)
+	}
 }

@@ -77,7 +77,14 @@ func (r *sessionTerminationResource) ImportState(ctx context.Context, req resour
 
 	state.flatten(session)
 	resp.Diagnostics.Append(resp.State.Set(ctx, &state)...)
-	resp.Diagnostics.Append(resp.Identity.Set(ctx, r.identity(state))...)
+
+	// What was given of the identity is completed, so that it is the same however
+	// the session is imported.
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, sessionTerminationIdentityModel{
+		SessionID: state.SessionID,
+		Region:    state.Region,
+		AccountID: stringOrNull(r.accountID),
+	})...)
 }
 
 // checkImport checks what is to be imported, which no schema validator sees.

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/identityschema"
@@ -20,6 +21,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
@@ -283,7 +285,7 @@ func (r *sessionTerminationResource) Create(ctx context.Context, req resource.Cr
 		plan.Outcome = types.StringValue(string(sessionmanager.OutcomeUnverified))
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, &plan)...)
-	resp.Diagnostics.Append(resp.Identity.Set(ctx, r.identity(plan))...)
+	r.ensureIdentity(ctx, plan, resp.Identity, &resp.Diagnostics)
 }
 
 // flatten takes over what was seen of a session. The three planned facts are not
@@ -310,18 +312,18 @@ func (m *sessionTerminationResourceModel) flatten(session sessionmanager.Session
 	}
 }
 
-// identity returns the identity of a termination that has none yet.
-func (r *sessionTerminationResource) identity(m sessionTerminationResourceModel) sessionTerminationIdentityModel {
-	identity := sessionTerminationIdentityModel{
-		SessionID: m.SessionID,
-		Region:    m.Region,
-		AccountID: types.StringNull(),
-	}
-	if r.providerMeta != nil {
-		identity.AccountID = stringOrNull(r.accountID)
+// ensureIdentity gives a termination its identity, unless it has one: once stored
+// it never changes. State of Terraform before 1.12, and of OpenTofu, has none.
+func (r *sessionTerminationResource) ensureIdentity(ctx context.Context, m sessionTerminationResourceModel, identity *tfsdk.ResourceIdentity, diags *diag.Diagnostics) {
+	if !identity.Raw.IsFullyNull() {
+		return
 	}
 
-	return identity
+	model := sessionTerminationIdentityModel{SessionID: m.SessionID, Region: m.Region, AccountID: types.StringNull()}
+	if r.providerMeta != nil {
+		model.AccountID = stringOrNull(r.accountID)
+	}
+	diags.Append(identity.Set(ctx, model)...)
 }
 
 func (r *sessionTerminationResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
@@ -331,10 +333,7 @@ func (r *sessionTerminationResource) Read(ctx context.Context, req resource.Read
 		return
 	}
 
-	// An identity, once stored, never changes; state of Terraform before 1.12 has none.
-	if req.Identity == nil || req.Identity.Raw.IsFullyNull() {
-		resp.Diagnostics.Append(resp.Identity.Set(ctx, r.identity(state))...)
-	}
+	r.ensureIdentity(ctx, state, resp.Identity, &resp.Diagnostics)
 
 	// What has ended cannot come back: there is nothing to refresh.
 	settled := state.Outcome.ValueString() != string(sessionmanager.OutcomeUnverified)
@@ -372,6 +371,7 @@ func (r *sessionTerminationResource) Update(ctx context.Context, req resource.Up
 	var plan sessionTerminationResourceModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
 	resp.Diagnostics.Append(resp.State.Set(ctx, &plan)...)
+	r.ensureIdentity(ctx, plan, resp.Identity, &resp.Diagnostics)
 }
 
 func (r *sessionTerminationResource) Delete(context.Context, resource.DeleteRequest, *resource.DeleteResponse) {
