@@ -1,0 +1,125 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+)
+
+// regionPattern keeps the lines for the shell free of anything but a name.
+var regionPattern = regexp.MustCompile(`^[a-z0-9-]+$`)
+
+type config struct {
+	listen  string
+	region  string
+	envFile string
+	options []fakessm.Option
+}
+
+func parse(args []string, stderr io.Writer, now time.Time) (config, error) {
+	var (
+		cfg      config
+		sessions []fakessm.Session
+		given    bool
+	)
+	flags := flag.NewFlagSet("fakessm", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.StringVar(&cfg.listen, "listen", "127.0.0.1:0", "loopback `address` to listen on")
+	flags.StringVar(&cfg.region, "region", fakessm.DefaultRegion, "`region` of the clients, and of sessions that name none")
+	flags.StringVar(&cfg.envFile, "env-file", "", "`file` to write the printed lines to as well")
+	file := flags.String("sessions", "", "JSON `file` with an array of sessions")
+	pageSize := flags.Int("page-size", 20, "largest page of DescribeSessions")
+	lag := flags.Duration("lag", 0, "how long a session is Terminating before it is Terminated")
+	latency := flags.Duration("latency", 0, "how long every request waits")
+	quotas := flags.Bool("quotas", true, "throttle at the quotas that AWS publishes")
+	ended := flags.String("ended", "refuse", "how TerminateSession answers for an ended session: refuse, or accept as until 2026")
+	flags.Func("session", "`id,target,owner[,status]` of a session; repeatable", func(text string) error {
+		session, err := parseSession(text)
+		sessions = append(sessions, session)
+		given = true
+		return err
+	})
+	if err := flags.Parse(args); err != nil {
+		return cfg, err
+	}
+	if flags.NArg() > 0 {
+		return cfg, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if !regionPattern.MatchString(cfg.region) {
+		return cfg, fmt.Errorf("reading -region: %q is not a region", cfg.region)
+	}
+	if *pageSize < 1 {
+		return cfg, errors.New("reading -page-size: a page has at least one session")
+	}
+	switch *ended {
+	case "refuse":
+	case "accept":
+		cfg.options = append(cfg.options, fakessm.WithEndedAccepted())
+	default:
+		return cfg, fmt.Errorf("reading -ended: %q is neither refuse nor accept", *ended)
+	}
+	if *file != "" {
+		read, err := readSessions(*file)
+		if err != nil {
+			return cfg, err
+		}
+		sessions = append(sessions, read...)
+		given = true
+	}
+	if !given {
+		sessions = exampleSessions(now)
+	}
+	for i := range sessions {
+		if sessions[i].Region == "" {
+			sessions[i].Region = cfg.region
+		}
+	}
+	if *quotas {
+		cfg.options = append(cfg.options, fakessm.WithDefaultQuotas())
+	}
+	cfg.options = append(cfg.options, fakessm.WithPageSize(*pageSize), fakessm.WithTerminationLag(*lag),
+		fakessm.WithLatency(*latency), fakessm.WithSessions(sessions...))
+	if cfg.envFile != "" {
+		// Whoever waits for the file must not see that of an earlier run.
+		if err := os.Remove(cfg.envFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return cfg, fmt.Errorf("removing the old -env-file: %w", err)
+		}
+	}
+	return cfg, nil
+}
+
+func parseSession(text string) (fakessm.Session, error) {
+	parts := strings.Split(text, ",")
+	if len(parts) < 3 || len(parts) > 4 || parts[0] == "" {
+		return fakessm.Session{}, errors.New("want id,target,owner or id,target,owner,status")
+	}
+	session := fakessm.Session{SessionID: parts[0], Target: parts[1], Owner: parts[2]}
+	if len(parts) == 4 {
+		session.Status = parts[3]
+	}
+	return session, nil
+}
+
+func readSessions(name string) ([]fakessm.Session, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("reading -sessions: %w", err)
+	}
+	defer file.Close()
+	sessions, err := fakessm.ReadSessions(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return sessions, nil
+}

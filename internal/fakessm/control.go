@@ -1,0 +1,80 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package fakessm
+
+import (
+	"encoding/json"
+	"net/http"
+)
+
+// Control returns a handler of JSON for those who cannot call Go:
+//
+//	GET    /_fakessm/sessions           all sessions
+//	POST   /_fakessm/sessions           adds one session or an array of them
+//	POST   /_fakessm/sessions/{id}/end  ends a session as its user would
+//	DELETE /_fakessm/sessions/{id}      forgets a session
+//	GET    /_fakessm/requests           the requests so far
+//	DELETE /_fakessm/requests           forgets them
+//	GET    /_fakessm/faults             the faults still to come
+//	POST   /_fakessm/faults             adds one fault or an array of them
+//	DELETE /_fakessm/faults             removes them
+//
+// It asks for no credentials.
+func (s *Server) Control() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /_fakessm/sessions", func(w http.ResponseWriter, _ *http.Request) {
+		show(w, s.Sessions())
+	})
+	mux.HandleFunc("POST /_fakessm/sessions", func(w http.ResponseWriter, r *http.Request) {
+		sessions, err := ReadSessions(r.Body)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		s.AddSessions(sessions...)
+		w.WriteHeader(http.StatusNoContent)
+	})
+	mux.HandleFunc("POST /_fakessm/sessions/{id}/end", func(w http.ResponseWriter, r *http.Request) {
+		if !s.endSession(r.PathValue("id")) {
+			http.NotFound(w, r)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	})
+	mux.HandleFunc("DELETE /_fakessm/sessions/{id}", func(w http.ResponseWriter, r *http.Request) {
+		s.RemoveSession(r.PathValue("id"))
+		w.WriteHeader(http.StatusNoContent)
+	})
+	mux.HandleFunc("GET /_fakessm/requests", func(w http.ResponseWriter, _ *http.Request) {
+		show(w, s.Requests())
+	})
+	mux.HandleFunc("DELETE /_fakessm/requests", func(w http.ResponseWriter, _ *http.Request) {
+		s.ResetRequests()
+		w.WriteHeader(http.StatusNoContent)
+	})
+	mux.HandleFunc("GET /_fakessm/faults", func(w http.ResponseWriter, _ *http.Request) {
+		show(w, append([]Fault{}, s.faults.list()...))
+	})
+	mux.HandleFunc("POST /_fakessm/faults", func(w http.ResponseWriter, r *http.Request) {
+		faults, err := decodeOneOrMany[Fault](r.Body)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		s.Inject(faults...)
+		w.WriteHeader(http.StatusNoContent)
+	})
+	mux.HandleFunc("DELETE /_fakessm/faults", func(w http.ResponseWriter, _ *http.Request) {
+		s.ClearFaults()
+		w.WriteHeader(http.StatusNoContent)
+	})
+	return mux
+}
+
+func show(w http.ResponseWriter, value any) {
+	w.Header().Set("Content-Type", "application/json")
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	_ = encoder.Encode(value)
+}

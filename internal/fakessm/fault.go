@@ -1,0 +1,131 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package fakessm
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// FaultKind is the way in which a request goes wrong.
+type FaultKind string
+
+// The kinds of faults. Unless they say otherwise, the work is not done.
+const (
+	// FaultError answers with the Code, Message and Status of the fault.
+	FaultError FaultKind = "error"
+	// FaultThrottle answers ThrottlingException.
+	FaultThrottle FaultKind = "throttle"
+	// FaultInternal answers 500 InternalServerError.
+	FaultInternal FaultKind = "internal"
+	// FaultDenied answers AccessDeniedException and names caller, action and
+	// resource.
+	FaultDenied FaultKind = "denied"
+	// FaultExpired answers ExpiredTokenException.
+	FaultExpired FaultKind = "expired"
+	// FaultClockSkew answers InvalidSignatureException, "Signature expired".
+	FaultClockSkew FaultKind = "clock-skew"
+	// FaultProxy answers 503 with a page of HTML.
+	FaultProxy FaultKind = "proxy"
+	// FaultResetBefore closes the connection.
+	FaultResetBefore FaultKind = "reset-before"
+	// FaultResetAfter does the work and closes the connection unanswered.
+	FaultResetAfter FaultKind = "reset-after"
+	// FaultHang answers nothing until the client leaves or Delay has passed,
+	// and then closes the connection.
+	FaultHang FaultKind = "hang"
+	// FaultEmpty answers 200 with an empty body.
+	FaultEmpty FaultKind = "empty"
+	// FaultGarbage answers 200 with a body that is neither JSON nor XML.
+	FaultGarbage FaultKind = "garbage"
+	// FaultTruncated does the work and sends half of the answer.
+	FaultTruncated FaultKind = "truncated"
+	// FaultSlow does the work and sends the answer piece by piece over Delay.
+	FaultSlow FaultKind = "slow"
+	// FaultNoToken makes ResumeSession answer with the session ID only.
+	FaultNoToken FaultKind = "no-token"
+	// FaultNoURL makes ResumeSession answer without a stream URL.
+	FaultNoURL FaultKind = "no-url"
+	// FaultWrongSession does the work and names another session in the answer.
+	FaultWrongSession FaultKind = "wrong-session"
+	// FaultRepeatToken makes DescribeSessions answer with a NextToken that
+	// leads to the same page again.
+	FaultRepeatToken FaultKind = "repeat-token"
+)
+
+var faultKinds = []FaultKind{
+	FaultError, FaultThrottle, FaultInternal, FaultDenied, FaultExpired, FaultClockSkew, FaultProxy, FaultResetBefore,
+	FaultResetAfter, FaultHang, FaultEmpty, FaultGarbage, FaultTruncated, FaultSlow, FaultNoToken, FaultNoURL,
+	FaultWrongSession, FaultRepeatToken,
+}
+
+// Fault makes requests go wrong. Operation is one of SSM or of STS; an empty
+// Operation, SessionID or Region matches any. A DescribeSessions is about the
+// session that its SessionId filter names.
+//
+// Its JSON names are operation, sessionId, region, kind, code, message,
+// status, skip, times and delay, the last one as in "250ms".
+type Fault struct {
+	Operation string
+	SessionID string
+	Region    string
+	Kind      FaultKind
+	Code      string
+	Message   string
+	Status    int
+	// Skip lets so many matching requests pass first.
+	Skip int
+	// Times is how many requests to hit: 0 is one, a negative number all.
+	Times int
+	// Delay comes before the answer. FaultSlow and FaultHang use it otherwise.
+	Delay time.Duration
+}
+
+type faultJSON struct {
+	Operation string    `json:"operation,omitempty"`
+	SessionID string    `json:"sessionId,omitempty"`
+	Region    string    `json:"region,omitempty"`
+	Kind      FaultKind `json:"kind"`
+	Code      string    `json:"code,omitempty"`
+	Message   string    `json:"message,omitempty"`
+	Status    int       `json:"status,omitempty"`
+	Skip      int       `json:"skip,omitempty"`
+	Times     int       `json:"times,omitempty"`
+	Delay     string    `json:"delay,omitempty"`
+}
+
+// MarshalJSON writes the delay as text.
+func (f Fault) MarshalJSON() ([]byte, error) {
+	out := faultJSON{f.Operation, f.SessionID, f.Region, f.Kind, f.Code, f.Message, f.Status, f.Skip, f.Times, ""}
+	if f.Delay != 0 {
+		out.Delay = f.Delay.String()
+	}
+	return json.Marshal(out)
+}
+
+// UnmarshalJSON refuses unknown names and kinds, as a fault that never strikes
+// makes a test pass for no reason.
+func (f *Fault) UnmarshalJSON(data []byte) error {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	var in faultJSON
+	if err := decoder.Decode(&in); err != nil {
+		return err
+	}
+	if !slices.Contains(faultKinds, in.Kind) {
+		return fmt.Errorf("unknown kind of fault %q", in.Kind)
+	}
+	var delay time.Duration
+	if in.Delay != "" {
+		var err error
+		if delay, err = time.ParseDuration(in.Delay); err != nil {
+			return err
+		}
+	}
+	*f = Fault{in.Operation, in.SessionID, in.Region, in.Kind, in.Code, in.Message, in.Status, in.Skip, in.Times, delay}
+	return nil
+}

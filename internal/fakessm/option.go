@@ -1,0 +1,107 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package fakessm
+
+import (
+	"time"
+)
+
+// Option changes how a Server behaves.
+type Option func(*Server)
+
+// UnknownAnswer says how TerminateSession answers for an ID that was never
+// seen, which AWS does not document.
+type UnknownAnswer int
+
+const (
+	// UnknownRefused answers DoesNotExistException.
+	UnknownRefused UnknownAnswer = iota
+	// UnknownAccepted answers as if the session had just been ended.
+	UnknownAccepted
+	// UnknownInvalid answers ValidationException, as for an ended session.
+	UnknownInvalid
+	// UnknownDenied answers AccessDeniedException, as policies with conditions
+	// on a session's tags do.
+	UnknownDenied
+)
+
+// WithClock sets the time that the server lives in. It also judges the age of
+// signatures, so a clock far from the clients' own makes them retry once.
+func WithClock(now func() time.Time) Option {
+	return func(s *Server) { s.now = now }
+}
+
+// WithCredentials sets the static key pair that the server accepts.
+func WithCredentials(accessKeyID, secretAccessKey string) Option {
+	return func(s *Server) { s.accessKeyID, s.secretAccessKey = accessKeyID, secretAccessKey }
+}
+
+// WithAccountID sets the account of the static key pair.
+func WithAccountID(id string) Option {
+	return func(s *Server) { s.accountID = id }
+}
+
+// WithWebIdentityToken makes AssumeRoleWithWebIdentity refuse any other token.
+func WithWebIdentityToken(token string) Option {
+	return func(s *Server) { s.webIdentityToken = token }
+}
+
+// WithPageSize sets the largest page of DescribeSessions, whatever its
+// MaxResults says.
+func WithPageSize(n int) Option {
+	return func(s *Server) { s.pageSize = max(n, 1) }
+}
+
+// WithTerminationLag sets how long a session is Terminating before it is
+// Terminated. Without a lag whoever looks sees Terminated.
+func WithTerminationLag(d time.Duration) Option {
+	return func(s *Server) { s.sessions.lag = d }
+}
+
+// WithEndedAccepted makes TerminateSession answer 200 for a session that has
+// ended, as the service did until 2026.
+func WithEndedAccepted() Option {
+	return func(s *Server) { s.endedAccepted = true }
+}
+
+// WithQuota limits an operation, in each Region, to so many requests a second.
+func WithQuota(operation string, perSecond float64) Option {
+	return func(s *Server) { s.quotas.limits[operation] = perSecond }
+}
+
+// WithDefaultQuotas sets the quotas that AWS publishes for Session Manager.
+func WithDefaultQuotas() Option {
+	return func(s *Server) {
+		s.quotas.limits["TerminateSession"] = 6
+		s.quotas.limits["ResumeSession"] = 6
+		s.quotas.limits["DescribeSessions"] = 6
+		s.quotas.limits["GetConnectionStatus"] = 50
+	}
+}
+
+// WithLatency makes every request wait before it is worked on.
+func WithLatency(d time.Duration) Option {
+	return func(s *Server) { s.latency = d }
+}
+
+// WithFiltersIgnored makes DescribeSessions check its filters and then list
+// every session of the State asked for.
+func WithFiltersIgnored() Option {
+	return func(s *Server) { s.filtersIgnored = true }
+}
+
+// WithUnknownSession sets how TerminateSession answers for an unknown ID.
+func WithUnknownSession(answer UnknownAnswer) Option {
+	return func(s *Server) { s.unknown = answer }
+}
+
+// WithEmptyPages puts an empty page with a token before each page.
+func WithEmptyPages() Option {
+	return func(s *Server) { s.emptyPages = true }
+}
+
+// WithSessions adds sessions, as AddSessions does, once all options are known.
+func WithSessions(sessions ...Session) Option {
+	return func(s *Server) { s.initial = append(s.initial, sessions...) }
+}

@@ -1,0 +1,221 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package fakessm
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// The key pair that AWS's documentation uses as its example.
+const (
+	DefaultAccessKeyID     = "AKIAIOSFODNN7EXAMPLE"
+	DefaultSecretAccessKey = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+)
+
+var _ http.Handler = (*Server)(nil)
+
+// Server is the service. It is safe for concurrent use.
+type Server struct {
+	now              func() time.Time
+	accessKeyID      string
+	secretAccessKey  string
+	accountID        string
+	webIdentityToken string
+	pageSize         int
+	latency          time.Duration
+	endedAccepted    bool
+	filtersIgnored   bool
+	emptyPages       bool
+	unknown          UnknownAnswer
+	initial          []Session
+
+	sessions   *store
+	identities *identities
+	faults     *faults
+	quotas     *quotas
+	log        *requestLog
+}
+
+// New returns a Server. Without options it accepts AWS's example key pair, has
+// no sessions and no quotas, and behaves as the service has since 2026.
+func New(options ...Option) *Server {
+	s := &Server{
+		now:             time.Now,
+		accessKeyID:     DefaultAccessKeyID,
+		secretAccessKey: DefaultSecretAccessKey,
+		accountID:       "123456789012",
+		pageSize:        2,
+		sessions:        newStore(),
+		identities:      &identities{byKey: map[string]identity{}},
+		faults:          &faults{},
+		quotas:          &quotas{limits: map[string]float64{}, buckets: map[[2]string]*bucket{}},
+		log:             &requestLog{counts: map[string]int{}},
+	}
+	for _, option := range options {
+		option(s)
+	}
+	s.identities.add(identity{
+		accessKeyID:     s.accessKeyID,
+		secretAccessKey: s.secretAccessKey,
+		account:         s.accountID,
+		arn:             "arn:aws:iam::" + s.accountID + ":user/terraform",
+		userID:          "AIDACKCEVSQ6C2EXAMPLE",
+	})
+	s.AddSessions(s.initial...)
+	s.initial = nil
+	return s
+}
+
+// AddSessions adds sessions, and replaces those with the same ID and Region. A
+// session has started an hour ago, is Connected and in DefaultRegion unless it
+// says otherwise.
+func (s *Server) AddSessions(sessions ...Session) {
+	s.sessions.add(s.now(), sessions)
+}
+
+// AddTargets tells which targets GetConnectionStatus calls connected, in every
+// Region. Other targets are as long as they have an active session.
+func (s *Server) AddTargets(targets map[string]bool) {
+	s.sessions.mu.Lock()
+	defer s.sessions.mu.Unlock()
+	for target, connected := range targets {
+		s.sessions.targets[target] = connected
+	}
+}
+
+// EndSession ends a session as if its user had done so.
+func (s *Server) EndSession(sessionID string) {
+	s.endSession(sessionID)
+}
+
+func (s *Server) endSession(sessionID string) bool {
+	now := s.now()
+	return s.sessions.each(sessionID, func(r *region, e *entry) {
+		if ended(e.Status) {
+			return
+		}
+		r.change(e, func(e *entry) {
+			e.Status = statusTerminated
+			e.EndDate = now
+		})
+	})
+}
+
+// RemoveSession forgets a session, as the service does when its history has
+// grown too old.
+func (s *Server) RemoveSession(sessionID string) {
+	s.sessions.each(sessionID, func(r *region, e *entry) {
+		r.hide(e)
+		delete(r.byID, sessionID)
+	})
+}
+
+// Session returns a session as it is now, listed or not.
+func (s *Server) Session(sessionID string) (Session, bool) {
+	var found Session
+	now := s.now()
+	ok := s.sessions.each(sessionID, func(_ *region, e *entry) {
+		found = e.at(now, s.sessions.lag)
+	})
+	return found, ok
+}
+
+// Sessions returns all sessions, listed or not, by Region, start date and ID.
+func (s *Server) Sessions() []Session {
+	return s.sessions.all(s.now())
+}
+
+// Tokens returns every token that ResumeSession gave out for a session.
+func (s *Server) Tokens(sessionID string) []string {
+	var tokens []string
+	s.sessions.each(sessionID, func(_ *region, e *entry) { tokens = append(tokens, e.tokens...) })
+	return tokens
+}
+
+// StreamURLs returns every stream URL that ResumeSession gave out for a session.
+func (s *Server) StreamURLs(sessionID string) []string {
+	var urls []string
+	s.sessions.each(sessionID, func(_ *region, e *entry) { urls = append(urls, e.streamURLs...) })
+	return urls
+}
+
+// Requests returns the requests so far, in the order of their arrival.
+func (s *Server) Requests() []Request {
+	return s.log.list()
+}
+
+// ResetRequests forgets the requests so far.
+func (s *Server) ResetRequests() {
+	s.log.reset()
+}
+
+// Count returns how many requests named the operation, refused ones included.
+func (s *Server) Count(operation string) int {
+	return s.log.count(operation)
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := s.read(w, r)
+	c.record = s.log.begin(c.request(s.now()))
+	reply := s.answer(r.Context(), c)
+	s.log.finish(func() {
+		c.record.Caller = c.caller.arn
+		c.record.Status = reply.status
+		c.record.ErrorCode = reply.code
+		c.record.Fault = c.fault
+	})
+	w.Header().Set("Date", s.now().UTC().Format(http.TimeFormat))
+	w.Header().Set("X-Amzn-Requestid", c.requestID)
+	w.Header().Set("Content-Type", reply.contentType)
+	w.Header().Set("Content-Length", strconv.Itoa(len(reply.body)))
+	reply.send(w, r)
+}
+
+// answer works on a request. Latency comes first and faults last, so that a
+// fault is spent on a request that the service would have worked on.
+func (s *Server) answer(ctx context.Context, c *call) reply {
+	if !pause(ctx, s.latency) {
+		return silence()
+	}
+	if c.refusal != nil {
+		return c.refuse(c.refusal)
+	}
+	if problem := s.authenticate(c); problem != nil {
+		return c.refuse(problem)
+	}
+	if !s.quotas.allow(s.now(), c.region, c.operation) {
+		return c.refuse(throttled())
+	}
+	fault, hit := s.faults.take(c)
+	if hit {
+		c.fault = fault.Kind
+		if reply, done := s.strike(ctx, c, fault); done {
+			return reply
+		}
+	}
+	result, problem := c.work(s, c)
+	if problem != nil {
+		return c.refuse(problem).delivered(fault)
+	}
+	return c.accept(fault.alter(c, result)).delivered(fault)
+}
+
+// pause waits, and says whether the request is still wanted.
+func pause(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,252 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package fakessm_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+)
+
+func newRetryer() aws.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return 0, nil })
+	})
+}
+
+// signed returns a request as the SDK would send it.
+func signed(t *testing.T, url, body string, at time.Time, service string) *http.Request {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-amz-json-1.1")
+	req.Header.Set("X-Amz-Target", "AmazonSSM.DescribeSessions")
+	sum := sha256.Sum256([]byte(body))
+	keys := aws.Credentials{AccessKeyID: fakessm.DefaultAccessKeyID, SecretAccessKey: fakessm.DefaultSecretAccessKey}
+	if err := v4.NewSigner().SignHTTP(t.Context(), keys, req, hex.EncodeToString(sum[:]), service, "us-east-1", at); err != nil {
+		t.Fatal(err)
+	}
+	return req
+}
+
+func do(t *testing.T, req *http.Request) (*http.Response, string) {
+	t.Helper()
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res, string(body)
+}
+
+func TestSignature(t *testing.T) {
+	t.Parallel()
+
+	const body = `{"State":"Active"}`
+	cases := map[string]struct {
+		service string
+		age     time.Duration
+		change  func(*http.Request)
+		code    string
+		message string
+	}{
+		"a signature as it should be": {},
+		"no signature": {
+			change: func(r *http.Request) { r.Header.Del("Authorization") },
+			code:   "MissingAuthenticationTokenException",
+		},
+		"a signature of another kind": {
+			change: func(r *http.Request) { r.Header.Set("Authorization", "Bearer x") },
+			code:   "IncompleteSignatureException",
+		},
+		"no date": {
+			change: func(r *http.Request) { r.Header.Del("X-Amz-Date") },
+			code:   "IncompleteSignatureException",
+		},
+		"another body": {
+			change: func(r *http.Request) {
+				r.Body = io.NopCloser(strings.NewReader(`{"State":"Actime"}`))
+			},
+			code: "InvalidSignatureException", message: "The request signature we calculated does not match",
+		},
+		"another target": {
+			change: func(r *http.Request) { r.Header.Set("X-Amz-Target", "AmazonSSM.ResumeSession") },
+			code:   "InvalidSignatureException", message: "The request signature we calculated does not match",
+		},
+		"a header that is not signed": {
+			change: func(r *http.Request) { r.Header.Set("X-Amz-Extra", "1") },
+			code:   "InvalidSignatureException", message: "'x-amz-extra' must be a 'SignedHeader' in the AWS Authorization.",
+		},
+		"the signature of another service": {
+			service: "ec2", code: "InvalidSignatureException", message: "Credential should be scoped to correct service: 'ssm'.",
+		},
+		"a signature of six minutes ago":  {age: 6 * time.Minute, code: "InvalidSignatureException", message: "Signature expired: "},
+		"a signature of four minutes ago": {age: 4 * time.Minute},
+		"a signature of the future":       {age: -6 * time.Minute, code: "InvalidSignatureException", message: "Signature not yet current: "},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if tc.service == "" {
+				tc.service = "ssm"
+			}
+			req := signed(t, serve(t, fakessm.New()), body, time.Now().Add(-tc.age), tc.service)
+			if tc.change != nil {
+				tc.change(req)
+			}
+			res, answer := do(t, req)
+			if tc.code == "" {
+				if res.StatusCode != http.StatusOK || answer != `{"Sessions":[]}` {
+					t.Errorf("%d %s", res.StatusCode, answer)
+				}
+				return
+			}
+			var got struct {
+				Type    string `json:"__type"`
+				Message string `json:"message"`
+			}
+			if err := json.Unmarshal([]byte(answer), &got); err != nil {
+				t.Fatal(err)
+			}
+			if res.StatusCode != http.StatusBadRequest || got.Type != tc.code || !strings.HasPrefix(got.Message, tc.message) {
+				t.Errorf("want 400 %s %s, got %d %s %s", tc.code, tc.message, res.StatusCode, got.Type, got.Message)
+			}
+		})
+	}
+}
+
+func TestSignature_credentials(t *testing.T) {
+	t.Parallel()
+
+	cases := map[string]struct{ id, secret, token, code string }{
+		"the static key pair":          {"AKIAOWN", "own", "", ""},
+		"the default one, replaced":    {fakessm.DefaultAccessKeyID, fakessm.DefaultSecretAccessKey, "", "UnrecognizedClientException"},
+		"a wrong secret":               {"AKIAOWN", "other", "", "InvalidSignatureException"},
+		"a session token out of place": {"AKIAOWN", "own", "token", "UnrecognizedClientException"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			// One client for all would sign with the first secret of a key ID.
+			client := newClient(t, fakessm.New(fakessm.WithCredentials("AKIAOWN", "own")))
+			_, err := client.DescribeSessions(t.Context(), &ssm.DescribeSessionsInput{State: "Active"}, func(o *ssm.Options) {
+				o.Credentials = credentials.NewStaticCredentialsProvider(tc.id, tc.secret, tc.token)
+			})
+			if tc.code == "" {
+				if err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			wantCode(t, err, tc.code, "")
+		})
+	}
+}
+
+// The SDK learns the server's time from the refusal and signs again.
+func TestSignature_clientFollowsClock(t *testing.T) {
+	t.Parallel()
+
+	clock := newClock()
+	clock.advance(-100 * 24 * time.Hour)
+	fake := fakessm.New(fakessm.WithClock(clock.now))
+	client := newClient(t, fake, func(o *ssm.Options) { o.Retryer = newRetryer() })
+	if _, err := client.DescribeSessions(t.Context(), &ssm.DescribeSessionsInput{State: "Active"}); err != nil {
+		t.Fatal(err)
+	}
+	var attempts []int
+	for _, r := range fake.Requests() {
+		attempts = append(attempts, r.Attempt)
+	}
+	if diff := cmp.Diff([]int{1, 2}, attempts); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestServeHTTP_notAnAPIRequest(t *testing.T) {
+	t.Parallel()
+
+	json := map[string]string{"Content-Type": "application/x-amz-json-1.1"}
+	cases := map[string]struct {
+		method, path string
+		header       map[string]string
+		body         string
+		status       int
+		want         string
+	}{
+		"a browser":                {"GET", "/", nil, "", 404, "<UnknownOperationException/>"},
+		"another path":             {"POST", "/x", json, "{}", 404, "<UnknownOperationException/>"},
+		"no target":                {"POST", "/", json, "{}", 404, "<UnknownOperationException/>"},
+		"another content type":     {"POST", "/", map[string]string{"Content-Type": "application/json", "X-Amz-Target": "AmazonSSM.ResumeSession"}, "{}", 404, "<UnknownOperationException/>"},
+		"an unknown operation":     {"POST", "/", map[string]string{"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "AmazonSSM.Dance"}, "{}", 400, `{"__type":"UnknownOperationException"}`},
+		"an unknown action of STS": {"POST", "/", map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, "Action=Dance&Version=2011-06-15", 400, "<Code>InvalidAction</Code>"},
+		"an oversized body":        {"POST", "/", json, strings.Repeat("x", 2<<20), 413, "RequestEntityTooLargeException"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			req := httptest.NewRequestWithContext(t.Context(), tc.method, tc.path, bytes.NewBufferString(tc.body))
+			for k, v := range tc.header {
+				req.Header.Set(k, v)
+			}
+			rec := httptest.NewRecorder()
+			fakessm.New().ServeHTTP(rec, req)
+			if rec.Code != tc.status || !strings.Contains(rec.Body.String(), tc.want) {
+				t.Errorf("want %d %s, got %d %s", tc.status, tc.want, rec.Code, rec.Body)
+			}
+			if rec.Header().Get("X-Amzn-Requestid") == "" {
+				t.Error("no request ID")
+			}
+		})
+	}
+}
+
+func TestServeHTTP_serialization(t *testing.T) {
+	t.Parallel()
+
+	cases := map[string]struct{ body, want string }{
+		"no JSON":                    {`x`, "SerializationException"},
+		"a list":                     {`[]`, "SerializationException"},
+		"a number for a text":        {`{"State":1}`, "SerializationException"},
+		"a text for a number":        {`{"State":"Active","MaxResults":"1"}`, "SerializationException"},
+		"a text for a list":          {`{"State":"Active","Filters":"x"}`, "SerializationException"},
+		"no parameter":               {`{}`, "Value null at 'state' failed to satisfy constraint: Member must not be null"},
+		"a null":                     {`{"State":null}`, "Value null at 'state' failed to satisfy constraint: Member must not be null"},
+		"a name in lower case":       {`{"state":"Active"}`, "Value null at 'state' failed to satisfy constraint: Member must not be null"},
+		"a filter's Key, not key":    {`{"State":"Active","Filters":[{"Key":"Target","value":"x"}]}`, "Value null at 'filters.1.member.key'"},
+		"two errors":                 {`{"MaxResults":0}`, "2 validation errors detected: "},
+		"a member that is not known": {`{"State":"Active","Colour":"red"}`, `{"Sessions":[]}`},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, answer := do(t, signed(t, serve(t, fakessm.New()), tc.body, time.Now(), "ssm"))
+			if !strings.Contains(answer, tc.want) {
+				t.Errorf("want %s, got %s", tc.want, answer)
+			}
+		})
+	}
+}

@@ -1,0 +1,188 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+	"github.com/hashicorp/terraform-plugin-testing/terraform"
+	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+)
+
+func testSessionResumeDataSourceConfig_basic(url, sessionID string, arguments ...string) string {
+	return testProviderConfig(url, "max_retries = 2") + fmt.Sprintf(`
+data "ssm_session_resume" "test" {
+  session_id = %q
+  %s
+}
+`, sessionID, strings.Join(arguments, "\n  "))
+}
+
+// testResumeFailures are the ways in which a resumption fails, each with words of
+// its own. They hold for the data source and the ephemeral resource alike.
+var testResumeFailures = map[string]struct {
+	sessionID string
+	behaviour fakessm.Behaviour
+	fault     fakessm.FaultKind
+	want      string
+}{
+	"a session that has timed out":  {testAway, fakessm.BehaviourTimedOut, "", `it has timed out`},
+	"an empty token":                {testAway, fakessm.BehaviourEmptyToken, "", `it has timed out`},
+	"a terminated session":          {testEnded, "", "", `it has been terminated or has ended.*ValidationException`},
+	"an unknown session":            {"nobody-00000000000000000", "", "", `knows no such session.*Check session_id.*DoesNotExistException`},
+	"a denied session":              {testAway, "", fakessm.FaultDenied, `do not allow it.*ssm:ResumeSession.*AccessDeniedException`},
+	"a token without a URL":         {testAway, "", fakessm.FaultNoURL, `lacks what was asked for.*no stream URL`},
+	"an answer for another session": {testAway, "", fakessm.FaultWrongSession, `lacks what was asked for.*another session`},
+	"an empty answer":               {testAway, "", fakessm.FaultEmpty, `lacks what was asked for.*names no session`},
+	"an answer that is no JSON":     {testAway, "", fakessm.FaultGarbage, `no usable answer.*could not be decoded`},
+	"expired credentials":           {testAway, "", fakessm.FaultExpired, `did not accept the credentials.*ExpiredTokenException`},
+	"throttling for ever":           {testAway, "", fakessm.FaultThrottle, `quota.*ThrottlingException`},
+	"an empty session ID":           {"", "", "", `session_id.*between 1 and 96`},
+	"a session ID of 97 characters": {strings.Repeat("x", 97), "", "", `session_id.*between 1 and 96`},
+	"a clock that is wrong":         {testAway, "", fakessm.FaultClockSkew, `did not accept the credentials.*clock`},
+}
+
+// testWrapped turns a pattern into one that matches across Terraform's line breaks.
+func testWrapped(pattern string) *regexp.Regexp {
+	return regexp.MustCompile(`(?s)` + strings.ReplaceAll(pattern, " ", `[\s│]+`))
+}
+
+func testResumeFake(t *testing.T, behaviour fakessm.Behaviour, fault fakessm.FaultKind) (*fakessm.Server, string) {
+	t.Helper()
+
+	session := testSessions()[1]
+	session.Behaviour = behaviour
+	fake, url := testFake(t, fakessm.WithSessions(session))
+	if fault != "" {
+		fake.Inject(fakessm.Fault{Operation: "ResumeSession", Kind: fault, Times: -1})
+	}
+
+	return fake, url
+}
+
+func TestSessionResumeDataSource_basic(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testFake(t)
+	resource.UnitTest(t, resource.TestCase{
+		ProtoV6ProviderFactories: testFactories,
+		Steps: []resource.TestStep{
+			{
+				Config: testSessionResumeDataSourceConfig_basic(url, testAway),
+				ConfigStateChecks: []statecheck.StateCheck{
+					statecheck.ExpectKnownValue("data.ssm_session_resume.test", tfjsonpath.New("region"), knownvalue.StringExact(testRegion)),
+					statecheck.ExpectSensitiveValue("data.ssm_session_resume.test", tfjsonpath.New("token_value")),
+					statecheck.ExpectSensitiveValue("data.ssm_session_resume.test", tfjsonpath.New("stream_url")),
+				},
+				Check: func(s *terraform.State) error {
+					attributes := s.RootModule().Resources["data.ssm_session_resume.test"].Primary.Attributes
+					tokens, urls := fake.Tokens(testAway), fake.StreamURLs(testAway)
+					for i := range tokens {
+						if attributes["token_value"] == tokens[i] && attributes["stream_url"] == urls[i] {
+							return nil
+						}
+					}
+
+					return fmt.Errorf("the state holds none of the %d pairs of token and URL that were issued", len(tokens))
+				},
+			},
+		},
+	})
+	testStatus(t, fake, testAway, "Connected")
+	for _, call := range testCalls(fake) {
+		if call != "ResumeSession us-east-1 "+testAway {
+			t.Errorf("unexpected request %q", call)
+		}
+	}
+}
+
+func TestSessionResumeDataSource_region(t *testing.T) {
+	t.Parallel()
+
+	session := testSessions()[1]
+	session.Region = "eu-central-1"
+	fake, url := testFake(t, fakessm.WithSessions(session))
+	resource.UnitTest(t, resource.TestCase{
+		ProtoV6ProviderFactories: testFactories,
+		Steps: []resource.TestStep{
+			{
+				Config: testSessionResumeDataSourceConfig_basic(url, testAway, `region = "eu-central-1"`),
+				ConfigStateChecks: []statecheck.StateCheck{
+					statecheck.ExpectKnownValue("data.ssm_session_resume.test", tfjsonpath.New("region"), knownvalue.StringExact("eu-central-1")),
+				},
+			},
+			{
+				Config:      testSessionResumeDataSourceConfig_basic(url, testAway, `region = "us-esat-1"`),
+				ExpectError: testWrapped(`Invalid AWS Region.*us-esat-1`),
+			},
+		},
+	})
+	for _, call := range testCalls(fake) {
+		if call != "ResumeSession eu-central-1 "+testAway {
+			t.Errorf("unexpected request %q", call)
+		}
+	}
+}
+
+// An ID that is known only during apply is resumed then, and not before.
+func TestSessionResumeDataSource_unknownSessionID(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testFake(t)
+	resource.UnitTest(t, resource.TestCase{
+		ProtoV6ProviderFactories: testFactories,
+		Steps: []resource.TestStep{
+			{
+				Config: testProviderConfig(url) + fmt.Sprintf(`
+resource "terraform_data" "id" {
+  input = %q
+}
+data "ssm_session_resume" "test" {
+  session_id = terraform_data.id.output
+}
+`, testAway),
+				ConfigPlanChecks: resource.ConfigPlanChecks{
+					PreApply: []plancheck.PlanCheck{planHook(func() { testExpectCalls(t, fake) })},
+				},
+			},
+		},
+	})
+	if fake.Count("ResumeSession") == 0 {
+		t.Error("the session was not resumed during apply")
+	}
+}
+
+func TestSessionResumeDataSource_failures(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range testResumeFailures {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			_, url := testResumeFake(t, tc.behaviour, tc.fault)
+			summary := "Unable to Resume Session.*session_id.*" + tc.sessionID + ".*"
+			if tc.sessionID == "" || len(tc.sessionID) > 96 {
+				summary = ""
+			}
+			resource.UnitTest(t, resource.TestCase{
+				ProtoV6ProviderFactories: testFactories,
+				Steps: []resource.TestStep{
+					{
+						Config:      testSessionResumeDataSourceConfig_basic(url, tc.sessionID),
+						ExpectError: testWrapped(summary + tc.want),
+					},
+				},
+			})
+		})
+	}
+}
