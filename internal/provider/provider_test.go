@@ -40,7 +40,23 @@ func TestMain(m *testing.M) {
 			os.Setenv(name, value) //nolint:errcheck // There is nothing to do about it.
 		}
 	}
-	resource.TestMain(m)
+	resource.TestMain(cleaningUp{m})
+}
+
+// cleaningUp runs the tests, and then what they left in testCleanups.
+type cleaningUp struct {
+	*testing.M
+}
+
+var testCleanups []func()
+
+func (c cleaningUp) Run() int {
+	code := c.M.Run()
+	for _, cleanup := range testCleanups {
+		cleanup()
+	}
+
+	return code
 }
 
 var testFactories = map[string]func() (tfprotov6.ProviderServer, error){
