@@ -37,6 +37,8 @@ type callRecord struct {
 	lost bool
 	// failure is the error of the last attempt that got as far as failing.
 	failure error
+	// date is the service's clock at the last answer, or ours if it told none.
+	date time.Time
 }
 
 type callRecordKey struct{}
@@ -81,6 +83,10 @@ func observeAttempts(observe func(context.Context, Attempt)) func(*middleware.St
 					record.attempts++
 					record.lost = record.lost || mayHaveBeenDone(err)
 					record.failure = err
+					record.date = time.Now()
+					if date, ok := awsmiddleware.GetServerTime(metadata); ok && !date.IsZero() {
+						record.date = date
+					}
 					attempt.Number = record.attempts
 				}
 				attempt.RequestID, _ = awsmiddleware.GetRequestIDMetadata(metadata)

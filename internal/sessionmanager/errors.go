@@ -56,17 +56,21 @@ type Error struct {
 // Error implements error.
 func (e *Error) Error() string {
 	doing := map[string]string{
-		operationDescribe:  "looking up",
-		operationResume:    "resuming",
-		operationTerminate: "terminating",
+		operationConnectionStatus: "asking for the connection status",
+		operationDescribe:         "looking up sessions",
+		operationResume:           "resuming session " + e.SessionID,
+		operationTerminate:        "terminating session " + e.SessionID,
 	}[e.Operation]
+	if e.Operation == operationDescribe && e.SessionID != "" {
+		doing = "looking up session " + e.SessionID
+	}
 
 	cause := e.Kind
 	if e.Err != nil {
 		cause = e.Err
 	}
 
-	return fmt.Sprintf("%s session %s: %s", doing, e.SessionID, cause)
+	return doing + ": " + cause.Error()
 }
 
 // Unwrap returns the kind and the cause.
@@ -79,9 +83,10 @@ func (e *Error) Unwrap() []error {
 }
 
 const (
-	operationTerminate = "TerminateSession"
-	operationResume    = "ResumeSession"
-	operationDescribe  = "DescribeSessions"
+	operationConnectionStatus = "GetConnectionStatus"
+	operationDescribe         = "DescribeSessions"
+	operationResume           = "ResumeSession"
+	operationTerminate        = "TerminateSession"
 )
 
 // Codes by which AWS front ends say that the credentials or the signature are

@@ -70,9 +70,11 @@ func (c *Client) Terminate(ctx context.Context, in TerminateInput) (Termination,
 			return t.result, err
 		}
 	}
-	t.request(ctx)
+	t.answer = c.end(ctx, in.Region, in.SessionID)
+	t.result.Requested = t.answer.accepted() || t.answer.lost
+	err := t.settle(ctx)
 
-	return t.result, t.settle(ctx)
+	return t.result, err
 }
 
 // termination is the state of one run of Terminate.
@@ -84,9 +86,38 @@ type termination struct {
 	seenLive bool // The session was in the active list before.
 	absent   bool // The session was in neither list before.
 
-	accepted bool  // The service answered that it ends the session.
-	lost     bool  // An attempt may have been carried out without a definite answer.
-	refusal  error // What the service, or the way to it, answered instead.
+	answer end // What came of the request.
+}
+
+// end is what came of one TerminateSession.
+type end struct {
+	err  error // Nil if the service took the request.
+	lost bool  // An attempt may have been carried out without a definite answer.
+}
+
+// end calls TerminateSession.
+func (c *Client) end(ctx context.Context, region, sessionID string) end {
+	output, record, err := call(ctx, operationTerminate, region, sessionID, c.api.TerminateSession,
+		&ssm.TerminateSessionInput{SessionId: aws.String(sessionID)})
+	if err == nil && aws.ToString(output.SessionId) != sessionID {
+		// An answer that does not name the session is no answer to this request.
+		return end{lost: true, err: &Error{
+			Operation: operationTerminate, Region: region, SessionID: sessionID,
+			Kind: ErrIncompleteAnswer, Err: errors.New("the answer does not name the session"),
+		}}
+	}
+
+	return end{err: err, lost: record.lost}
+}
+
+// accepted reports whether the service took the request.
+func (e end) accepted() bool {
+	return e.err == nil
+}
+
+// mayShowLate reports whether a session that is listed as live may in truth have ended.
+func (e end) mayShowLate() bool {
+	return e.accepted() || e.lost || errors.Is(e.err, ErrEnded) || errors.Is(e.err, ErrNotFound)
 }
 
 // lookBefore finds out how things stand; done means that there is nothing to end.
@@ -116,51 +147,32 @@ func (t *termination) lookBefore(ctx context.Context) (done bool, err error) {
 	return false, nil
 }
 
-// request calls TerminateSession and notes what came of it.
-func (t *termination) request(ctx context.Context) {
-	output, record, err := call(ctx, operationTerminate, t.in.Region, t.in.SessionID, t.client.api.TerminateSession,
-		&ssm.TerminateSessionInput{SessionId: aws.String(t.in.SessionID)})
-
-	t.lost = record.lost
-	switch {
-	case err != nil:
-		t.refusal = err
-	case aws.ToString(output.SessionId) != t.in.SessionID:
-		// An answer that does not name the session is no answer to this request.
-		t.lost = true
-		t.refusal = t.failed(ErrIncompleteAnswer, errors.New("the answer does not name the session"))
-	default:
-		t.accepted = true
-	}
-	t.result.Requested = t.accepted || t.lost
-}
-
 // settle turns what was seen and answered into an outcome or an error.
 func (t *termination) settle(ctx context.Context) error {
 	switch {
 	case !t.in.Verify, t.result.Doubt != nil:
 		return t.settleUnseen()
-	case t.accepted, t.mayShowLate():
+	case t.answer.mayShowLate():
 		return t.watch(ctx)
-	case t.absent && errors.Is(t.refusal, ErrAccessDenied):
+	case t.absent && errors.Is(t.answer.err, ErrAccessDenied):
 		// Where IAM decides by the session's tags, one that does not exist is denied.
 		return t.watch(ctx)
 	default:
-		return t.refusal
+		return t.answer.err
 	}
 }
 
 // settleUnseen judges by the answer to TerminateSession alone.
 func (t *termination) settleUnseen() error {
 	switch {
-	case errors.Is(t.refusal, ErrNotFound):
-		return t.notFound(t.refusal)
-	case t.accepted, errors.Is(t.refusal, ErrEnded):
+	case errors.Is(t.answer.err, ErrNotFound):
+		return t.notFound(t.answer.err)
+	case t.answer.accepted(), errors.Is(t.answer.err, ErrEnded):
 		t.result.Outcome = OutcomeUnverified
 
 		return nil
 	default:
-		return t.refusal
+		return t.answer.err
 	}
 }
 
@@ -187,13 +199,13 @@ func (t *termination) watch(ctx context.Context) error {
 
 			return nil
 		case errors.Is(err, ErrNotFound):
-			return t.notFound(t.refusal)
+			return t.notFound(t.answer.err)
 		case errors.Is(err, ErrUndetermined), errors.Is(err, ErrAccessDenied):
 			t.result.Doubt = err
 
 			return t.settleUnseen()
 		case ctx.Err() != nil && stillLive:
-			return t.failed(ErrStillLive, t.refusal)
+			return t.failed(ErrStillLive, t.answer.err)
 		case err != nil:
 			return err
 		}
@@ -201,25 +213,19 @@ func (t *termination) watch(ctx context.Context) error {
 		stillLive = true
 		t.seenLive = true
 		t.result.Session = session
-		if !t.accepted && (!t.mayShowLate() || time.Since(start) >= settleTime) {
+		if !t.answer.accepted() && (!t.answer.mayShowLate() || time.Since(start) >= settleTime) {
 			return t.notEnded()
 		}
 		if sleep(ctx, interval) != nil {
-			return t.failed(ErrStillLive, t.refusal)
+			return t.failed(ErrStillLive, t.answer.err)
 		}
 		interval = min(2*interval, maxPollInterval)
 	}
 }
 
-// mayShowLate reports whether a session that is listed as live may in truth have
-// ended, although the service did not accept to end it.
-func (t *termination) mayShowLate() bool {
-	return t.lost || errors.Is(t.refusal, ErrEnded) || errors.Is(t.refusal, ErrNotFound)
-}
-
 // endedOutcome tells whose doing the end of the session was.
 func (t *termination) endedOutcome() Outcome {
-	if t.accepted || t.lost {
+	if t.answer.accepted() || t.answer.lost {
 		return OutcomeTerminated
 	}
 
@@ -228,15 +234,15 @@ func (t *termination) endedOutcome() Outcome {
 
 // notEnded judges a session that was not accepted for termination and stayed live.
 func (t *termination) notEnded() error {
-	if errors.Is(t.refusal, ErrEnded) && t.result.Session.disconnected() {
+	if errors.Is(t.answer.err, ErrEnded) && t.result.Session.disconnected() {
 		// The service refuses so when the session's node is gone. Nobody is connected;
 		// the session leaves the list by itself.
-		t.result.Outcome, t.result.Doubt = OutcomeUnverified, t.refusal
+		t.result.Outcome, t.result.Doubt = OutcomeUnverified, t.answer.err
 
 		return nil
 	}
 
-	return t.refusal
+	return t.answer.err
 }
 
 // notFound applies the caller's choice for a session that SSM does not know.

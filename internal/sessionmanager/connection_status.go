@@ -1,0 +1,36 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package sessionmanager
+
+import (
+	"context"
+	"errors"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+)
+
+// ConnectionStatus tells whether a target can take sessions: connected or
+// notconnected, or a newer value of the API.
+//
+// See https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetConnectionStatus.html.
+func (c *Client) ConnectionStatus(ctx context.Context, region, target string) (string, error) {
+	output, _, err := call(ctx, operationConnectionStatus, region, "", c.api.GetConnectionStatus,
+		&ssm.GetConnectionStatusInput{Target: aws.String(target)})
+	if err != nil {
+		return "", err
+	}
+
+	failed := &Error{Operation: operationConnectionStatus, Region: region, Kind: ErrIncompleteAnswer}
+	switch {
+	case aws.ToString(output.Target) != target:
+		failed.Err = errors.New("the answer does not name the target")
+	case output.Status == "":
+		failed.Err = errors.New("the answer has no status")
+	default:
+		return string(output.Status), nil
+	}
+
+	return "", failed
+}

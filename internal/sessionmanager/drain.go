@@ -1,0 +1,284 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package sessionmanager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	// OutcomeFailed is the outcome of a session that a drain could not end.
+	OutcomeFailed Outcome = "failed"
+
+	// DefaultMaxSessions is how many sessions a drain ends unless it is told otherwise.
+	DefaultMaxSessions = 100
+
+	// drainConcurrency is how many calls of a drain are under way at once. It hides
+	// latency; the quota is far below what it could reach.
+	drainConcurrency = 40
+
+	// callsPerSecond is the quota of TerminateSession, for an account and a Region.
+	// See https://docs.aws.amazon.com/general/latest/gr/ssm.html.
+	callsPerSecond = 6
+
+	// gracePoll is how often to look whether people have finished by themselves.
+	gracePoll = 10 * time.Second
+)
+
+// DrainInput says which sessions to end, and how.
+type DrainInput struct {
+	Region      string
+	Selector    Selector
+	GracePeriod time.Duration // How long people may finish by themselves.
+	MaxSessions int           // More matches than this end none.
+
+	// Progress, if set, is told of each step. Calls come one after the other.
+	Progress func(DrainProgress)
+}
+
+// DrainProgress is how far a drain has come, in counts.
+type DrainProgress struct {
+	Waiting bool // During the grace period; Matching is how many are left then.
+
+	Matching int // Sessions to end, in this pass.
+	Ended    int // Sessions that SSM has taken the request for, or refused to, so far.
+	Failed   int // Those of Ended that it refused.
+}
+
+// DrainResult is what a drain did, also when it returns an error.
+type DrainResult struct {
+	Outcomes map[string]Outcome // By session ID.
+	Failures map[string]error   // By session ID, for the outcome failed.
+	Left     []string           // Matching sessions that are live at the end, and not in Failures.
+}
+
+// TooManyError is the refusal of a drain that matches more sessions than allowed.
+type TooManyError struct {
+	Matching    int
+	MaxSessions int
+}
+
+// Error implements error.
+func (e *TooManyError) Error() string {
+	return fmt.Sprintf("%d sessions match, %d may be ended", e.Matching, e.MaxSessions)
+}
+
+// ErrNotDrained: some of the sessions could not be ended; the DrainResult tells which.
+var ErrNotDrained = errors.New("not all sessions could be ended")
+
+// DrainTimeout returns how long a drain may take if nothing else is said: the
+// grace period, the calls at the service's quota, and two minutes.
+func DrainTimeout(gracePeriod time.Duration, maxSessions int) time.Duration {
+	return gracePeriod + time.Duration(maxSessions)*time.Second/callsPerSecond + 2*time.Minute
+}
+
+// Drain ends every session that the selector matches. It lists, ends, and lists
+// again; sessions that have come in between get one further pass.
+//
+// Errors: ErrNoCondition and TooManyError, with nothing ended; ErrNotDrained; and
+// those of a failed listing.
+func (c *Client) Drain(ctx context.Context, in DrainInput) (DrainResult, error) {
+	d := &drain{
+		client: c,
+		in:     in,
+		result: DrainResult{Outcomes: map[string]Outcome{}, Failures: map[string]error{}},
+		ends:   map[string]end{},
+	}
+	if err := in.Selector.RequireCondition(); err != nil {
+		return d.result, err
+	}
+
+	listing, err := d.waitGracePeriod(ctx)
+	if err != nil {
+		return d.result, err
+	}
+
+	const passes = 2
+	for pass := 1; ; pass++ {
+		if len(d.ends)+len(listing.Sessions) > in.MaxSessions {
+			if pass == 1 {
+				return d.result, &TooManyError{Matching: len(listing.Sessions), MaxSessions: in.MaxSessions}
+			}
+			// Newcomers beyond the cap stay.
+			break
+		}
+		d.endAll(ctx, listing.Sessions)
+
+		listing, err = d.settle(ctx, listing.Now)
+		if err != nil || pass == passes || len(listing.Sessions) == 0 {
+			break
+		}
+	}
+
+	for _, session := range listing.Sessions {
+		d.result.Left = append(d.result.Left, session.SessionID)
+	}
+	switch {
+	case err != nil:
+		return d.result, err
+	case len(d.result.Failures)+len(d.result.Left) > 0:
+		return d.result, ErrNotDrained
+	default:
+		return d.result, nil
+	}
+}
+
+// drain is the state of one run of Drain.
+type drain struct {
+	client *Client
+	in     DrainInput
+	result DrainResult
+
+	mutex sync.Mutex
+	ends  map[string]end // What SSM answered, by session ID.
+}
+
+// waitGracePeriod lists the sessions, and gives people the time to finish by
+// themselves. How old a session is, is measured once, at the first listing.
+func (d *drain) waitGracePeriod(ctx context.Context) (Listing, error) {
+	listing, err := d.client.live(ctx, d.in.Region, d.in.Selector, time.Time{})
+	if err != nil {
+		return listing, err
+	}
+
+	deadline := time.Now().Add(d.in.GracePeriod)
+	for left := d.in.GracePeriod; left > 0 && len(listing.Sessions) > 0; left = time.Until(deadline) {
+		d.progress(DrainProgress{Waiting: true, Matching: len(listing.Sessions)})
+		if err := sleep(ctx, min(left, gracePoll)); err != nil {
+			return Listing{}, newError(ctx, operationDescribe, d.in.Region, "", err, nil)
+		}
+		if listing, err = d.client.live(ctx, d.in.Region, d.in.Selector, listing.Now); err != nil {
+			return listing, err
+		}
+	}
+
+	return listing, nil
+}
+
+// endAll asks SSM to end the sessions, and notes its answers.
+func (d *drain) endAll(ctx context.Context, sessions []Session) {
+	var (
+		group    errgroup.Group
+		progress = DrainProgress{Matching: len(sessions)}
+	)
+	group.SetLimit(drainConcurrency)
+	if len(sessions) > 0 {
+		d.progress(progress)
+	}
+	for _, session := range sessions {
+		group.Go(func() error {
+			answer := d.client.end(ctx, d.in.Region, session.SessionID)
+
+			d.mutex.Lock()
+			defer d.mutex.Unlock()
+			d.ends[session.SessionID] = answer
+			progress.Ended++
+			if answer.err != nil && !errors.Is(answer.err, ErrEnded) {
+				progress.Failed++
+			}
+			d.progress(progress)
+
+			return nil
+		})
+	}
+	group.Wait() //nolint:errcheck // The functions return none.
+}
+
+// settle lists the sessions until those that SSM took the request for are gone,
+// or cannot be expected to go any more, and records the outcomes. It returns the
+// sessions that have come since.
+func (d *drain) settle(ctx context.Context, now time.Time) (Listing, error) {
+	var (
+		start    = time.Now()
+		interval = pollInterval
+	)
+	for {
+		listing, err := d.client.live(ctx, d.in.Region, d.in.Selector, now)
+		if err != nil {
+			d.record(nil)
+
+			return Listing{}, err
+		}
+
+		var (
+			present   = make(map[string]Session, len(listing.Sessions))
+			newcomers []Session
+			pending   bool
+		)
+		for _, session := range listing.Sessions {
+			answer, asked := d.ends[session.SessionID]
+			switch {
+			case !asked:
+				newcomers = append(newcomers, session)
+			default:
+				present[session.SessionID] = session
+				pending = pending || answer.mayShowLate()
+			}
+		}
+		if !pending || time.Since(start) >= settleTime || sleep(ctx, interval) != nil {
+			d.record(present)
+			listing.Sessions = newcomers
+
+			return listing, nil
+		}
+		interval = min(2*interval, maxPollInterval)
+	}
+}
+
+// record turns answers into outcomes, given the sessions that are still live; nil
+// stands for not knowing which are.
+func (d *drain) record(present map[string]Session) {
+	for id, answer := range d.ends {
+		session, live := present[id]
+		outcome, err := answer.outcome(present != nil, live, session)
+		d.result.Outcomes[id] = outcome
+		delete(d.result.Failures, id)
+		if err != nil {
+			d.result.Failures[id] = err
+		}
+	}
+}
+
+// outcome judges one answer by what the listing shows.
+func (e end) outcome(seen, live bool, session Session) (Outcome, error) {
+	refused := errors.Is(e.err, ErrEnded)
+
+	switch {
+	case !seen && (e.accepted() || refused):
+		return OutcomeUnverified, nil
+	case !seen:
+		return OutcomeFailed, e.err
+	case !live && (e.accepted() || e.lost):
+		return OutcomeTerminated, nil
+	case !live && e.mayShowLate():
+		return OutcomeAlreadyEnded, nil
+	case live && refused && session.disconnected():
+		// The service refuses so when the session's node is gone.
+		return OutcomeUnverified, nil
+	case e.accepted():
+		return OutcomeFailed, ErrStillLive
+	default:
+		return OutcomeFailed, e.err
+	}
+}
+
+// progress tells of a step.
+func (d *drain) progress(p DrainProgress) {
+	if d.in.Progress != nil {
+		d.in.Progress(p)
+	}
+}
+
+// FailedSessions returns the IDs of the sessions that could not be ended, sorted.
+func (r DrainResult) FailedSessions() []string {
+	return slices.Sorted(maps.Keys(r.Failures))
+}

@@ -1,0 +1,90 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package sessionmanager
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+)
+
+// Listing is what DescribeSessions listed of the sessions that were meant.
+type Listing struct {
+	Sessions []Session // By start date, then by ID.
+	Now      time.Time // The service's clock when the listing began.
+}
+
+// List returns the sessions of a Region that are meant, of the active ones or of
+// the history. Sessions come and go while the pages are read: a listing is no snapshot.
+//
+// A zero now stands for the service's clock.
+func (c *Client) List(ctx context.Context, region string, state types.SessionState, selector Selector, now time.Time) (Listing, error) {
+	listing := Listing{Now: now}
+	if selector.matchesNothing() {
+		return listing, nil
+	}
+
+	var (
+		input = &ssm.DescribeSessionsInput{
+			State:      state,
+			MaxResults: aws.Int32(pageSize),
+			Filters:    selector.filters(),
+		}
+		tokens = make(map[string]bool)
+		listed = make(map[string]bool)
+	)
+	for {
+		output, record, err := call(ctx, operationDescribe, region, "", c.api.DescribeSessions, input)
+		if err != nil {
+			return Listing{}, err
+		}
+		if listing.Now.IsZero() {
+			listing.Now = record.date
+		}
+
+		for _, in := range output.Sessions {
+			session := newSession(in, state)
+			// A session can move to a later page while the pages are read.
+			if selector.Matches(session, listing.Now) && !listed[session.SessionID] {
+				listed[session.SessionID] = true
+				listing.Sessions = append(listing.Sessions, session)
+			}
+		}
+
+		token := aws.ToString(output.NextToken)
+		if token == "" {
+			break
+		}
+		if tokens[token] {
+			return Listing{}, &Error{
+				Operation: operationDescribe, Region: region, Kind: ErrIncompleteAnswer,
+				Err: errors.New("the listing does not end: a page token repeated itself"),
+			}
+		}
+		tokens[token] = true
+		input.NextToken = aws.String(token)
+	}
+
+	slices.SortFunc(listing.Sessions, func(a, b Session) int {
+		return cmp.Or(a.StartDate.Compare(b.StartDate), cmp.Compare(a.SessionID, b.SessionID))
+	})
+
+	return listing, nil
+}
+
+// live lists the sessions that are meant and can be ended.
+func (c *Client) live(ctx context.Context, region string, selector Selector, now time.Time) (Listing, error) {
+	listing, err := c.List(ctx, region, types.SessionStateActive, selector, now)
+	listing.Sessions = slices.DeleteFunc(listing.Sessions, func(s Session) bool {
+		return s.SessionID == "" || !s.Live()
+	})
+
+	return listing, err
+}
