@@ -1,0 +1,199 @@
+#!/bin/sh
+# Shows the provider at work, on a fake endpoint: sessions are ended, one is
+# resumed, and a second run calls nothing. Needs Go and Terraform or OpenTofu.
+#
+# Everything happens in a temporary directory, which is removed at the end; the
+# caller's own configuration of Terraform and AWS is not looked at.
+#
+# usage: scripts/demo.sh
+set -eu
+
+cd "$(dirname "$0")/.."
+
+scratch=$(mktemp -d)
+endpoint= # Process ID of the fake.
+running=  # Process ID of the command that runs now.
+
+cleanup() {
+	status=$?
+	# A second signal must not interrupt this.
+	trap - EXIT
+	trap '' HUP INT TERM
+	for process in $running $endpoint; do
+		kill "$process" 2>/dev/null || true
+		wait "$process" 2>/dev/null || true
+	done
+	# A compiler that was interrupted may write one last file.
+	for _ in 1 2 3 4 5; do
+		chmod -R u+w "$scratch" 2>/dev/null || true
+		rm -rf "$scratch" 2>/dev/null && break
+		sleep 0.5
+	done
+	exit "$status"
+}
+trap cleanup EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+say() {
+	printf '\n==> %s\n' "$1"
+}
+
+fail() {
+	printf '\nThe demo failed: %s\n' "$1" >&2
+	exit 1
+}
+
+# run COMMAND...: in the background, so that a signal is not kept waiting.
+run() {
+	"$@" &
+	running=$!
+	code=0
+	wait "$running" || code=$?
+	running=
+	return "$code"
+}
+
+# terraform ARGUMENT...: with an environment that holds nothing of the caller's.
+terraform() {
+	run env -i \
+		PATH="$PATH" HOME="$scratch/home" TMPDIR="$TMPDIR" \
+		CHECKPOINT_DISABLE=1 TF_IN_AUTOMATION=1 TF_CLI_CONFIG_FILE="$scratch/terraform.rc" \
+		AWS_ENDPOINT_URL_SSM="$AWS_ENDPOINT_URL_SSM" AWS_ENDPOINT_URL_STS="$AWS_ENDPOINT_URL_STS" \
+		AWS_ACCESS_KEY_ID="$AWS_ACCESS_KEY_ID" AWS_SECRET_ACCESS_KEY="$AWS_SECRET_ACCESS_KEY" \
+		AWS_REGION="$AWS_REGION" AWS_EC2_METADATA_DISABLED=true \
+		"$cli" -chdir="$scratch/work" "$@"
+}
+
+view() {
+	run "$scratch/bin/fakessmview" "$1" "$FAKESSM_CONTROL_URL"
+}
+
+# expect COUNT PATTERN FILE: COUNT lines of FILE must match PATTERN.
+expect() {
+	count=$(grep -E -c -e "$2" "$3" || true)
+	[ "$count" -eq "$1" ] || fail "expected $1 lines like '$2', got $count:
+$(cat "$3")"
+}
+
+cli=$(scripts/find-terraform.sh)
+case ${cli##*/} in
+tofu) host=registry.opentofu.org ;;
+*) host=registry.terraform.io ;;
+esac
+
+fallback=$scratch/cache
+# shellcheck source=scripts/go-env.sh
+. scripts/go-env.sh
+
+mkdir "$scratch/bin" "$scratch/home" "$scratch/tmp"
+export TMPDIR="$scratch/tmp"
+
+say "Building the provider and the fake endpoint"
+run go build -o "$scratch/bin/" . ./internal/cmd/fakessm ./internal/cmd/fakessmview
+mirror=$scratch/mirror/$host/sessionops/ssm/0.1.0/$(go env GOOS)_$(go env GOARCH)
+mkdir -p "$mirror"
+mv "$scratch/bin/terraform-provider-ssm" "$mirror/terraform-provider-ssm_v0.1.0"
+cat >"$scratch/terraform.rc" <<END
+provider_installation {
+  filesystem_mirror {
+    path = "$scratch/mirror"
+  }
+}
+END
+
+say "Starting the fake endpoint, with sessions of three people"
+"$scratch/bin/fakessm" -sessions examples/demo/sessions.json -env-file "$scratch/env" >"$scratch/endpoint.log" 2>&1 &
+endpoint=$!
+tries=0
+until [ -f "$scratch/env" ]; do
+	tries=$((tries + 1))
+	if [ "$tries" -gt 100 ] || ! kill -0 "$endpoint" 2>/dev/null; then
+		fail "the fake endpoint did not start:
+$(cat "$scratch/endpoint.log")"
+	fi
+	sleep 0.1
+done
+# shellcheck source=/dev/null
+. "$scratch/env"
+view sessions >"$scratch/before"
+cat "$scratch/before"
+expect 1 '^jane\.roe-.* Disconnected$' "$scratch/before"
+expect 3 '^mary\.major-.* (Connected|Disconnected)$' "$scratch/before"
+
+say "terraform init"
+cp -R examples/demo "$scratch/work"
+terraform init -no-color -input=false >"$scratch/init" 2>&1 || fail "init:
+$(cat "$scratch/init")"
+grep -E '^- Install' "$scratch/init"
+expect 1 '^- Installed sessionops/ssm v0\.1\.0' "$scratch/init"
+
+jane=jane.roe-0a1b2c3d4e5f60005
+
+say "terraform plan: who is about to be cut"
+terraform plan -no-color -input=false -out=tfplan -var "resume_session_id=$jane" >"$scratch/plan" 2>&1 || fail "plan:
+$(cat "$scratch/plan")"
+grep -E '^  # ssm_|^ +\+ (owner|target) |^Plan: ' "$scratch/plan"
+expect 4 '^ +\+ owner += "arn:.*mary\.major"' "$scratch/plan"
+expect 4 '^ +\+ target += "m?i-' "$scratch/plan"
+view requests >"$scratch/planned"
+expect 0 'TerminateSession|ResumeSession' "$scratch/planned"
+
+say "terraform apply"
+terraform apply -no-color -input=false tfplan >"$scratch/apply" 2>&1 || fail "apply:
+$(cat "$scratch/apply")"
+grep -E 'Creation complete|^Apply complete' "$scratch/apply"
+expect 1 '^Apply complete! Resources: 4 added, 0 changed, 0 destroyed\.$' "$scratch/apply"
+
+say "The outcomes"
+terraform output -no-color outcomes >"$scratch/outcomes"
+cat "$scratch/outcomes"
+expect 3 '= "terminated"$' "$scratch/outcomes"
+expect 1 '"mary\.major-0a1b2c3d4e5f60004" = "already_ended"$' "$scratch/outcomes"
+
+say "What the endpoint says of its sessions"
+view sessions >"$scratch/after"
+cat "$scratch/after"
+expect 4 '^mary\.major-.* Terminat(ing|ed)$' "$scratch/after"
+expect 1 '^jane\.roe-.* Connected$' "$scratch/after"
+expect 1 '^john\.stiles-.* Connected$' "$scratch/after"
+
+say "What the endpoint was asked to do"
+view requests >"$scratch/requests"
+grep -E 'TerminateSession|ResumeSession' "$scratch/requests"
+expect 3 '^1 +ssm +TerminateSession +mary\.major-[a-z0-9]+$' "$scratch/requests"
+expect 3 'TerminateSession' "$scratch/requests"
+expect 1 "^1 +ssm +ResumeSession +$jane\$" "$scratch/requests"
+
+say "Jane's session was resumed"
+# The configuration's own check has seen the token: had none come, there would be
+# a warning. A stream URL begins with wss:.
+expect 0 'Warning|Check block' "$scratch/apply"
+expect 1 '"config_addr": "check\.jane_can_go_on"' "$scratch/work/terraform.tfstate"
+expect 0 '"status": "(fail|error|unknown)"' "$scratch/work/terraform.tfstate"
+expect 0 'wss:|token_value|stream_url' "$scratch/work/terraform.tfstate"
+expect 0 'wss:' "$scratch/plan"
+expect 0 'wss:' "$scratch/apply"
+cat <<END
+session_id  = "$jane"
+token_value = ******** (came, and is kept nowhere)
+stream_url  = ******** (came, and is kept nowhere)
+END
+
+say "Once more, with nothing to resume and an empty request log: nothing is called"
+view reset
+code=0
+terraform plan -no-color -input=false -detailed-exitcode >"$scratch/plan" 2>&1 || code=$?
+grep -E '^No changes' "$scratch/plan" || true
+[ "$code" -eq 0 ] || fail "the second plan is not empty:
+$(cat "$scratch/plan")"
+terraform apply -no-color -input=false -auto-approve >"$scratch/apply" 2>&1 || fail "second apply:
+$(cat "$scratch/apply")"
+grep -E '^Apply complete' "$scratch/apply"
+expect 1 '^Apply complete! Resources: 0 added, 0 changed, 0 destroyed\.$' "$scratch/apply"
+view requests >"$scratch/requests"
+printf 'calls to Systems Manager: %s\n' "$(grep -E -c '^[0-9]+ +ssm ' "$scratch/requests" || true)"
+expect 0 '^[0-9]+ +ssm ' "$scratch/requests"
+
+say "The demo kept all its promises"

@@ -1,0 +1,54 @@
+#!/bin/sh
+# Renders docs/ from the provider's schema, templates/ and examples/. The schema
+# comes from the provider itself, so that the pages do not depend on the version
+# of an installed Terraform; none is needed.
+#
+# usage: scripts/docs.sh write|check
+#
+# Only index.md and the folders of the Registry's layout (resources, data-sources,
+# ephemeral-resources, actions, list-resources, functions, guides) are written,
+# and emptied before. docs/design is left alone.
+set -eu
+
+cd "$(dirname "$0")/.."
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# render DIRECTORY: writes DIRECTORY/docs.
+render() {
+	go run ./internal/cmd/providerschema -out "$scratch/schema.json"
+	if ! go tool -modfile=internal/tools/go.mod tfplugindocs generate \
+		--provider-dir "$1" \
+		--provider-name ssm \
+		--providers-schema "$scratch/schema.json" >"$scratch/log" 2>&1; then
+		cat "$scratch/log" >&2
+		return 1
+	fi
+}
+
+case ${1-} in
+write)
+	render .
+	;;
+check)
+	mkdir "$scratch/copy"
+	for folder in docs examples templates; do
+		if [ -d "$folder" ]; then
+			cp -R "$folder" "$scratch/copy/"
+		fi
+	done
+	render "$scratch/copy"
+	if ! git --no-pager diff --no-index --exit-code docs "$scratch/copy/docs"; then
+		echo "docs/ is out of date: run 'make generate' and commit the result." >&2
+		exit 1
+	fi
+	echo "docs/ is up to date."
+	;;
+*)
+	echo "usage: scripts/docs.sh write|check" >&2
+	exit 2
+	;;
+esac
