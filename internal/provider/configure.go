@@ -228,12 +228,12 @@ func awsConfig(ctx context.Context, c *awsbase.Config, skipRegionValidation bool
 	}
 
 	if cfg.Region == "" {
-		diags.AddAttributeError(path.Root("region"), "Missing AWS Region", missingRegionDetail)
+		diags.AddAttributeError(path.Root("region"), summaryNoRegion, missingRegionDetail)
 
 		return cfg, "", diags
 	}
-	if err := validateRegion(cfg.Region, "", skipRegionValidation); err != nil {
-		diags.AddAttributeError(path.Root("region"), "Invalid AWS Region", err.Error())
+	if problem := regionProblem(cfg.Region, "", skipRegionValidation); problem != "" {
+		diags.AddAttributeError(path.Root("region"), summaryRegion, problem)
 
 		return cfg, "", diags
 	}
@@ -281,7 +281,7 @@ func fromBaseDiags(c *awsbase.Config, in basediag.Diagnostics) diag.Diagnostics 
 			diags.AddError("No Valid AWS Credentials", "No credentials were found in the provider block, the environment, the shared files or the instance metadata.\n\n"+
 				"Set profile, assume_role or the AWS_* environment variables. "+detail)
 		case c.Region == "" && strings.Contains(detail, "Missing Region"):
-			diags.AddAttributeError(path.Root("region"), "Missing AWS Region", missingRegionDetail)
+			diags.AddAttributeError(path.Root("region"), summaryNoRegion, missingRegionDetail)
 		default:
 			diags.AddError(summary, detail)
 		}

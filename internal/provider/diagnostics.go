@@ -16,7 +16,16 @@ const (
 	summaryTerminate = "Unable to Terminate Session"
 	summaryResume    = "Unable to Resume Session"
 	summaryRead      = "Unable to Read Session"
+	summaryReadAll   = "Unable to Read Sessions"
+	summaryNotFound  = "Session Not Found"
 	summaryImport    = "Unable to Import Session Termination"
+	summaryDrain     = "Unable to Drain Sessions"
+
+	summaryUnverified       = "Termination Not Verified"
+	summaryStillLive        = "Session Still Live"
+	summaryRegion           = "Invalid AWS Region"
+	summaryNoRegion         = "Missing AWS Region"
+	summaryConnectionStatus = "Unable to Read Connection Status"
 )
 
 // failureDetail words a failed operation: what happened to which session, what to
@@ -86,10 +95,13 @@ func failureAdvice(err error) string {
 	}
 
 	switch {
-	case errors.Is(err, sessionmanager.ErrAccessDenied) && operation == "DescribeSessions":
-		return "Allow the IAM action ssm:DescribeSessions on the resource \"*\"."
+	case errors.Is(err, sessionmanager.ErrAccessDenied) && (operation == "DescribeSessions" || operation == "GetConnectionStatus"):
+		return fmt.Sprintf("Allow the IAM action ssm:%s on the resource \"*\".", operation)
 	case errors.Is(err, sessionmanager.ErrAccessDenied):
 		return fmt.Sprintf("Allow the IAM action ssm:%s on this session's ARN. Policies that go by session tags also deny sessions that have ended or never existed.", operation)
+	case errors.Is(err, sessionmanager.ErrNotFound) && operation == "TerminateSession":
+		return "Check session_id, region and the account of the credentials. SSM forgets sessions 30 days after their end. " +
+			"If a session that is gone is good enough, set if_not_found = \"succeed\"."
 	case errors.Is(err, sessionmanager.ErrNotFound):
 		return "Check session_id, region and the account of the credentials. SSM forgets sessions 30 days after their end."
 	case errors.Is(err, sessionmanager.ErrUndetermined):

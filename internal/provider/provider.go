@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/hashicorp/terraform-plugin-framework/action"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/ephemeral"
@@ -20,6 +21,7 @@ import (
 
 var (
 	_ provider.Provider                       = (*ssmProvider)(nil)
+	_ provider.ProviderWithActions            = (*ssmProvider)(nil)
 	_ provider.ProviderWithEphemeralResources = (*ssmProvider)(nil)
 	_ provider.ProviderWithValidateConfig     = (*ssmProvider)(nil)
 )
@@ -47,6 +49,7 @@ func (p *ssmProvider) Configure(ctx context.Context, req provider.ConfigureReque
 		return
 	}
 
+	resp.ActionData = meta
 	resp.DataSourceData = meta
 	resp.EphemeralResourceData = meta
 	resp.ResourceData = meta
@@ -54,7 +57,10 @@ func (p *ssmProvider) Configure(ctx context.Context, req provider.ConfigureReque
 
 func (p *ssmProvider) DataSources(context.Context) []func() datasource.DataSource {
 	return []func() datasource.DataSource{
+		newConnectionStatusDataSource,
+		newSessionDataSource,
 		newSessionResumeDataSource,
+		newSessionsDataSource,
 	}
 }
 
@@ -66,7 +72,15 @@ func (p *ssmProvider) EphemeralResources(context.Context) []func() ephemeral.Eph
 
 func (p *ssmProvider) Resources(context.Context) []func() resource.Resource {
 	return []func() resource.Resource{
+		newSessionDrainResource,
 		newSessionTerminationResource,
+	}
+}
+
+func (p *ssmProvider) Actions(context.Context) []func() action.Action {
+	return []func() action.Action{
+		newDrainSessionsAction,
+		newTerminateSessionAction,
 	}
 }
 

@@ -190,7 +190,7 @@ func (p *ssmProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *
 			},
 			"skip_metadata_api_check": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "Whether to skip the EC2 instance metadata service when looking for credentials: `\"true\"` or `\"false\"`.",
+				MarkdownDescription: "Whether to skip the EC2 instance metadata service when looking for credentials: `\"true\"` or `\"false\"`. Defaults to asking it last, unless `AWS_EC2_METADATA_DISABLED` says otherwise.",
 				Validators:          []validator.String{stringvalidator.OneOf("", "true", "false")},
 			},
 			"skip_region_validation": schema.BoolAttribute{
@@ -290,7 +290,7 @@ func (p *ssmProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *
 					Attributes: map[string]schema.Attribute{
 						"iam": endpointAttribute("IAM", "IAM"),
 						"ssm": endpointAttribute("SSM", "SSM"),
-						"sso": endpointAttribute("IAM Identity Center's SSO portal", "SSO"),
+						"sso": endpointAttribute("SSO (IAM Identity Center)", "SSO"),
 						"sts": endpointAttribute("STS", "STS"),
 					},
 				},
@@ -302,7 +302,7 @@ func (p *ssmProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *
 func roleARNAttribute() schema.Attribute {
 	return schema.StringAttribute{
 		Optional:            true,
-		MarkdownDescription: "ARN of the role. Needed, though Terraform cannot say so: the block of the `aws` provider may be empty.",
+		MarkdownDescription: "ARN of the role. Required.",
 		Validators:          []validator.String{roleARN{}},
 	}
 }

@@ -31,8 +31,8 @@ func (p *ssmProvider) ValidateConfig(ctx context.Context, req provider.ValidateC
 	}
 
 	if region := model.Region.ValueString(); region != "" && !model.SkipRegionValidation.IsUnknown() {
-		if err := validateRegion(region, "", model.SkipRegionValidation.ValueBool()); err != nil {
-			resp.Diagnostics.AddAttributeError(path.Root("region"), "Invalid AWS Region", err.Error())
+		if problem := regionProblem(region, "", model.SkipRegionValidation.ValueBool()); problem != "" {
+			resp.Diagnostics.AddAttributeError(path.Root("region"), summaryRegion, problem)
 		}
 	}
 

@@ -51,8 +51,8 @@ func (m *providerMeta) checkRegion(region string, diags *diag.Diagnostics) bool 
 	}
 
 	partition, _ := endpoints.PartitionForRegion(endpoints.DefaultPartitions(), m.region)
-	if err := validateRegion(region, partition.ID(), m.skipRegionValidation); err != nil {
-		diags.AddAttributeError(path.Root("region"), "Invalid AWS Region", err.Error())
+	if problem := regionProblem(region, partition.ID(), m.skipRegionValidation); problem != "" {
+		diags.AddAttributeError(path.Root("region"), summaryRegion, problem)
 
 		return false
 	}
@@ -60,21 +60,22 @@ func (m *providerMeta) checkRegion(region string, diags *diag.Diagnostics) bool 
 	return true
 }
 
-// validateRegion checks that a Region exists and belongs to a partition; an empty
-// partitionID stands for any. With skip, only what contradicts is refused: new
-// Regions and endpoints that merely resemble AWS are let through.
-func validateRegion(region, partitionID string, skip bool) error {
+// regionProblem says what is wrong with a Region, empty if nothing is: it must
+// exist and belong to a partition; an empty partitionID stands for any. With skip,
+// only what contradicts is refused: new Regions and endpoints that merely resemble
+// AWS are let through.
+func regionProblem(region, partitionID string, skip bool) string {
 	partition, ok := endpoints.PartitionForRegion(endpoints.DefaultPartitions(), region)
 	_, listed := partition.Regions()[region]
 
 	switch {
 	case !skip && !listed:
-		return fmt.Errorf("%q is not an AWS Region that this version of the provider knows.\n\n"+
+		return fmt.Sprintf("%q is not an AWS Region that this version of the provider knows.\n\n"+
 			"Check the spelling, for example \"eu-central-1\". To use a Region that is newer than the provider, set skip_region_validation = true in the provider block.", region)
 	case ok && partitionID != "" && partition.ID() != partitionID:
-		return fmt.Errorf("Region %q belongs to the partition %q, but the provider's Region belongs to %q. Credentials are valid in one partition only.\n\n"+
+		return fmt.Sprintf("Region %q belongs to the partition %q, but the provider's Region belongs to %q. Credentials are valid in one partition only.\n\n"+
 			"Use a Region of the provider's partition, or a second provider block with an alias.", region, partition.ID(), partitionID)
 	default:
-		return nil
+		return ""
 	}
 }

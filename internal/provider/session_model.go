@@ -11,8 +11,12 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
 const (
@@ -58,6 +62,85 @@ func (v sessionIDLooks) ValidateString(_ context.Context, req validator.StringRe
 		resp.Diagnostics.AddAttributeWarning(req.Path, "ARN Instead of Session ID",
 			fmt.Sprintf("%q is a session's ARN. The session ID is what follows \"session/\".", value))
 	}
+}
+
+// sessionModel is a session as every object shows it that shows all of one.
+type sessionModel struct {
+	SessionID          types.String      `tfsdk:"session_id"`
+	Target             types.String      `tfsdk:"target"`
+	Status             types.String      `tfsdk:"status"`
+	Owner              types.String      `tfsdk:"owner"`
+	DocumentName       types.String      `tfsdk:"document_name"`
+	Reason             types.String      `tfsdk:"reason"`
+	StartDate          timetypes.RFC3339 `tfsdk:"start_date"`
+	EndDate            timetypes.RFC3339 `tfsdk:"end_date"`
+	MaxSessionDuration types.String      `tfsdk:"max_session_duration"`
+	AccessType         types.String      `tfsdk:"access_type"`
+	Details            types.String      `tfsdk:"details"`
+	OutputURL          types.Object      `tfsdk:"output_url"`
+}
+
+var outputURLTypes = map[string]attr.Type{
+	"s3_output_url":         types.StringType,
+	"cloudwatch_output_url": types.StringType,
+}
+
+// sessionAttributes are the attributes of sessionModel, all computed.
+func sessionAttributes() map[string]schema.Attribute {
+	text := func(description string) schema.StringAttribute {
+		return schema.StringAttribute{Computed: true, MarkdownDescription: description}
+	}
+	date := func(description string) schema.StringAttribute {
+		return schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true, MarkdownDescription: description}
+	}
+
+	return map[string]schema.Attribute{
+		"session_id":           text("ID of the session."),
+		"target":               text("Node that the session connects to."),
+		"status":               text("Status of the session: " + quoted(sessionmanager.Statuses()) + "."),
+		"owner":                text("ARN of who started the session."),
+		"document_name":        text("SSM document that the session runs."),
+		"reason":               text("Reason that was given for starting the session."),
+		"start_date":           date("When the session started, in RFC 3339."),
+		"end_date":             date("When the session ended, in RFC 3339."),
+		"max_session_duration": text("How long the session may last at most, in minutes."),
+		"access_type":          text("Kind of access that the session was started with: " + quoted(sessionmanager.AccessTypes()) + "."),
+		"details":              text("Details, which AWS reserves for future use."),
+		"output_url": schema.SingleNestedAttribute{
+			Computed:            true,
+			MarkdownDescription: "Where the session's output is logged, which AWS reserves for future use.",
+			Attributes: map[string]schema.Attribute{
+				"s3_output_url":         text("URL in S3."),
+				"cloudwatch_output_url": text("URL in CloudWatch Logs."),
+			},
+		},
+	}
+}
+
+// flattenSession translates a session for Terraform. What SSM left out is null.
+func flattenSession(session sessionmanager.Session) sessionModel {
+	model := sessionModel{
+		SessionID:          stringOrNull(session.SessionID),
+		Target:             stringOrNull(session.Target),
+		Status:             stringOrNull(session.Status),
+		Owner:              stringOrNull(session.Owner),
+		DocumentName:       stringOrNull(session.DocumentName),
+		Reason:             stringOrNull(session.Reason),
+		StartDate:          timeOrNull(session.StartDate),
+		EndDate:            timeOrNull(session.EndDate),
+		MaxSessionDuration: stringOrNull(session.MaxSessionDuration),
+		AccessType:         stringOrNull(session.AccessType),
+		Details:            stringOrNull(session.Details),
+		OutputURL:          types.ObjectNull(outputURLTypes),
+	}
+	if session.S3OutputURL != "" || session.CloudWatchOutputURL != "" {
+		model.OutputURL = types.ObjectValueMust(outputURLTypes, map[string]attr.Value{
+			"s3_output_url":         stringOrNull(session.S3OutputURL),
+			"cloudwatch_output_url": stringOrNull(session.CloudWatchOutputURL),
+		})
+	}
+
+	return model
 }
 
 // stringOrNull keeps the service's empty strings out of state.

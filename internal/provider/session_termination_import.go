@@ -61,13 +61,13 @@ func (r *sessionTerminationResource) ImportState(ctx context.Context, req resour
 	session, err := r.client.Find(callCtx, region, sessionID)
 	switch {
 	case errors.Is(err, sessionmanager.ErrNotFound):
-		resp.Diagnostics.AddError("Session Not Found",
+		resp.Diagnostics.AddError(summaryNotFound,
 			failureDetail(failureSentence(sessionID, region, "was not imported", err), err))
 	case err != nil:
 		resp.Diagnostics.AddError(summaryImport,
 			failureDetail(failureSentence(sessionID, region, "was not imported", err), err))
 	case session.Live():
-		resp.Diagnostics.AddError("Session Still Live",
+		resp.Diagnostics.AddError(summaryStillLive,
 			fmt.Sprintf("Session %q in Region %s was not imported: it is live (status %s), and importing ends nothing.\n\n"+
 				"To end it, remove the import block or do not import, and apply.", sessionID, region, session.Status))
 	}

@@ -40,7 +40,11 @@ const (
 	ifNotFoundFail    = "fail"
 	ifNotFoundSucceed = "succeed"
 
-	terminationCreateTimeout = 2 * time.Minute
+	ifNotFoundDescription = "What to do about a session that SSM does not know, neither live nor in its 30 days of history: `fail` or `succeed`. " +
+		"A typing error looks the same as a session that is long gone. Defaults to `fail`."
+
+	terminationTimeout            = 2 * time.Minute
+	terminationTimeoutDescription = "How long to try to end the session and to wait for its end to show, as a duration such as `30s` or `5m`. Defaults to `2m`."
 )
 
 func newSessionTerminationResource() resource.Resource {
@@ -102,12 +106,11 @@ func (r *sessionTerminationResource) Schema(ctx context.Context, _ resource.Sche
 				},
 			},
 			"if_not_found": schema.StringAttribute{
-				Optional: true,
-				Computed: true,
-				Default:  stringdefault.StaticString(ifNotFoundFail),
-				MarkdownDescription: "What to do about a session that SSM does not know, neither live nor in its 30 days of history: `fail` or `succeed`. " +
-					"A typing error looks the same as a session that is long gone. Defaults to `fail`.",
-				Validators: []validator.String{stringvalidator.OneOf(ifNotFoundFail, ifNotFoundSucceed)},
+				Optional:            true,
+				Computed:            true,
+				Default:             stringdefault.StaticString(ifNotFoundFail),
+				MarkdownDescription: ifNotFoundDescription,
+				Validators:          []validator.String{stringvalidator.OneOf(ifNotFoundFail, ifNotFoundSucceed)},
 			},
 			"verify": schema.BoolAttribute{
 				Optional: true,
@@ -163,9 +166,8 @@ func (r *sessionTerminationResource) Schema(ctx context.Context, _ resource.Sche
 		},
 		Blocks: map[string]schema.Block{
 			"timeouts": timeouts.Block(ctx, timeouts.Opts{
-				Create: true,
-				CreateDescription: "How long to try to end the session and to wait for its end to show, as a duration such as `\"30s\"` or `\"5m\"`. " +
-					"Defaults to `\"2m\"`.",
+				Create:            true,
+				CreateDescription: terminationTimeoutDescription,
 			}),
 		},
 	}
@@ -257,7 +259,7 @@ func (r *sessionTerminationResource) Create(ctx context.Context, req resource.Cr
 		return
 	}
 
-	timeout, diags := plan.Timeouts.Create(ctx, terminationCreateTimeout)
+	timeout, diags := plan.Timeouts.Create(ctx, terminationTimeout)
 	resp.Diagnostics.Append(diags...)
 	plan.resolve(r.providerMeta, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() {
@@ -352,11 +354,11 @@ func (r *sessionTerminationResource) Read(ctx context.Context, req resource.Read
 		state.Outcome = types.StringValue(string(sessionmanager.OutcomeAlreadyEnded))
 		resp.Diagnostics.Append(resp.State.Set(ctx, &state)...)
 	case refreshLive:
-		resp.Diagnostics.AddWarning("Session Still Live",
+		resp.Diagnostics.AddWarning(summaryStillLive,
 			fmt.Sprintf("Session %q in Region %s is still live (status %s) although its termination was asked for.\n\nThe next apply ends it.", sessionID, region, session.Status))
 		resp.State.RemoveResource(ctx)
 	case refreshDenied:
-		resp.Diagnostics.AddWarning("Termination Not Verified",
+		resp.Diagnostics.AddWarning(summaryUnverified,
 			failureDetail(failureSentence(sessionID, region, "could not be looked up, so that its end remains unverified", err), err))
 	case refreshFailed:
 		resp.Diagnostics.AddError(summaryRead, failureDetail(failureSentence(sessionID, region, "could not be looked up", err), err))

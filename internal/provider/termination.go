@@ -27,22 +27,18 @@ func reportTermination(sessionID, region string, result sessionmanager.Terminati
 		summary := summaryTerminate
 		what := "was not terminated"
 		if errors.Is(err, sessionmanager.ErrNotFound) {
-			summary = "Session Not Found"
+			summary = summaryNotFound
 		}
 		if result.Requested {
 			what = "was asked to terminate, but its end could not be confirmed"
 		}
-		detail := failureDetail(failureSentence(sessionID, region, what, err), err)
-		if errors.Is(err, sessionmanager.ErrNotFound) {
-			detail += "\n\nIf a session that is gone is good enough, set if_not_found = \"succeed\"."
-		}
-		diags.AddAttributeError(at, summary, detail)
+		diags.AddAttributeError(at, summary, failureDetail(failureSentence(sessionID, region, what, err), err))
 	case result.Outcome == sessionmanager.OutcomeUnverified && errors.Is(result.Doubt, sessionmanager.ErrEnded):
-		diags.AddAttributeWarning(at, "Termination Not Verified",
+		diags.AddAttributeWarning(at, summaryUnverified,
 			fmt.Sprintf("Session %q in Region %s is still listed as %s, and SSM refuses to terminate it because it is not in a valid state. Its node is probably gone; nobody is connected.\n\n"+
 				"The next plan looks again.", sessionID, region, result.Session.Status))
 	case result.Outcome == sessionmanager.OutcomeUnverified && result.Doubt != nil:
-		diags.AddAttributeWarning(at, "Termination Not Verified",
+		diags.AddAttributeWarning(at, summaryUnverified,
 			failureDetail(failureSentence(sessionID, region, "was asked to terminate, but its end could not be seen", result.Doubt), result.Doubt))
 	}
 }

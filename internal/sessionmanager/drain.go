@@ -224,7 +224,8 @@ func (d *drain) settle(ctx context.Context, now time.Time) (Listing, error) {
 				pending = pending || answer.mayShowLate()
 			}
 		}
-		if !pending || time.Since(start) >= settleTime || sleep(ctx, interval) != nil {
+		waited := pending && time.Since(start) < settleTime && sleep(ctx, interval) == nil
+		if !waited {
 			d.record(present)
 			listing.Sessions = newcomers
 
@@ -281,4 +282,33 @@ func (d *drain) progress(p DrainProgress) {
 // FailedSessions returns the IDs of the sessions that could not be ended, sorted.
 func (r DrainResult) FailedSessions() []string {
 	return slices.Sorted(maps.Keys(r.Failures))
+}
+
+// Unverified returns the IDs of the sessions whose end was not seen, sorted.
+func (r DrainResult) Unverified() []string {
+	var ids []string
+	for id, outcome := range r.Outcomes {
+		if outcome == OutcomeUnverified {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+
+	return ids
+}
+
+// Matching returns the IDs of the sessions that a drain would end now, by start
+// date, then by ID.
+func (c *Client) Matching(ctx context.Context, region string, selector Selector) ([]string, error) {
+	listing, err := c.live(ctx, region, selector, time.Time{})
+	if err != nil {
+		return nil, err
+	}
+
+	ids := make([]string, 0, len(listing.Sessions))
+	for _, session := range listing.Sessions {
+		ids = append(ids, session.SessionID)
+	}
+
+	return ids, nil
 }

@@ -113,20 +113,18 @@ var credentialErrorCodes = map[string]bool{
 func newError(ctx context.Context, operation, region, sessionID string, err error, record *callRecord) *Error {
 	e := &Error{Operation: operation, Region: region, SessionID: sessionID, Err: err}
 
-	if ctx.Err() != nil {
-		e.Kind, e.Err = ErrDeadline, ctx.Err()
-		if record == nil || record.failure == nil {
-			return e
-		}
-		// What kept the call from succeeding in time tells more than the clock does.
-		if kind, cause := classify(record.failure); kind != ErrRejected {
-			e.Kind, e.Err = kind, fmt.Errorf("%w, after %d attempts; the last one: %w", ctx.Err(), record.attempts, cause)
-		}
+	if ctx.Err() == nil {
+		e.Kind, e.Err = classify(err)
 
 		return e
 	}
 
-	e.Kind, e.Err = classify(err)
+	e.Kind, e.Err = ErrDeadline, ctx.Err()
+	if record != nil && record.failure != nil {
+		// What kept the call from succeeding in time tells more than the clock does.
+		e.Kind, e.Err = classify(record.failure)
+		e.Err = fmt.Errorf("%w, after %d attempts; the last one: %w", ctx.Err(), record.attempts, e.Err)
+	}
 
 	return e
 }

@@ -29,11 +29,11 @@ const (
 //
 // See https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DescribeSessions.html.
 func (c *Client) Find(ctx context.Context, region, sessionID string) (Session, error) {
-	return c.find(ctx, region, sessionID, types.SessionStateActive, types.SessionStateHistory)
+	return c.find(ctx, region, sessionID, StateActive, StateHistory)
 }
 
 // find looks a session up in the lists in the given order and stops at the first hit.
-func (c *Client) find(ctx context.Context, region, sessionID string, states ...types.SessionState) (Session, error) {
+func (c *Client) find(ctx context.Context, region, sessionID string, states ...State) (Session, error) {
 	for round := 0; ; round++ {
 		determined := true
 		for _, state := range states {
@@ -62,7 +62,7 @@ func (c *Client) find(ctx context.Context, region, sessionID string, states ...t
 }
 
 // findIn looks a session up by its ID in one list.
-func (c *Client) findIn(ctx context.Context, region, sessionID string, state types.SessionState) (Session, error) {
+func (c *Client) findIn(ctx context.Context, region, sessionID string, state State) (Session, error) {
 	undetermined := &Error{Operation: operationDescribe, Region: region, SessionID: sessionID, Kind: ErrUndetermined}
 	input := &ssm.DescribeSessionsInput{
 		State:      state,

@@ -12,7 +12,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
-	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 )
 
 // Listing is what DescribeSessions listed of the sessions that were meant.
@@ -25,7 +24,7 @@ type Listing struct {
 // the history. Sessions come and go while the pages are read: a listing is no snapshot.
 //
 // A zero now stands for the service's clock.
-func (c *Client) List(ctx context.Context, region string, state types.SessionState, selector Selector, now time.Time) (Listing, error) {
+func (c *Client) List(ctx context.Context, region string, state State, selector Selector, now time.Time) (Listing, error) {
 	listing := Listing{Now: now}
 	if selector.matchesNothing() {
 		return listing, nil
@@ -81,7 +80,7 @@ func (c *Client) List(ctx context.Context, region string, state types.SessionSta
 
 // live lists the sessions that are meant and can be ended.
 func (c *Client) live(ctx context.Context, region string, selector Selector, now time.Time) (Listing, error) {
-	listing, err := c.List(ctx, region, types.SessionStateActive, selector, now)
+	listing, err := c.List(ctx, region, StateActive, selector, now)
 	listing.Sessions = slices.DeleteFunc(listing.Sessions, func(s Session) bool {
 		return s.SessionID == "" || !s.Live()
 	})

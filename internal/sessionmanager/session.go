@@ -33,7 +33,7 @@ type Session struct {
 }
 
 // newSession translates a listed session.
-func newSession(in types.Session, state types.SessionState) Session {
+func newSession(in types.Session, state State) Session {
 	s := Session{
 		SessionID:          aws.ToString(in.SessionId),
 		Target:             aws.ToString(in.Target),
@@ -46,7 +46,7 @@ func newSession(in types.Session, state types.SessionState) Session {
 		AccessType:         string(in.AccessType),
 		StartDate:          wholeSeconds(in.StartDate),
 		EndDate:            wholeSeconds(in.EndDate),
-		history:            state == types.SessionStateHistory,
+		history:            state == StateHistory,
 	}
 	if in.OutputUrl != nil {
 		s.S3OutputURL = aws.ToString(in.OutputUrl.S3OutputUrl)

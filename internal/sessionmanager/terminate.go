@@ -10,7 +10,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
-	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 )
 
 // Outcome says what became of a session that was to be terminated.
@@ -185,7 +184,7 @@ func (t *termination) watch(ctx context.Context) error {
 	)
 	for {
 		// The history comes first here: that is where the session should be by now.
-		session, err := t.client.find(ctx, t.in.Region, t.in.SessionID, types.SessionStateHistory, types.SessionStateActive)
+		session, err := t.client.find(ctx, t.in.Region, t.in.SessionID, StateHistory, StateActive)
 
 		switch {
 		case err == nil && !session.Live():

@@ -1,0 +1,173 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework-timeouts/action/timeouts"
+	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
+	"github.com/hashicorp/terraform-plugin-framework/action"
+	"github.com/hashicorp/terraform-plugin-framework/action/schema"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
+)
+
+var (
+	_ action.Action                   = (*drainSessionsAction)(nil)
+	_ action.ActionWithConfigure      = (*drainSessionsAction)(nil)
+	_ action.ActionWithModifyPlan     = (*drainSessionsAction)(nil)
+	_ action.ActionWithValidateConfig = (*drainSessionsAction)(nil)
+)
+
+// progressInterval is how often an action tells how far it has come.
+const progressInterval = 5 * time.Second
+
+func newDrainSessionsAction() action.Action {
+	return &drainSessionsAction{}
+}
+
+type drainSessionsAction struct {
+	configured
+}
+
+type drainSessionsActionModel struct {
+	drainModel
+	Timeouts timeouts.Value `tfsdk:"timeouts"`
+}
+
+func (a *drainSessionsAction) Metadata(_ context.Context, req action.MetadataRequest, resp *action.MetadataResponse) {
+	resp.TypeName = req.ProviderTypeName + "_drain_sessions"
+}
+
+func (a *drainSessionsAction) Schema(ctx context.Context, _ action.SchemaRequest, resp *action.SchemaResponse) {
+	attributes := map[string]schema.Attribute{
+		"grace_period": schema.StringAttribute{
+			CustomType:          timetypes.GoDurationType{},
+			Optional:            true,
+			MarkdownDescription: gracePeriodDescription,
+			Validators:          []validator.String{notNegative{}},
+		},
+		"max_sessions": schema.Int64Attribute{
+			Optional:            true,
+			MarkdownDescription: maxSessionsDescription,
+			Validators:          maxSessionsValidators(),
+		},
+		"older_than": schema.StringAttribute{
+			CustomType:          timetypes.GoDurationType{},
+			Optional:            true,
+			MarkdownDescription: olderThanDescription + " Measured once, when the drain begins.",
+			Validators:          olderThanValidators(),
+		},
+		"region": schema.StringAttribute{
+			Optional:            true,
+			MarkdownDescription: regionDescription,
+			Validators:          regionValidators(),
+		},
+	}
+	for name, set := range selectorSets() {
+		attributes[name] = schema.SetAttribute{
+			ElementType:         types.StringType,
+			Optional:            true,
+			MarkdownDescription: set.description,
+			Validators:          set.validators,
+		}
+	}
+	resp.Schema = schema.Schema{
+		MarkdownDescription: "Ends every Session Manager session that it selects. All conditions that are given must hold; " +
+			"of a set, one match is enough, and an empty set matches nothing. Nothing is kept in state.",
+		Attributes: attributes,
+		Blocks: map[string]schema.Block{
+			"timeouts": timeouts.BlockWithOpts(ctx, timeouts.Opts{
+				InvokeDescription: "How long the drain may take, grace period included, as a duration. " + drainTimeoutDefault,
+			}),
+		},
+	}
+}
+
+func (a *drainSessionsAction) Configure(_ context.Context, req action.ConfigureRequest, resp *action.ConfigureResponse) {
+	a.configure(req.ProviderData, &resp.Diagnostics)
+}
+
+func (a *drainSessionsAction) ValidateConfig(ctx context.Context, req action.ValidateConfigRequest, resp *action.ValidateConfigResponse) {
+	var config drainSessionsActionModel
+	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+
+	config.validate(validTimeouts(ctx, req.Config, &resp.Diagnostics, "invoke"), &resp.Diagnostics)
+}
+
+func (a *drainSessionsAction) ModifyPlan(ctx context.Context, req action.ModifyPlanRequest, resp *action.ModifyPlanResponse) {
+	var model drainSessionsActionModel
+	resp.Diagnostics.Append(req.Config.Get(ctx, &model)...)
+	if resp.Diagnostics.HasError() || model.Region.IsUnknown() || !model.resolve(a.providerMeta, &resp.Diagnostics) {
+		return
+	}
+	if !model.requireCondition(&resp.Diagnostics) {
+		return
+	}
+	if in, known := model.input(); known && a.ready() {
+		a.previewDrain(ctx, in, "are to be ended by this action", &resp.Diagnostics)
+	}
+}
+
+func (a *drainSessionsAction) Invoke(ctx context.Context, req action.InvokeRequest, resp *action.InvokeResponse) {
+	var model drainSessionsActionModel
+	resp.Diagnostics.Append(req.Config.Get(ctx, &model)...)
+	if resp.Diagnostics.HasError() || !a.requireReady(summaryDrain, &resp.Diagnostics) || !model.resolve(a.providerMeta, &resp.Diagnostics) {
+		return
+	}
+	if !model.requireCondition(&resp.Diagnostics) {
+		return
+	}
+
+	in, _ := model.input()
+	timeout, diags := model.Timeouts.Invoke(ctx, drainDefaultTimeout(in))
+	resp.Diagnostics.Append(diags...)
+	model.validate(map[string]types.String{"invoke": types.StringValue(timeout.String())}, &resp.Diagnostics)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	in.Progress = throttledProgress(func(message string) {
+		resp.SendProgress(action.InvokeProgressEvent{Message: message})
+	})
+
+	callCtx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	result, err := a.client.Drain(callCtx, in)
+	reportDrain(in.Region, result, err, drainWayOutCreate, &resp.Diagnostics)
+	if err == nil {
+		resp.SendProgress(action.InvokeProgressEvent{Message: fmt.Sprintf("Drained %s in Region %s.", sessionCount(len(result.Outcomes)), in.Region)})
+	}
+}
+
+// throttledProgress words progress in counts, and lets through the first and the
+// last step of each phase, and in between one for each interval.
+func throttledProgress(send func(message string)) func(sessionmanager.DrainProgress) {
+	var last time.Time
+
+	return func(p sessionmanager.DrainProgress) {
+		first := p.Ended == 0 && !p.Waiting
+		done := p.Ended == p.Matching && !p.Waiting
+		if !first && !done && time.Since(last) < progressInterval {
+			return
+		}
+		last = time.Now()
+
+		switch {
+		case p.Waiting:
+			send(fmt.Sprintf("Waiting for %s to end within the grace period ...", sessionCount(p.Matching)))
+		case p.Failed > 0:
+			send(fmt.Sprintf("Ended %d of %s, %d failed.", p.Ended-p.Failed, sessionCount(p.Matching), p.Failed))
+		default:
+			send(fmt.Sprintf("Ended %d of %s.", p.Ended, sessionCount(p.Matching)))
+		}
+	}
+}

@@ -1,0 +1,144 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
+)
+
+var (
+	_ datasource.DataSource              = (*sessionsDataSource)(nil)
+	_ datasource.DataSourceWithConfigure = (*sessionsDataSource)(nil)
+)
+
+// listTimeout bounds reading a whole listing: at the service's quota, more than a
+// million sessions of history.
+const listTimeout = 20 * time.Minute
+
+func newSessionsDataSource() datasource.DataSource {
+	return &sessionsDataSource{}
+}
+
+type sessionsDataSource struct {
+	configured
+}
+
+type sessionsDataSourceModel struct {
+	regionModel
+	selectorModel
+	State         types.String      `tfsdk:"state"`
+	StartedAfter  timetypes.RFC3339 `tfsdk:"started_after"`
+	StartedBefore timetypes.RFC3339 `tfsdk:"started_before"`
+	SessionIDs    []string          `tfsdk:"session_ids"`
+	Sessions      []sessionModel    `tfsdk:"sessions"`
+}
+
+func (d *sessionsDataSource) Metadata(_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse) {
+	resp.TypeName = req.ProviderTypeName + "_sessions"
+}
+
+func (d *sessionsDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
+	states := sessionmanager.States()
+	attributes := map[string]schema.Attribute{
+		"region": schema.StringAttribute{
+			Optional:            true,
+			Computed:            true,
+			MarkdownDescription: regionDescription,
+			Validators:          regionValidators(),
+		},
+		"state": schema.StringAttribute{
+			Optional:            true,
+			Computed:            true,
+			MarkdownDescription: "Which list to read: " + quoted(states) + ". The history goes back 30 days. Defaults to `Active`.",
+			Validators:          []validator.String{stringvalidator.OneOf(states...)},
+		},
+		"older_than": schema.StringAttribute{
+			CustomType:          timetypes.GoDurationType{},
+			Optional:            true,
+			MarkdownDescription: olderThanDescription,
+			Validators:          olderThanValidators(),
+		},
+		"started_after": schema.StringAttribute{
+			CustomType:          timetypes.RFC3339Type{},
+			Optional:            true,
+			MarkdownDescription: "Sessions that started at this time or later, in RFC 3339 such as `2026-11-20T00:00:00Z`.",
+		},
+		"started_before": schema.StringAttribute{
+			CustomType:          timetypes.RFC3339Type{},
+			Optional:            true,
+			MarkdownDescription: "Sessions that started before this time, in RFC 3339.",
+		},
+		"session_ids": schema.ListAttribute{
+			ElementType:         types.StringType,
+			Computed:            true,
+			MarkdownDescription: "IDs of the sessions, in the order of `sessions`.",
+		},
+		"sessions": schema.ListNestedAttribute{
+			Computed:            true,
+			MarkdownDescription: "The sessions, by start date, then by ID.",
+			NestedObject:        schema.NestedAttributeObject{Attributes: sessionAttributes()},
+		},
+	}
+	for name, set := range selectorSets() {
+		attributes[name] = schema.SetAttribute{
+			ElementType:         types.StringType,
+			Optional:            true,
+			MarkdownDescription: set.description,
+			Validators:          set.validators,
+		}
+	}
+	resp.Schema = schema.Schema{
+		MarkdownDescription: "Shows zero or more Session Manager sessions. All conditions that are given must hold; of a set, one match is enough, and an empty set matches nothing.",
+		Attributes:          attributes,
+	}
+}
+
+func (d *sessionsDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, resp *datasource.ConfigureResponse) {
+	d.configure(req.ProviderData, &resp.Diagnostics)
+}
+
+func (d *sessionsDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
+	var model sessionsDataSourceModel
+	resp.Diagnostics.Append(req.Config.Get(ctx, &model)...)
+	if resp.Diagnostics.HasError() || !d.requireReady(summaryReadAll, &resp.Diagnostics) || !model.resolve(d.providerMeta, &resp.Diagnostics) {
+		return
+	}
+
+	if model.State.IsNull() {
+		model.State = types.StringValue(string(sessionmanager.StateActive))
+	}
+	selector, _ := model.selector()
+	selector.StartedAfter, _ = model.StartedAfter.ValueRFC3339Time()
+	selector.StartedBefore, _ = model.StartedBefore.ValueRFC3339Time()
+
+	region := model.Region.ValueString()
+	callCtx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+
+	listing, err := d.client.List(callCtx, region, sessionmanager.State(model.State.ValueString()), selector, time.Time{})
+	if err != nil {
+		resp.Diagnostics.AddError(summaryReadAll,
+			failureDetail(fmt.Sprintf("The sessions in Region %s could not be listed: %s.", region, failureReason(err)), err))
+
+		return
+	}
+
+	model.SessionIDs, model.Sessions = []string{}, []sessionModel{}
+	for _, session := range listing.Sessions {
+		model.SessionIDs = append(model.SessionIDs, session.SessionID)
+		model.Sessions = append(model.Sessions, flattenSession(session))
+	}
+	resp.Diagnostics.Append(resp.State.Set(ctx, &model)...)
+}

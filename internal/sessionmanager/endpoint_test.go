@@ -1,0 +1,380 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package sessionmanager_test
+
+import (
+	"context"
+	"errors"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
+)
+
+const (
+	// region is where the sessions of these tests are, and not the Region of the aws.Config.
+	region = "eu-central-1"
+
+	// sessionID is the session that a test is about. Its alphabet is the widest
+	// that AWS uses.
+	sessionID = "Mary+Major=x,y.z@example-07a16060613c408b5"
+
+	// endpointURL leads to the fake whatever its host is.
+	endpointURL = "http://ssm.test"
+
+	// maxAttempts is how often a call is tried.
+	maxAttempts = 5
+
+	// latency is how long a request takes to arrive.
+	latency = time.Millisecond
+
+	// timeout is how long a test lets the code under test go on, in the time of its bubble.
+	timeout = 2 * time.Minute
+)
+
+// TestMain keeps the configuration of whoever runs the tests out of them.
+func TestMain(m *testing.M) {
+	for _, variable := range os.Environ() {
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AWS_") {
+			_ = os.Unsetenv(name)
+		}
+	}
+	m.Run()
+}
+
+// endpoint is an SSM endpoint and a client of it. Tests use it within a synctest
+// bubble, so that waiting takes no time.
+type endpoint struct {
+	fake   *fakessm.Server
+	config aws.Config
+	dial   *dialer
+}
+
+// newEndpoint returns an endpoint with a fake behind it, and behind what wrap
+// makes of the fake.
+func newEndpoint(t *testing.T, fake *fakessm.Server, wrap ...func(http.Handler) http.Handler) *endpoint {
+	t.Helper()
+
+	var handler http.Handler = fake
+	for _, w := range wrap {
+		handler = w(handler)
+	}
+	ep := &endpoint{
+		fake: fake,
+		dial: serve(t, distant(handler)),
+		config: aws.Config{
+			Region:       "us-west-2",
+			BaseEndpoint: aws.String(endpointURL),
+			Credentials:  credentials.NewStaticCredentialsProvider(fakessm.DefaultAccessKeyID, fakessm.DefaultSecretAccessKey, ""),
+		},
+	}
+	ep.retries(maxAttempts)
+	ep.transport(func(tr *http.Transport) {})
+
+	return ep
+}
+
+// client returns a client of the endpoint.
+func (e *endpoint) client(options ...sessionmanager.Options) *sessionmanager.Client {
+	return sessionmanager.New(e.config, append(options, sessionmanager.Options{})[0])
+}
+
+// retries makes the endpoint's clients try so often, at a steady pace.
+func (e *endpoint) retries(attempts int) {
+	e.config.Retryer = func() aws.Retryer {
+		return retry.NewStandard(func(o *retry.StandardOptions) {
+			o.MaxAttempts = attempts
+			o.RateLimiter = ratelimit.None
+			o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return 500 * time.Millisecond, nil })
+		})
+	}
+}
+
+// transport sets how the endpoint's clients connect.
+func (e *endpoint) transport(options func(*http.Transport)) {
+	e.config.HTTPClient = awshttp.NewBuildableClient().WithTransportOptions(func(tr *http.Transport) {
+		tr.Proxy = nil
+		tr.DialContext = e.dial.context
+		options(tr)
+	})
+}
+
+// calls lists what reached the endpoint, in order, and checks what all requests
+// have in common. A call is named by what it is about: "active" and "history" are
+// DescribeSessions with that State, "+" asks for a further page; after a colon
+// follows the fault that struck or the error that it was answered with. Calls, or
+// pairs of calls, that come more than twice in a row are listed once and followed
+// by "...".
+func (e *endpoint) calls(t *testing.T) string {
+	t.Helper()
+
+	synctest.Wait()
+	var calls []string
+	for _, r := range e.fake.Requests() {
+		want := fakessm.Request{Service: "ssm", Region: region, SessionID: sessionID}
+		got := fakessm.Request{
+			Service: r.Service, Region: r.Region, SessionID: r.SessionID,
+			Target: r.Target, Filters: r.Filters, MaxResults: r.MaxResults,
+		}
+		name := strings.ToLower(strings.TrimSuffix(r.Operation, "Session"))
+		if r.Operation == "DescribeSessions" {
+			want.Filters = map[string]string{"SessionId": sessionID}
+			want.MaxResults = 200
+			name = strings.ToLower(r.State)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("request %s (-want +got):\n%s", r.Operation, diff)
+		}
+		if r.NextToken {
+			name += "+"
+		}
+		switch {
+		case r.Fault != "":
+			name += ":" + string(r.Fault)
+		case r.ErrorCode != "":
+			name += ":" + r.ErrorCode
+		}
+		calls = append(calls, name)
+	}
+
+	return strings.Join(collapse(calls), " ")
+}
+
+// collapse shortens repetitions of one call, or of two in turn.
+func collapse(calls []string) []string {
+	var short []string
+	for i := 0; i < len(calls); {
+		end := i
+		for size := 1; size <= 2 && end == i && i+size <= len(calls); size++ {
+			unit, n := calls[i:i+size], 1
+			for at := i + size; at+size <= len(calls) && slices.Equal(unit, calls[at:at+size]); at += size {
+				n++
+			}
+			if n > 2 {
+				short = append(append(short, unit...), "...")
+				end = i + n*size
+			}
+		}
+		if end == i {
+			short = append(short, calls[i])
+			end++
+		}
+		i = end
+	}
+
+	return short
+}
+
+// dialer connects to a server in the same bubble.
+type dialer struct {
+	conns chan net.Conn
+	done  chan struct{}
+	once  sync.Once
+}
+
+func (d *dialer) context(ctx context.Context, _, _ string) (net.Conn, error) {
+	client, server := net.Pipe()
+	select {
+	case d.conns <- server:
+		return client, nil
+	case <-d.done:
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Accept implements net.Listener.
+func (d *dialer) Accept() (net.Conn, error) {
+	select {
+	case conn := <-d.conns:
+		return conn, nil
+	case <-d.done:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener. From then on connections are refused.
+func (d *dialer) Close() error {
+	d.once.Do(func() { close(d.done) })
+
+	return nil
+}
+
+// Addr implements net.Listener.
+func (d *dialer) Addr() net.Addr {
+	return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 80}
+}
+
+// serve runs a handler until the test ends.
+func serve(t *testing.T, handler http.Handler) *dialer {
+	t.Helper()
+
+	d := &dialer{conns: make(chan net.Conn), done: make(chan struct{})}
+	server := &http.Server{Handler: handler, ErrorLog: log.New(t.Output(), "", 0)}
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		_ = server.Serve(d)
+	}()
+	t.Cleanup(func() {
+		_ = server.Close()
+		<-stopped
+	})
+
+	return d
+}
+
+// distant lets a moment pass before a request arrives. In a bubble it ends only
+// when the client has nothing left to do: a connection without a buffer could
+// otherwise answer a client that is not quite done with sending.
+func distant(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(latency)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// operation is what a request asks for.
+func operation(r *http.Request) string {
+	return strings.TrimPrefix(r.Header.Get("X-Amz-Target"), "AmazonSSM.")
+}
+
+// before has something happen just before a request of an operation arrives.
+func before(name string, event func()) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if operation(r) == name {
+				event()
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// after has something happen once a request of an operation is answered.
+func after(name string, event func()) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			next.ServeHTTP(w, r)
+			if operation(r) == name {
+				event()
+			}
+		})
+	}
+}
+
+// answering has the first requests of an operation answered with a status and a
+// body of one's own, after the endpoint has done its work; a negative number means all.
+func answering(name string, times, status int, body string) func(http.Handler) http.Handler {
+	var mu sync.Mutex
+
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			mu.Lock()
+			hit := operation(r) == name && times != 0
+			if hit {
+				times--
+			}
+			mu.Unlock()
+			if !hit {
+				next.ServeHTTP(w, r)
+
+				return
+			}
+			next.ServeHTTP(httptest.NewRecorder(), r)
+			w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+			w.WriteHeader(status)
+			_, _ = w.Write([]byte(body))
+		})
+	}
+}
+
+// kinds are all that errors.Is can tell of an error of the package.
+var kinds = []error{
+	sessionmanager.ErrNotFound, sessionmanager.ErrUndetermined, sessionmanager.ErrEnded, sessionmanager.ErrStillLive,
+	sessionmanager.ErrTimedOut, sessionmanager.ErrIncompleteAnswer, sessionmanager.ErrAccessDenied, sessionmanager.ErrCredentials,
+	sessionmanager.ErrThrottled, sessionmanager.ErrUnavailable, sessionmanager.ErrDeadline, sessionmanager.ErrRejected,
+}
+
+// The texts of the kinds.
+const (
+	accessDenied     = "access denied"
+	credentialsWrong = "credentials not accepted"
+	hasEnded         = "session is not in a valid state"
+	incomplete       = "incomplete answer"
+	notFound         = "session not found"
+	outOfTime        = "out of time"
+	rejected         = "request rejected"
+	stillLive        = "session is still live"
+	throttled        = "request quota exhausted"
+	timedOut         = "session has timed out"
+	unavailable      = "service unavailable"
+	undetermined     = "session could not be looked up by its ID"
+)
+
+// kindOf names what kinds of failure an error is, which must not be several.
+func kindOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	var matching []string
+	for _, kind := range kinds {
+		if errors.Is(err, kind) {
+			matching = append(matching, kind.Error())
+		}
+	}
+	if len(matching) == 0 {
+		return "none of the kinds"
+	}
+
+	return strings.Join(matching, " and also ")
+}
+
+// checkError checks what every error of a call must be like.
+func checkError(t *testing.T, err error, operation string) {
+	t.Helper()
+
+	if err == nil {
+		return
+	}
+	var failed *sessionmanager.Error
+	if !errors.As(err, &failed) {
+		t.Fatalf("%T is no *sessionmanager.Error", err)
+	}
+	want := sessionmanager.Error{Operation: operation, Region: region, SessionID: sessionID}
+	got := sessionmanager.Error{Operation: failed.Operation, Region: failed.Region, SessionID: failed.SessionID}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("error (-want +got):\n%s", diff)
+	}
+	doing := map[string]string{
+		"DescribeSessions": "looking up",
+		"ResumeSession":    "resuming",
+		"TerminateSession": "terminating",
+	}[operation]
+	if text := doing + " session " + sessionID + ": "; !strings.HasPrefix(err.Error(), text) || strings.Count(err.Error(), text) != 1 {
+		t.Errorf("error text does not begin with %q, or says it twice: %s", text, err)
+	}
+	if strings.Contains(err.Error(), fakessm.DefaultSecretAccessKey) {
+		t.Error("error text holds the secret access key")
+	}
+}

@@ -1,0 +1,80 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package sessionmanager_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
+)
+
+func TestError(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		err  sessionmanager.Error
+		want string
+	}{
+		"a look-up": {
+			err:  sessionmanager.Error{Operation: "DescribeSessions", Region: region, SessionID: "s", Kind: sessionmanager.ErrNotFound},
+			want: "looking up session s: session not found",
+		},
+		"a termination": {
+			err:  sessionmanager.Error{Operation: "TerminateSession", Region: region, SessionID: "s", Kind: sessionmanager.ErrStillLive},
+			want: "terminating session s: session is still live",
+		},
+		"a resumption": {
+			err:  sessionmanager.Error{Operation: "ResumeSession", Region: region, SessionID: "s", Kind: sessionmanager.ErrTimedOut},
+			want: "resuming session s: session has timed out",
+		},
+		"the cause tells more than the kind": {
+			err: sessionmanager.Error{
+				Operation: "ResumeSession", Region: region, SessionID: "s",
+				Kind: sessionmanager.ErrDeadline, Err: context.DeadlineExceeded,
+			},
+			want: "resuming session s: context deadline exceeded",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := fmt.Errorf("wrapped: %w", &tc.err)
+
+			if diff := cmp.Diff("wrapped: "+tc.want, err.Error()); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			for _, kind := range kinds {
+				if got, want := errors.Is(err, kind), errors.Is(tc.err.Kind, kind); got != want {
+					t.Errorf("is %q: %t, want %t", kind, got, want)
+				}
+			}
+			if tc.err.Err != nil && !errors.Is(err, tc.err.Err) {
+				t.Error("the cause is lost")
+			}
+			var failed *sessionmanager.Error
+			if !errors.As(err, &failed) || failed != &tc.err {
+				t.Error("the error cannot be taken out of its wrapping")
+			}
+		})
+	}
+}
+
+func TestError_kindsAreDistinct(t *testing.T) {
+	t.Parallel()
+
+	texts := map[string]bool{}
+	for _, kind := range kinds {
+		texts[kind.Error()] = true
+		if got := kindOf(kind); got != kind.Error() {
+			t.Errorf("%q is also %q", kind, got)
+		}
+	}
+	if len(texts) != len(kinds) {
+		t.Errorf("%d texts for %d kinds", len(texts), len(kinds))
+	}
+}

@@ -1,0 +1,516 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package sessionmanager_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
+)
+
+// here returns a session of the tests' Region.
+func here(id, status string, behaviour ...fakessm.Behaviour) fakessm.Session {
+	s := fakessm.Session{SessionID: id, Region: region, Status: status, Target: "mi-0123456789abcdef0"}
+	if len(behaviour) > 0 {
+		s.Behaviour = behaviour[0]
+	}
+
+	return s
+}
+
+// others returns sessions of other people that are listed before here's.
+func others(status string, n int) []fakessm.Session {
+	sessions := make([]fakessm.Session, n)
+	for i := range sessions {
+		sessions[i] = here(fmt.Sprintf("other-%s-%d", status, i), status)
+		sessions[i].StartDate = time.Now()
+	}
+
+	return sessions
+}
+
+// find is what a look-up leaves to be seen.
+type find struct {
+	Status string // Status of the session that was found.
+	Kind   string // Kind of the error.
+	Calls  string
+}
+
+func TestClient_Find(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		sessions func() []fakessm.Session
+		options  []fakessm.Option
+		faults   []fakessm.Fault
+		wrap     func(*fakessm.Server) func(http.Handler) http.Handler
+		want     find
+	}{
+		"an active session takes one call": {
+			sessions: func() []fakessm.Session { return append(others("Connected", 3), here(sessionID, "Connected")) },
+			want:     find{Status: "Connected", Calls: "active"},
+		},
+		"a disconnected session is active": {
+			sessions: func() []fakessm.Session { return []fakessm.Session{here(sessionID, "Disconnected")} },
+			want:     find{Status: "Disconnected", Calls: "active"},
+		},
+		"an ended session takes two calls": {
+			sessions: func() []fakessm.Session { return append(others("Terminated", 3), here(sessionID, "Terminated")) },
+			want:     find{Status: "Terminated", Calls: "active history"},
+		},
+		"a terminating session is in the history": {
+			sessions: func() []fakessm.Session { return []fakessm.Session{here(sessionID, "Terminating")} },
+			want:     find{Status: "Terminating", Calls: "active history"},
+		},
+		"an absent session is asked for twice": {
+			sessions: func() []fakessm.Session { return append(others("Connected", 3), others("Failed", 3)...) },
+			want:     find{Kind: notFound, Calls: "active history active history"},
+		},
+		"an endpoint without any session": {
+			want: find{Kind: notFound, Calls: "active history active history"},
+		},
+		"a session of another Region is absent": {
+			sessions: func() []fakessm.Session {
+				s := here(sessionID, "Connected")
+				s.Region = "us-west-2"
+
+				return []fakessm.Session{s}
+			},
+			want: find{Kind: notFound, Calls: "active history active history"},
+		},
+		"an ID that differs in case is another session": {
+			sessions: func() []fakessm.Session {
+				return []fakessm.Session{here("mary+Major=x,y.z@example-07a16060613c408b5", "Connected")}
+			},
+			want: find{Kind: notFound, Calls: "active history active history"},
+		},
+		"a session that moves from list to list is found at the second look": {
+			sessions: func() []fakessm.Session {
+				return []fakessm.Session{here(sessionID, "Connected", fakessm.BehaviourUnlisted)}
+			},
+			wrap: endedAtLookUp(2),
+			want: find{Status: "Terminated", Calls: "active history active history"},
+		},
+		"filters ignored: found on the first page": {
+			sessions: func() []fakessm.Session { return append(others("Connected", 1), here(sessionID, "Connected")) },
+			options:  []fakessm.Option{fakessm.WithFiltersIgnored()},
+			want:     find{Status: "Connected", Calls: "active"},
+		},
+		"filters ignored: found on the third page": {
+			sessions: func() []fakessm.Session { return append(others("Connected", 5), here(sessionID, "Connected")) },
+			options:  []fakessm.Option{fakessm.WithFiltersIgnored()},
+			want:     find{Status: "Connected", Calls: "active active+ active+"},
+		},
+		"filters ignored: on the fourth page, which is too far": {
+			sessions: func() []fakessm.Session { return append(others("Connected", 6), here(sessionID, "Connected")) },
+			options:  []fakessm.Option{fakessm.WithFiltersIgnored()},
+			want:     find{Kind: undetermined, Calls: "active active+ active+ history"},
+		},
+		"filters ignored: found in the history after three pages of active sessions": {
+			sessions: func() []fakessm.Session { return append(others("Connected", 9), here(sessionID, "Failed")) },
+			options:  []fakessm.Option{fakessm.WithFiltersIgnored()},
+			want:     find{Status: "Failed", Calls: "active active+ active+ history"},
+		},
+		"filters ignored: too many of both": {
+			sessions: func() []fakessm.Session { return append(others("Connected", 9), others("Terminated", 9)...) },
+			options:  []fakessm.Option{fakessm.WithFiltersIgnored()},
+			want:     find{Kind: undetermined, Calls: "active active+ active+ history history+ history+"},
+		},
+		"filters ignored: a listing of two pages is no snapshot and proves nothing": {
+			sessions: func() []fakessm.Session { return others("Terminated", 3) },
+			options:  []fakessm.Option{fakessm.WithFiltersIgnored()},
+			want:     find{Kind: undetermined, Calls: "active history history+"},
+		},
+		"filters ignored: one page of each proves absence": {
+			sessions: func() []fakessm.Session { return append(others("Connected", 2), others("Terminated", 2)...) },
+			options:  []fakessm.Option{fakessm.WithFiltersIgnored()},
+			want:     find{Kind: notFound, Calls: "active history active history"},
+		},
+		"filters ignored and empty pages: found": {
+			sessions: func() []fakessm.Session { return append(others("Connected", 1), here(sessionID, "Connected")) },
+			options:  []fakessm.Option{fakessm.WithFiltersIgnored(), fakessm.WithEmptyPages()},
+			want:     find{Status: "Connected", Calls: "active active+"},
+		},
+		"an empty page with a token is not the end": {
+			sessions: func() []fakessm.Session { return []fakessm.Session{here(sessionID, "Connected")} },
+			options:  []fakessm.Option{fakessm.WithEmptyPages()},
+			want:     find{Status: "Connected", Calls: "active active+"},
+		},
+		"empty pages and no session": {
+			options: []fakessm.Option{fakessm.WithEmptyPages()},
+			want:    find{Kind: notFound, Calls: "active active+ history history+ active active+ history history+"},
+		},
+		"a token that repeats for ever proves nothing": {
+			faults: []fakessm.Fault{{Operation: "DescribeSessions", Kind: fakessm.FaultRepeatToken, Times: -1}},
+			want:   find{Kind: undetermined, Calls: "active:repeat-token active+:repeat-token history:repeat-token history+:repeat-token"},
+		},
+		"a token that repeats in one list does not hide the other": {
+			sessions: func() []fakessm.Session { return []fakessm.Session{here(sessionID, "Terminated")} },
+			faults:   []fakessm.Fault{{Operation: "DescribeSessions", Kind: fakessm.FaultRepeatToken, Times: 2}},
+			want:     find{Status: "Terminated", Calls: "active:repeat-token active+:repeat-token history"},
+		},
+		"another session in answer to the filter is not this one": {
+			sessions: func() []fakessm.Session { return []fakessm.Session{here(sessionID, "Connected")} },
+			faults:   []fakessm.Fault{{Operation: "DescribeSessions", Kind: fakessm.FaultWrongSession, Times: -1}},
+			want:     find{Kind: notFound, Calls: "active:wrong-session history:wrong-session active:wrong-session history:wrong-session"},
+		},
+		"a throttled look-up is retried": {
+			sessions: func() []fakessm.Session { return []fakessm.Session{here(sessionID, "Connected")} },
+			faults:   []fakessm.Fault{{Operation: "DescribeSessions", Kind: fakessm.FaultThrottle, Times: maxAttempts - 1}},
+			want:     find{Status: "Connected", Calls: "active:throttle ... active"},
+		},
+		"a broken look-up is retried": {
+			sessions: func() []fakessm.Session { return []fakessm.Session{here(sessionID, "Connected")} },
+			faults:   []fakessm.Fault{{Kind: fakessm.FaultResetBefore}, {Kind: fakessm.FaultInternal}, {Kind: fakessm.FaultProxy}},
+			want:     find{Status: "Connected", Calls: "active:reset-before active:internal active:proxy active"},
+		},
+		"a slow answer is an answer": {
+			sessions: func() []fakessm.Session { return []fakessm.Session{here(sessionID, "Connected")} },
+			faults:   []fakessm.Fault{{Kind: fakessm.FaultSlow, Delay: 15 * time.Second}},
+			want:     find{Status: "Connected", Calls: "active:slow"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				fake := fakessm.New(tc.options...)
+				if tc.sessions != nil {
+					fake.AddSessions(tc.sessions()...)
+				}
+				fake.Inject(tc.faults...)
+				ep := newEndpoint(t, fake)
+				if tc.wrap != nil {
+					ep = newEndpoint(t, fake, tc.wrap(fake))
+				}
+
+				session, err := ep.client().Find(t.Context(), region, sessionID)
+
+				got := find{Status: session.Status, Kind: kindOf(err), Calls: ep.calls(t)}
+				if diff := cmp.Diff(tc.want, got); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+				checkError(t, err, "DescribeSessions")
+				if err == nil && session.SessionID != sessionID {
+					t.Errorf("found session %q", session.SessionID)
+				}
+				if err != nil && !cmp.Equal(session, sessionmanager.Session{}, cmpopts.IgnoreUnexported(session)) {
+					t.Errorf("found %+v along with an error", session)
+				}
+			})
+		})
+	}
+}
+
+func TestClient_Find_pausesBeforeItAsksAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ep := newEndpoint(t, fakessm.New())
+
+		_, err := ep.client().Find(t.Context(), region, sessionID)
+
+		if got, want := kindOf(err), notFound; got != want {
+			t.Errorf("error is %q, want %q", got, want)
+		}
+		var pauses []bool
+		requests := ep.fake.Requests()
+		for i := range requests[1:] {
+			pauses = append(pauses, requests[i+1].Time.Sub(requests[i].Time) > 10*latency)
+		}
+		if diff := cmp.Diff([]bool{false, true, false}, pauses); diff != "" {
+			t.Errorf("pauses between the calls (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestClient_Find_failures(t *testing.T) {
+	t.Parallel()
+
+	refusal := func(code string, status int) fakessm.Fault {
+		return fakessm.Fault{Kind: fakessm.FaultError, Code: code, Message: "No.", Status: status}
+	}
+	for name, tc := range map[string]struct {
+		fault fakessm.Fault
+		want  find
+	}{
+		"denied":                           {fakessm.Fault{Kind: fakessm.FaultDenied}, find{Kind: accessDenied, Calls: "active:denied"}},
+		"denied with status 403":           {refusal("AccessDeniedException", 403), find{Kind: accessDenied, Calls: "active:error"}},
+		"denied under its other name":      {refusal("AccessDenied", 403), find{Kind: accessDenied, Calls: "active:error"}},
+		"expired credentials":              {fakessm.Fault{Kind: fakessm.FaultExpired}, find{Kind: credentialsWrong, Calls: "active:expired"}},
+		"unknown access key":               {refusal("UnrecognizedClientException", 400), find{Kind: credentialsWrong, Calls: "active:error"}},
+		"unknown access key, status 403":   {refusal("InvalidClientTokenId", 403), find{Kind: credentialsWrong, Calls: "active:error"}},
+		"incomplete signature":             {refusal("IncompleteSignatureException", 400), find{Kind: credentialsWrong, Calls: "active:error"}},
+		"no authentication":                {refusal("MissingAuthenticationTokenException", 403), find{Kind: credentialsWrong, Calls: "active:error"}},
+		"wrong signature":                  {refusal("SignatureDoesNotMatch", 403), find{Kind: credentialsWrong, Calls: "active:error"}},
+		"signature expired":                {fakessm.Fault{Kind: fakessm.FaultClockSkew}, find{Kind: credentialsWrong, Calls: "active:clock-skew"}},
+		"throttled":                        {fakessm.Fault{Kind: fakessm.FaultThrottle}, find{Kind: throttled, Calls: "active:throttle ..."}},
+		"throttled under another name":     {refusal("TooManyRequestsException", 429), find{Kind: throttled, Calls: "active:error ..."}},
+		"throttled with status 503":        {refusal("RequestLimitExceeded", 503), find{Kind: throttled, Calls: "active:error ..."}},
+		"internal error":                   {fakessm.Fault{Kind: fakessm.FaultInternal}, find{Kind: unavailable, Calls: "active:internal ..."}},
+		"internal error with status 400":   {refusal("InternalServerError", 400), find{Kind: unavailable, Calls: "active:error"}},
+		"unknown code with status 500":     {refusal("OutOfCoffeeException", 500), find{Kind: unavailable, Calls: "active:error ..."}},
+		"unknown code with status 400":     {refusal("OutOfCoffeeException", 400), find{Kind: rejected, Calls: "active:error"}},
+		"no code at all":                   {refusal("", 400), find{Kind: rejected, Calls: "active:error"}},
+		"unknown filter key":               {refusal("InvalidFilterKey", 400), find{Kind: rejected, Calls: "active:error"}},
+		"another validation error":         {refusal("ValidationException", 400), find{Kind: rejected, Calls: "active:error"}},
+		"unknown operation":                {refusal("UnknownOperationException", 404), find{Kind: rejected, Calls: "active:error"}},
+		"HTML of a proxy, with status 503": {fakessm.Fault{Kind: fakessm.FaultProxy}, find{Kind: unavailable, Calls: "active:proxy ..."}},
+		"connection reset":                 {fakessm.Fault{Kind: fakessm.FaultResetBefore}, find{Kind: unavailable, Calls: "active:reset-before ..."}},
+		"connection reset, work done":      {fakessm.Fault{Kind: fakessm.FaultResetAfter}, find{Kind: unavailable, Calls: "active:reset-after ..."}},
+		"an endpoint that hangs":           {fakessm.Fault{Kind: fakessm.FaultHang}, find{Kind: unavailable, Calls: "active:hang ..."}},
+		"an answer that hangs":             {fakessm.Fault{Kind: fakessm.FaultSlow, Delay: time.Hour}, find{Kind: unavailable, Calls: "active:slow ..."}},
+		"half an answer":                   {fakessm.Fault{Kind: fakessm.FaultTruncated}, find{Kind: unavailable, Calls: "active:truncated"}},
+		"garbage":                          {fakessm.Fault{Kind: fakessm.FaultGarbage}, find{Kind: unavailable, Calls: "active:garbage"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				fake := fakessm.New(fakessm.WithSessions(here(sessionID, "Connected")))
+				tc.fault.Times = -1
+				fake.Inject(tc.fault)
+				ep := newEndpoint(t, fake)
+
+				session, err := ep.client().Find(t.Context(), region, sessionID)
+
+				if diff := cmp.Diff(tc.want, find{Status: session.Status, Kind: kindOf(err), Calls: ep.calls(t)}); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+				checkError(t, err, "DescribeSessions")
+			})
+		})
+	}
+}
+
+// TestClient_Find_unreadable is about answers that are none of the service's.
+func TestClient_Find_unreadable(t *testing.T) {
+	t.Parallel()
+
+	const page = "<html><body><h1>Welcome</h1></body></html>"
+	for name, tc := range map[string]struct {
+		status int
+		body   string
+		want   find
+	}{
+		"a page of HTML":                   {200, page, find{Kind: unavailable, Calls: "active"}},
+		"a page of HTML with status 403":   {403, page, find{Kind: unavailable, Calls: "active"}},
+		"a page of HTML with status 502":   {502, page, find{Kind: unavailable, Calls: "active ..."}},
+		"half an answer":                   {200, `{"Sessions":[{"SessionId":`, find{Kind: unavailable, Calls: "active"}},
+		"a date that is text":              {200, `{"Sessions":[{"SessionId":"` + sessionID + `","StartDate":"2024-08-29"}]}`, find{Kind: unavailable, Calls: "active"}},
+		"an error without a word":          {400, "", find{Kind: rejected, Calls: "active"}},
+		"a server's error without a word":  {500, "", find{Kind: unavailable, Calls: "active ..."}},
+		"a gateway's error without a word": {504, "", find{Kind: unavailable, Calls: "active ..."}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				fake := fakessm.New(fakessm.WithSessions(here(sessionID, "Connected")))
+				ep := newEndpoint(t, fake, answering("DescribeSessions", -1, tc.status, tc.body))
+
+				session, err := ep.client().Find(t.Context(), region, sessionID)
+
+				if diff := cmp.Diff(tc.want, find{Status: session.Status, Kind: kindOf(err), Calls: ep.calls(t)}); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+				checkError(t, err, "DescribeSessions")
+				if strings.Contains(fmt.Sprint(err), "Welcome") {
+					t.Errorf("the error quotes what it could not read: %v", err)
+				}
+			})
+		})
+	}
+}
+
+func TestClient_Find_outOfTime(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		fault   fakessm.Fault
+		timeout time.Duration // Zero means that the work is cancelled before it begins.
+		want    find
+		says    string
+	}{
+		"throttled until the deadline": {
+			fault: fakessm.Fault{Kind: fakessm.FaultThrottle, Times: -1}, timeout: timeout,
+			want: find{Kind: throttled, Calls: "active:throttle ..."},
+			says: "context deadline exceeded",
+		},
+		"broken until the deadline": {
+			fault: fakessm.Fault{Kind: fakessm.FaultInternal, Times: -1}, timeout: timeout,
+			want: find{Kind: unavailable, Calls: "active:internal ..."},
+			says: "context deadline exceeded",
+		},
+		"nothing but an answer that does not come": {
+			fault: fakessm.Fault{Kind: fakessm.FaultHang, Times: -1}, timeout: time.Second,
+			want: find{Kind: outOfTime, Calls: "active:hang"},
+			says: "context deadline exceeded",
+		},
+		"garbage at the last moment": {
+			fault: fakessm.Fault{Kind: fakessm.FaultSlow, Times: -1, Delay: time.Minute}, timeout: time.Second,
+			want: find{Kind: unavailable, Calls: "active:slow"},
+			says: "context deadline exceeded",
+		},
+		"between the two rounds": {
+			timeout: 100 * time.Millisecond,
+			want:    find{Kind: outOfTime, Calls: "active history"},
+			says:    "context deadline exceeded",
+		},
+		"cancelled before it begins": {
+			want: find{Kind: outOfTime},
+			says: "context canceled",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				fake := fakessm.New()
+				if tc.fault.Kind != "" {
+					fake.Inject(tc.fault)
+				}
+				ep := newEndpoint(t, fake)
+				ep.retries(1000)
+				start := time.Now()
+				ctx, cancel := context.WithTimeout(t.Context(), tc.timeout)
+				defer cancel()
+				if tc.timeout == 0 {
+					ctx, cancel = context.WithCancel(t.Context())
+					cancel()
+				}
+
+				_, err := ep.client().Find(ctx, region, sessionID)
+
+				if took := time.Since(start); took > tc.timeout {
+					t.Errorf("took %s, with a timeout of %s", took, tc.timeout)
+				}
+				if diff := cmp.Diff(tc.want, find{Kind: kindOf(err), Calls: ep.calls(t)}); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+				checkError(t, err, "DescribeSessions")
+				if !errors.Is(err, ctx.Err()) || !strings.Contains(err.Error(), tc.says) {
+					t.Errorf("error does not tell of %q: %v", tc.says, err)
+				}
+			})
+		})
+	}
+}
+
+func TestClient_Find_connectionRefused(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ep := newEndpoint(t, fakessm.New())
+		_ = ep.dial.Close()
+		var attempts []sessionmanager.Attempt
+		client := ep.client(sessionmanager.Options{Observe: func(_ context.Context, a sessionmanager.Attempt) { attempts = append(attempts, a) }})
+
+		_, err := client.Find(t.Context(), region, sessionID)
+
+		if diff := cmp.Diff(find{Kind: unavailable}, find{Kind: kindOf(err), Calls: ep.calls(t)}); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		if len(attempts) != maxAttempts {
+			t.Errorf("%d attempts, want %d", len(attempts), maxAttempts)
+		}
+		checkError(t, err, "DescribeSessions")
+	})
+}
+
+func TestClient_Preview(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		sessions func() []fakessm.Session
+		options  []fakessm.Option
+		fault    fakessm.FaultKind
+		want     find
+	}{
+		"a live session is shown": {
+			sessions: func() []fakessm.Session { return []fakessm.Session{here(sessionID, "Connected")} },
+			want:     find{Status: "Connected", Calls: "active"},
+		},
+		"an ended session is shown": {
+			sessions: func() []fakessm.Session { return []fakessm.Session{here(sessionID, "Failed")} },
+			want:     find{Status: "Failed", Calls: "active history"},
+		},
+		"nothing is known of a session that is not found": {
+			want: find{Calls: "active history active history"},
+		},
+		"nothing is known of a session that cannot be looked up": {
+			sessions: func() []fakessm.Session { return append(others("Connected", 9), here(sessionID, "Connected")) },
+			options:  []fakessm.Option{fakessm.WithFiltersIgnored()},
+			want:     find{Calls: "active active+ active+ history"},
+		},
+		"nothing is known without permission": {
+			sessions: func() []fakessm.Session { return []fakessm.Session{here(sessionID, "Connected")} },
+			fault:    fakessm.FaultDenied,
+			want:     find{Calls: "active:denied"},
+		},
+		"throttling is an error": {
+			fault: fakessm.FaultThrottle,
+			want:  find{Kind: throttled, Calls: "active:throttle ..."},
+		},
+		"an internal error is an error": {
+			fault: fakessm.FaultInternal,
+			want:  find{Kind: unavailable, Calls: "active:internal ..."},
+		},
+		"expired credentials are an error": {
+			fault: fakessm.FaultExpired,
+			want:  find{Kind: credentialsWrong, Calls: "active:expired"},
+		},
+		"garbage is an error": {
+			fault: fakessm.FaultGarbage,
+			want:  find{Kind: unavailable, Calls: "active:garbage"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				fake := fakessm.New(tc.options...)
+				if tc.sessions != nil {
+					fake.AddSessions(tc.sessions()...)
+				}
+				if tc.fault != "" {
+					fake.Inject(fakessm.Fault{Kind: tc.fault, Times: -1})
+				}
+				ep := newEndpoint(t, fake)
+
+				session, err := ep.client().Preview(t.Context(), region, sessionID)
+
+				if diff := cmp.Diff(tc.want, find{Status: session.Status, Kind: kindOf(err), Calls: ep.calls(t)}); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+				checkError(t, err, "DescribeSessions")
+				if err == nil && session.Status == "" {
+					want := sessionmanager.Session{SessionID: sessionID}
+					if diff := cmp.Diff(want, session, cmpopts.IgnoreUnexported(want)); diff != "" {
+						t.Errorf("something is known after all (-want +got):\n%s", diff)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestClient_Preview_outOfTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ep := newEndpoint(t, fakessm.New(fakessm.WithLatency(time.Hour)))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+
+		_, err := ep.client().Preview(ctx, region, sessionID)
+
+		if got, want := kindOf(err), outOfTime; got != want {
+			t.Errorf("error is %q, want %q", got, want)
+		}
+	})
+}

@@ -1,0 +1,350 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package sessionmanager_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
+)
+
+func TestClient_Resume(t *testing.T) {
+	t.Parallel()
+
+	for _, status := range []string{"Connected", "Connecting", "Disconnected"} {
+		t.Run(status, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(*known(status))))
+				client := ep.client()
+
+				var tokens, urls []string
+				for range 2 {
+					connection, err := client.Resume(t.Context(), region, sessionID)
+					if err != nil {
+						t.Fatal(err)
+					}
+					tokens = append(tokens, connection.TokenValue)
+					urls = append(urls, connection.StreamURL)
+				}
+
+				// Comparisons do not print what they compare: it is secret.
+				if !slices.Equal(tokens, ep.fake.Tokens(sessionID)) || tokens[0] == tokens[1] || tokens[0] == "" {
+					t.Error("the tokens are not those that the endpoint gave out, or not fresh")
+				}
+				if !slices.Equal(urls, ep.fake.StreamURLs(sessionID)) || urls[0] == urls[1] || !strings.Contains(urls[0], "+") {
+					t.Error("the stream URLs are not those that the endpoint gave out, byte for byte, or not fresh")
+				}
+				if diff := cmp.Diff("resume resume", ep.calls(t)); diff != "" {
+					t.Errorf("calls (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+// TestClient_Resume_byteForByte has an answer with all that a client could be
+// tempted to decode.
+func TestClient_Resume_byteForByte(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const (
+			token = `AAEAAfe+/w== %2B é`
+			url   = `wss://ssmmessages.eu-central-1.amazonaws.com/v1/data-channel/Mary+Major=x,y.z@example?role=publish_subscribe&cell-number=AAEAAfe+%2B//+==&b=1;a#+ <>`
+		)
+		body := fmt.Sprintf(`{"SessionId":%q,"TokenValue":%q,"StreamUrl":%q}`, sessionID, token, url)
+		ep := newEndpoint(t, fakessm.New(), answering("ResumeSession", 1, 200, body))
+
+		got, err := ep.client().Resume(t.Context(), region, sessionID)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		if diff := cmp.Diff(sessionmanager.Connection{TokenValue: token, StreamURL: url}, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
+
+// resumption is what a failed resumption leaves to be seen.
+type resumption struct {
+	Kind  string
+	Calls string
+}
+
+func TestClient_Resume_failures(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		session *fakessm.Session
+		faults  []fakessm.Fault
+		wrap    func(http.Handler) http.Handler
+		want    resumption
+	}{
+		"an answer without a token": {
+			session: known("Connected", fakessm.BehaviourTimedOut),
+			want:    resumption{timedOut, "resume"},
+		},
+		"an answer with an empty token": {
+			session: known("Disconnected", fakessm.BehaviourEmptyToken),
+			want:    resumption{timedOut, "resume"},
+		},
+		"an answer with a URL but no token": {
+			session: known("Connected"),
+			wrap:    answering("ResumeSession", 1, 200, `{"SessionId":"`+sessionID+`","StreamUrl":"wss://secret"}`),
+			want:    resumption{timedOut, "resume"},
+		},
+		"an answer with a null token": {
+			session: known("Connected"),
+			wrap:    answering("ResumeSession", 1, 200, `{"SessionId":"`+sessionID+`","TokenValue":null,"StreamUrl":"wss://secret"}`),
+			want:    resumption{timedOut, "resume"},
+		},
+		"an answer with a token but no URL": {
+			session: known("Connected"),
+			faults:  faultsOf("ResumeSession", fakessm.FaultNoURL),
+			want:    resumption{incomplete, "resume:no-url"},
+		},
+		"an answer with a token but an empty URL": {
+			session: known("Connected"),
+			wrap:    answering("ResumeSession", 1, 200, `{"SessionId":"`+sessionID+`","TokenValue":"secret","StreamUrl":""}`),
+			want:    resumption{incomplete, "resume"},
+		},
+		"an answer about another session": {
+			session: known("Connected"),
+			faults:  faultsOf("ResumeSession", fakessm.FaultWrongSession),
+			want:    resumption{incomplete, "resume:wrong-session"},
+		},
+		"an answer about a session that differs in case": {
+			session: known("Connected"),
+			wrap:    answering("ResumeSession", 1, 200, `{"SessionId":"`+strings.ToLower(sessionID)+`","TokenValue":"secret","StreamUrl":"wss://secret"}`),
+			want:    resumption{incomplete, "resume"},
+		},
+		"an answer about no session": {
+			session: known("Connected"),
+			wrap:    answering("ResumeSession", 1, 200, `{"TokenValue":"secret","StreamUrl":"wss://secret"}`),
+			want:    resumption{incomplete, "resume"},
+		},
+		"an empty answer": {
+			session: known("Connected"),
+			faults:  faultsOf("ResumeSession", fakessm.FaultEmpty),
+			want:    resumption{incomplete, "resume:empty"},
+		},
+		"garbage": {
+			session: known("Connected"),
+			faults:  faultsOf("ResumeSession", fakessm.FaultGarbage),
+			want:    resumption{unavailable, "resume:garbage"},
+		},
+		"an answer that is no JSON but holds a token": {
+			session: known("Connected"),
+			wrap:    answering("ResumeSession", -1, 200, `TokenValue=secret&StreamUrl=wss://secret`),
+			want:    resumption{unavailable, "resume"},
+		},
+		"an answer with a token of the wrong type": {
+			session: known("Connected"),
+			wrap:    answering("ResumeSession", -1, 200, `{"SessionId":"`+sessionID+`","TokenValue":["secret"],"StreamUrl":"wss://secret"}`),
+			want:    resumption{unavailable, "resume"},
+		},
+		"an error that is no JSON but holds a token": {
+			session: known("Connected"),
+			wrap:    answering("ResumeSession", -1, 503, `TokenValue=secret&StreamUrl=wss://secret`),
+			want:    resumption{unavailable, "resume ..."},
+		},
+		"half an answer": {
+			session: known("Connected"),
+			faults:  faultsOf("ResumeSession", fakessm.FaultTruncated),
+			want:    resumption{unavailable, "resume:truncated"},
+		},
+		"connection reset after the work, each time": {
+			session: known("Connected"),
+			faults:  always("ResumeSession", fakessm.FaultResetAfter, 0),
+			want:    resumption{unavailable, "resume:reset-after ..."},
+		},
+		"no answer": {
+			session: known("Connected"),
+			faults:  always("ResumeSession", fakessm.FaultHang, 0),
+			want:    resumption{unavailable, "resume:hang ..."},
+		},
+		"a session that has ended": {
+			session: known("Terminated"),
+			want:    resumption{hasEnded, "resume:ValidationException"},
+		},
+		"a session that is ending": {
+			session: known("Terminating"),
+			want:    resumption{hasEnded, "resume:ValidationException"},
+		},
+		"a session that nobody knows": {
+			want: resumption{notFound, "resume:DoesNotExistException"},
+		},
+		"another validation error": {
+			session: known("Connected"),
+			faults:  []fakessm.Fault{{Kind: fakessm.FaultError, Code: "ValidationException", Message: "1 validation error detected"}},
+			want:    resumption{rejected, "resume:error"},
+		},
+		"denied": {
+			session: known("Connected"),
+			faults:  faultsOf("ResumeSession", fakessm.FaultDenied),
+			want:    resumption{accessDenied, "resume:denied"},
+		},
+		"credentials expired": {
+			session: known("Connected"),
+			faults:  faultsOf("ResumeSession", fakessm.FaultExpired),
+			want:    resumption{credentialsWrong, "resume:expired"},
+		},
+		"throttled for ever": {
+			session: known("Connected"),
+			faults:  always("ResumeSession", fakessm.FaultThrottle, 0),
+			want:    resumption{throttled, "resume:throttle ..."},
+		},
+		"an internal error, each time": {
+			session: known("Connected"),
+			faults:  always("ResumeSession", fakessm.FaultInternal, 0),
+			want:    resumption{unavailable, "resume:internal ..."},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				fake := fakessm.New()
+				if tc.session != nil {
+					fake.AddSessions(*tc.session)
+				}
+				fake.Inject(tc.faults...)
+				ep := newEndpoint(t, fake)
+				if tc.wrap != nil {
+					ep = newEndpoint(t, fake, tc.wrap)
+				}
+
+				connection, err := ep.client().Resume(t.Context(), region, sessionID)
+
+				if diff := cmp.Diff(tc.want, resumption{Kind: kindOf(err), Calls: ep.calls(t)}); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+				checkError(t, err, "ResumeSession")
+				if connection != (sessionmanager.Connection{}) {
+					t.Error("a connection came along with an error")
+				}
+				checkSecrets(t, fake, fmt.Sprintf("%v %+v %#v", err, err, err))
+			})
+		})
+	}
+}
+
+// checkSecrets checks that a text holds nothing that gives access to a session or
+// to the account, not even a part of it.
+func checkSecrets(t *testing.T, fake *fakessm.Server, text string) {
+	t.Helper()
+
+	secrets := []string{"secret", "wss://", "ssmmessages", fakessm.DefaultSecretAccessKey, "It works!", "AWS4-HMAC"}
+	for _, token := range fake.Tokens(sessionID) {
+		secrets = append(secrets, token[:40])
+	}
+	for _, secret := range secrets {
+		if strings.Contains(text, secret) {
+			t.Errorf("a secret that begins with %q is in a text of %d characters", secret[:5], len(text))
+		}
+	}
+}
+
+func TestClient_Resume_retried(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		fake := fakessm.New(fakessm.WithSessions(*known("Disconnected")))
+		fake.Inject(faultsOf("ResumeSession", fakessm.FaultThrottle, fakessm.FaultResetAfter)...)
+		ep := newEndpoint(t, fake)
+
+		connection, err := ep.client().Resume(t.Context(), region, sessionID)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		if diff := cmp.Diff("resume:throttle resume:reset-after resume", ep.calls(t)); diff != "" {
+			t.Errorf("calls (-want +got):\n%s", diff)
+		}
+		// The token of the answer that was lost is lost.
+		tokens := fake.Tokens(sessionID)
+		if len(tokens) != 2 || connection.TokenValue != tokens[1] {
+			t.Errorf("the token is not the last one of %d", len(tokens))
+		}
+	})
+}
+
+func TestClient_Resume_outOfTime(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		fault fakessm.Fault
+		want  resumption
+	}{
+		"no answer in time":   {fakessm.Fault{Kind: fakessm.FaultHang}, resumption{outOfTime, "resume:hang"}},
+		"half an answer":      {fakessm.Fault{Kind: fakessm.FaultSlow, Delay: 2 * time.Second}, resumption{unavailable, "resume:slow"}},
+		"throttled all along": {fakessm.Fault{Kind: fakessm.FaultThrottle, Times: -1}, resumption{throttled, "resume:throttle resume:throttle"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				fake := fakessm.New(fakessm.WithSessions(*known("Connected")))
+				fake.Inject(tc.fault)
+				ep := newEndpoint(t, fake)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+
+				_, err := ep.client().Resume(ctx, region, sessionID)
+
+				if diff := cmp.Diff(tc.want, resumption{kindOf(err), ep.calls(t)}); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+				checkError(t, err, "ResumeSession")
+				checkSecrets(t, fake, err.Error())
+				if !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("error does not tell of the deadline: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// TestClient_Resume_concurrent guards against answers that reach the wrong caller.
+func TestClient_Resume_concurrent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const calls = 200
+		sessions := others("Connected", 50)
+		ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(sessions...)))
+		client := ep.client()
+
+		var wg sync.WaitGroup
+		for i := range calls {
+			id := sessions[i%len(sessions)].SessionID
+			wg.Go(func() {
+				connection, err := client.Resume(t.Context(), region, id)
+				if err != nil {
+					t.Error(err)
+
+					return
+				}
+				at := slices.Index(ep.fake.Tokens(id), connection.TokenValue)
+				if at < 0 || ep.fake.StreamURLs(id)[at] != connection.StreamURL {
+					t.Errorf("session %s: the answer belongs to another call", id)
+				}
+			})
+		}
+		wg.Wait()
+
+		if got := ep.fake.Count("ResumeSession"); got != calls {
+			t.Errorf("%d calls, want %d", got, calls)
+		}
+	})
+}

@@ -1,0 +1,1010 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package sessionmanager_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
+)
+
+// ending is what a termination leaves to be seen.
+type ending struct {
+	Outcome   sessionmanager.Outcome
+	Status    string // Status of the session that the result shows.
+	Requested bool
+	Doubt     string // Kind of the doubt.
+	Kind      string // Kind of the error.
+	Calls     string
+	Waited    string // After the last TerminateSession: "settling", "deadline" or not noticeably.
+	Left      string // Status of the session at the endpoint, "gone" if it has none.
+}
+
+// How long a termination went on after its last TerminateSession.
+const (
+	settling = "settling"
+	deadline = "deadline"
+)
+
+// terminationCase is a termination and what should come of it.
+type terminationCase struct {
+	session    *fakessm.Session // Nil means that the endpoint does not know it.
+	others     int              // How many sessions of others the endpoint lists before, in each list.
+	options    []fakessm.Option
+	faults     []fakessm.Fault
+	wrap       func(*fakessm.Server) func(http.Handler) http.Handler
+	notFoundOK bool
+	operation  string // Operation of the error, if not TerminateSession.
+	want       ending
+}
+
+func (tc terminationCase) run(t *testing.T, verify bool) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		fake := fakessm.New(tc.options...)
+		fake.AddSessions(others("Connected", tc.others)...)
+		fake.AddSessions(others("Terminated", tc.others)...)
+		if tc.session != nil {
+			fake.AddSessions(*tc.session)
+		}
+		fake.Inject(tc.faults...)
+		ep := newEndpoint(t, fake)
+		if tc.wrap != nil {
+			ep = newEndpoint(t, fake, tc.wrap(fake))
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), timeout)
+		defer cancel()
+
+		result, err := ep.client().Terminate(ctx, sessionmanager.TerminateInput{
+			Region: region, SessionID: sessionID, Verify: verify, NotFoundOK: tc.notFoundOK,
+		})
+
+		got := ending{
+			Outcome: result.Outcome, Status: result.Session.Status, Requested: result.Requested,
+			Kind: kindOf(err), Waited: waited(ctx, fake), Calls: ep.calls(t), Left: "gone",
+		}
+		if err == nil && result.Outcome != "not_found" {
+			got.Doubt = kindOf(result.Doubt)
+		}
+		if session, ok := fake.Session(sessionID); ok {
+			got.Left = session.Status
+		}
+		if diff := cmp.Diff(tc.want, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		if result.Session.SessionID != sessionID {
+			t.Errorf("the result is about session %q", result.Session.SessionID)
+		}
+		if tc.operation == "" {
+			tc.operation = "TerminateSession"
+		}
+		checkError(t, err, tc.operation)
+	})
+}
+
+// waited says how long ago the last TerminateSession was.
+func waited(ctx context.Context, fake *fakessm.Server) string {
+	if ctx.Err() != nil {
+		return deadline
+	}
+	var last time.Time
+	for _, r := range fake.Requests() {
+		if r.Operation == "TerminateSession" {
+			last = r.Time
+		}
+	}
+	switch ago := time.Since(last); {
+	case last.IsZero(), ago < 5*time.Second:
+		return ""
+	case ago >= 15*time.Second && ago < 25*time.Second:
+		return settling
+	default:
+		return ago.String()
+	}
+}
+
+// known returns a session that the endpoint knows.
+func known(status string, behaviour ...fakessm.Behaviour) *fakessm.Session {
+	s := here(sessionID, status, behaviour...)
+
+	return &s
+}
+
+// faultsOf returns a fault for each kind, to strike one request each.
+func faultsOf(operation string, kinds ...fakessm.FaultKind) []fakessm.Fault {
+	faults := make([]fakessm.Fault, len(kinds))
+	for i, kind := range kinds {
+		faults[i] = fakessm.Fault{Operation: operation, Kind: kind}
+	}
+
+	return faults
+}
+
+// always returns a fault for every request but the first few.
+func always(operation string, kind fakessm.FaultKind, skip int) []fakessm.Fault {
+	return []fakessm.Fault{{Operation: operation, Kind: kind, Times: -1, Skip: skip}}
+}
+
+// endedMeanwhile has the session end after the look-up, before its termination.
+func endedMeanwhile(fake *fakessm.Server) func(http.Handler) http.Handler {
+	return before("TerminateSession", func() { fake.EndSession(sessionID) })
+}
+
+// endedAtLookUp has the session end by itself once it was looked up n times.
+func endedAtLookUp(n int) func(*fakessm.Server) func(http.Handler) http.Handler {
+	return func(fake *fakessm.Server) func(http.Handler) http.Handler {
+		return after("DescribeSessions", func() {
+			if fake.Count("DescribeSessions") == n {
+				fake.EndSession(sessionID)
+			}
+		})
+	}
+}
+
+// carriedOutBut has the endpoint terminate the session and then answer as given.
+func carriedOutBut(times, status int, body string) func(*fakessm.Server) func(http.Handler) http.Handler {
+	return func(*fakessm.Server) func(http.Handler) http.Handler {
+		return answering("TerminateSession", times, status, body)
+	}
+}
+
+func TestClient_Terminate(t *testing.T) {
+	t.Parallel()
+
+	// terminated is the ordinary ending, after the given calls.
+	terminated := func(calls string) ending {
+		return ending{Outcome: "terminated", Status: "Terminated", Requested: true, Calls: calls, Left: "Terminated"}
+	}
+	alreadyEnded := func(status, calls string) ending {
+		return ending{Outcome: "already_ended", Status: status, Calls: calls, Left: status}
+	}
+
+	for name, tc := range map[string]terminationCase{
+		"a live session": {
+			session: known("Connected"),
+			want:    terminated("active terminate history"),
+		},
+		"a disconnected session": {
+			session: known("Disconnected"),
+			want:    terminated("active terminate history"),
+		},
+		"a connecting session": {
+			session: known("Connecting"),
+			want:    terminated("active terminate history"),
+		},
+		"a session with a status that nobody knows": {
+			session: known("Hibernating"),
+			want:    terminated("active terminate history"),
+		},
+		"Terminating is good enough": {
+			session: known("Connected"),
+			options: []fakessm.Option{fakessm.WithTerminationLag(time.Hour)},
+			want:    ending{Outcome: "terminated", Status: "Terminating", Requested: true, Calls: "active terminate history", Left: "Terminating"},
+		},
+		"a session that stays Terminating for ever": {
+			session: known("Disconnected", fakessm.BehaviourStuck),
+			want:    ending{Outcome: "terminated", Status: "Terminating", Requested: true, Calls: "active terminate history", Left: "Terminating"},
+		},
+		"a session that vanishes": {
+			session: known("Connected", fakessm.BehaviourVanishes),
+			want:    ending{Outcome: "terminated", Requested: true, Calls: "active terminate history active history active", Left: "Terminated"},
+		},
+		"a session that is not listed yet": {
+			session: known("Connected", fakessm.BehaviourUnlisted),
+			want:    terminated("active history active history terminate history"),
+		},
+		"a session whose end shows late": {
+			session: known("Connected", fakessm.BehaviourUnkillable),
+			wrap:    endedAtLookUp(7),
+			want:    terminated("active terminate history active ... history"),
+		},
+
+		"terminated before": {
+			session: known("Terminated"),
+			want:    alreadyEnded("Terminated", "active history"),
+		},
+		"terminating before": {
+			session: known("Terminating"),
+			want:    alreadyEnded("Terminating", "active history"),
+		},
+		"failed before": {
+			session: known("Failed"),
+			want:    alreadyEnded("Failed", "active history"),
+		},
+		"ended between look-up and call": {
+			session: known("Connected"),
+			wrap:    endedMeanwhile,
+			want:    alreadyEnded("Terminated", "active terminate:ValidationException history"),
+		},
+		"ended between look-up and call, as the service was until 2026": {
+			session: known("Connected"),
+			options: []fakessm.Option{fakessm.WithEndedAccepted()},
+			wrap:    endedMeanwhile,
+			want:    terminated("active terminate history"),
+		},
+		"ended between look-up and call, and vanished": {
+			session: known("Connected", fakessm.BehaviourVanishes),
+			wrap:    endedMeanwhile,
+			want: ending{
+				Outcome: "already_ended", Calls: "active terminate:ValidationException history active history active", Left: "Terminated",
+			},
+		},
+		"forgotten between look-up and call": {
+			session: known("Connected"),
+			wrap: func(fake *fakessm.Server) func(http.Handler) http.Handler {
+				return before("TerminateSession", func() { fake.RemoveSession(sessionID) })
+			},
+			want: ending{
+				Outcome: "already_ended", Calls: "active terminate:DoesNotExistException history active history active", Left: "gone",
+			},
+		},
+
+		"connection reset after the work": {
+			session: known("Connected"),
+			faults:  faultsOf("TerminateSession", fakessm.FaultResetAfter),
+			want:    terminated("active terminate:reset-after terminate:ValidationException history"),
+		},
+		"connection reset after the work, as the service was until 2026": {
+			session: known("Connected"),
+			options: []fakessm.Option{fakessm.WithEndedAccepted()},
+			faults:  faultsOf("TerminateSession", fakessm.FaultResetAfter),
+			want:    terminated("active terminate:reset-after terminate history"),
+		},
+		"connection reset after the work, each time": {
+			session: known("Connected"),
+			faults:  always("TerminateSession", fakessm.FaultResetAfter, 0),
+			want:    terminated("active terminate:reset-after ... history"),
+		},
+		"connection reset after the work, and the session vanishes": {
+			session: known("Connected", fakessm.BehaviourVanishes),
+			faults:  faultsOf("TerminateSession", fakessm.FaultResetAfter),
+			want: ending{
+				Outcome: "terminated", Requested: true, Left: "Terminated",
+				Calls: "active terminate:reset-after terminate:ValidationException history active history active",
+			},
+		},
+		"answer lost, and the retry is denied": {
+			session: known("Connected"),
+			faults:  faultsOf("TerminateSession", fakessm.FaultResetAfter, fakessm.FaultDenied),
+			want:    terminated("active terminate:reset-after terminate:denied history"),
+		},
+		"answer lost, and the retry is throttled for ever": {
+			session: known("Connected"),
+			faults: append(faultsOf("TerminateSession", fakessm.FaultResetAfter),
+				always("TerminateSession", fakessm.FaultThrottle, 0)...),
+			want: terminated("active terminate:reset-after terminate:throttle ... history"),
+		},
+		"answer truncated": {
+			session: known("Connected"),
+			faults:  faultsOf("TerminateSession", fakessm.FaultTruncated),
+			want:    terminated("active terminate:truncated history"),
+		},
+		"answer too slow": {
+			session: known("Connected"),
+			faults:  []fakessm.Fault{{Operation: "TerminateSession", Kind: fakessm.FaultSlow, Delay: time.Hour}},
+			want:    terminated("active terminate:slow terminate:ValidationException history"),
+		},
+		"an internal error after the work": {
+			session: known("Connected"),
+			wrap:    carriedOutBut(1, 500, `{"__type":"InternalServerError"}`),
+			want:    terminated("active terminate terminate:ValidationException history"),
+		},
+		"an HTML error of a proxy after the work": {
+			session: known("Connected"),
+			wrap:    carriedOutBut(1, 504, "<html><body><h1>504 Gateway Time-out</h1></body></html>"),
+			want:    terminated("active terminate terminate:ValidationException history"),
+		},
+		"an empty answer after the work": {
+			session: known("Connected"),
+			wrap:    carriedOutBut(1, 200, ""),
+			want:    terminated("active terminate history"),
+		},
+		"garbage after the work": {
+			session: known("Connected"),
+			wrap:    carriedOutBut(1, 200, "It works!"),
+			want:    terminated("active terminate history"),
+		},
+		"an answer about another session after the work": {
+			session: known("Connected"),
+			faults:  faultsOf("TerminateSession", fakessm.FaultWrongSession),
+			want:    terminated("active terminate:wrong-session history"),
+		},
+
+		"connection reset before the work": {
+			session: known("Connected"),
+			faults:  faultsOf("TerminateSession", fakessm.FaultResetBefore),
+			want:    terminated("active terminate:reset-before terminate history"),
+		},
+		"no answer, then one": {
+			session: known("Connected"),
+			faults:  faultsOf("TerminateSession", fakessm.FaultHang),
+			want:    terminated("active terminate:hang terminate history"),
+		},
+		"throttled, then not": {
+			session: known("Connected"),
+			faults:  faultsOf("TerminateSession", fakessm.FaultThrottle, fakessm.FaultThrottle),
+			want:    terminated("active terminate:throttle terminate:throttle terminate history"),
+		},
+		"an internal error, a proxy's error, then neither": {
+			session: known("Connected"),
+			faults:  faultsOf("TerminateSession", fakessm.FaultInternal, fakessm.FaultProxy),
+			want:    terminated("active terminate:internal terminate:proxy terminate history"),
+		},
+		"throttled, and ended by its user during the retries": {
+			session: known("Connected"),
+			faults:  faultsOf("TerminateSession", fakessm.FaultThrottle),
+			wrap:    endedMeanwhile,
+			want:    alreadyEnded("Terminated", "active terminate:throttle terminate:ValidationException history"),
+		},
+		"look-ups retried": {
+			session: known("Connected"),
+			faults: []fakessm.Fault{
+				{Operation: "DescribeSessions", Kind: fakessm.FaultThrottle},
+				{Operation: "DescribeSessions", Kind: fakessm.FaultResetAfter, Skip: 1},
+			},
+			want: terminated("active:throttle active terminate history:reset-after history"),
+		},
+
+		"connection reset before the work, each time": {
+			session: known("Connected"),
+			faults:  always("TerminateSession", fakessm.FaultResetBefore, 0),
+			want: ending{
+				Kind: unavailable, Status: "Connected", Requested: true, Waited: settling, Left: "Connected",
+				Calls: "active terminate:reset-before ... history active ...",
+			},
+		},
+		"an internal error, each time": {
+			session: known("Disconnected"),
+			faults:  always("TerminateSession", fakessm.FaultInternal, 0),
+			want: ending{
+				Kind: unavailable, Status: "Disconnected", Requested: true, Waited: settling, Left: "Disconnected",
+				Calls: "active terminate:internal ... history active ...",
+			},
+		},
+		"an empty answer is no answer": {
+			session: known("Connected"),
+			faults:  always("TerminateSession", fakessm.FaultEmpty, 0),
+			want: ending{
+				Kind: incomplete, Status: "Connected", Requested: true, Waited: settling, Left: "Connected",
+				Calls: "active terminate:empty history active ...",
+			},
+		},
+		"an answer about another session is no answer": {
+			session: known("Connected", fakessm.BehaviourUnkillable),
+			faults:  always("TerminateSession", fakessm.FaultWrongSession, 0),
+			want: ending{
+				Kind: incomplete, Status: "Connected", Requested: true, Waited: settling, Left: "Connected",
+				Calls: "active terminate:wrong-session history active ...",
+			},
+		},
+		"garbage is no answer": {
+			session: known("Connected"),
+			faults:  always("TerminateSession", fakessm.FaultGarbage, 0),
+			want: ending{
+				Kind: unavailable, Status: "Connected", Requested: true, Waited: settling, Left: "Connected",
+				Calls: "active terminate:garbage history active ...",
+			},
+		},
+
+		"denied": {
+			session: known("Connected"),
+			faults:  always("TerminateSession", fakessm.FaultDenied, 0),
+			want:    ending{Kind: accessDenied, Status: "Connected", Calls: "active terminate:denied", Left: "Connected"},
+		},
+		"throttled for ever": {
+			session: known("Connected"),
+			faults:  always("TerminateSession", fakessm.FaultThrottle, 0),
+			want:    ending{Kind: throttled, Status: "Connected", Calls: "active terminate:throttle ...", Left: "Connected"},
+		},
+		"credentials expired since": {
+			session: known("Connected"),
+			faults:  always("TerminateSession", fakessm.FaultExpired, 0),
+			want:    ending{Kind: credentialsWrong, Status: "Connected", Calls: "active terminate:expired", Left: "Connected"},
+		},
+		"another validation error": {
+			session: known("Connected"),
+			faults: []fakessm.Fault{{
+				Operation: "TerminateSession", Kind: fakessm.FaultError, Code: "ValidationException",
+				Message: "1 validation error detected: Value at 'sessionId' failed to satisfy constraint: Member must have length less than or equal to 96",
+			}},
+			want: ending{Kind: rejected, Status: "Connected", Calls: "active terminate:error", Left: "Connected"},
+		},
+		"another validation error, and the session is not listed": {
+			faults: []fakessm.Fault{{Operation: "TerminateSession", Kind: fakessm.FaultError, Code: "ValidationException", Message: "No."}},
+			want:   ending{Kind: rejected, Calls: "active history active history terminate:error", Left: "gone"},
+		},
+
+		"a session that cannot be killed": {
+			session: known("Connected", fakessm.BehaviourUnkillable),
+			want: ending{
+				Kind: stillLive, Status: "Connected", Requested: true, Waited: deadline, Left: "Connected",
+				Calls: "active terminate history active ...",
+			},
+		},
+		"refused and still connected": {
+			session: known("Connected", fakessm.BehaviourUnreachable),
+			want: ending{
+				Kind: hasEnded, Status: "Connected", Waited: settling, Left: "Connected",
+				Calls: "active terminate:ValidationException history active ...",
+			},
+		},
+		"refused and still connecting": {
+			session: known("Connecting", fakessm.BehaviourUnreachable),
+			want: ending{
+				Kind: hasEnded, Status: "Connecting", Waited: settling, Left: "Connecting",
+				Calls: "active terminate:ValidationException history active ...",
+			},
+		},
+		"refused and still disconnected": {
+			session: known("Disconnected", fakessm.BehaviourUnreachable),
+			want: ending{
+				Outcome: "unverified", Doubt: hasEnded, Status: "Disconnected", Waited: settling, Left: "Disconnected",
+				Calls: "active terminate:ValidationException history active ...",
+			},
+		},
+		"refused and disconnected, and ended by itself": {
+			session: known("Disconnected", fakessm.BehaviourUnreachable),
+			wrap:    endedAtLookUp(5),
+			want: ending{
+				Outcome: "already_ended", Status: "Terminated", Left: "Terminated",
+				Calls: "active terminate:ValidationException history active history active history",
+			},
+		},
+
+		"unknown and refused": {
+			want: ending{
+				Kind: notFound, Left: "gone",
+				Calls: "active history active history terminate:DoesNotExistException history active history active",
+			},
+		},
+		"unknown and refused, which is fine": {
+			notFoundOK: true,
+			want: ending{
+				Outcome: "not_found", Left: "gone",
+				Calls: "active history active history terminate:DoesNotExistException history active history active",
+			},
+		},
+		"unknown and accepted": {
+			options: []fakessm.Option{fakessm.WithUnknownSession(fakessm.UnknownAccepted)},
+			want: ending{
+				Kind: notFound, Requested: true, Left: "gone",
+				Calls: "active history active history terminate history active history active",
+			},
+		},
+		"unknown and accepted, which is fine": {
+			options:    []fakessm.Option{fakessm.WithUnknownSession(fakessm.UnknownAccepted)},
+			notFoundOK: true,
+			want: ending{
+				Outcome: "not_found", Requested: true, Left: "gone",
+				Calls: "active history active history terminate history active history active",
+			},
+		},
+		"unknown and in no valid state": {
+			options: []fakessm.Option{fakessm.WithUnknownSession(fakessm.UnknownInvalid)},
+			want: ending{
+				Kind: notFound, Left: "gone",
+				Calls: "active history active history terminate:ValidationException history active history active",
+			},
+		},
+		"unknown and in no valid state, which is fine": {
+			options:    []fakessm.Option{fakessm.WithUnknownSession(fakessm.UnknownInvalid)},
+			notFoundOK: true,
+			want: ending{
+				Outcome: "not_found", Left: "gone",
+				Calls: "active history active history terminate:ValidationException history active history active",
+			},
+		},
+		"unknown and denied": {
+			options: []fakessm.Option{fakessm.WithUnknownSession(fakessm.UnknownDenied)},
+			want: ending{
+				Kind: notFound, Left: "gone",
+				Calls: "active history active history terminate:AccessDeniedException history active history active",
+			},
+		},
+		"unknown and denied, which is fine": {
+			options:    []fakessm.Option{fakessm.WithUnknownSession(fakessm.UnknownDenied)},
+			notFoundOK: true,
+			want: ending{
+				Outcome: "not_found", Left: "gone",
+				Calls: "active history active history terminate:AccessDeniedException history active history active",
+			},
+		},
+		"not listed at first, and denied": {
+			session:    known("Connected", fakessm.BehaviourUnlisted),
+			faults:     always("TerminateSession", fakessm.FaultDenied, 0),
+			notFoundOK: true,
+			wrap: func(fake *fakessm.Server) func(http.Handler) http.Handler {
+				return after("TerminateSession", func() { fake.AddSessions(here(sessionID, "Connected")) })
+			},
+			want: ending{
+				Kind: accessDenied, Status: "Connected", Left: "Connected",
+				Calls: "active history active history terminate:denied history active",
+			},
+		},
+		"unknown and throttled for ever": {
+			faults:     always("TerminateSession", fakessm.FaultThrottle, 0),
+			notFoundOK: true,
+			want:       ending{Kind: throttled, Left: "gone", Calls: "active history active history terminate:throttle ..."},
+		},
+
+		"look-ups denied": {
+			session: known("Connected"),
+			faults:  always("DescribeSessions", fakessm.FaultDenied, 0),
+			want: ending{
+				Outcome: "unverified", Doubt: accessDenied, Requested: true, Left: "Terminated",
+				Calls: "active:denied terminate",
+			},
+		},
+		"look-ups denied, and ended before": {
+			session: known("Terminated"),
+			faults:  always("DescribeSessions", fakessm.FaultDenied, 0),
+			want: ending{
+				Outcome: "unverified", Doubt: accessDenied, Left: "Terminated",
+				Calls: "active:denied terminate:ValidationException",
+			},
+		},
+		"look-ups denied, and the answer lost": {
+			session: known("Connected"),
+			faults:  append(always("DescribeSessions", fakessm.FaultDenied, 0), faultsOf("TerminateSession", fakessm.FaultResetAfter)...),
+			want: ending{
+				Outcome: "unverified", Doubt: accessDenied, Requested: true, Left: "Terminated",
+				Calls: "active:denied terminate:reset-after terminate:ValidationException",
+			},
+		},
+		"look-ups denied, and unknown": {
+			faults: always("DescribeSessions", fakessm.FaultDenied, 0),
+			want: ending{
+				Kind: notFound, Left: "gone",
+				Calls: "active:denied terminate:DoesNotExistException",
+			},
+		},
+		"look-ups denied, and unknown, which is fine": {
+			faults:     always("DescribeSessions", fakessm.FaultDenied, 0),
+			notFoundOK: true,
+			want: ending{
+				Outcome: "not_found", Left: "gone",
+				Calls: "active:denied terminate:DoesNotExistException",
+			},
+		},
+		"everything denied": {
+			session: known("Connected"),
+			faults:  always("", fakessm.FaultDenied, 0),
+			want: ending{
+				Kind: accessDenied, Left: "Connected",
+				Calls: "active:denied terminate:denied",
+			},
+		},
+		"look-ups denied, and throttled for ever": {
+			session: known("Connected"),
+			faults:  append(always("DescribeSessions", fakessm.FaultDenied, 0), always("TerminateSession", fakessm.FaultThrottle, 0)...),
+			want: ending{
+				Kind: throttled, Left: "Connected",
+				Calls: "active:denied terminate:throttle ...",
+			},
+		},
+		"look-ups in the history denied": {
+			session: known("Terminated"),
+			faults:  always("DescribeSessions", fakessm.FaultDenied, 1),
+			want: ending{
+				Outcome: "unverified", Doubt: accessDenied, Left: "Terminated",
+				Calls: "active history:denied terminate:ValidationException",
+			},
+		},
+		"look-ups denied after the request": {
+			session: known("Connected"),
+			faults:  always("DescribeSessions", fakessm.FaultDenied, 1),
+			want: ending{
+				Outcome: "unverified", Doubt: accessDenied, Status: "Connected", Requested: true, Left: "Terminated",
+				Calls: "active terminate history:denied",
+			},
+		},
+		"look-ups denied after a refused request": {
+			session: known("Connected"),
+			faults:  always("DescribeSessions", fakessm.FaultDenied, 1),
+			wrap:    endedMeanwhile,
+			want: ending{
+				Outcome: "unverified", Doubt: accessDenied, Status: "Connected", Left: "Terminated",
+				Calls: "active terminate:ValidationException history:denied",
+			},
+		},
+
+		"look-ups impossible": {
+			session: known("Connected"),
+			others:  9,
+			options: []fakessm.Option{fakessm.WithFiltersIgnored()},
+			want: ending{
+				Outcome: "unverified", Doubt: undetermined, Requested: true, Left: "Terminated",
+				Calls: "active active+ active+ history history+ history+ terminate history history+ history+ active active+ active+",
+			},
+		},
+		"look-ups impossible, and denied": {
+			session: known("Connected"),
+			others:  9,
+			options: []fakessm.Option{fakessm.WithFiltersIgnored()},
+			faults:  always("TerminateSession", fakessm.FaultDenied, 0),
+			want: ending{
+				Kind: accessDenied, Left: "Connected",
+				Calls: "active active+ active+ history history+ history+ terminate:denied",
+			},
+		},
+		"look-ups possible because there are few sessions": {
+			session: known("Connected"),
+			others:  1,
+			options: []fakessm.Option{fakessm.WithFiltersIgnored()},
+			want:    terminated("active terminate history"),
+		},
+
+		"look-up before throttled for ever": {
+			session:   known("Connected"),
+			faults:    always("DescribeSessions", fakessm.FaultThrottle, 0),
+			operation: "DescribeSessions",
+			want:      ending{Kind: throttled, Left: "Connected", Calls: "active:throttle ..."},
+		},
+		"look-up before broken for ever": {
+			session:   known("Connected"),
+			faults:    always("DescribeSessions", fakessm.FaultInternal, 0),
+			operation: "DescribeSessions",
+			want:      ending{Kind: unavailable, Left: "Connected", Calls: "active:internal ..."},
+		},
+		"look-up before with expired credentials": {
+			session:   known("Connected"),
+			faults:    always("", fakessm.FaultExpired, 0),
+			operation: "DescribeSessions",
+			want:      ending{Kind: credentialsWrong, Left: "Connected", Calls: "active:expired"},
+		},
+		"look-up after throttled for ever": {
+			session:   known("Connected"),
+			faults:    always("DescribeSessions", fakessm.FaultThrottle, 1),
+			operation: "DescribeSessions",
+			want: ending{
+				Kind: throttled, Status: "Connected", Requested: true, Left: "Terminated",
+				Calls: "active terminate history:throttle ...",
+			},
+		},
+		"look-up after broken for ever": {
+			session:   known("Connected"),
+			faults:    always("DescribeSessions", fakessm.FaultInternal, 1),
+			operation: "DescribeSessions",
+			want: ending{
+				Kind: unavailable, Status: "Connected", Requested: true, Left: "Terminated",
+				Calls: "active terminate history:internal ...",
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tc.run(t, true)
+		})
+	}
+}
+
+func TestClient_Terminate_withoutVerification(t *testing.T) {
+	t.Parallel()
+
+	// unverified is the ordinary ending: nobody looks.
+	unverified := func(requested bool, calls, left string) ending {
+		return ending{Outcome: "unverified", Requested: requested, Calls: calls, Left: left}
+	}
+
+	for name, tc := range map[string]terminationCase{
+		"a live session": {
+			session: known("Connected"),
+			want:    unverified(true, "terminate", "Terminated"),
+		},
+		"a session that cannot be killed": {
+			session: known("Connected", fakessm.BehaviourUnkillable),
+			want:    unverified(true, "terminate", "Connected"),
+		},
+		"ended before": {
+			session: known("Terminated"),
+			want:    unverified(false, "terminate:ValidationException", "Terminated"),
+		},
+		"ended before, as the service was until 2026": {
+			session: known("Terminated"),
+			options: []fakessm.Option{fakessm.WithEndedAccepted()},
+			want:    unverified(true, "terminate", "Terminated"),
+		},
+		"refused although disconnected": {
+			session: known("Disconnected", fakessm.BehaviourUnreachable),
+			want:    unverified(false, "terminate:ValidationException", "Disconnected"),
+		},
+		"answer lost": {
+			session: known("Connected"),
+			faults:  faultsOf("TerminateSession", fakessm.FaultResetAfter),
+			want:    unverified(true, "terminate:reset-after terminate:ValidationException", "Terminated"),
+		},
+		"connection reset before the work": {
+			session: known("Connected"),
+			faults:  faultsOf("TerminateSession", fakessm.FaultResetBefore),
+			want:    unverified(true, "terminate:reset-before terminate", "Terminated"),
+		},
+		"unknown and refused": {
+			want: ending{Kind: notFound, Calls: "terminate:DoesNotExistException", Left: "gone"},
+		},
+		"unknown and refused, which is fine": {
+			notFoundOK: true,
+			want:       ending{Outcome: "not_found", Calls: "terminate:DoesNotExistException", Left: "gone"},
+		},
+		"unknown and accepted": {
+			options: []fakessm.Option{fakessm.WithUnknownSession(fakessm.UnknownAccepted)},
+			want:    unverified(true, "terminate", "gone"),
+		},
+		"unknown and in no valid state": {
+			options: []fakessm.Option{fakessm.WithUnknownSession(fakessm.UnknownInvalid)},
+			want:    unverified(false, "terminate:ValidationException", "gone"),
+		},
+		"unknown and denied": {
+			options:    []fakessm.Option{fakessm.WithUnknownSession(fakessm.UnknownDenied)},
+			notFoundOK: true,
+			want:       ending{Kind: accessDenied, Calls: "terminate:AccessDeniedException", Left: "gone"},
+		},
+		"denied": {
+			session: known("Connected"),
+			faults:  always("TerminateSession", fakessm.FaultDenied, 0),
+			want:    ending{Kind: accessDenied, Calls: "terminate:denied", Left: "Connected"},
+		},
+		"throttled for ever": {
+			session: known("Connected"),
+			faults:  always("TerminateSession", fakessm.FaultThrottle, 0),
+			want:    ending{Kind: throttled, Calls: "terminate:throttle ...", Left: "Connected"},
+		},
+		"an internal error, each time": {
+			session: known("Connected"),
+			faults:  always("TerminateSession", fakessm.FaultInternal, 0),
+			want:    ending{Kind: unavailable, Requested: true, Calls: "terminate:internal ...", Left: "Connected"},
+		},
+		"connection reset after the work, each time": {
+			session: known("Connected"),
+			faults:  always("TerminateSession", fakessm.FaultResetAfter, 0),
+			want:    ending{Kind: unavailable, Requested: true, Calls: "terminate:reset-after ...", Left: "Terminated"},
+		},
+		"an empty answer is no answer": {
+			session: known("Connected"),
+			faults:  always("TerminateSession", fakessm.FaultEmpty, 0),
+			want:    ending{Kind: incomplete, Requested: true, Calls: "terminate:empty", Left: "Connected"},
+		},
+		"an answer about another session is no answer": {
+			session: known("Connected"),
+			faults:  always("TerminateSession", fakessm.FaultWrongSession, 0),
+			want:    ending{Kind: incomplete, Requested: true, Calls: "terminate:wrong-session", Left: "Terminated"},
+		},
+		"another validation error": {
+			session: known("Connected"),
+			faults: []fakessm.Fault{{
+				Operation: "TerminateSession", Kind: fakessm.FaultError, Code: "ValidationException", Message: "1 validation error detected",
+			}},
+			want: ending{Kind: rejected, Calls: "terminate:error", Left: "Connected"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tc.run(t, false)
+		})
+	}
+}
+
+func TestClient_Terminate_outOfTime(t *testing.T) {
+	t.Parallel()
+
+	const soon = 3 * time.Second // Well before a refused termination has settled.
+	for name, tc := range map[string]struct {
+		session   *fakessm.Session
+		faults    []fakessm.Fault
+		options   []fakessm.Option
+		unseen    bool // Without verification.
+		timeout   time.Duration
+		operation string
+		want      ending
+	}{
+		"while an accepted termination does not show": {
+			session: known("Connected", fakessm.BehaviourUnkillable), timeout: soon, operation: "TerminateSession",
+			want: ending{Kind: stillLive, Status: "Connected", Requested: true, Calls: "active terminate history active ..."},
+		},
+		"while a refused termination settles": {
+			session: known("Disconnected", fakessm.BehaviourUnreachable), timeout: soon, operation: "TerminateSession",
+			want: ending{Kind: stillLive, Status: "Disconnected", Calls: "active terminate:ValidationException history active ..."},
+		},
+		"while a lost termination settles": {
+			session: known("Connected", fakessm.BehaviourUnkillable), timeout: soon, operation: "TerminateSession",
+			faults: always("TerminateSession", fakessm.FaultGarbage, 0),
+			want:   ending{Kind: stillLive, Status: "Connected", Requested: true, Calls: "active terminate:garbage history active ..."},
+		},
+		"while a look-up hangs after the session was seen live": {
+			session: known("Connected", fakessm.BehaviourUnkillable), timeout: soon, operation: "TerminateSession",
+			faults: always("DescribeSessions", fakessm.FaultHang, 3),
+			want:   ending{Kind: stillLive, Status: "Connected", Requested: true, Calls: "active terminate history active history:hang"},
+		},
+		"while the first look-up after the request hangs": {
+			session: known("Connected"), timeout: soon, operation: "DescribeSessions",
+			faults: always("DescribeSessions", fakessm.FaultHang, 1),
+			want:   ending{Kind: outOfTime, Status: "Connected", Requested: true, Calls: "active terminate history:hang"},
+		},
+		"while the look-up before hangs": {
+			session: known("Connected"), timeout: soon, operation: "DescribeSessions",
+			faults: always("DescribeSessions", fakessm.FaultHang, 0),
+			want:   ending{Kind: outOfTime, Calls: "active:hang"},
+		},
+		"while a termination that is not verified hangs": {
+			session: known("Connected"), timeout: soon, unseen: true, operation: "TerminateSession",
+			faults: always("TerminateSession", fakessm.FaultHang, 0),
+			want:   ending{Kind: outOfTime, Requested: true, Calls: "terminate:hang"},
+		},
+		"while a termination that is not verified is throttled": {
+			session: known("Connected"), timeout: timeout, unseen: true, operation: "TerminateSession",
+			faults: always("TerminateSession", fakessm.FaultThrottle, 0),
+			want:   ending{Kind: throttled, Calls: "terminate:throttle ..."},
+		},
+		"cancelled before it begins": {
+			session: known("Connected"), operation: "DescribeSessions",
+			want: ending{Kind: outOfTime},
+		},
+		"cancelled before it begins, without verification": {
+			session: known("Connected"), unseen: true, operation: "TerminateSession",
+			want: ending{Kind: outOfTime},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				fake := fakessm.New(append(tc.options, fakessm.WithSessions(*tc.session))...)
+				fake.Inject(tc.faults...)
+				ep := newEndpoint(t, fake)
+				ep.retries(1000)
+				start := time.Now()
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if tc.timeout == 0 {
+					cancel()
+				}
+				time.AfterFunc(tc.timeout, cancel)
+
+				result, err := ep.client().Terminate(ctx, sessionmanager.TerminateInput{
+					Region: region, SessionID: sessionID, Verify: !tc.unseen, NotFoundOK: true,
+				})
+
+				if took := time.Since(start); took != tc.timeout {
+					t.Errorf("took %s, cancelled after %s", took, tc.timeout)
+				}
+				got := ending{
+					Outcome: result.Outcome, Status: result.Session.Status, Requested: result.Requested,
+					Kind: kindOf(err), Calls: ep.calls(t),
+				}
+				if diff := cmp.Diff(tc.want, got); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+				checkError(t, err, tc.operation)
+			})
+		})
+	}
+}
+
+// TestClient_Terminate_connectionRefused is about a request that cannot have had
+// an effect, unlike one whose connection broke.
+func TestClient_Terminate_connectionRefused(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		fake := fakessm.New(fakessm.WithSessions(*known("Connected")))
+		var ep *endpoint
+		ep = newEndpoint(t, fake, after("DescribeSessions", func() { _ = ep.dial.Close() }))
+		ep.transport(func(tr *http.Transport) { tr.DisableKeepAlives = true })
+
+		result, err := ep.client().Terminate(t.Context(), sessionmanager.TerminateInput{
+			Region: region, SessionID: sessionID, Verify: true, NotFoundOK: true,
+		})
+
+		want := ending{Kind: unavailable, Status: "Connected", Calls: "active"}
+		got := ending{
+			Outcome: result.Outcome, Status: result.Session.Status, Requested: result.Requested,
+			Kind: kindOf(err), Calls: ep.calls(t),
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		checkError(t, err, "TerminateSession")
+	})
+}
+
+// TestClient_Terminate_shows is about what is known of a session that was ended.
+func TestClient_Terminate_shows(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		behaviour fakessm.Behaviour
+		status    string
+		ended     bool // Its end date is known.
+	}{
+		"a session that ended":                   {"", "Terminated", true},
+		"a session that is stuck":                {fakessm.BehaviourStuck, "Terminating", false},
+		"a session as it was before it was gone": {fakessm.BehaviourVanishes, "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now().Add(-time.Hour).UTC()
+				fake := fakessm.New(fakessm.WithSessions(fakessm.Session{
+					SessionID: sessionID, Region: region, Target: "i-02573cafcfEXAMPLE", Status: "Connected",
+					Owner: "arn:aws:iam::123456789012:user/mary", DocumentName: "SSM-SessionManagerRunShell", Reason: "INC-7",
+					MaxSessionDuration: "60", AccessType: "Standard", StartDate: start, Behaviour: tc.behaviour,
+				}))
+				ep := newEndpoint(t, fake)
+				time.Sleep(90 * time.Second)
+
+				result, err := ep.client().Terminate(t.Context(), sessionmanager.TerminateInput{Region: region, SessionID: sessionID, Verify: true})
+				if err != nil {
+					t.Fatal(err)
+				}
+
+				want := sessionmanager.Session{
+					SessionID: sessionID, Target: "i-02573cafcfEXAMPLE", Status: tc.status,
+					Owner: "arn:aws:iam::123456789012:user/mary", DocumentName: "SSM-SessionManagerRunShell", Reason: "INC-7",
+					MaxSessionDuration: "60", AccessType: "Standard", StartDate: start,
+				}
+				if tc.ended {
+					want.EndDate = start.Add(time.Hour + 90*time.Second)
+				}
+				if diff := cmp.Diff(want, result.Session, cmpopts.IgnoreUnexported(want)); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+// TestClient_Terminate_tooLongAnID relies on the endpoint's own checks.
+func TestClient_Terminate_tooLongAnID(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ep := newEndpoint(t, fakessm.New())
+		id := strings.Repeat("x", 97)
+
+		for _, verify := range []bool{true, false} {
+			result, err := ep.client().Terminate(t.Context(), sessionmanager.TerminateInput{Region: region, SessionID: id, Verify: verify, NotFoundOK: true})
+
+			if kind := kindOf(err); kind != rejected || result.Outcome != "" || result.Requested {
+				t.Errorf("verify %t: error is %q and result is %+v", verify, kind, result)
+			}
+		}
+	})
+}
+
+// TestClient_Terminate_oneOfMany ends sessions that share a Region at once.
+func TestClient_Terminate_oneOfMany(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		sessions := others("Connected", 60)
+		ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(sessions...), fakessm.WithDefaultQuotas()))
+		ep.retries(25)
+		client := ep.client()
+
+		var wg sync.WaitGroup
+		for _, session := range sessions[:30] {
+			wg.Go(func() {
+				result, err := client.Terminate(t.Context(), sessionmanager.TerminateInput{Region: region, SessionID: session.SessionID, Verify: true})
+				if err != nil || result.Outcome != "terminated" || result.Session.SessionID != session.SessionID {
+					t.Errorf("session %s: outcome %q of %q, error %v", session.SessionID, result.Outcome, result.Session.SessionID, err)
+				}
+			})
+		}
+		wg.Wait()
+
+		for i, session := range sessions {
+			want := "Connected"
+			if i < 30 {
+				want = "Terminated"
+			}
+			if left, _ := ep.fake.Session(session.SessionID); left.Status != want {
+				t.Errorf("session %s is %s, want %s", session.SessionID, left.Status, want)
+			}
+		}
+	})
+}
