@@ -60,8 +60,9 @@ func configure(ctx context.Context, raw tfsdk.Config, version, terraformVersion 
 
 	return &providerMeta{
 		client: sessionmanager.New(cfg, sessionmanager.Options{
-			Endpoint: model.endpoints().SSM.ValueString(),
-			Observe:  logAttempt,
+			Endpoint:             model.endpoints().SSM.ValueString(),
+			MaxRequestsPerSecond: model.MaxRequestsPerSecond.ValueFloat64(),
+			Observe:              logAttempt,
 		}),
 		region:               cfg.Region,
 		accountID:            accountID,

@@ -7,6 +7,7 @@ import (
 	"context"
 
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
+	"github.com/hashicorp/terraform-plugin-framework-validators/float64validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/setvalidator"
@@ -21,33 +22,34 @@ import (
 // providerModel is the provider block: the common arguments of provider "aws",
 // under the same names and with the same defaults.
 type providerModel struct {
-	AccessKey                      types.String `tfsdk:"access_key"`
-	AllowedAccountIDs              types.Set    `tfsdk:"allowed_account_ids"`
-	CustomCABundle                 types.String `tfsdk:"custom_ca_bundle"`
-	EC2MetadataServiceEndpoint     types.String `tfsdk:"ec2_metadata_service_endpoint"`
-	EC2MetadataServiceEndpointMode types.String `tfsdk:"ec2_metadata_service_endpoint_mode"`
-	ForbiddenAccountIDs            types.Set    `tfsdk:"forbidden_account_ids"`
-	HTTPProxy                      types.String `tfsdk:"http_proxy"`
-	HTTPSProxy                     types.String `tfsdk:"https_proxy"`
-	Insecure                       types.Bool   `tfsdk:"insecure"`
-	MaxRetries                     types.Int64  `tfsdk:"max_retries"`
-	NoProxy                        types.String `tfsdk:"no_proxy"`
-	Profile                        types.String `tfsdk:"profile"`
-	Region                         types.String `tfsdk:"region"`
-	RetryMode                      types.String `tfsdk:"retry_mode"`
-	SecretKey                      types.String `tfsdk:"secret_key"`
-	SharedConfigFiles              types.List   `tfsdk:"shared_config_files"`
-	SharedCredentialsFiles         types.List   `tfsdk:"shared_credentials_files"`
-	SkipCredentialsValidation      types.Bool   `tfsdk:"skip_credentials_validation"`
-	SkipMetadataAPICheck           types.String `tfsdk:"skip_metadata_api_check"`
-	SkipRegionValidation           types.Bool   `tfsdk:"skip_region_validation"`
-	SkipRequestingAccountID        types.Bool   `tfsdk:"skip_requesting_account_id"`
-	STSRegion                      types.String `tfsdk:"sts_region"`
-	Token                          types.String `tfsdk:"token"`
-	TokenBucketRateLimiterCapacity types.Int64  `tfsdk:"token_bucket_rate_limiter_capacity"`
-	UseDualstackEndpoint           types.Bool   `tfsdk:"use_dualstack_endpoint"`
-	UseFIPSEndpoint                types.Bool   `tfsdk:"use_fips_endpoint"`
-	UserAgent                      types.List   `tfsdk:"user_agent"`
+	AccessKey                      types.String  `tfsdk:"access_key"`
+	AllowedAccountIDs              types.Set     `tfsdk:"allowed_account_ids"`
+	CustomCABundle                 types.String  `tfsdk:"custom_ca_bundle"`
+	EC2MetadataServiceEndpoint     types.String  `tfsdk:"ec2_metadata_service_endpoint"`
+	EC2MetadataServiceEndpointMode types.String  `tfsdk:"ec2_metadata_service_endpoint_mode"`
+	ForbiddenAccountIDs            types.Set     `tfsdk:"forbidden_account_ids"`
+	HTTPProxy                      types.String  `tfsdk:"http_proxy"`
+	HTTPSProxy                     types.String  `tfsdk:"https_proxy"`
+	Insecure                       types.Bool    `tfsdk:"insecure"`
+	MaxRequestsPerSecond           types.Float64 `tfsdk:"max_requests_per_second"`
+	MaxRetries                     types.Int64   `tfsdk:"max_retries"`
+	NoProxy                        types.String  `tfsdk:"no_proxy"`
+	Profile                        types.String  `tfsdk:"profile"`
+	Region                         types.String  `tfsdk:"region"`
+	RetryMode                      types.String  `tfsdk:"retry_mode"`
+	SecretKey                      types.String  `tfsdk:"secret_key"`
+	SharedConfigFiles              types.List    `tfsdk:"shared_config_files"`
+	SharedCredentialsFiles         types.List    `tfsdk:"shared_credentials_files"`
+	SkipCredentialsValidation      types.Bool    `tfsdk:"skip_credentials_validation"`
+	SkipMetadataAPICheck           types.String  `tfsdk:"skip_metadata_api_check"`
+	SkipRegionValidation           types.Bool    `tfsdk:"skip_region_validation"`
+	SkipRequestingAccountID        types.Bool    `tfsdk:"skip_requesting_account_id"`
+	STSRegion                      types.String  `tfsdk:"sts_region"`
+	Token                          types.String  `tfsdk:"token"`
+	TokenBucketRateLimiterCapacity types.Int64   `tfsdk:"token_bucket_rate_limiter_capacity"`
+	UseDualstackEndpoint           types.Bool    `tfsdk:"use_dualstack_endpoint"`
+	UseFIPSEndpoint                types.Bool    `tfsdk:"use_fips_endpoint"`
+	UserAgent                      types.List    `tfsdk:"user_agent"`
 
 	AssumeRole                []assumeRoleModel                `tfsdk:"assume_role"`
 	AssumeRoleWithWebIdentity []assumeRoleWithWebIdentityModel `tfsdk:"assume_role_with_web_identity"`
@@ -141,6 +143,12 @@ func (p *ssmProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *
 			"insecure": schema.BoolAttribute{
 				Optional:            true,
 				MarkdownDescription: "Whether to accept any TLS certificate. Defaults to `false`.",
+			},
+			"max_requests_per_second": schema.Float64Attribute{
+				Optional: true,
+				MarkdownDescription: "How many calls a second to make at most, for each operation in each Region. By default the provider does not brake before SSM throttles, " +
+					"and then keeps to what SSM grants: 6 calls a second for an account and Region, unless AWS has raised the quota. Has no equivalent in the `aws` provider.",
+				Validators: []validator.Float64{float64validator.Between(0.01, 10_000)},
 			},
 			"max_retries": schema.Int64Attribute{
 				Optional:            true,

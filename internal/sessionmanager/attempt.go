@@ -65,20 +65,23 @@ func inRegion(region string) func(*ssm.Options) {
 	}
 }
 
-// observeAttempts reports each attempt, inside of the SDK's retry loop.
-func observeAttempts(observe func(context.Context, Attempt)) func(*middleware.Stack) error {
+// aroundAttempts paces and reports each attempt, inside of the SDK's retry loop.
+func aroundAttempts(pace *pacer, observe func(context.Context, Attempt)) func(*middleware.Stack) error {
 	return func(stack *middleware.Stack) error {
-		return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("ObserveAttempt",
+		return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("AroundAttempt",
 			func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
-				start := time.Now()
-				out, metadata, err := next.HandleFinalize(ctx, in)
-
 				attempt := Attempt{
 					Operation: awsmiddleware.GetOperationName(ctx),
 					Region:    awsmiddleware.GetRegion(ctx),
 					Number:    1,
-					Duration:  time.Since(start),
 				}
+				if err := pace.admit(ctx, attempt.Region, attempt.Operation); err != nil {
+					return middleware.FinalizeOutput{}, middleware.Metadata{}, err
+				}
+
+				start := time.Now()
+				out, metadata, err := next.HandleFinalize(ctx, in)
+				attempt.Duration = time.Since(start)
 				if record, ok := ctx.Value(callRecordKey{}).(*callRecord); ok {
 					record.attempts++
 					record.lost = record.lost || mayHaveBeenDone(err)
@@ -97,6 +100,7 @@ func observeAttempts(observe func(context.Context, Attempt)) func(*middleware.St
 				if errors.As(err, &apiErr) {
 					attempt.ErrorCode = apiErr.ErrorCode()
 				}
+				pace.learn(attempt.Region, attempt.Operation, throttled(attempt.ErrorCode))
 				if observe != nil {
 					observe(ctx, attempt)
 				}

@@ -41,6 +41,10 @@ type Options struct {
 	// AttemptTimeout bounds a single HTTP attempt; zero means 20 seconds.
 	AttemptTimeout time.Duration
 
+	// MaxRequestsPerSecond bounds the calls of each operation in each Region; zero
+	// means as many as the service grants, which the Client finds out.
+	MaxRequestsPerSecond float64
+
 	// Observe, if set, is told of each HTTP attempt after it ended.
 	Observe func(context.Context, Attempt)
 }
@@ -48,7 +52,8 @@ type Options struct {
 // Client calls Session Manager in one account. It is safe for concurrent use;
 // every method takes the Region to call.
 type Client struct {
-	api *ssm.Client
+	api    *ssm.Client
+	shared sharedListings
 }
 
 // New returns a Client that calls SSM with the credentials, retryer and transport of cfg.
@@ -72,7 +77,7 @@ func New(cfg aws.Config, options Options) *Client {
 				o.EndpointOptions.UseFIPSEndpoint = aws.FIPSEndpointStateDisabled
 				o.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateDisabled
 			}
-			o.APIOptions = append(o.APIOptions, observeAttempts(options.Observe))
+			o.APIOptions = append(o.APIOptions, aroundAttempts(newPacer(options.MaxRequestsPerSecond), options.Observe))
 		}),
 	}
 }

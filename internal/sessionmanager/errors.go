@@ -145,9 +145,12 @@ func classify(err error) (kind, cause error) {
 	case errors.As(err, &decodeErr):
 		// What could not be decoded may be a body with a token in it: its text stays out.
 		return ErrUnavailable, fmt.Errorf("the answer (HTTP status %d) could not be decoded", status)
+	case errors.As(err, &sendErr), status >= 500:
+		// The bound on a single attempt is one of these, and no deadline of the caller's.
+		return ErrUnavailable, err
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return ErrDeadline, err
-	case errors.As(err, &sendErr), errors.As(err, &netErr), status >= 500:
+	case errors.As(err, &netErr):
 		return ErrUnavailable, err
 	default:
 		return ErrRejected, err
@@ -156,17 +159,14 @@ func classify(err error) (kind, cause error) {
 
 // classifyCode returns what kind of failure the service's error code stands for.
 func classifyCode(err smithy.APIError, status int) error {
-	code := err.ErrorCode()
-	_, throttled := retry.DefaultThrottleErrorCodes[code]
-
-	switch {
+	switch code := err.ErrorCode(); {
 	case code == "AccessDeniedException", code == "AccessDenied":
 		return ErrAccessDenied
 	case code == "DoesNotExistException":
 		return ErrNotFound
 	case code == "ValidationException" && strings.Contains(strings.ToLower(err.ErrorMessage()), "not in a valid state"):
 		return ErrEnded
-	case throttled:
+	case throttled(code):
 		return ErrThrottled
 	case credentialErrorCodes[code]:
 		return ErrCredentials
@@ -175,4 +175,11 @@ func classifyCode(err smithy.APIError, status int) error {
 	default:
 		return ErrRejected
 	}
+}
+
+// throttled reports whether an error code says that a quota is exhausted.
+func throttled(code string) bool {
+	_, ok := retry.DefaultThrottleErrorCodes[code]
+
+	return ok
 }

@@ -103,16 +103,3 @@ func (c *Client) findIn(ctx context.Context, region, sessionID string, state Sta
 		input.NextToken = aws.String(token)
 	}
 }
-
-// Preview looks a session up to show it in a plan. It returns what can be shown:
-// nothing if the session is not found or may not be seen, which is no error.
-// Terraform plans twice and rejects a value that it has seen once and does not
-// see again, so that every other failure is an error.
-func (c *Client) Preview(ctx context.Context, region, sessionID string) (Session, error) {
-	session, err := c.Find(ctx, region, sessionID)
-	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrUndetermined) || errors.Is(err, ErrAccessDenied) {
-		return Session{SessionID: sessionID}, nil
-	}
-
-	return session, err
-}

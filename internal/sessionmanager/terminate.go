@@ -98,6 +98,7 @@ type end struct {
 func (c *Client) end(ctx context.Context, region, sessionID string) end {
 	output, record, err := call(ctx, operationTerminate, region, sessionID, c.api.TerminateSession,
 		&ssm.TerminateSessionInput{SessionId: aws.String(sessionID)})
+	c.shared.forget(region, sessionID)
 	if err == nil && aws.ToString(output.SessionId) != sessionID {
 		// An answer that does not name the session is no answer to this request.
 		return end{lost: true, err: &Error{
@@ -121,7 +122,7 @@ func (e end) mayShowLate() bool {
 
 // lookBefore finds out how things stand; done means that there is nothing to end.
 func (t *termination) lookBefore(ctx context.Context) (done bool, err error) {
-	session, err := t.client.Find(ctx, t.in.Region, t.in.SessionID)
+	session, err := t.client.glance(ctx, t.in.Region, t.in.SessionID)
 
 	switch {
 	case err == nil:
@@ -255,7 +256,13 @@ func (t *termination) notFound(cause error) error {
 	return t.failed(ErrNotFound, cause)
 }
 
-// failed returns the termination's error of a kind.
+// failed returns the termination's error of a kind; it takes the place of the
+// kind that the cause had.
 func (t *termination) failed(kind, cause error) error {
+	var inner *Error
+	if errors.As(cause, &inner) {
+		cause = inner.Err
+	}
+
 	return &Error{Operation: operationTerminate, Region: t.in.Region, SessionID: t.in.SessionID, Kind: kind, Err: cause}
 }
