@@ -43,7 +43,7 @@ var testResumeFailures = map[string]struct {
 	"a denied session":              {testAway, "", fakessm.FaultDenied, `do not allow it.*ssm:ResumeSession.*AccessDeniedException`},
 	"a token without a URL":         {testAway, "", fakessm.FaultNoURL, `lacks what was asked for.*no stream URL`},
 	"an answer for another session": {testAway, "", fakessm.FaultWrongSession, `lacks what was asked for.*another session`},
-	"an empty answer":               {testAway, "", fakessm.FaultEmpty, `lacks what was asked for.*names no session`},
+	"an empty answer":               {testAway, "", fakessm.FaultEmpty, `lacks what was asked for.*the answer is empty`},
 	"an answer that is no JSON":     {testAway, "", fakessm.FaultGarbage, `no usable answer.*could not be decoded`},
 	"expired credentials":           {testAway, "", fakessm.FaultExpired, `did not accept the credentials.*ExpiredTokenException`},
 	"throttling for ever":           {testAway, "", fakessm.FaultThrottle, `quota.*ThrottlingException`},

@@ -37,6 +37,8 @@ type callRecord struct {
 	lost bool
 	// failure is the error of the last attempt that got as far as failing.
 	failure error
+	// empty is set when the last answer had no body at all.
+	empty bool
 	// date is the service's clock at the last answer, or ours if it told none.
 	date time.Time
 }
@@ -53,6 +55,15 @@ func call[I, O any](
 	output, err := api(context.WithValue(ctx, callRecordKey{}, record), input, inRegion(region))
 	if err != nil {
 		return nil, record, newError(ctx, operation, region, sessionID, err, record)
+	}
+	if record.empty {
+		// The SDK takes an empty body for an answer without members.
+		record.lost = true
+
+		return nil, record, &Error{
+			Operation: operation, Region: region, SessionID: sessionID,
+			Kind: ErrIncompleteAnswer, Err: errors.New("the answer is empty"),
+		}
 	}
 
 	return output, record, nil
@@ -82,7 +93,12 @@ func aroundAttempts(pace *pacer, observe func(context.Context, Attempt)) func(*m
 				start := time.Now()
 				out, metadata, err := next.HandleFinalize(ctx, in)
 				attempt.Duration = time.Since(start)
+				raw, answered := awsmiddleware.GetRawResponse(metadata).(*smithyhttp.Response)
+				if answered {
+					attempt.Status = raw.StatusCode
+				}
 				if record, ok := ctx.Value(callRecordKey{}).(*callRecord); ok {
+					record.empty = answered && raw.ContentLength == 0
 					record.attempts++
 					record.lost = record.lost || mayHaveBeenDone(err)
 					record.failure = err
@@ -93,9 +109,6 @@ func aroundAttempts(pace *pacer, observe func(context.Context, Attempt)) func(*m
 					attempt.Number = record.attempts
 				}
 				attempt.RequestID, _ = awsmiddleware.GetRequestIDMetadata(metadata)
-				if raw, ok := awsmiddleware.GetRawResponse(metadata).(*smithyhttp.Response); ok {
-					attempt.Status = raw.StatusCode
-				}
 				var apiErr smithy.APIError
 				if errors.As(err, &apiErr) {
 					attempt.ErrorCode = apiErr.ErrorCode()

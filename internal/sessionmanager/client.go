@@ -8,6 +8,7 @@ package sessionmanager
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -38,7 +39,8 @@ type Options struct {
 	// the aws.Config resolves to.
 	Endpoint string
 
-	// AttemptTimeout bounds a single HTTP attempt; zero means 20 seconds.
+	// AttemptTimeout bounds a single HTTP attempt; zero means 20 seconds. A client
+	// of its own making in the aws.Config keeps its own bound.
 	AttemptTimeout time.Duration
 
 	// MaxRequestsPerSecond bounds the calls of each operation in each Region; zero
@@ -62,8 +64,15 @@ func New(cfg aws.Config, options Options) *Client {
 	if timeout == 0 {
 		timeout = defaultAttemptTimeout
 	}
-	if client, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok {
+	switch client := cfg.HTTPClient.(type) {
+	case nil:
+		cfg.HTTPClient = awshttp.NewBuildableClient().WithTimeout(timeout)
+	case *awshttp.BuildableClient:
 		cfg.HTTPClient = client.WithTimeout(timeout)
+	case *http.Client:
+		bounded := *client
+		bounded.Timeout = timeout
+		cfg.HTTPClient = &bounded
 	}
 
 	return &Client{

@@ -152,6 +152,9 @@ func classify(err error) (kind, cause error) {
 		return ErrDeadline, err
 	case errors.As(err, &netErr):
 		return ErrUnavailable, err
+	case strings.Contains(err.Error(), "get identity: "):
+		// The SDK has no type for credentials that it cannot get, or renew.
+		return ErrCredentials, err
 	default:
 		return ErrRejected, err
 	}

@@ -33,6 +33,14 @@ func TestError(t *testing.T) {
 			err:  sessionmanager.Error{Operation: "ResumeSession", Region: region, SessionID: "s", Kind: sessionmanager.ErrTimedOut},
 			want: "resuming session s: session has timed out",
 		},
+		"a look-up of no session in particular": {
+			err:  sessionmanager.Error{Operation: "DescribeSessions", Region: region, Kind: sessionmanager.ErrThrottled},
+			want: "looking up sessions: request quota exhausted",
+		},
+		"a connection status": {
+			err:  sessionmanager.Error{Operation: "GetConnectionStatus", Region: region, Kind: sessionmanager.ErrAccessDenied},
+			want: "asking for the connection status: access denied",
+		},
 		"the cause tells more than the kind": {
 			err: sessionmanager.Error{
 				Operation: "ResumeSession", Region: region, SessionID: "s",

@@ -152,6 +152,11 @@ func TestClient_Resume_failures(t *testing.T) {
 			wrap:    answering("ResumeSession", -1, 200, `TokenValue=secret&StreamUrl=wss://secret`),
 			want:    resumption{unavailable, "resume"},
 		},
+		"an answer that is nothing but a token": {
+			session: known("Connected"),
+			wrap:    answering("ResumeSession", -1, 200, `"secret"`),
+			want:    resumption{unavailable, "resume"},
+		},
 		"an answer with a token of the wrong type": {
 			session: known("Connected"),
 			wrap:    answering("ResumeSession", -1, 200, `{"SessionId":"`+sessionID+`","TokenValue":["secret"],"StreamUrl":"wss://secret"}`),

@@ -31,8 +31,12 @@ func TestWholeSeconds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if diff := cmp.Diff(tc.want, wholeSeconds(&tc.in)); diff != "" {
+			got := wholeSeconds(&tc.in)
+			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if got.Location() != time.UTC {
+				t.Errorf("%s is not in UTC", got)
 			}
 		})
 	}

@@ -152,6 +152,8 @@ func (t *termination) settle(ctx context.Context) error {
 	switch {
 	case !t.in.Verify, t.result.Doubt != nil:
 		return t.settleUnseen()
+	case ctx.Err() != nil && !t.answer.accepted():
+		return t.answer.err
 	case t.answer.mayShowLate():
 		return t.watch(ctx)
 	case t.absent && errors.Is(t.answer.err, ErrAccessDenied):

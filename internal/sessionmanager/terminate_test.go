@@ -51,7 +51,6 @@ type terminationCase struct {
 
 func (tc terminationCase) run(t *testing.T, verify bool) {
 	t.Helper()
-	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		fake := fakessm.New(tc.options...)
 		fake.AddSessions(others("Connected", tc.others)...)
@@ -533,6 +532,25 @@ func TestClient_Terminate(t *testing.T) {
 				Calls: "active history active history terminate:denied history active",
 			},
 		},
+		"not listed at first, then live, then gone": {
+			options: []fakessm.Option{fakessm.WithUnknownSession(fakessm.UnknownAccepted)},
+			wrap: func(fake *fakessm.Server) func(http.Handler) http.Handler {
+				return func(next http.Handler) http.Handler {
+					appear := after("TerminateSession", func() { fake.AddSessions(here(sessionID, "Connecting")) })
+					disappear := after("DescribeSessions", func() {
+						if fake.Count("DescribeSessions") == 6 {
+							fake.RemoveSession(sessionID)
+						}
+					})
+
+					return appear(disappear(next))
+				}
+			},
+			want: ending{
+				Outcome: "terminated", Requested: true, Left: "gone",
+				Calls: "active history active history terminate history active ...",
+			},
+		},
 		"unknown and throttled for ever": {
 			faults:     always("TerminateSession", fakessm.FaultThrottle, 0),
 			notFoundOK: true,
@@ -684,6 +702,7 @@ func TestClient_Terminate(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			tc.run(t, true)
 		})
 	}
@@ -788,6 +807,7 @@ func TestClient_Terminate_withoutVerification(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			tc.run(t, false)
 		})
 	}

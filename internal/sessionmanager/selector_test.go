@@ -1,0 +1,718 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package sessionmanager_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
+)
+
+// Owners as SSM records them.
+const (
+	ownerMary = "arn:aws:sts::123456789012:assumed-role/Operator/mary"
+	ownerJohn = "arn:aws:sts::123456789012:assumed-role/Operator/john"
+	ownerRoot = "arn:aws:iam::123456789012:root"
+)
+
+// clock is what the service's clock shows in the tests of the selector.
+var clock = time.Date(2026, time.November, 22, 12, 0, 0, 0, time.UTC)
+
+// aged returns the condition on the age of a session.
+func aged(d time.Duration) *time.Duration {
+	return &d
+}
+
+// matchesPattern asks the selector whether a pattern matches an owner.
+func matchesPattern(pattern, owner string) bool {
+	selector := sessionmanager.Selector{Owners: []string{pattern}}
+
+	return selector.Matches(sessionmanager.Session{Owner: owner}, clock)
+}
+
+// referencePattern says the same as matchesPattern, by other means.
+func referencePattern(pattern, owner string) bool {
+	expression := strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, ".*")
+
+	return owner != "" && regexp.MustCompile("(?s)^(?:"+expression+")$").MatchString(owner)
+}
+
+// referenceMatches is what Selector.Matches should say, rule by rule.
+func referenceMatches(selector sessionmanager.Selector, session sessionmanager.Session, now time.Time) bool {
+	hit := func(set []string, value string, equal func(element, value string) bool) bool {
+		for _, element := range set {
+			if value != "" && equal(element, value) {
+				return true
+			}
+		}
+
+		return false
+	}
+	same := func(element, value string) bool { return element == value }
+
+	conditions := []struct {
+		set   []string
+		value string
+		equal func(element, value string) bool
+	}{
+		{selector.Targets, session.Target, same},
+		{selector.Owners, session.Owner, referencePattern},
+		{selector.DocumentNames, session.DocumentName, same},
+		{selector.AccessTypes, session.AccessType, same},
+	}
+	for _, c := range conditions {
+		if c.set != nil && !hit(c.set, c.value, c.equal) {
+			return false
+		}
+	}
+
+	hasDateCondition := selector.OlderThan != nil || !selector.StartedAfter.IsZero() || !selector.StartedBefore.IsZero()
+	if hasDateCondition && session.StartDate.IsZero() {
+		return false
+	}
+	if selector.OlderThan != nil && session.StartDate.Add(*selector.OlderThan).After(now) {
+		return false
+	}
+	if !selector.StartedAfter.IsZero() && selector.StartedAfter.After(session.StartDate) {
+		return false
+	}
+	if !selector.StartedBefore.IsZero() && !selector.StartedBefore.After(session.StartDate) {
+		return false
+	}
+
+	if len(selector.ExcludeOwners) > 0 && (session.Owner == "" || hit(selector.ExcludeOwners, session.Owner, referencePattern)) {
+		return false
+	}
+	if len(selector.ExcludeSessionIDs) > 0 && (session.SessionID == "" || hit(selector.ExcludeSessionIDs, session.SessionID, same)) {
+		return false
+	}
+
+	return true
+}
+
+// chooser makes choices, at random or as the fuzzer wants.
+type chooser func(n int) int
+
+// randomly chooses in a way that a seed repeats.
+func randomly(seed uint64) chooser {
+	return rand.New(rand.NewPCG(seed, seed)).IntN
+}
+
+// fuzzed chooses by the bytes of a fuzzer's input, and always the first once they are used up.
+func fuzzed(data []byte) chooser {
+	return func(n int) int {
+		if len(data) == 0 {
+			return 0
+		}
+		choice := int(data[0]) % n
+		data = data[1:]
+
+		return choice
+	}
+}
+
+// text returns a short text over an alphabet so small that texts meet.
+func (c chooser) text(alphabet string) string {
+	letters := []rune(alphabet)
+	var b strings.Builder
+	for range c(6) {
+		b.WriteRune(letters[c(len(letters))])
+	}
+
+	return b.String()
+}
+
+// set returns a set: none, an empty one, or one with a few elements.
+func (c chooser) set(element func() string) []string {
+	const none = 12
+	switch n := c(none + 4); {
+	case n < none:
+		return nil
+	default:
+		set := make([]string, n-none)
+		for i := range set {
+			set[i] = element()
+		}
+
+		return set
+	}
+}
+
+// oneOf returns one of some words, of which the empty one means that a field is missing.
+func (c chooser) oneOf(words ...string) func() string {
+	return func() string { return words[c(len(words))] }
+}
+
+// date returns the zero time or one around the clock.
+func (c chooser) date() time.Time {
+	if c(3) == 0 {
+		return time.Time{}
+	}
+
+	return clock.Add(time.Duration(c(7)-5) * time.Second)
+}
+
+// selector returns a selector of which sessions often meet some conditions.
+func (c chooser) selector() sessionmanager.Selector {
+	pattern := func() string { return c.text("ab*é/\n") }
+	s := sessionmanager.Selector{
+		Targets:           c.set(c.oneOf("", "i-1", "i-2", "I-1", "i-*")),
+		Owners:            c.set(pattern),
+		DocumentNames:     c.set(c.oneOf("", "Shell", "Port", "*")),
+		AccessTypes:       c.set(c.oneOf("Standard", "JustInTime")),
+		StartedAfter:      c.date(),
+		StartedBefore:     c.date(),
+		ExcludeOwners:     c.set(pattern),
+		ExcludeSessionIDs: c.set(c.oneOf("", "a-1", "a-2", "*")),
+	}
+	if c(2) == 0 {
+		s.OlderThan = aged(time.Duration(c(7)-2) * time.Second)
+	}
+
+	return s
+}
+
+// session returns a session of which any field may be missing.
+func (c chooser) session() sessionmanager.Session {
+	return sessionmanager.Session{
+		SessionID:    c.oneOf("", "a-1", "a-2", "a-3")(),
+		Target:       c.oneOf("", "i-1", "i-2", "i-*")(),
+		Owner:        c.text("ab*é/\n"),
+		DocumentName: c.oneOf("", "Shell", "Port")(),
+		AccessType:   c.oneOf("", "Standard", "JustInTime")(),
+		StartDate:    c.date(),
+	}
+}
+
+// checkSelector holds a selector against the reference, and against what
+// conditions and exclusions are for.
+func checkSelector(t *testing.T, c chooser) {
+	t.Helper()
+
+	selector, session := c.selector(), c.session()
+	got := selector.Matches(session, clock)
+	if want := referenceMatches(selector, session, clock); got != want {
+		t.Fatalf("Matches says %t, the reference %t\nselector %+v\nsession  %+v", got, want, selector, session)
+	}
+
+	more := selector
+	more.ExcludeOwners = append(slices.Clone(selector.ExcludeOwners), c.text("ab*"))
+	if more.Matches(session, clock) && !got {
+		t.Fatalf("a further exclusion brings in a session\nselector %+v\nsession  %+v", selector, session)
+	}
+	var inOne bool
+	for _, owner := range selector.Owners {
+		one := selector
+		one.Owners = []string{owner}
+		inOne = inOne || one.Matches(session, clock)
+	}
+	if selector.Owners != nil && inOne != got {
+		t.Fatalf("a set of owners is not what its elements are\nselector %+v\nsession  %+v", selector, session)
+	}
+}
+
+func TestSelector_Matches_property(t *testing.T) {
+	t.Parallel()
+
+	n := uint64(30_000)
+	if testing.Short() {
+		n = 3_000
+	}
+	matching := 0
+	for seed := range n {
+		checkSelector(t, randomly(seed))
+
+		c := randomly(seed)
+		if c.selector().Matches(c.session(), clock) {
+			matching++
+		}
+	}
+	if matching < int(n)/20 || matching > int(n)*19/20 {
+		t.Errorf("%d of %d sessions match: the generator is no use", matching, n)
+	}
+}
+
+func FuzzSelector(f *testing.F) {
+	for seed := range uint64(50) {
+		var data []byte
+		for _, r := range rand.New(rand.NewPCG(seed, 1)).Perm(80) {
+			data = append(data, byte(r))
+		}
+		f.Add(data)
+	}
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, data []byte) { checkSelector(t, fuzzed(data)) })
+}
+
+func TestSelector_Matches(t *testing.T) {
+	t.Parallel()
+
+	type selector = sessionmanager.Selector
+	full := sessionmanager.Session{
+		SessionID: "mary-1", Target: "i-1", Owner: ownerMary, DocumentName: "Shell", AccessType: "Standard",
+		StartDate: clock.Add(-8 * time.Hour),
+	}
+	without := func(remove func(*sessionmanager.Session)) sessionmanager.Session {
+		s := full
+		remove(&s)
+
+		return s
+	}
+	bare := sessionmanager.Session{SessionID: "mary-1"}
+
+	for name, tc := range map[string]struct {
+		selector selector
+		session  sessionmanager.Session
+		want     bool
+	}{
+		"no condition matches a session":                {selector{}, full, true},
+		"no condition matches a session without fields": {selector{}, sessionmanager.Session{}, true},
+
+		"the target":                                {selector{Targets: []string{"i-1"}}, full, true},
+		"one target of several":                     {selector{Targets: []string{"i-2", "i-1"}}, full, true},
+		"another target":                            {selector{Targets: []string{"i-2"}}, full, false},
+		"a target in another case":                  {selector{Targets: []string{"I-1"}}, full, false},
+		"a part of the target":                      {selector{Targets: []string{"i-"}}, full, false},
+		"targets have no wildcards":                 {selector{Targets: []string{"*", "i-*"}}, full, false},
+		"an empty set of targets":                   {selector{Targets: []string{}}, full, false},
+		"a missing target":                          {selector{Targets: []string{"i-1"}}, bare, false},
+		"a missing target and an empty element":     {selector{Targets: []string{""}}, bare, false},
+		"the document":                              {selector{DocumentNames: []string{"Shell"}}, full, true},
+		"another document":                          {selector{DocumentNames: []string{"Port"}}, full, false},
+		"documents have no wildcards":               {selector{DocumentNames: []string{"*", "Sh*"}}, full, false},
+		"a missing document":                        {selector{DocumentNames: []string{"Shell", ""}}, bare, false},
+		"an empty set of documents":                 {selector{DocumentNames: []string{}}, full, false},
+		"the access type":                           {selector{AccessTypes: []string{"JustInTime", "Standard"}}, full, true},
+		"another access type":                       {selector{AccessTypes: []string{"JustInTime"}}, full, false},
+		"a missing access type":                     {selector{AccessTypes: []string{"Standard"}}, bare, false},
+		"an empty set of access types":              {selector{AccessTypes: []string{}}, full, false},
+		"the owner":                                 {selector{Owners: []string{ownerMary}}, full, true},
+		"one owner of several":                      {selector{Owners: []string{ownerJohn, "*/mary"}}, full, true},
+		"another owner":                             {selector{Owners: []string{ownerJohn}}, full, false},
+		"an owner in another case":                  {selector{Owners: []string{strings.ToUpper(ownerMary)}}, full, false},
+		"any owner":                                 {selector{Owners: []string{"*"}}, full, true},
+		"any owner, and there is none":              {selector{Owners: []string{"*", ""}}, bare, false},
+		"an empty set of owners":                    {selector{Owners: []string{}}, full, false},
+		"an empty set of owners, and there is none": {selector{Owners: []string{}}, bare, false},
+
+		"all conditions hold": {selector{
+			Targets: []string{"i-1"}, Owners: []string{"*mary"}, DocumentNames: []string{"Shell"}, AccessTypes: []string{"Standard"},
+			OlderThan: aged(time.Hour), StartedAfter: clock.Add(-9 * time.Hour), StartedBefore: clock,
+			ExcludeOwners: []string{"*john"}, ExcludeSessionIDs: []string{"mary-2"},
+		}, full, true},
+		"all conditions but one hold": {selector{
+			Targets: []string{"i-1"}, Owners: []string{"*mary"}, DocumentNames: []string{"Shell"}, AccessTypes: []string{"JustInTime"},
+			OlderThan: aged(time.Hour), StartedAfter: clock.Add(-9 * time.Hour), StartedBefore: clock,
+		}, full, false},
+		"all conditions hold, and an exclusion": {selector{
+			Targets: []string{"i-1"}, Owners: []string{"*mary"}, ExcludeSessionIDs: []string{"mary-2", "mary-1"},
+		}, full, false},
+
+		"exactly as old":                               {selector{OlderThan: aged(8 * time.Hour)}, full, true},
+		"a nanosecond too young":                       {selector{OlderThan: aged(8*time.Hour + 1)}, full, false},
+		"a nanosecond older":                           {selector{OlderThan: aged(8*time.Hour - 1)}, full, true},
+		"an age of zero":                               {selector{OlderThan: aged(0)}, full, true},
+		"an age of zero, started this very second":     {selector{OlderThan: aged(0)}, without(func(s *sessionmanager.Session) { s.StartDate = clock }), true},
+		"an age of zero, started after the clock":      {selector{OlderThan: aged(0)}, without(func(s *sessionmanager.Session) { s.StartDate = clock.Add(time.Second) }), false},
+		"an age of zero, no start date":                {selector{OlderThan: aged(0)}, bare, false},
+		"an age that no session reaches":               {selector{OlderThan: aged(1<<63 - 1)}, full, false},
+		"an age that a session of the year 1 has":      {selector{OlderThan: aged(1<<63 - 1)}, without(func(s *sessionmanager.Session) { s.StartDate = time.Time{}.Add(time.Second) }), true},
+		"a negative age":                               {selector{OlderThan: aged(-time.Second)}, full, true},
+		"started at the lower edge":                    {selector{StartedAfter: full.StartDate}, full, true},
+		"started just before the lower edge":           {selector{StartedAfter: full.StartDate.Add(1)}, full, false},
+		"started after, no start date":                 {selector{StartedAfter: full.StartDate}, bare, false},
+		"started at the upper edge":                    {selector{StartedBefore: full.StartDate}, full, false},
+		"started just before the upper edge":           {selector{StartedBefore: full.StartDate.Add(1)}, full, true},
+		"started before, no start date":                {selector{StartedBefore: clock}, bare, false},
+		"between two edges":                            {selector{StartedAfter: full.StartDate, StartedBefore: full.StartDate.Add(1)}, full, true},
+		"between two edges that leave nothing between": {selector{StartedAfter: full.StartDate, StartedBefore: full.StartDate}, full, false},
+		"an edge in another time zone":                 {selector{StartedAfter: full.StartDate.In(time.FixedZone("west", -3600))}, full, true},
+
+		"an excluded owner":                           {selector{ExcludeOwners: []string{ownerMary}}, full, false},
+		"an excluded pattern of owners":               {selector{ExcludeOwners: []string{ownerJohn, "*Operator*"}}, full, false},
+		"another excluded owner":                      {selector{ExcludeOwners: []string{ownerJohn}}, full, true},
+		"all owners excluded":                         {selector{ExcludeOwners: []string{"*"}}, full, false},
+		"an exclusion spares a session without owner": {selector{ExcludeOwners: []string{ownerJohn}}, bare, false},
+		"an empty exclusion of owners":                {selector{ExcludeOwners: []string{}}, full, true},
+		"an empty exclusion, and there is no owner":   {selector{ExcludeOwners: []string{}}, bare, true},
+		"an excluded session":                         {selector{ExcludeSessionIDs: []string{"mary-1"}}, full, false},
+		"another excluded session":                    {selector{ExcludeSessionIDs: []string{"mary-2", "MARY-1", "*"}}, full, true},
+		"an exclusion spares a session without ID":    {selector{ExcludeSessionIDs: []string{"mary-2"}}, sessionmanager.Session{Owner: ownerMary}, false},
+		"an empty exclusion of sessions":              {selector{ExcludeSessionIDs: []string{}}, sessionmanager.Session{}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := tc.selector.Matches(tc.session, clock); got != tc.want {
+				t.Errorf("Matches says %t\nselector %+v\nsession  %+v", got, tc.selector, tc.session)
+			}
+		})
+	}
+}
+
+func TestSelector_Matches_patterns(t *testing.T) {
+	t.Parallel()
+
+	for _, tc := range []struct {
+		pattern, owner string
+		want           bool
+	}{
+		{"*", "a", true},
+		{"**", "a", true},
+		{"*****", "a", true},
+		{"*", "\n", true},
+		{"*", "/:/", true},
+		{"a", "a", true},
+		{"a", "ab", false},
+		{"a", "ba", false},
+		{"", "a", false},
+		{"a*", "a", true},
+		{"a*", "ab", true},
+		{"a*", "ba", false},
+		{"*a", "a", true},
+		{"*a", "ba", true},
+		{"*a", "ab", false},
+		{"*a*", "bab", true},
+		{"*a*", "bb", false},
+		{"a*a", "a", false},
+		{"a*a", "aa", true},
+		{"a*a", "aba", true},
+		{"a*a", "abab", false},
+		{"ab*ba", "aba", false},
+		{"ab*ba", "abba", true},
+		{"a*b*c", "abc", true},
+		{"a*b*c", "axxbxbxxc", true},
+		{"a*b*c", "acb", false},
+		{"a**c", "ac", true},
+		{"*ab*ab*", "ab", false},
+		{"*ab*ab*", "aab", false},
+		{"*ab*ab*", "abab", true},
+		{"*aab", "aaab", true},
+		{"*aab*b", "aaabb", true},
+		{"*aab*b", "aaab", false},
+		{"*a*ab", "ab", false},
+		{"é*", "été", true},
+		{"*é", "été", true},
+		{"*\u0301", "e\u0301", true},
+		{"é", "e\u0301", false},
+		{"*世*", "你好世界", true},
+		{"a*b", "a\nb", true},
+		{"a\n*", "a\nb", true},
+		{"a*b", "a\x00b", true},
+		{".*", "ab", false},
+		{"a?", "ab", false},
+		{"[ab]", "a", false},
+		{`\*`, "*", false},
+		{`\*`, `\x`, true},
+		{"*", "*", true},
+		{"a*", "a*", true},
+		{"*" + ownerMary, ownerMary, true},
+		{"arn:aws:sts::*:assumed-role/Operator/*", ownerMary, true},
+		{"arn:aws:sts::*:assumed-role/Operator/*", ownerRoot, false},
+		{"arn:*/mary", ownerMary, true},
+		{"*:root", ownerRoot, true},
+	} {
+		t.Run(fmt.Sprintf("%q on %q", tc.pattern, tc.owner), func(t *testing.T) {
+			t.Parallel()
+			if got := matchesPattern(tc.pattern, tc.owner); got != tc.want {
+				t.Errorf("matches: %t", got)
+			}
+			if got := referencePattern(tc.pattern, tc.owner); got != tc.want {
+				t.Errorf("the reference says %t", got)
+			}
+		})
+	}
+}
+
+// TestSelector_Matches_hostilePatterns does not end if matching goes back to try again.
+func TestSelector_Matches_hostilePatterns(t *testing.T) {
+	t.Parallel()
+
+	const length = 10_000
+	as := strings.Repeat("a", length)
+	for name, tc := range map[string]struct {
+		pattern, owner string
+		want           bool
+	}{
+		"a* on a...ab":                       {strings.Repeat("a*", length/2), as + "b", true},
+		"a*...c on a...ab":                   {strings.Repeat("a*", length/2) + "c", as + "b", false},
+		"*a*a...*a on a...ab":                {strings.Repeat("*a", length/2), as + "b", false},
+		"one a too many":                     {strings.Repeat("a*", length+1), as, false},
+		"just as many":                       {strings.Repeat("a*", length), as, true},
+		"only wildcards":                     {strings.Repeat("*", length), as, true},
+		"ab* on a...a":                       {strings.Repeat("*ab", length/3), as, false},
+		"a part that fits almost everywhere": {"*" + strings.Repeat("a", length/2) + "b*", as + as, false},
+		"parts that fit almost everywhere":   {strings.Repeat("*"+strings.Repeat("a", 99)+"b", 100), as + strings.Repeat("b", 99), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := matchesPattern(tc.pattern, tc.owner); got != tc.want {
+				t.Errorf("matches: %t", got)
+			}
+		})
+	}
+}
+
+func FuzzMatchPattern(f *testing.F) {
+	for _, seed := range [][2]string{
+		{"*", ""},
+		{"", ""},
+		{"**", "a"},
+		{"a*a", "a"},
+		{"*ab*ab*", "abab"},
+		{"*a*a*a*b", "aaaaaaaaaaaaaaaa"},
+		{"é*世", "é\n世"},
+		{`\*.[a-z]+(?i)$`, `\.[a-z]+(?i)$`},
+		{"arn:aws:sts::*:assumed-role/*/mary", ownerMary},
+	} {
+		f.Add(seed[0], seed[1])
+	}
+	f.Fuzz(func(t *testing.T, pattern, owner string) {
+		if !utf8.ValidString(pattern) || !utf8.ValidString(owner) || len(pattern) > 500 {
+			t.Skip("Terraform's strings are Unicode, and regexp refuses long expressions.")
+		}
+		if got, want := matchesPattern(pattern, owner), referencePattern(pattern, owner); got != want {
+			t.Errorf("%q on %q: %t, want %t", pattern, owner, got, want)
+		}
+	})
+}
+
+func TestSelector_RequireCondition(t *testing.T) {
+	t.Parallel()
+
+	type selector = sessionmanager.Selector
+	for name, tc := range map[string]struct {
+		selector selector
+		refused  bool
+	}{
+		"no condition":                            {selector{}, true},
+		"any owner":                               {selector{Owners: []string{"*"}}, true},
+		"any owner, in two signs":                 {selector{Owners: []string{"**"}}, true},
+		"any owner, among others":                 {selector{Owners: []string{ownerMary, "*"}}, true},
+		"any owner, before others":                {selector{Owners: []string{"*", "*/mary"}}, true},
+		"an age of zero":                          {selector{OlderThan: aged(0)}, true},
+		"a negative age":                          {selector{OlderThan: aged(-time.Hour)}, true},
+		"any owner and an age of zero":            {selector{Owners: []string{"*"}, OlderThan: aged(0)}, true},
+		"exclusions of owners only":               {selector{ExcludeOwners: []string{ownerMary}}, true},
+		"exclusions of sessions only":             {selector{ExcludeSessionIDs: []string{"mary-1"}}, true},
+		"exclusions and any owner":                {selector{Owners: []string{"*"}, ExcludeOwners: []string{ownerMary}}, true},
+		"exclusions and an age of zero":           {selector{OlderThan: aged(0), ExcludeSessionIDs: []string{"mary-1"}}, true},
+		"empty exclusions":                        {selector{ExcludeOwners: []string{}, ExcludeSessionIDs: []string{}}, true},
+		"a target":                                {selector{Targets: []string{"i-1"}}, false},
+		"an empty set of targets":                 {selector{Targets: []string{}}, false},
+		"an owner":                                {selector{Owners: []string{ownerMary}}, false},
+		"a pattern of owners":                     {selector{Owners: []string{"*/mary"}}, false},
+		"an empty set of owners":                  {selector{Owners: []string{}}, false},
+		"a document":                              {selector{DocumentNames: []string{"Shell"}}, false},
+		"an empty set of documents":               {selector{DocumentNames: []string{}}, false},
+		"an access type":                          {selector{AccessTypes: []string{"Standard"}}, false},
+		"an empty set of access types":            {selector{AccessTypes: []string{}}, false},
+		"an age":                                  {selector{OlderThan: aged(time.Second)}, false},
+		"an age of a nanosecond":                  {selector{OlderThan: aged(1)}, false},
+		"an age and any owner":                    {selector{OlderThan: aged(time.Hour), Owners: []string{"*"}}, false},
+		"a target and any owner":                  {selector{Targets: []string{"i-1"}, Owners: []string{"*"}}, false},
+		"a target and an age of zero":             {selector{Targets: []string{"i-1"}, OlderThan: aged(0)}, false},
+		"an owner and an age of zero":             {selector{Owners: []string{ownerMary}, OlderThan: aged(0)}, false},
+		"started after a date":                    {selector{StartedAfter: clock}, false},
+		"started before a date":                   {selector{StartedBefore: clock}, false},
+		"an empty set of targets and any owner":   {selector{Targets: []string{}, Owners: []string{"*"}}, false},
+		"a target, with exclusions":               {selector{Targets: []string{"i-1"}, ExcludeOwners: []string{"*"}}, false},
+		"an empty set of owners and an age of 0s": {selector{Owners: []string{}, OlderThan: aged(0)}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := tc.selector.RequireCondition()
+			if got := errors.Is(err, sessionmanager.ErrNoCondition); got != tc.refused || (err != nil) != tc.refused {
+				t.Errorf("error is %v", err)
+			}
+		})
+	}
+}
+
+func TestCheckOwner(t *testing.T) {
+	t.Parallel()
+
+	const (
+		noARN   = "matches no owner"
+		isEmpty = "an empty owner"
+	)
+	for pattern, want := range map[string]string{
+		// Owners.
+		ownerMary:                             "",
+		ownerRoot:                             "",
+		"arn:aws:iam::123456789012:user/mary": "",
+		"arn:aws:iam::123456789012:user/ops/mary":                                         "",
+		"arn:aws:sts::123456789012:federated-user/mary":                                   "",
+		"arn:aws-cn:sts::123456789012:assumed-role/Operator/mary":                         "",
+		"arn:aws-us-gov:iam::123456789012:user/mary":                                      "",
+		"arn:aws-eusc:sts::123456789012:assumed-role/Operator/mary":                       "",
+		"arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Ops_0123456789abcdef/m@ex": "",
+
+		// Patterns.
+		"*":                                      "",
+		"**":                                     "",
+		"*/mary":                                 "",
+		"*mary*":                                 "",
+		"a*":                                     "",
+		"arn*":                                   "",
+		"arn:*":                                  "",
+		"arn:aws:*":                              "",
+		"arn:aws:sts::*:assumed-role/Operator/*": "",
+		"arn:aws-eusc:sts::*:assumed-role/Operator/*":    "",
+		"arn:aws:iam::123456789012:*":                    "",
+		"*:role/Operator":                                "",
+		"*:assumed-role/*":                               "",
+		"arn:aws:sts::123456789012:assumed-role/Oper*/*": "",
+		"arn:aws:iam::123456789012:user/role/*":          "",
+
+		// What is not written in full, and so can match nothing.
+		"":                             isEmpty,
+		"mary":                         noARN,
+		"Operator/mary":                noARN,
+		"123456789012":                 noARN,
+		"AIDACKCEVSQ6C2EXAMPLE":        noARN,
+		"mary*":                        noARN,
+		"b*":                           noARN,
+		"ARN:*":                        noARN,
+		"arn/*":                        noARN,
+		"aarn:*":                       noARN,
+		" arn:aws:*":                   noARN,
+		" ":                            noARN,
+		"arn:":                         noARN,
+		"arn:aws:sts:":                 noARN,
+		"arn":                          noARN,
+		"https://example.com/*":        noARN,
+		"Arn:aws:iam::123456789012:x/": noARN,
+
+		// Roles, which own no session.
+		"arn:aws:iam::123456789012:role/Operator":                                                                     "arn:aws:sts::123456789012:assumed-role/Operator/*",
+		"arn:aws:iam::123456789012:role/ops/eu/Operator":                                                              "arn:aws:sts::123456789012:assumed-role/Operator/*",
+		"arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_Ops_0123456789abcdef": "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Ops_0123456789abcdef/*",
+		"arn:aws-cn:iam::123456789012:role/Operator":                                                                  "arn:aws-cn:sts::123456789012:assumed-role/Operator/*",
+		"arn:aws-us-gov:iam::123456789012:role/ops/Operator":                                                          "arn:aws-us-gov:sts::123456789012:assumed-role/Operator/*",
+		"arn:aws-eusc:iam::123456789012:role/Operator":                                                                "arn:aws-eusc:sts::123456789012:assumed-role/Operator/*",
+		"arn:aws:iam::*:role/Operator":                                                                                "arn:aws:sts::*:assumed-role/Operator/*",
+		"arn:*:iam::*:role/Operator":                                                                                  "arn:*:sts::*:assumed-role/Operator/*",
+		"arn:aws:iam::123456789012:role/Oper*":                                                                        "arn:aws:sts::123456789012:assumed-role/Oper*/*",
+		"arn:aws:iam::123456789012:role/*Operator":                                                                    "arn:aws:sts::123456789012:assumed-role/*Operator/*",
+		"arn:aws:iam::123456789012:role/*/Operator":                                                                   "arn:aws:sts::123456789012:assumed-role/Operator/*",
+	} {
+		t.Run(pattern, func(t *testing.T) {
+			t.Parallel()
+			err := sessionmanager.CheckOwner(pattern)
+			switch {
+			case want == "" && err != nil:
+				t.Errorf("refused: %v", err)
+			case want != "" && err == nil:
+				t.Errorf("accepted, want %q", want)
+			case want != "" && !strings.Contains(err.Error(), want):
+				t.Errorf("error does not say %q: %v", want, err)
+			case want != "" && pattern != "" && !strings.HasPrefix(err.Error(), fmt.Sprintf("%q", pattern)):
+				t.Errorf("error does not begin with the pattern: %v", err)
+			case strings.HasPrefix(want, "arn:") && suggestion(err) != want:
+				t.Errorf("suggests %q, want %q", suggestion(err), want)
+			}
+		})
+	}
+}
+
+// suggestion is the form that an error of CheckOwner gives for a role.
+func suggestion(err error) string {
+	_, after, _ := strings.Cut(err.Error(), `. Use "`)
+	form, _, found := strings.Cut(after, `" for all sessions of the role`)
+	if !found {
+		return ""
+	}
+
+	return form
+}
+
+// TestCheckOwner_suggestion holds the form that is given against the sessions of the role.
+func TestCheckOwner_suggestion(t *testing.T) {
+	t.Parallel()
+
+	err := sessionmanager.CheckOwner("arn:aws:iam::123456789012:role/ops/Operator")
+	if err == nil {
+		t.Fatal("the ARN of a role is accepted")
+	}
+	form := suggestion(err)
+	if err := sessionmanager.CheckOwner(form); err != nil {
+		t.Errorf("the form that is given is refused: %v", err)
+	}
+	for owner, want := range map[string]bool{
+		ownerMary: true,
+		ownerRoot: false,
+		"arn:aws:sts::123456789012:assumed-role/Operators/mary": false,
+		"arn:aws:sts::210987654321:assumed-role/Operator/mary":  false,
+	} {
+		if got := matchesPattern(form, owner); got != want {
+			t.Errorf("%q on %q: %t, want %t", form, owner, got, want)
+		}
+	}
+}
+
+// recordedOwner is the shape of the owners that SSM records.
+var recordedOwner = regexp.MustCompile(`^arn:aws[a-z-]*:(?:iam::[0-9]{12}:(?:root|user/[\w+=,.@/-]+)|sts::[0-9]{12}:(?:assumed-role|federated-user)/[\w+=,.@/-]+)$`)
+
+func FuzzCheckOwner(f *testing.F) {
+	for _, pattern := range []string{
+		"", "*", "**", "a*", "arn:*", "mary", "arn:aws:iam::123456789012:role/ops/Operator", "arn:*:iam::*:role/*",
+		"arn:aws:iam::123456789012:role/", "arn:::::", `arn:":iam::":role/"`, "arn:aws:iam::1:role/\n", ownerMary,
+	} {
+		for _, owner := range []string{ownerMary, ownerRoot, "arn:aws-cn:iam::123456789012:user/role/mary"} {
+			f.Add(pattern, owner)
+		}
+	}
+	f.Fuzz(func(t *testing.T, pattern, owner string) {
+		err := sessionmanager.CheckOwner(pattern)
+		if err == nil {
+			if pattern == "" {
+				t.Error("an empty owner is accepted")
+			}
+
+			return
+		}
+		if recordedOwner.MatchString(owner) && matchesPattern(pattern, owner) {
+			t.Errorf("%q is refused, and matches %q: %v", pattern, owner, err)
+		}
+		if form := suggestion(err); form != "" && sessionmanager.CheckOwner(form) != nil {
+			t.Errorf("%q leads to %q, which is refused as well", pattern, form)
+		}
+	})
+}
+
+func BenchmarkSelector_Matches(b *testing.B) {
+	selector := sessionmanager.Selector{
+		Targets:           []string{"i-1", "i-2"},
+		Owners:            []string{ownerJohn, "arn:aws:sts::*:assumed-role/Operator/*"},
+		OlderThan:         aged(time.Hour),
+		ExcludeOwners:     []string{"*/root"},
+		ExcludeSessionIDs: []string{"mary-2"},
+	}
+	session := sessionmanager.Session{SessionID: "mary-1", Target: "i-2", Owner: ownerMary, StartDate: clock.Add(-2 * time.Hour)}
+	b.ReportAllocs()
+	for b.Loop() {
+		if !selector.Matches(session, clock) {
+			b.Fatal("no match")
+		}
+	}
+}
+
+func BenchmarkSelector_Matches_hostilePattern(b *testing.B) {
+	selector := sessionmanager.Selector{Owners: []string{strings.Repeat("a*", 128) + "c"}}
+	session := sessionmanager.Session{Owner: strings.Repeat("a", 255) + "b"}
+	b.ReportAllocs()
+	for b.Loop() {
+		if selector.Matches(session, clock) {
+			b.Fatal("match")
+		}
+	}
+}
