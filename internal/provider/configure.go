@@ -34,8 +34,8 @@ const (
 	documentationURL  = "https://registry.terraform.io/providers/sessionops/ssm/latest/docs"
 )
 
-// configure turns the provider block into what the objects need.
-func configure(ctx context.Context, raw tfsdk.Config, version, terraformVersion string) (*providerMeta, diag.Diagnostics) {
+// configureMeta turns the provider block into what the objects need.
+func (p *ssmProvider) configureMeta(ctx context.Context, raw tfsdk.Config, terraformVersion string) (*providerMeta, diag.Diagnostics) {
 	var (
 		diags diag.Diagnostics
 		model providerModel
@@ -52,7 +52,8 @@ func configure(ctx context.Context, raw tfsdk.Config, version, terraformVersion 
 	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
 	defer cancel()
 
-	base := model.baseConfig(ctx, version, terraformVersion)
+	base := model.baseConfig(ctx, p.version, terraformVersion)
+	base.HTTPClient = p.httpClient
 	cfg, accountID, diags := awsConfig(ctx, base, model.SkipRegionValidation.ValueBool())
 	if diags.HasError() {
 		return nil, diags

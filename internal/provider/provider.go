@@ -8,6 +8,7 @@ package provider
 import (
 	"context"
 	"fmt"
+	"net/http"
 
 	"github.com/hashicorp/terraform-plugin-framework/action"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
@@ -35,6 +36,10 @@ func New(version string) func() provider.Provider {
 
 type ssmProvider struct {
 	version string
+
+	// httpClient takes the place of the one that the configuration asks for. Only
+	// tests set it, to keep an endpoint in their own process and time.
+	httpClient *http.Client
 }
 
 func (p *ssmProvider) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
@@ -43,7 +48,7 @@ func (p *ssmProvider) Metadata(_ context.Context, _ provider.MetadataRequest, re
 }
 
 func (p *ssmProvider) Configure(ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse) {
-	meta, diags := configure(ctx, req.Config, p.version, req.TerraformVersion)
+	meta, diags := p.configureMeta(ctx, req.Config, req.TerraformVersion)
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
