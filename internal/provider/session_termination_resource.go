@@ -43,6 +43,10 @@ const (
 	ifNotFoundDescription = "What to do about a session that SSM does not know, neither live nor in its 30 days of history: `fail` or `succeed`. " +
 		"A typing error looks the same as a session that is long gone. Defaults to `fail`."
 
+	// terminationAcceptedKey marks, in private state, an unverified termination that
+	// SSM took the request for: if the session has ended, it is this one's doing.
+	terminationAcceptedKey = "accepted"
+
 	terminationTimeout            = 2 * time.Minute
 	terminationTimeoutDescription = "How long to try to end the session and to wait for its end to show, as a duration such as `30s` or `5m`. Defaults to `2m`."
 )
@@ -121,7 +125,7 @@ func (r *sessionTerminationResource) Schema(ctx context.Context, _ resource.Sche
 			},
 			"outcome": schema.StringAttribute{
 				Computed: true,
-				MarkdownDescription: "What became of the session: `terminated` (it was live, and this resource ended it), `already_ended` (it had ended without this resource), " +
+				MarkdownDescription: "What became of the session: `terminated` (it was live, and this resource ended it), `already_ended` (it had ended, and not by this resource as far as is known), " +
 					"`not_found` (SSM does not know it; only with `if_not_found = \"succeed\"`) or `unverified` (SSM took the request, but its effect was not seen).",
 				PlanModifiers: keep,
 			},
@@ -286,6 +290,9 @@ func (r *sessionTerminationResource) Create(ctx context.Context, req resource.Cr
 	if err != nil {
 		plan.Outcome = types.StringValue(string(sessionmanager.OutcomeUnverified))
 	}
+	if result.Accepted && plan.unverified() {
+		resp.Diagnostics.Append(resp.Private.SetKey(ctx, terminationAcceptedKey, []byte("true"))...)
+	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, &plan)...)
 	r.ensureIdentity(ctx, plan, resp.Identity, &resp.Diagnostics)
 }
@@ -314,6 +321,11 @@ func (m *sessionTerminationResourceModel) flatten(session sessionmanager.Session
 	}
 }
 
+// unverified reports whether the session's end is yet to be seen.
+func (m *sessionTerminationResourceModel) unverified() bool {
+	return m.Outcome.ValueString() == string(sessionmanager.OutcomeUnverified)
+}
+
 // ensureIdentity gives a termination its identity, unless it has one: once stored
 // it never changes. State of Terraform before 1.12, and of OpenTofu, has none.
 func (r *sessionTerminationResource) ensureIdentity(ctx context.Context, m sessionTerminationResourceModel, identity *tfsdk.ResourceIdentity, diags *diag.Diagnostics) {
@@ -338,8 +350,12 @@ func (r *sessionTerminationResource) Read(ctx context.Context, req resource.Read
 	r.ensureIdentity(ctx, state, resp.Identity, &resp.Diagnostics)
 
 	// What has ended cannot come back: there is nothing to refresh.
-	settled := state.Outcome.ValueString() != string(sessionmanager.OutcomeUnverified)
-	if settled || !state.Verify.ValueBool() || !r.ready() {
+	if !state.unverified() || !state.Verify.ValueBool() || !r.ready() {
+		return
+	}
+	accepted, diags := req.Private.GetKey(ctx, terminationAcceptedKey)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
 		return
 	}
 
@@ -352,6 +368,9 @@ func (r *sessionTerminationResource) Read(ctx context.Context, req resource.Read
 	case refreshEnded:
 		state.flatten(session)
 		state.Outcome = types.StringValue(string(sessionmanager.OutcomeAlreadyEnded))
+		if accepted != nil {
+			state.Outcome = types.StringValue(string(sessionmanager.OutcomeTerminated))
+		}
 		resp.Diagnostics.Append(resp.State.Set(ctx, &state)...)
 	case refreshLive:
 		resp.Diagnostics.AddWarning(summaryStillLive,

@@ -265,7 +265,7 @@ func TestSessionTerminationResource_describeDenied(t *testing.T) {
 				},
 				Config: config,
 				ConfigStateChecks: []statecheck.StateCheck{
-					testValue("outcome", "already_ended"),
+					testValue("outcome", "terminated"),
 					testValue("owner", testOwner),
 				},
 			},

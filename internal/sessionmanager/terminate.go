@@ -48,6 +48,9 @@ type Termination struct {
 	// when an error is returned with it.
 	Requested bool
 
+	// Accepted tells that SSM took the request, which it does for live sessions only.
+	Accepted bool
+
 	// Doubt says why an unverified termination could not be verified. It is nil if
 	// no verification was asked for.
 	Doubt error
@@ -70,6 +73,7 @@ func (c *Client) Terminate(ctx context.Context, in TerminateInput) (Termination,
 		}
 	}
 	t.answer = c.end(ctx, in.Region, in.SessionID)
+	t.result.Accepted = t.answer.accepted()
 	t.result.Requested = t.answer.accepted() || t.answer.lost
 	err := t.settle(ctx)
 
