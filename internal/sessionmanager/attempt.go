@@ -6,6 +6,7 @@ package sessionmanager
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"time"
 
@@ -79,6 +80,20 @@ func inRegion(region string) func(*ssm.Options) {
 // aroundAttempts paces and reports each attempt, inside of the SDK's retry loop.
 func aroundAttempts(pace *pacer, observe func(context.Context, Attempt)) func(*middleware.Stack) error {
 	return func(stack *middleware.Stack) error {
+		countBody := middleware.DeserializeMiddlewareFunc("CountBody",
+			func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
+				out, metadata, err := next.HandleDeserialize(ctx, in)
+				response, isResponse := out.RawResponse.(*smithyhttp.Response)
+				if body, ok := ctx.Value(countedBodyKey{}).(*countedBody); ok && isResponse && response.Body != nil {
+					body.ReadCloser, response.Body = response.Body, body
+				}
+
+				return out, metadata, err
+			})
+		if err := stack.Deserialize.Add(countBody, middleware.After); err != nil {
+			return err
+		}
+
 		return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("AroundAttempt",
 			func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
 				attempt := Attempt{
@@ -90,15 +105,16 @@ func aroundAttempts(pace *pacer, observe func(context.Context, Attempt)) func(*m
 					return middleware.FinalizeOutput{}, middleware.Metadata{}, err
 				}
 
+				body := &countedBody{}
 				start := time.Now()
-				out, metadata, err := next.HandleFinalize(ctx, in)
+				out, metadata, err := next.HandleFinalize(context.WithValue(ctx, countedBodyKey{}, body), in)
 				attempt.Duration = time.Since(start)
 				raw, answered := awsmiddleware.GetRawResponse(metadata).(*smithyhttp.Response)
 				if answered {
 					attempt.Status = raw.StatusCode
 				}
 				if record, ok := ctx.Value(callRecordKey{}).(*callRecord); ok {
-					record.empty = answered && raw.ContentLength == 0
+					record.empty = answered && body.read == 0
 					record.attempts++
 					record.lost = record.lost || mayHaveBeenDone(err)
 					record.failure = err
@@ -121,6 +137,23 @@ func aroundAttempts(pace *pacer, observe func(context.Context, Attempt)) func(*m
 				return out, metadata, err
 			}), "Retry", middleware.After)
 	}
+}
+
+// countedBody is an answer's body that knows how much of it was read. An answer
+// need not tell its length.
+type countedBody struct {
+	io.ReadCloser
+	read int
+}
+
+type countedBodyKey struct{}
+
+// Read implements io.Reader.
+func (b *countedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.read += n
+
+	return n, err
 }
 
 // mayHaveBeenDone reports whether an attempt that ended in err can nevertheless

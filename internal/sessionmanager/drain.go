@@ -114,7 +114,7 @@ func (c *Client) Drain(ctx context.Context, in DrainInput) (DrainResult, error) 
 		d.endAll(ctx, listing.Sessions)
 
 		listing, err = d.settle(ctx, listing.Now)
-		if err != nil || pass == passes || len(listing.Sessions) == 0 {
+		if err != nil || pass == passes || len(listing.Sessions) == 0 || ctx.Err() != nil {
 			break
 		}
 	}
@@ -127,6 +127,9 @@ func (c *Client) Drain(ctx context.Context, in DrainInput) (DrainResult, error) 
 		return d.result, err
 	case len(d.result.Failures)+len(d.result.Left) > 0:
 		return d.result, ErrNotDrained
+	case ctx.Err() != nil && len(d.result.Unverified()) > 0:
+		// There was no time to see whether they are gone.
+		return d.result, newError(ctx, operationDescribe, in.Region, "", ctx.Err(), nil)
 	default:
 		return d.result, nil
 	}
@@ -239,6 +242,9 @@ func (d *drain) settle(ctx context.Context, now time.Time) (Listing, error) {
 // stands for not knowing which are.
 func (d *drain) record(present map[string]Session) {
 	for id, answer := range d.ends {
+		if _, known := d.result.Outcomes[id]; known && present == nil {
+			continue // What an earlier listing showed holds.
+		}
 		session, live := present[id]
 		outcome, err := answer.outcome(present != nil, live, session)
 		d.result.Outcomes[id] = outcome

@@ -15,19 +15,25 @@ const (
 	// slowest is the pace below which no throttling brakes a client any further.
 	slowest = 0.5 // Calls a second.
 
-	// cut and lift are what a pace is multiplied by when it proved too fast, and
-	// to find out whether it could be faster.
-	cut  = 0.8
-	lift = 1.1
+	// cut is what a pace is multiplied by when it is no longer granted.
+	cut = 0.8
 
 	// cutInterval is how long a cut takes to show: answers to calls that were sent
 	// before it say nothing about it.
 	cutInterval = time.Second
 
-	// firstLift and lastLift are how long to keep a pace before trying a faster one;
-	// the time doubles from the one to the other with each failure.
-	firstLift = 5 * time.Second
-	lastLift  = 80 * time.Second
+	// slack is how many calls to leave out when the service has throttled: at its
+	// very limit, it would throttle whatever comes a little early.
+	slack = 2
+
+	// A pace that was kept for a while is lifted by a step. Steps grow, and waits
+	// shrink, from lift to lift; a lift that proves too much starts them anew, with
+	// twice the wait of the last time.
+	firstStep = 0.05
+	lastStep  = 0.5
+	shortWait = 2 * time.Second
+	firstWait = 10 * time.Second
+	lastWait  = 160 * time.Second
 )
 
 // quotas are the calls a second that AWS grants an account in a Region, unless it
@@ -44,9 +50,8 @@ var quotas = map[string]float64{
 type pacer struct {
 	fixed float64 // Calls a second that the user wants at most; 0 for none.
 
-	mutex  sync.Mutex
-	lanes  map[lane]*pace
-	timeOf func() time.Time
+	mutex sync.Mutex
+	lanes map[lane]*pace
 }
 
 // lane is what the service counts calls by.
@@ -57,15 +62,27 @@ type lane struct {
 
 // pace is the adaptive rate of one lane.
 type pace struct {
+	turn    chan struct{} // Held by who waits for the limiter.
 	limiter *rate.Limiter
 	good    float64       // The fastest rate that was not too fast.
+	step    float64       // By how much to lift it next.
+	wait    time.Duration // How long to keep the rate before.
+	penalty time.Duration // The wait after the next lift that proves too much.
 	cutAt   time.Time     // When the rate was last lowered.
-	liftAt  time.Time     // When to try a higher one.
-	wait    time.Duration // How long to keep the next rate.
+	liftAt  time.Time     // When to lift it.
 }
 
 func newPacer(fixed float64) *pacer {
-	return &pacer{fixed: fixed, lanes: make(map[lane]*pace), timeOf: time.Now}
+	return &pacer{fixed: fixed, lanes: make(map[lane]*pace)}
+}
+
+func newPace(callsPerSecond float64) *pace {
+	return &pace{
+		turn:    make(chan struct{}, 1),
+		limiter: rate.NewLimiter(rate.Limit(callsPerSecond), 1),
+		good:    callsPerSecond,
+		penalty: firstWait,
+	}
 }
 
 // admit waits until an attempt may be sent, or the context ends.
@@ -74,7 +91,7 @@ func (p *pacer) admit(ctx context.Context, region, operation string) error {
 	l := lane{region, operation}
 	current := p.lanes[l]
 	if current == nil && p.fixed > 0 {
-		current = &pace{limiter: rate.NewLimiter(rate.Limit(p.fixed), 1)}
+		current = newPace(p.fixed)
 		p.lanes[l] = current
 	}
 	p.mutex.Unlock()
@@ -82,8 +99,17 @@ func (p *pacer) admit(ctx context.Context, region, operation string) error {
 		return nil
 	}
 
-	reservation := current.limiter.ReserveN(p.timeOf(), 1)
-	if err := sleep(ctx, reservation.DelayFrom(p.timeOf())); err != nil {
+	// One waits for the clock, the others for their turn: a pace that changes
+	// changes for all of them.
+	select {
+	case current.turn <- struct{}{}:
+		defer func() { <-current.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+
+	reservation := current.limiter.Reserve()
+	if err := sleep(ctx, reservation.Delay()); err != nil {
 		reservation.Cancel()
 
 		return err
@@ -103,35 +129,45 @@ func (p *pacer) learn(region, operation string, throttled bool) {
 	var (
 		l       = lane{region, operation}
 		current = p.lanes[l]
-		now     = p.timeOf()
+		now     = time.Now()
 	)
 
 	switch {
 	case current == nil && !throttled:
-		return
 	case current == nil:
-		quota := quotas[operation]
-		current = &pace{limiter: rate.NewLimiter(rate.Limit(quota), 1), good: quota, cutAt: now, wait: firstLift}
+		current = newPace(quotas[operation])
+		current.slowTo(current.good, now)
 		p.lanes[l] = current
 	case throttled && now.Sub(current.cutAt) < cutInterval:
-		return
 	case throttled && float64(current.limiter.Limit()) > current.good:
-		// The higher rate was too much: back to what was good, and wait longer
-		// before the next try.
-		current.wait = min(2*current.wait, lastLift)
-		current.cutAt = now
-		current.limiter.SetLimitAt(now, rate.Limit(current.good))
+		// The lift was too much: back to what was good.
+		current.slowTo(current.good, now)
 	case throttled:
 		// What was good no longer is: others use the quota as well.
-		current.good = max(cut*current.good, slowest)
-		current.wait = firstLift
-		current.cutAt = now
-		current.limiter.SetLimitAt(now, rate.Limit(current.good))
+		current.penalty = firstWait
+		current.slowTo(max(cut*current.good, slowest), now)
 	case now.After(current.liftAt):
-		current.good = max(current.good, float64(current.limiter.Limit()))
-		current.limiter.SetLimitAt(now, rate.Limit(lift*current.good))
-	default:
-		return
+		current.liftAgain(now)
 	}
-	current.liftAt = now.Add(current.wait)
+}
+
+// slowTo lowers the pace, after a short rest.
+func (p *pace) slowTo(callsPerSecond float64, now time.Time) {
+	p.good, p.step, p.wait = callsPerSecond, firstStep, p.penalty
+	p.penalty = min(2*p.penalty, lastWait)
+	p.cutAt, p.liftAt = now, now.Add(p.wait)
+
+	p.limiter.SetLimitAt(now, rate.Limit(callsPerSecond))
+	for range 1 + slack {
+		p.limiter.ReserveN(now, 1)
+	}
+}
+
+// liftAgain takes the present pace for good, and tries a faster one.
+func (p *pace) liftAgain(now time.Time) {
+	p.good = float64(p.limiter.Limit())
+	p.limiter.SetLimitAt(now, rate.Limit(p.good*(1+p.step)))
+	p.step = min(2*p.step, lastStep)
+	p.liftAt = now.Add(p.wait)
+	p.wait = max(p.wait/2, shortWait)
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
@@ -137,21 +138,25 @@ func CheckOwner(pattern string) error {
 // listing: how the service combines several is not documented, so that there is
 // one at most, and every condition is checked again.
 func (s Selector) filters() []types.SessionFilter {
-	const day = 24 * time.Hour
+	const (
+		day     = 24 * time.Hour
+		longest = 400 // Characters that the API allows in a filter's value.
+	)
 
 	filter := func(key types.SessionFilterKey, value string) []types.SessionFilter {
 		return []types.SessionFilter{{Key: key, Value: aws.String(value)}}
 	}
+	// The service may go by the day.
+	after, before := s.StartedAfter.Add(-day).UTC(), s.StartedBefore.Add(day).UTC()
 	switch {
-	case len(s.Targets) == 1:
+	case len(s.Targets) == 1 && utf8.RuneCountInString(s.Targets[0]) <= longest:
 		return filter(types.SessionFilterKeyTargetId, s.Targets[0])
-	case len(s.Owners) == 1 && !strings.Contains(s.Owners[0], "*"):
+	case len(s.Owners) == 1 && !strings.Contains(s.Owners[0], "*") && utf8.RuneCountInString(s.Owners[0]) <= longest:
 		return filter(types.SessionFilterKeyOwner, s.Owners[0])
-	case !s.StartedAfter.IsZero():
-		// The service may go by the day.
-		return filter(types.SessionFilterKeyInvokedAfter, s.StartedAfter.Add(-day).UTC().Format(time.RFC3339))
-	case !s.StartedBefore.IsZero():
-		return filter(types.SessionFilterKeyInvokedBefore, s.StartedBefore.Add(day).UTC().Format(time.RFC3339))
+	case !s.StartedAfter.IsZero() && expressible(after):
+		return filter(types.SessionFilterKeyInvokedAfter, after.Format(time.RFC3339))
+	case !s.StartedBefore.IsZero() && expressible(before):
+		return filter(types.SessionFilterKeyInvokedBefore, before.Format(time.RFC3339))
 	default:
 		return nil
 	}

@@ -59,11 +59,16 @@ func newSession(in types.Session, state State) Session {
 // wholeSeconds returns a time in UTC without its fraction, and the zero time for
 // none or for one that RFC 3339 cannot express.
 func wholeSeconds(t *time.Time) time.Time {
-	if t == nil || t.UTC().Year() < 1 || t.UTC().Year() > 9999 {
+	if t == nil || !expressible(*t) {
 		return time.Time{}
 	}
 
 	return t.UTC().Truncate(time.Second)
+}
+
+// expressible reports whether RFC 3339 has a way to write a time.
+func expressible(t time.Time) bool {
+	return t.UTC().Year() >= 1 && t.UTC().Year() <= 9999
 }
 
 // Live reports whether the session can still be used or resumed: every status
