@@ -47,7 +47,7 @@ type call struct {
 // read takes a request apart. What is wrong with it is kept as its refusal, as
 // refused requests are remembered too.
 func (s *Server) read(w http.ResponseWriter, r *http.Request) *call {
-	c := &call{http: r, requestID: newRequestID(), service: "ssm"}
+	c := &call{http: r, requestID: newUUID().String(), service: "ssm"}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, bodyLimit))
 	c.body = body
 	if header := r.Header.Get("Authorization"); header != "" {
@@ -150,10 +150,17 @@ func (c *call) request(now time.Time) Request {
 	return record
 }
 
-func newRequestID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:])
-	b[6] = b[6]&0x0f | 0x40
-	b[8] = b[8]&0x3f | 0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+// uuid names a request or a message of the data channel.
+type uuid [16]byte
+
+func newUUID() uuid {
+	var id uuid
+	_, _ = rand.Read(id[:])
+	id[6] = id[6]&0x0f | 0x40
+	id[8] = id[8]&0x3f | 0x80
+	return id
+}
+
+func (id uuid) String() string {
+	return fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])
 }

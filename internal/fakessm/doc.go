@@ -7,7 +7,9 @@
 // It is not a set of canned answers. Sessions have a state that
 // TerminateSession and ResumeSession change, belong to a Region, move from the
 // active list to the history and are listed in small pages. Requests must
-// carry a valid Signature Version 4. What the service does where AWS's
+// carry a valid Signature Version 4. On request a resumed session has a data
+// channel, a WebSocket on which it greets its client and tells of its end;
+// nothing is on the node behind it. What the service does where AWS's
 // documentation is silent, or where its behaviour changed over the years, is
 // an [Option], a [Behaviour] of one session or an injected [Fault].
 //

@@ -4,6 +4,7 @@
 package fakessm
 
 import (
+	"strings"
 	"time"
 )
 
@@ -99,6 +100,29 @@ func WithUnknownSession(answer UnknownAnswer) Option {
 // WithEmptyPages puts an empty page with a token before each page.
 func WithEmptyPages() Option {
 	return func(s *Server) { s.emptyPages = true }
+}
+
+// WithDataChannel gives sessions a data channel on this server, to which their
+// stream URLs then lead. It is at baseURL, such as "ws://127.0.0.1:8008", or
+// where the request to resume a session was sent if that is empty. Without this
+// option stream URLs lead to AWS.
+func WithDataChannel(baseURL string) Option {
+	return func(s *Server) {
+		s.dataChannel.enabled, s.dataChannel.baseURL = true, strings.TrimSuffix(baseURL, "/")
+	}
+}
+
+// WithOldStreamURLsAccepted opens a data channel at any stream URL that
+// ResumeSession gave out for a session, and not only at the last one.
+func WithOldStreamURLsAccepted() Option {
+	return func(s *Server) { s.dataChannel.oldURLsAccepted = true }
+}
+
+// WithOldTokensRefused opens a data channel for the last token only that
+// ResumeSession gave out for a session. Whether the service does so is not
+// documented.
+func WithOldTokensRefused() Option {
+	return func(s *Server) { s.dataChannel.oldTokensRefused = true }
 }
 
 // WithSessions adds sessions, as AddSessions does, once all options are known.

@@ -35,7 +35,9 @@ type Request struct {
 	NextToken  bool              `json:"nextToken,omitempty"`
 	// Attempt is what the client says about itself, from 1.
 	Attempt int `json:"attempt,omitempty"`
-	// Status is 0 as long as there is no answer, and if there never is one.
+	// Status is 0 as long as there is no answer, and if there never is one. For a
+	// data channel it is that of the handshake: 101 with an ErrorCode means that
+	// the client's first message was refused.
 	Status    int    `json:"status,omitempty"`
 	ErrorCode string `json:"errorCode,omitempty"`
 	// Fault is the kind of the fault that hit the request.

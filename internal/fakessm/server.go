@@ -31,6 +31,7 @@ type Server struct {
 	filtersIgnored   bool
 	emptyPages       bool
 	unknown          UnknownAnswer
+	dataChannel      dataChannelOptions
 	initial          []Session
 
 	sessions   *store
@@ -111,6 +112,7 @@ func (s *Server) RemoveSession(sessionID string) {
 	s.sessions.each(sessionID, func(r *region, e *entry) {
 		r.hide(e)
 		delete(r.byID, sessionID)
+		e.closeChannels(errSessionEnded)
 	})
 }
 
@@ -160,6 +162,10 @@ func (s *Server) Count(operation string) int {
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.wantsDataChannel(r) {
+		s.serveDataChannel(w, r)
+		return
+	}
 	c := s.read(w, r)
 	c.record = s.log.begin(c.request(s.now()))
 	reply := s.answer(r.Context(), c)

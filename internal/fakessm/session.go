@@ -123,6 +123,7 @@ type entry struct {
 	terminated time.Time
 	tokens     []string
 	streamURLs []string
+	channels   map[*channel]struct{}
 }
 
 func (e *entry) key() key {

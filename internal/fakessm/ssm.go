@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/binary"
-	"fmt"
 	"time"
 )
 
@@ -95,7 +94,7 @@ func (s *Server) resumeSession(c *call) (any, *apiError) {
 			output.TokenValue = new(string)
 			output.StreamURL = new(string)
 		default:
-			token, url := newToken(now), newStreamURL(now, e)
+			token, url := newToken(now), newStreamURL(now, s.dataChannelURL(c.http, e.Session))
 			// The list of a live session stays the same, and so does its key.
 			e.Status = statusConnected
 			e.tokens = append(e.tokens, token)
@@ -138,9 +137,8 @@ func newToken(now time.Time) string {
 
 // newStreamURL returns a URL whose query is not escaped: a cell number holds
 // the +, / and = of base64 as they are.
-func newStreamURL(now time.Time, e *entry) string {
-	return fmt.Sprintf("wss://ssmmessages.%s.amazonaws.com/v1/data-channel/%s?role=publish_subscribe&cell-number=%s",
-		e.Region, e.SessionID, base64.StdEncoding.EncodeToString(blob(now, 103)))
+func newStreamURL(now time.Time, dataChannelURL string) string {
+	return dataChannelURL + "?role=publish_subscribe&cell-number=" + base64.StdEncoding.EncodeToString(blob(now, 103))
 }
 
 // blob returns random bytes that begin like those of the service, and whose

@@ -45,11 +45,15 @@ func (r *region) hide(e *entry) {
 }
 
 // change takes the session out of its list, as its list depends on its fields,
-// and puts it into the one where it belongs afterwards.
+// and puts it into the one where it belongs afterwards. Its data channels do
+// not outlive it.
 func (r *region) change(e *entry, f func(*entry)) {
 	r.hide(e)
 	f(e)
 	r.show(e)
+	if ended(e.Status) {
+		e.closeChannels(errSessionEnded)
+	}
 }
 
 // store holds all sessions.
@@ -84,6 +88,7 @@ func (s *store) add(now time.Time, sessions []Session) {
 		}
 		if old := r.byID[session.SessionID]; old != nil {
 			r.hide(old)
+			old.closeChannels(errSessionEnded)
 		}
 		e := &entry{Session: session}
 		r.byID[session.SessionID] = e

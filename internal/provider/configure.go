@@ -6,6 +6,7 @@ package provider
 import (
 	"context"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 
@@ -52,7 +53,7 @@ func (p *ssmProvider) configureMeta(ctx context.Context, raw tfsdk.Config, terra
 	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
 	defer cancel()
 
-	base := model.baseConfig(ctx, p.version, terraformVersion)
+	base := model.baseConfig(p.version, terraformVersion)
 	base.HTTPClient = p.httpClient
 	cfg, accountID, diags := awsConfig(ctx, base, model.SkipRegionValidation.ValueBool())
 	if diags.HasError() {
@@ -90,7 +91,7 @@ func unknownArgument(raw tftypes.Value) string {
 }
 
 // baseConfig translates the provider block for aws-sdk-go-base.
-func (m *providerModel) baseConfig(ctx context.Context, version, terraformVersion string) *awsbase.Config {
+func (m *providerModel) baseConfig(version, terraformVersion string) *awsbase.Config {
 	c := &awsbase.Config{
 		AccessKey:           m.AccessKey.ValueString(),
 		AllowedAccountIds:   stringElements(m.AllowedAccountIDs.Elements()),
@@ -174,10 +175,6 @@ func (m *providerModel) baseConfig(ctx context.Context, version, terraformVersio
 		}
 	}
 
-	if c.StsEndpoint == "" {
-		c.StsEndpoint = ambientSTSEndpoint(ctx, c)
-	}
-
 	return c
 }
 
@@ -190,10 +187,9 @@ func (m *providerModel) endpoints() endpointsModel {
 	return m.Endpoints[0]
 }
 
-// ambientSTSEndpoint returns the STS endpoint of the environment or the shared
-// configuration file. The SDK finds it by itself, but refuses it when FIPS or
-// dual-stack is asked for as well; given as an argument it is called as it is.
-func ambientSTSEndpoint(ctx context.Context, c *awsbase.Config) string {
+// ambientConfig returns what the SDK makes of the environment, the shared files
+// and the provider block, without asking anybody for credentials.
+func ambientConfig(ctx context.Context, c *awsbase.Config) (aws.Config, error) {
 	options := []func(*config.LoadOptions) error{
 		config.WithRegion(c.Region),
 		config.WithSharedConfigProfile(c.Profile),
@@ -206,19 +202,28 @@ func ambientSTSEndpoint(ctx context.Context, c *awsbase.Config) string {
 		options = append(options, config.WithSharedCredentialsFiles(files))
 	}
 
-	cfg, err := config.LoadDefaultConfig(ctx, options...)
-	if err != nil {
-		// Loading it for real fails in the same way, and says so.
-		return ""
-	}
-
-	return aws.ToString(sts.NewFromConfig(cfg).Options().BaseEndpoint)
+	return config.LoadDefaultConfig(ctx, options...)
 }
 
 // awsConfig resolves Region and credentials, and the account they belong to; the
 // account guards are applied before anything is called but STS and IAM.
 func awsConfig(ctx context.Context, c *awsbase.Config, skipRegionValidation bool) (aws.Config, string, diag.Diagnostics) {
 	var diags diag.Diagnostics
+
+	// If this fails, so does what follows, with an error of aws-sdk-go-base.
+	if ambient, err := ambientConfig(ctx, c); err == nil {
+		// Roles are not assumed in a Region that does not exist.
+		if problem := regionProblem(ambient.Region, "", skipRegionValidation); ambient.Region != "" && problem != "" {
+			diags.AddAttributeError(path.Root("region"), summaryRegion, problem)
+
+			return ambient, "", diags
+		}
+		// The SDK finds an endpoint of the environment or the shared files by itself, but
+		// refuses it together with FIPS or dual-stack; as an argument it is called as it is.
+		if c.StsEndpoint == "" {
+			c.StsEndpoint = aws.ToString(sts.NewFromConfig(ambient).Options().BaseEndpoint)
+		}
+	}
 
 	// Validation happens below, in the call that yields the account ID: once is enough.
 	unvalidated := *c
@@ -251,7 +256,7 @@ func awsConfig(ctx context.Context, c *awsbase.Config, skipRegionValidation bool
 			guard = "forbidden_account_ids"
 		}
 		diags.AddAttributeError(path.Root(guard), "Account Not Allowed",
-			fmt.Sprintf("The credentials belong to the AWS account %s, in which %s does not let the provider work. Nothing was called but STS.\n\n"+
+			fmt.Sprintf("The credentials belong to the AWS account %s, in which %s does not let the provider work. Systems Manager was not called.\n\n"+
 				"Use credentials of another account, or change %s.", accountID, guard, guard))
 
 		return cfg, "", diags
@@ -292,11 +297,21 @@ func fromBaseDiags(c *awsbase.Config, in basediag.Diagnostics) diag.Diagnostics 
 	return diags
 }
 
-// redact replaces the secrets of the provider block in a text.
+// redact replaces secrets in a text: those of the provider block, and those that
+// the environment gives or leads to. An endpoint may quote what it was sent.
 func redact(c *awsbase.Config, text string) string {
-	secrets := []string{c.SecretKey, c.Token, aws.ToString(c.HTTPProxy), aws.ToString(c.HTTPSProxy)}
+	secrets := []string{
+		c.SecretKey, c.Token, aws.ToString(c.HTTPProxy), aws.ToString(c.HTTPSProxy),
+		os.Getenv("AWS_SECRET_ACCESS_KEY"), os.Getenv("AWS_SESSION_TOKEN"),
+	}
+	identity := awsbase.AssumeRoleWithWebIdentity{WebIdentityTokenFile: os.Getenv("AWS_WEB_IDENTITY_TOKEN_FILE")}
 	if c.AssumeRoleWithWebIdentity != nil {
-		secrets = append(secrets, c.AssumeRoleWithWebIdentity.WebIdentityToken)
+		identity = *c.AssumeRoleWithWebIdentity
+	}
+	if identity.HasValidTokenSource() {
+		if token, err := identity.GetIdentityToken(); err == nil {
+			secrets = append(secrets, strings.TrimSpace(string(token)))
+		}
 	}
 	for _, secret := range secrets {
 		if secret != "" {

@@ -7,6 +7,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
+	"unicode"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
@@ -42,10 +45,36 @@ func failureDetail(sentence string, err error) string {
 		cause = failed.Err
 	}
 	if cause != nil {
-		detail += fmt.Sprintf("\n\nError: %s", cause)
+		detail += "\n\nError: " + printable(cause.Error())
 	}
 
 	return detail
+}
+
+// printable escapes control characters in what comes from outside, such as session
+// IDs, owners and error messages: on a terminal they could forge or hide lines.
+func printable(text string) string {
+	var out strings.Builder
+	for _, r := range text {
+		if unicode.IsPrint(r) {
+			out.WriteRune(r)
+		} else {
+			quoted := strconv.QuoteRune(r)
+			out.WriteString(quoted[1 : len(quoted)-1])
+		}
+	}
+
+	return out.String()
+}
+
+// printableAll does so for each of several texts.
+func printableAll(texts []string) []string {
+	out := make([]string, 0, len(texts))
+	for _, text := range texts {
+		out = append(out, printable(text))
+	}
+
+	return out
 }
 
 // failureSentence tells what a failure means for a session, given what was
@@ -98,7 +127,7 @@ func failureAdvice(err error) string {
 	case errors.Is(err, sessionmanager.ErrAccessDenied) && (operation == "DescribeSessions" || operation == "GetConnectionStatus"):
 		return fmt.Sprintf("Allow the IAM action ssm:%s on the resource \"*\".", operation)
 	case errors.Is(err, sessionmanager.ErrAccessDenied):
-		return fmt.Sprintf("Allow the IAM action ssm:%s on this session's ARN. Policies that go by session tags also deny sessions that have ended or never existed.", operation)
+		return fmt.Sprintf("Allow the IAM action ssm:%s on the session's ARN. Policies that go by session tags also deny sessions that have ended or never existed.", operation)
 	case errors.Is(err, sessionmanager.ErrNotFound) && operation == "TerminateSession":
 		return "Check session_id, region and the account of the credentials. SSM forgets sessions 30 days after their end. " +
 			"If a session that is gone is good enough, set if_not_found = \"succeed\"."
@@ -109,7 +138,7 @@ func failureAdvice(err error) string {
 	case errors.Is(err, sessionmanager.ErrEnded):
 		return "A session that has ended cannot be brought back; start a new one."
 	case errors.Is(err, sessionmanager.ErrStillLive):
-		return "Apply again to try once more, with a longer timeouts.create if need be, and check the SSM Agent of the session's target."
+		return "Apply again to try once more, with a longer timeout if need be, and check the SSM Agent of the session's target."
 	case errors.Is(err, sessionmanager.ErrTimedOut):
 		return "A session that was idle for too long cannot be resumed, even while it is listed as active; start a new one."
 	case errors.Is(err, sessionmanager.ErrIncompleteAnswer):
@@ -117,7 +146,7 @@ func failureAdvice(err error) string {
 	case errors.Is(err, sessionmanager.ErrCredentials):
 		return "Renew the credentials, and check that the clock of this machine is right."
 	case errors.Is(err, sessionmanager.ErrThrottled):
-		return "AWS shares 6 calls a second for each Session Manager operation among all users of the account and Region. Try again later, with a lower -parallelism or a longer timeout."
+		return "AWS shares 6 calls a second for each Session Manager operation among all users of the account and Region. Try again later, or with a longer timeout; max_requests_per_second in the provider block leaves quota to others."
 	case errors.Is(err, context.Canceled):
 		return ""
 	case errors.Is(err, sessionmanager.ErrUnavailable), errors.Is(err, sessionmanager.ErrDeadline):

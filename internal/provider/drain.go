@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -68,7 +69,10 @@ func (m *drainModel) input() (in sessionmanager.DrainInput, ok bool) {
 
 // validate checks what can be said of the configuration before it is all known.
 func (m *drainModel) validate(timeouts map[string]types.String, diags *diag.Diagnostics) {
-	m.requireCondition(diags)
+	// A negative age is refused by the schema, in its own words.
+	if age, _ := m.OlderThan.ValueGoDuration(); age >= 0 {
+		m.requireCondition(diags)
+	}
 
 	grace, known := m.gracePeriod()
 	for name, value := range timeouts {
@@ -85,9 +89,9 @@ func drainDefaultTimeout(in sessionmanager.DrainInput) time.Duration {
 	return sessionmanager.DrainTimeout(in.GracePeriod, in.MaxSessions)
 }
 
-// previewDrain warns of the sessions that would be ended now. It stores nothing,
-// so that what cannot be seen is a warning as well.
-func (m *providerMeta) previewDrain(ctx context.Context, in sessionmanager.DrainInput, when string, diags *diag.Diagnostics) {
+// previewDrain says which sessions would be ended now, empty if none would. It
+// stores nothing, so that what cannot be seen is only a warning.
+func (m *providerMeta) previewDrain(ctx context.Context, in sessionmanager.DrainInput, when string, diags *diag.Diagnostics) string {
 	const show = 10
 
 	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
@@ -96,26 +100,37 @@ func (m *providerMeta) previewDrain(ctx context.Context, in sessionmanager.Drain
 	ids, err := m.client.Matching(ctx, in.Region, in.Selector)
 	if err != nil {
 		diags.AddWarning("Sessions Not Counted",
-			failureDetail(fmt.Sprintf("How many sessions in Region %s %s could not be found out: %s.", in.Region, when, failureReason(err)), err))
+			failureDetail(fmt.Sprintf("How many sessions in Region %s are %s could not be found out: %s.", in.Region, when, failureReason(err)), err))
 
-		return
+		return ""
 	}
 	if len(ids) == 0 {
-		return
+		return ""
 	}
 
-	list := strings.Join(ids[:min(len(ids), show)], "\n  ")
+	list := strings.Join(printableAll(ids[:min(len(ids), show)]), "\n  ")
 	if len(ids) > show {
 		list += fmt.Sprintf("\n  and %d more", len(ids)-show)
 	}
-	detail := fmt.Sprintf("%s in Region %s match now, and %s:\n\n  %s", sessionCount(len(ids)), in.Region, when, list)
+	match, are := "match", "are"
 	if len(ids) == 1 {
-		detail = strings.Replace(detail, " match now", " matches now", 1)
+		match, are = "matches", "is"
 	}
+	text := fmt.Sprintf("%s in Region %s %s now, and %s %s:\n\n  %s", sessionCount(len(ids)), in.Region, match, are, when, list)
 	if len(ids) > in.MaxSessions {
-		detail += fmt.Sprintf("\n\nThat is more than max_sessions = %d: as things stand, the drain will refuse, and end none.", in.MaxSessions)
+		text += fmt.Sprintf("\n\nThat is more than max_sessions = %d: as things stand, the drain will refuse, and end none.", in.MaxSessions)
 	}
-	diags.AddWarning("Sessions To Be Ended", detail)
+
+	return text
+}
+
+// warnOfDrain warns of the sessions that would be ended. Terraform shows one
+// warning of a kind in full and only counts the others: all goes into one.
+func warnOfDrain(diags *diag.Diagnostics, previews ...string) {
+	previews = slices.DeleteFunc(previews, func(text string) bool { return text == "" })
+	if len(previews) > 0 {
+		diags.AddWarning("Sessions To Be Ended", strings.Join(previews, "\n\n"))
+	}
 }
 
 // reportDrain words what a drain did, the same for the resource and the action.
@@ -144,7 +159,7 @@ func reportDrain(region string, result sessionmanager.DrainResult, err error, wa
 	if err == nil && len(result.Unverified()) > 0 {
 		diags.AddWarning(summaryUnverified,
 			fmt.Sprintf("SSM refuses to terminate these sessions in Region %s because they are not in a valid state, and lists them as disconnected all the same. Their nodes are probably gone; nobody is connected.\n\n  %s",
-				region, strings.Join(result.Unverified(), "\n  ")))
+				region, strings.Join(printableAll(result.Unverified()), "\n  ")))
 	}
 }
 
@@ -158,14 +173,14 @@ func drainFailures(region string, result sessionmanager.DrainResult) string {
 	)
 	for _, id := range result.FailedSessions() {
 		err := result.Failures[id]
-		lines = append(lines, fmt.Sprintf("%s: %s", id, failureReason(err)))
+		lines = append(lines, fmt.Sprintf("%s: %s", printable(id), failureReason(err)))
 		if text := failureAdvice(err); text != "" && !said[text] {
 			said[text] = true
 			advice = append(advice, text)
 		}
 	}
 	for _, id := range result.Left {
-		lines = append(lines, id+": it began while the others were being ended, and is live")
+		lines = append(lines, printable(id)+": it began while the others were being ended, and is live")
 	}
 
 	ended := len(result.Outcomes) - len(result.Failures)
@@ -175,7 +190,7 @@ func drainFailures(region string, result sessionmanager.DrainResult) string {
 	}
 	for _, id := range result.FailedSessions() {
 		// One cause stands for all: they are many, and alike.
-		return detail + fmt.Sprintf("\n\nError: %s", result.Failures[id])
+		return detail + "\n\nError: " + printable(result.Failures[id].Error())
 	}
 
 	return detail

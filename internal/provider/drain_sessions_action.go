@@ -114,7 +114,7 @@ func (a *drainSessionsAction) ModifyPlan(ctx context.Context, req action.ModifyP
 		return
 	}
 	if in, known := model.input(); known && a.ready() {
-		a.previewDrain(ctx, in, "are to be ended by this action", &resp.Diagnostics)
+		warnOfDrain(&resp.Diagnostics, a.previewDrain(ctx, in, "to be ended by this action", &resp.Diagnostics))
 	}
 }
 

@@ -310,7 +310,7 @@ func (p *ssmProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *
 func roleARNAttribute() schema.Attribute {
 	return schema.StringAttribute{
 		Optional:            true,
-		MarkdownDescription: "ARN of the role. Required.",
+		MarkdownDescription: "ARN of the role. Always needed.",
 		Validators:          []validator.String{roleARN{}},
 	}
 }

@@ -16,50 +16,65 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
-// ValidateConfig checks what concerns several arguments at once.
+// ValidateConfig checks what concerns several arguments at once. What is not known
+// yet is left to the next validation, or to Configure.
 func (p *ssmProvider) ValidateConfig(ctx context.Context, req provider.ValidateConfigRequest, resp *provider.ValidateConfigResponse) {
-	var model providerModel
-	// A block whose number is not known yet, as from a dynamic block, does not fit
-	// the model; Configure sees it again with values.
-	if unknownArgument(req.Config.Raw) == "" {
-		resp.Diagnostics.Append(req.Config.Get(ctx, &model)...)
+	var (
+		skipRegion, skipCredentials, skipAccount types.Bool
+		guards                                   = make(map[string]types.Set)
+		roles                                    = make(map[string]types.List)
+		regions                                  = make(map[string]types.String)
+	)
+	get := func(name string, target any) {
+		resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root(name), target)...)
+	}
+	get("skip_region_validation", &skipRegion)
+	get("skip_credentials_validation", &skipCredentials)
+	get("skip_requesting_account_id", &skipAccount)
+	for _, name := range []string{"allowed_account_ids", "forbidden_account_ids"} {
+		var ids types.Set
+		get(name, &ids)
+		guards[name] = ids
+	}
+	for _, name := range []string{"assume_role", "assume_role_with_web_identity"} {
+		var blocks types.List
+		get(name, &blocks)
+		roles[name] = blocks
+	}
+	for _, name := range []string{"region", "sts_region"} {
+		var region types.String
+		get(name, &region)
+		regions[name] = region
 	}
 	if resp.Diagnostics.HasError() {
 		return
 	}
 
-	if region := model.Region.ValueString(); region != "" && !model.SkipRegionValidation.IsUnknown() {
-		if problem := regionProblem(region, "", model.SkipRegionValidation.ValueBool()); problem != "" {
-			resp.Diagnostics.AddAttributeError(path.Root("region"), summaryRegion, problem)
+	for name, region := range regions {
+		if region.ValueString() == "" || skipRegion.IsUnknown() {
+			continue
+		}
+		if problem := regionProblem(region.ValueString(), "", skipRegion.ValueBool()); problem != "" {
+			resp.Diagnostics.AddAttributeError(path.Root(name), summaryRegion, problem)
 		}
 	}
-
-	if model.SkipCredentialsValidation.ValueBool() && model.SkipRequestingAccountID.ValueBool() {
-		for name, ids := range map[string]int{
-			"allowed_account_ids":   len(model.AllowedAccountIDs.Elements()),
-			"forbidden_account_ids": len(model.ForbiddenAccountIDs.Elements()),
-		} {
-			if ids > 0 {
-				resp.Diagnostics.AddAttributeError(path.Root(name), "Contradicting Provider Arguments",
-					fmt.Sprintf("%s cannot be checked while both skip_credentials_validation and skip_requesting_account_id are true: the provider would not know which account it works in.\n\n"+
-						"Remove one of the three.", name))
+	for name, ids := range guards {
+		if len(ids.Elements()) > 0 && skipCredentials.ValueBool() && skipAccount.ValueBool() {
+			resp.Diagnostics.AddAttributeError(path.Root(name), "Contradicting Provider Arguments",
+				fmt.Sprintf("%s cannot be checked while both skip_credentials_validation and skip_requesting_account_id are true: the provider would not know which account it works in.\n\n"+
+					"Remove one of the three.", name))
+		}
+	}
+	for name, blocks := range roles {
+		for i, block := range blocks.Elements() {
+			role, ok := block.(types.Object)
+			if ok && !role.IsUnknown() && role.Attributes()["role_arn"].IsNull() {
+				resp.Diagnostics.AddAttributeError(path.Root(name).AtListIndex(i).AtName("role_arn"), "Missing Role ARN",
+					fmt.Sprintf("The %s block names no role.\n\nSet role_arn, or remove the block.", name))
 			}
-		}
-	}
-
-	for i, role := range model.AssumeRole {
-		if role.RoleARN.IsNull() {
-			resp.Diagnostics.AddAttributeError(path.Root("assume_role").AtListIndex(i).AtName("role_arn"), "Missing Role ARN",
-				"The assume_role block names no role.\n\nSet role_arn, or remove the block.")
-		}
-	}
-	for i, role := range model.AssumeRoleWithWebIdentity {
-		at := path.Root("assume_role_with_web_identity").AtListIndex(i)
-		if role.RoleARN.IsNull() {
-			resp.Diagnostics.AddAttributeError(at.AtName("role_arn"), "Missing Role ARN",
-				"The assume_role_with_web_identity block names no role.\n\nSet role_arn, or remove the block.")
 		}
 	}
 }

@@ -42,7 +42,7 @@ type selectorSet struct {
 const (
 	ownerPatternDescription = "An owner is the ARN that SSM records, in which `*` stands for any run of characters, `/` and `:` included. " +
 		"A role's sessions are owned by `arn:aws:sts::123456789012:assumed-role/Role/Name`, never by the role's own ARN."
-	olderThanDescription = "Sessions that started at least so long ago, as a duration such as `8h` or `30m`, by the service's clock."
+	olderThanDescription = "Sessions that started at least this long ago, as a duration such as `8h` or `30m`, by the service's clock."
 )
 
 // selectorSets returns the selector's sets by attribute name.
@@ -61,7 +61,7 @@ func selectorSets() map[string]selectorSet {
 		"document_names": set("SSM documents that the sessions run, such as `SSM-SessionManagerRunShell`.", stringvalidator.LengthAtLeast(1)),
 		"access_types": set("Kinds of access that the sessions were started with: "+quoted(accessTypes)+".",
 			stringvalidator.OneOf(accessTypes...)),
-		"exclude_owners":      set("Owners whose sessions are spared, as in `owners`. A session without an owner is spared as well.", ownerPattern{}),
+		"exclude_owners":      set("Owners whose sessions are spared, in the form of `owners`. A session without an owner is spared as well.", ownerPattern{}),
 		"exclude_session_ids": set("Sessions that are spared, by ID.", stringvalidator.UTF8LengthBetween(1, 96)),
 	}
 }

@@ -42,6 +42,11 @@ const (
 	// it drains nothing.
 	drainFailedKey = "create_failed"
 
+	// drainKnownKey marks a planned change that knew the drain's prior state. To
+	// replace a tainted drain, Terraform plans without it, and passes the mark above
+	// to nobody.
+	drainKnownKey = "prior_state_known"
+
 	drainWayOutCreate  = "Narrow the selection, or raise max_sessions."
 	drainWayOutDestroy = "The limit in state counts: first apply a higher max_sessions (or a narrower selection), then destroy again. " +
 		"To destroy without draining, put a removed block with lifecycle { destroy = false } in the place of the resource."
@@ -68,6 +73,17 @@ func (m *sessionDrainResourceModel) drains(occasion string) bool {
 	when := m.When.ValueString()
 
 	return when == occasion || when == drainWhenBoth
+}
+
+// succeeded reports whether the last drain ended all that it had to.
+func (m *sessionDrainResourceModel) succeeded() bool {
+	for _, outcome := range stringMap(m.Outcomes) {
+		if outcome == string(sessionmanager.OutcomeFailed) || outcome == string(sessionmanager.OutcomeUnverified) {
+			return false
+		}
+	}
+
+	return true
 }
 
 func (r *sessionDrainResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
@@ -125,7 +141,7 @@ func (r *sessionDrainResource) Schema(ctx context.Context, _ resource.SchemaRequ
 			ElementType: types.StringType,
 			Computed:    true,
 			MarkdownDescription: "What became of each session, by its ID: `terminated`, `already_ended` (it ended by itself meanwhile), " +
-				"`unverified` (SSM took the request, but the effect was not seen) or `failed`. Empty as long as nothing was drained.",
+				"`unverified` (its end was not seen) or `failed`. Empty as long as nothing was drained.",
 			PlanModifiers: []planmodifier.Map{mapplanmodifier.UseStateForUnknown()},
 		},
 	}
@@ -175,29 +191,38 @@ func (r *sessionDrainResource) ValidateConfig(ctx context.Context, req resource.
 // ModifyPlan settles the Region, and warns of the sessions that are about to be
 // ended: by this plan's create, destroy or replacement.
 func (r *sessionDrainResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
-	var state, plan sessionDrainResourceModel
 	creating, destroying := req.State.Raw.IsNull(), req.Plan.Raw.IsNull()
 
+	var state, plan sessionDrainResourceModel
+	var configuredRegion types.String
 	if !creating {
 		resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
-		failed, diags := req.Private.GetKey(ctx, drainFailedKey)
-		resp.Diagnostics.Append(diags...)
-		if resp.Diagnostics.HasError() {
-			return
-		}
-		if (destroying || len(resp.RequiresReplace) > 0) && failed == nil && state.drains(drainWhenDestroy) && r.ready() {
-			in, _ := state.input()
-			r.previewDrain(ctx, in, "are to be ended before this drain is destroyed", &resp.Diagnostics)
-		}
 	}
-	if destroying {
+	if !destroying {
+		resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+		resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("region"), &configuredRegion)...)
+	}
+	failed, diags := req.Private.GetKey(ctx, drainFailedKey)
+	resp.Diagnostics.Append(diags...)
+	if !creating {
+		resp.Diagnostics.Append(resp.Private.SetKey(ctx, drainKnownKey, []byte("true"))...)
+	}
+	if resp.Diagnostics.HasError() {
 		return
 	}
 
-	var configuredRegion types.String
-	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
-	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("region"), &configuredRegion)...)
-	if resp.Diagnostics.HasError() {
+	// The framework does not tell what the attributes' own modifiers want replaced.
+	replacing := !creating && !destroying &&
+		(!plan.Targets.Equal(state.Targets) || !plan.Triggers.Equal(state.Triggers) ||
+			!configuredRegion.IsNull() && !configuredRegion.Equal(state.Region))
+	var onDestroy, onCreate string
+	if (destroying || replacing) && failed == nil && state.drains(drainWhenDestroy) && r.ready() {
+		in, _ := state.input()
+		onDestroy = r.previewDrain(ctx, in, "to be ended before this drain is destroyed", &resp.Diagnostics)
+	}
+	if destroying {
+		warnOfDrain(&resp.Diagnostics, onDestroy)
+
 		return
 	}
 
@@ -207,13 +232,14 @@ func (r *sessionDrainResource) ModifyPlan(ctx context.Context, req resource.Modi
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	if creating {
-		if in, known := plan.input(); known && regionKnown && r.ready() && plan.drains(drainWhenCreate) {
-			r.previewDrain(ctx, in, "are to be ended when this drain is created", &resp.Diagnostics)
-		}
-		if !plan.When.IsUnknown() && !plan.drains(drainWhenCreate) {
-			plan.Outcomes = outcomesValue(ctx, nil, &resp.Diagnostics)
-		}
+	// Of a replacement, Terraform shows only the warnings of this, its first plan.
+	in, known := plan.input()
+	if (creating || replacing) && known && regionKnown && r.ready() && plan.drains(drainWhenCreate) {
+		onCreate = r.previewDrain(ctx, in, "to be ended when this drain is created", &resp.Diagnostics)
+	}
+	warnOfDrain(&resp.Diagnostics, onDestroy, onCreate)
+	if creating && !plan.When.IsUnknown() && !plan.drains(drainWhenCreate) {
+		plan.Outcomes = outcomesValue(ctx, nil, &resp.Diagnostics)
 	}
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, &plan)...)
 }
@@ -221,6 +247,7 @@ func (r *sessionDrainResource) ModifyPlan(ctx context.Context, req resource.Modi
 func (r *sessionDrainResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var plan sessionDrainResourceModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	resp.Diagnostics.Append(resp.Private.SetKey(ctx, drainKnownKey, nil)...)
 	if resp.Diagnostics.HasError() || !r.requireReady(summaryDrain, &resp.Diagnostics) || !plan.resolve(r.providerMeta, &resp.Diagnostics) {
 		return
 	}
@@ -264,6 +291,7 @@ func (r *sessionDrainResource) Update(ctx context.Context, req resource.UpdateRe
 	// What changes in place takes effect with the next drain.
 	var plan sessionDrainResourceModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	resp.Diagnostics.Append(resp.Private.SetKey(ctx, drainKnownKey, nil)...)
 	if !plan.requireCondition(&resp.Diagnostics) {
 		return
 	}
@@ -275,7 +303,12 @@ func (r *sessionDrainResource) Delete(ctx context.Context, req resource.DeleteRe
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	failed, diags := req.Private.GetKey(ctx, drainFailedKey)
 	resp.Diagnostics.Append(diags...)
-	if resp.Diagnostics.HasError() || failed != nil || !state.drains(drainWhenDestroy) {
+	known, diags := req.Private.GetKey(ctx, drainKnownKey)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() || !state.drains(drainWhenDestroy) {
+		return
+	}
+	if failed != nil || known == nil && state.drains(drainWhenCreate) && !state.succeeded() {
 		return
 	}
 	if !r.requireReady(summaryDrain, &resp.Diagnostics) || !state.requireCondition(&resp.Diagnostics) {
@@ -293,7 +326,7 @@ func (r *sessionDrainResource) Delete(ctx context.Context, req resource.DeleteRe
 	defer cancel()
 	result, err := r.client.Drain(callCtx, in)
 	reportDrain(in.Region, result, err, drainWayOutDestroy, &resp.Diagnostics)
-	if err != nil {
+	if err != nil && len(result.Outcomes) > 0 {
 		// The resource stays, so that destroying can be tried again, and tells what was done.
 		state.Outcomes = outcomesValue(ctx, result.Outcomes, &resp.Diagnostics)
 		resp.Diagnostics.Append(resp.State.Set(ctx, &state)...)

@@ -69,7 +69,7 @@ func (r *sessionTerminationResource) ImportState(ctx context.Context, req resour
 	case session.Live():
 		resp.Diagnostics.AddError(summaryStillLive,
 			fmt.Sprintf("Session %q in Region %s was not imported: it is live (status %s), and importing ends nothing.\n\n"+
-				"To end it, remove the import block or do not import, and apply.", sessionID, region, session.Status))
+				"To end it, remove the import block or do not import, and apply.", sessionID, region, printable(session.Status)))
 	}
 	if resp.Diagnostics.HasError() {
 		return

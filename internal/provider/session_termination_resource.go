@@ -374,7 +374,7 @@ func (r *sessionTerminationResource) Read(ctx context.Context, req resource.Read
 		resp.Diagnostics.Append(resp.State.Set(ctx, &state)...)
 	case refreshLive:
 		resp.Diagnostics.AddWarning(summaryStillLive,
-			fmt.Sprintf("Session %q in Region %s is still live (status %s) although its termination was asked for.\n\nThe next apply ends it.", sessionID, region, session.Status))
+			fmt.Sprintf("Session %q in Region %s is still live (status %s) although its termination was asked for.\n\nThe next apply ends it.", sessionID, region, printable(session.Status)))
 		resp.State.RemoveResource(ctx)
 	case refreshDenied:
 		resp.Diagnostics.AddWarning(summaryUnverified,

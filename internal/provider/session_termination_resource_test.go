@@ -360,7 +360,7 @@ func TestSessionTerminationResource_timeout(t *testing.T) {
 		Steps: []resource.TestStep{
 			{
 				Config:      config,
-				ExpectError: regexp.MustCompile(`(?s)Unable to Terminate Session.*` + testLive + `.*still\s+live.*timeouts\.create`),
+				ExpectError: regexp.MustCompile(`(?s)Unable to Terminate Session.*` + testLive + `.*still\s+live.*longer\s+timeout`),
 			},
 			{
 				PreConfig: func() {

@@ -105,7 +105,7 @@ func (a *terminateSessionAction) Invoke(ctx context.Context, req action.InvokeRe
 	}
 
 	sessionID, region := model.SessionID.ValueString(), model.Region.ValueString()
-	resp.SendProgress(action.InvokeProgressEvent{Message: fmt.Sprintf("Ending session %s in Region %s ...", sessionID, region)})
+	resp.SendProgress(action.InvokeProgressEvent{Message: fmt.Sprintf("Ending session %s in Region %s ...", printable(sessionID), region)})
 
 	callCtx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -125,8 +125,8 @@ func (a *terminateSessionAction) Invoke(ctx context.Context, req action.InvokeRe
 func terminationProgress(sessionID, region string, result sessionmanager.Termination) string {
 	whose := ""
 	if result.Session.Owner != "" && result.Session.Target != "" {
-		whose = fmt.Sprintf(" of %s on %s", result.Session.Owner, result.Session.Target)
+		whose = fmt.Sprintf(" of %s on %s", printable(result.Session.Owner), printable(result.Session.Target))
 	}
 
-	return fmt.Sprintf("Session %s%s in Region %s: %s.", sessionID, whose, region, result.Outcome)
+	return fmt.Sprintf("Session %s%s in Region %s: %s.", printable(sessionID), whose, region, result.Outcome)
 }

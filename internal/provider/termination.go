@@ -35,8 +35,8 @@ func reportTermination(sessionID, region string, result sessionmanager.Terminati
 		diags.AddAttributeError(at, summary, failureDetail(failureSentence(sessionID, region, what, err), err))
 	case result.Outcome == sessionmanager.OutcomeUnverified && errors.Is(result.Doubt, sessionmanager.ErrEnded):
 		diags.AddAttributeWarning(at, summaryUnverified,
-			fmt.Sprintf("Session %q in Region %s is still listed as %s, and SSM refuses to terminate it because it is not in a valid state. Its node is probably gone; nobody is connected.\n\n"+
-				"The next plan looks again.", sessionID, region, result.Session.Status))
+			fmt.Sprintf("Session %q in Region %s is still listed as %s, and SSM refuses to terminate it because it is not in a valid state. Its node is probably gone; nobody is connected.",
+				sessionID, region, printable(result.Session.Status)))
 	case result.Outcome == sessionmanager.OutcomeUnverified && result.Doubt != nil:
 		diags.AddAttributeWarning(at, summaryUnverified,
 			failureDetail(failureSentence(sessionID, region, "was asked to terminate, but its end could not be seen", result.Doubt), result.Doubt))

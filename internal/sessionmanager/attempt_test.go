@@ -97,7 +97,7 @@ func TestOptions_Observe_withoutAnAnswer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ep := newEndpoint(t, fakessm.New())
-		_ = ep.dial.Close()
+		ep.local.Refuse()
 		ep.retries(2)
 		var seen observer
 

@@ -4,17 +4,14 @@
 package sessionmanager_test
 
 import (
-	"context"
 	"errors"
 	"log"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -45,7 +42,7 @@ const (
 	maxAttempts = 5
 
 	// latency is how long a request takes to arrive.
-	latency = time.Millisecond
+	latency = fakessm.LocalLatency
 
 	// timeout is how long a test lets the code under test go on, in the time of its bubble.
 	timeout = 2 * time.Minute
@@ -66,7 +63,7 @@ func TestMain(m *testing.M) {
 type endpoint struct {
 	fake   *fakessm.Server
 	config aws.Config
-	dial   *dialer
+	local  *fakessm.Local
 }
 
 // newEndpoint returns an endpoint with a fake behind it, and behind what wrap
@@ -79,8 +76,8 @@ func newEndpoint(t *testing.T, fake *fakessm.Server, wrap ...func(http.Handler) 
 		handler = w(handler)
 	}
 	ep := &endpoint{
-		fake: fake,
-		dial: serve(t, distant(handler)),
+		fake:  fake,
+		local: serve(t, handler),
 		config: aws.Config{
 			Region:       "us-west-2",
 			BaseEndpoint: aws.String(endpointURL),
@@ -113,7 +110,7 @@ func (e *endpoint) retries(attempts int) {
 func (e *endpoint) transport(options func(*http.Transport)) {
 	e.config.HTTPClient = awshttp.NewBuildableClient().WithTransportOptions(func(tr *http.Transport) {
 		tr.Proxy = nil
-		tr.DialContext = e.dial.context
+		tr.DialContext = e.local.DialContext
 		options(tr)
 	})
 }
@@ -184,74 +181,14 @@ func collapse(calls []string) []string {
 	return short
 }
 
-// dialer connects to a server in the same bubble.
-type dialer struct {
-	conns chan net.Conn
-	done  chan struct{}
-	once  sync.Once
-}
-
-func (d *dialer) context(ctx context.Context, _, _ string) (net.Conn, error) {
-	client, server := net.Pipe()
-	select {
-	case d.conns <- server:
-		return client, nil
-	case <-d.done:
-		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// Accept implements net.Listener.
-func (d *dialer) Accept() (net.Conn, error) {
-	select {
-	case conn := <-d.conns:
-		return conn, nil
-	case <-d.done:
-		return nil, net.ErrClosed
-	}
-}
-
-// Close implements net.Listener. From then on connections are refused.
-func (d *dialer) Close() error {
-	d.once.Do(func() { close(d.done) })
-
-	return nil
-}
-
-// Addr implements net.Listener.
-func (d *dialer) Addr() net.Addr {
-	return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 80}
-}
-
 // serve runs a handler until the test ends.
-func serve(t *testing.T, handler http.Handler) *dialer {
+func serve(t *testing.T, handler http.Handler) *fakessm.Local {
 	t.Helper()
 
-	d := &dialer{conns: make(chan net.Conn), done: make(chan struct{})}
-	server := &http.Server{Handler: handler, ErrorLog: log.New(t.Output(), "", 0)}
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		_ = server.Serve(d)
-	}()
-	t.Cleanup(func() {
-		_ = server.Close()
-		<-stopped
-	})
+	local := fakessm.ServeLocally(handler, log.New(t.Output(), "", 0))
+	t.Cleanup(func() { _ = local.Close() })
 
-	return d
-}
-
-// distant lets a moment pass before a request arrives. In a bubble it ends only
-// when the client has nothing left to do: a connection without a buffer could
-// otherwise answer a client that is not quite done with sending.
-func distant(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		time.Sleep(latency)
-		next.ServeHTTP(w, r)
-	})
+	return local
 }
 
 // operation is what a request asks for.

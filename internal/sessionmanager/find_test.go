@@ -408,7 +408,7 @@ func TestClient_Find_connectionRefused(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ep := newEndpoint(t, fakessm.New())
-		_ = ep.dial.Close()
+		ep.local.Refuse()
 		var attempts []sessionmanager.Attempt
 		client := ep.client(sessionmanager.Options{Observe: func(_ context.Context, a sessionmanager.Attempt) { attempts = append(attempts, a) }})
 

@@ -915,7 +915,7 @@ func TestClient_Terminate_connectionRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake := fakessm.New(fakessm.WithSessions(*known("Connected")))
 		var ep *endpoint
-		ep = newEndpoint(t, fake, after("DescribeSessions", func() { _ = ep.dial.Close() }))
+		ep = newEndpoint(t, fake, after("DescribeSessions", func() { ep.local.Refuse() }))
 		ep.transport(func(tr *http.Transport) { tr.DisableKeepAlives = true })
 
 		result, err := ep.client().Terminate(t.Context(), sessionmanager.TerminateInput{

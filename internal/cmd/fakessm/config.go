@@ -21,10 +21,11 @@ import (
 var regionPattern = regexp.MustCompile(`^[a-z0-9-]+$`)
 
 type config struct {
-	listen  string
-	region  string
-	envFile string
-	options []fakessm.Option
+	listen      string
+	region      string
+	envFile     string
+	dataChannel bool
+	options     []fakessm.Option
 }
 
 func parse(args []string, stderr io.Writer, now time.Time) (config, error) {
@@ -38,6 +39,7 @@ func parse(args []string, stderr io.Writer, now time.Time) (config, error) {
 	flags.StringVar(&cfg.listen, "listen", "127.0.0.1:0", "loopback `address` to listen on")
 	flags.StringVar(&cfg.region, "region", fakessm.DefaultRegion, "`region` of the clients, and of sessions that name none")
 	flags.StringVar(&cfg.envFile, "env-file", "", "`file` to write the printed lines to as well")
+	flags.BoolVar(&cfg.dataChannel, "data-channel", true, "serve the data channels of resumed sessions; otherwise their stream URLs lead to AWS")
 	file := flags.String("sessions", "", "JSON `file` with an array of sessions")
 	pageSize := flags.Int("page-size", 20, "largest page of DescribeSessions")
 	lag := flags.Duration("lag", 0, "how long a session is Terminating before it is Terminated")

@@ -50,6 +50,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	defer listener.Close()
 
+	if cfg.dataChannel {
+		cfg.options = append(cfg.options, fakessm.WithDataChannel("ws://"+listener.Addr().String()))
+	}
 	fake := fakessm.New(cfg.options...)
 	server := &http.Server{Handler: routes(fake), ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
@@ -72,6 +75,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
+	// The server no longer knows of connections that became data channels.
+	fake.CloseDataChannels()
 	if server.Shutdown(grace) != nil {
 		// A fault that hangs does not end by itself.
 		return server.Close()

@@ -138,6 +138,33 @@ func TestRun_ownSessions(t *testing.T) {
 	}
 }
 
+func TestRun_dataChannel(t *testing.T) {
+	t.Parallel()
+
+	const id = "timmy-01cd54a0c8322733a"
+	for name, tc := range map[string]struct {
+		args []string
+		want func(variables map[string]string) string
+	}{
+		"here": {nil, func(variables map[string]string) string {
+			return strings.Replace(variables["AWS_ENDPOINT_URL_SSM"], "http://", "ws://", 1)
+		}},
+		"at AWS": {[]string{"-data-channel=false"}, func(map[string]string) string { return "wss://ssmmessages.us-east-1.amazonaws.com" }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			variables := start(t, tc.args...)
+			out, err := client(variables).ResumeSession(t.Context(), &ssm.ResumeSessionInput{SessionId: aws.String(id)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.HasPrefix(*out.StreamUrl, tc.want(variables)+"/v1/data-channel/"+id+"?") {
+				t.Error("the stream URL leads elsewhere")
+			}
+		})
+	}
+}
+
 func TestRun_refused(t *testing.T) {
 	t.Parallel()
 

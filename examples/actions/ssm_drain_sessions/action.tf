@@ -1,0 +1,6 @@
+action "ssm_drain_sessions" "example" {
+  config {
+    targets        = ["i-0123456789abcdef0"]
+    exclude_owners = ["arn:aws:sts::*:assumed-role/BreakGlass/*"]
+  }
+}

@@ -1,0 +1,18 @@
+# Stands in for what takes access away, such as a change of a policy.
+resource "terraform_data" "revocation" {
+  input = "Mary-Major"
+
+  lifecycle {
+    action_trigger {
+      events  = [after_create, after_update]
+      actions = [action.ssm_drain_sessions.example]
+    }
+  }
+}
+
+action "ssm_drain_sessions" "example" {
+  config {
+    owners       = ["arn:aws:sts::*:assumed-role/*/Mary-Major"]
+    max_sessions = 20
+  }
+}

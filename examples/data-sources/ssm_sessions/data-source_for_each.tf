@@ -1,0 +1,11 @@
+# One termination for each session: the plan shows the owner of each one.
+data "ssm_sessions" "old" {
+  older_than     = "8h"
+  exclude_owners = ["arn:aws:sts::*:assumed-role/BreakGlass/*"]
+}
+
+resource "ssm_session_termination" "old" {
+  for_each = toset(data.ssm_sessions.old.session_ids)
+
+  session_id = each.key
+}

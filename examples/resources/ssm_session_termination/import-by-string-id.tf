@@ -1,0 +1,8 @@
+import {
+  to = ssm_session_termination.example
+  id = "John-Doe-0402960697c9ac1d2@us-east-1"
+}
+
+resource "ssm_session_termination" "example" {
+  session_id = "John-Doe-0402960697c9ac1d2"
+}

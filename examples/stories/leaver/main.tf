@@ -1,0 +1,77 @@
+terraform {
+  required_version = ">= 1.5"
+
+  required_providers {
+    ssm = {
+      source = "sessionops/ssm"
+    }
+  }
+}
+
+# Region, credentials and endpoint come from the environment.
+provider "ssm" {}
+
+variable "leaver" {
+  description = "Name of the person's role sessions and IAM user."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[0-9A-Za-z_+=,.@-]{2,64}$", var.leaver))
+    error_message = "Give a name, without wildcards."
+  }
+}
+
+variable "regions" {
+  description = "Where to look. A session exists in one Region."
+  type        = set(string)
+  default     = ["us-east-1", "eu-central-1"]
+}
+
+variable "drain" {
+  description = "Whether to end the sessions, or only to show them."
+  type        = bool
+  default     = false
+}
+
+locals {
+  # One person, under every role and as an IAM user, with a path or without.
+  owners = [
+    "arn:aws:sts::*:assumed-role/*/${var.leaver}",
+    "arn:aws:iam::*:user/${var.leaver}",
+    "arn:aws:iam::*:user/*/${var.leaver}",
+  ]
+}
+
+data "ssm_sessions" "leaver" {
+  for_each = var.regions
+
+  region = each.key
+  owners = local.owners
+}
+
+resource "ssm_session_drain" "leaver" {
+  for_each = var.drain ? var.regions : []
+
+  region       = each.key
+  owners       = local.owners
+  max_sessions = 20
+
+  # Another leaver, another drain.
+  triggers = {
+    leaver = var.leaver
+  }
+}
+
+output "open" {
+  description = "The leaver's open sessions, as they were when this was planned."
+  value = merge([
+    for found in data.ssm_sessions.leaver : {
+      for session in found.sessions : session.session_id => "${session.status} on ${session.target}, as ${session.owner}"
+    }
+  ]...)
+}
+
+output "outcomes" {
+  description = "What became of each session."
+  value       = merge([for drain in ssm_session_drain.leaver : drain.outcomes]...)
+}

@@ -1,0 +1,38 @@
+terraform {
+  required_version = ">= 1.16"
+
+  required_providers {
+    ssm = {
+      source = "sessionops/ssm"
+    }
+  }
+}
+
+# Region, credentials and endpoint come from the environment.
+provider "ssm" {}
+
+variable "node_id" {
+  description = "ID of the node. Another one replaces the node, as another AMI would."
+  type        = string
+  default     = "i-02573cafcfEXAMPLE"
+}
+
+# Stands in for aws_instance, so that this runs without an AWS account.
+resource "terraform_data" "node" {
+  input            = var.node_id
+  triggers_replace = var.node_id
+
+  lifecycle {
+    action_trigger {
+      events  = [before_destroy]
+      actions = [action.ssm_drain_sessions.node]
+    }
+  }
+}
+
+# caller is the resource that triggers the action, as it was before the change.
+action "ssm_drain_sessions" "node" {
+  config {
+    targets = [caller.output]
+  }
+}

@@ -1,0 +1,51 @@
+# Denies a plan that may end a session of a protected owner:
+#
+#   terraform show -json tfplan >tfplan.json
+#   conftest test --policy policy tfplan.json
+package main
+
+import rego.v1
+
+protected := {"arn:aws:sts::123456789012:assumed-role/BreakGlass/*"}
+
+changes := [change | some change in input.resource_changes; change.change.actions != ["no-op"]]
+
+# The plan of a termination has the owner, unless nobody could see it.
+terminations := [change | some change in changes; change.type == "ssm_session_termination"; "create" in change.change.actions]
+
+deny contains sprintf("%s: nobody knows whose session this is.", [termination.address]) if {
+	some termination in terminations
+	object.get(termination.change.after, "owner", null) == null
+}
+
+deny contains sprintf("%s: the session of %s is protected.", [termination.address, owner]) if {
+	some termination in terminations
+	owner := termination.change.after.owner
+	some pattern in protected
+	startswith(owner, trim_suffix(pattern, "*"))
+}
+
+# The plan of a drain has its conditions, before and after the change.
+drains contains {"address": change.address, "config": side} if {
+	some change in changes
+	change.type == "ssm_session_drain"
+	some side in [change.change.before, change.change.after]
+	side != null
+}
+
+drains contains {"address": action.address, "config": action.config_values} if {
+	some action in input.action_invocations
+	action.type == "ssm_drain_sessions"
+}
+
+deny contains sprintf("%s: exclude_owners lacks %s.", [drain.address, concat(", ", lacking)]) if {
+	some drain in drains
+	spared := {owner | some owner in object.get(drain.config, "exclude_owners", [])}
+	lacking := protected - spared
+	count(lacking) > 0
+}
+
+deny contains sprintf("%s: an action does not say whose session it ends.", [action.address]) if {
+	some action in input.action_invocations
+	action.type == "ssm_terminate_session"
+}

@@ -1,0 +1,873 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"crypto/sha1"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+)
+
+// TLS.
+
+// testTLSFake starts an endpoint that speaks TLS; its certificate, for 127.0.0.1
+// and example.com, is in a file.
+func testTLSFake(t *testing.T) (fake *fakessm.Server, server *httptest.Server, certificate string) {
+	t.Helper()
+
+	fake = fakessm.New(fakessm.WithSessions(testSessions()...))
+	server = httptest.NewUnstartedServer(fake)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // Handshakes fail on purpose.
+	server.StartTLS()
+	t.Cleanup(server.Close)
+
+	return fake, server, testFile(t, "ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
+}
+
+func TestConfigure_tls(t *testing.T) {
+	t.Parallel()
+
+	fake, server, certificate := testTLSFake(t)
+
+	t.Run("unknown authority", func(t *testing.T) {
+		t.Parallel()
+
+		wantDiagnostic(t, testDiagnostic{Severity: "error", Summary: summaryConfigure, Detail: "certificate"},
+			newTestServer(t, testArguments(server.URL, map[string]any{"max_retries": 1})).configure())
+	})
+	for name, change := range map[string]map[string]any{
+		"custom_ca_bundle": {"custom_ca_bundle": certificate},
+		"custom_ca_bundle, credentials from a file": {
+			"custom_ca_bundle": certificate, "access_key": nil, "secret_key": nil,
+			"shared_credentials_files": []any{testCredentialsFile(t, "default")}, "assume_role": testRole(),
+		},
+		"insecure": {"insecure": true},
+		"insecure, credentials from a file": {
+			"insecure": true, "access_key": nil, "secret_key": nil,
+			"shared_credentials_files": []any{testCredentialsFile(t, "default")}, "assume_role": testRole(),
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			before := fake.Count("ResumeSession")
+			testResume(t, newConfiguredServer(t, testArguments(server.URL, change)))
+			if fake.Count("ResumeSession") == before {
+				t.Error("SSM was not called")
+			}
+		})
+	}
+	t.Run("custom_ca_bundle not there", func(t *testing.T) {
+		t.Parallel()
+
+		wantDiagnostic(t, testDiagnostic{Severity: "error", Summary: summaryConfigure, Detail: "custom CA bundle\n" + certificate + ".missing"},
+			newTestServer(t, testArguments(server.URL, map[string]any{"custom_ca_bundle": certificate + ".missing"})).configure())
+	})
+}
+
+func TestConfigure_envCABundle(t *testing.T) {
+	fake, server, certificate := testTLSFake(t)
+	t.Setenv("AWS_CA_BUNDLE", certificate)
+	testResume(t, newConfiguredServer(t, testArguments(server.URL)))
+	wantCaller(t, fake, testUserARN)
+}
+
+// Proxies.
+
+// testProxy is a forward proxy that brings everything to one server, whatever
+// host it is meant for.
+type testProxy struct {
+	url string // Without credentials.
+
+	mu            sync.Mutex
+	hosts         []string
+	authorization string
+}
+
+func newTestProxy(t *testing.T, target string) *testProxy {
+	t.Helper()
+
+	p := &testProxy{}
+	to, err := url.Parse(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = to.Scheme, to.Host, r.In.Host
+	}}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.mu.Lock()
+		p.hosts = append(p.hosts, r.Method+" "+r.Host)
+		p.authorization = r.Header.Get("Proxy-Authorization")
+		p.mu.Unlock()
+		if r.Method != http.MethodConnect {
+			forward.ServeHTTP(w, r)
+
+			return
+		}
+		tunnel(w, to.Host)
+	}))
+	t.Cleanup(server.Close)
+	p.url = server.URL
+
+	return p
+}
+
+// tunnel connects the client of a CONNECT with an address.
+func tunnel(w http.ResponseWriter, address string) {
+	server, err := net.Dial("tcp", address)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+
+		return
+	}
+	client, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return
+	}
+	_, _ = io.WriteString(client, "HTTP/1.1 200 Connection established\r\n\r\n")
+	go func() {
+		_, _ = io.Copy(server, client)
+		_ = server.Close()
+	}()
+	_, _ = io.Copy(client, server)
+	_ = client.Close()
+}
+
+// withPassword returns the proxy's URL with credentials.
+func (p *testProxy) withPassword() string {
+	return strings.Replace(p.url, "http://", "http://ops:"+testProxyPassword+"@", 1)
+}
+
+// asked returns which hosts the proxy was asked for, each once, sorted.
+func (p *testProxy) asked() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+
+	hosts := slices.Clone(p.hosts)
+	slices.Sort(hosts)
+
+	return slices.Compact(hosts)
+}
+
+func TestConfigure_proxy(t *testing.T) {
+	t.Parallel()
+
+	plainFake, plainURL := testFake(t)
+	tlsFake, tlsServer, certificate := testTLSFake(t)
+	cases := map[string]struct {
+		fake     *fakessm.Server
+		target   string // Where the proxy leads to.
+		endpoint string
+		argument string
+		more     map[string]any
+		want     []string
+		warning  bool
+	}{
+		"http_proxy for http": {
+			fake: plainFake, target: plainURL, endpoint: "http://ssm.example.com", argument: "http_proxy", more: map[string]any{"https_proxy": ""},
+			want: []string{"POST ssm.example.com"},
+		},
+		"http_proxy for https, too": {
+			fake: tlsFake, target: tlsServer.URL, endpoint: "https://example.com", argument: "http_proxy",
+			more: map[string]any{"custom_ca_bundle": certificate}, want: []string{"CONNECT example.com:443"}, warning: true,
+		},
+		"https_proxy": {
+			fake: tlsFake, target: tlsServer.URL, endpoint: "https://example.com", argument: "https_proxy",
+			more: map[string]any{"custom_ca_bundle": certificate}, want: []string{"CONNECT example.com:443"},
+		},
+		"https_proxy, credentials from a file": {
+			fake: tlsFake, target: tlsServer.URL, endpoint: "https://example.com", argument: "https_proxy",
+			more: map[string]any{
+				"custom_ca_bundle": certificate, "access_key": nil, "secret_key": nil,
+				"shared_credentials_files": []any{testCredentialsFile(t, "default")}, "assume_role": testRole(),
+			},
+			want: []string{"CONNECT example.com:443"},
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			proxy := newTestProxy(t, tc.target)
+			s := newTestServer(t, testArguments(tc.endpoint, map[string]any{tc.argument: proxy.withPassword()}, tc.more))
+			wantNoDiagnostics(t, s.validateProvider())
+			diags := s.configure()
+			wantNoSecrets(t, []string{testProxyPassword}, diags)
+			if tc.warning {
+				wantDiagnostic(t, testDiagnostic{Severity: "warning", Summary: "Missing HTTPS Proxy", Detail: "no HTTPS proxy was\nempty string"}, diags)
+			} else {
+				wantNoDiagnostics(t, diags)
+			}
+
+			before := tc.fake.Count("ResumeSession")
+			testResume(t, s)
+			if tc.fake.Count("ResumeSession") == before {
+				t.Error("SSM was not called")
+			}
+			if diff := cmp.Diff(tc.want, proxy.asked()); diff != "" {
+				t.Errorf("unexpected requests to the proxy (-want +got):\n%s", diff)
+			}
+			if proxy.authorization == "" {
+				t.Error("the proxy got no password")
+			}
+		})
+	}
+}
+
+// A proxy that does not work, or does not want us, must not cost its password.
+func TestConfigure_proxyFailing(t *testing.T) {
+	t.Parallel()
+
+	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "ask "+testProxyPassword, http.StatusProxyAuthRequired)
+	}))
+	t.Cleanup(refusing.Close)
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	for name, address := range map[string]string{"refusing": refusing.URL, "gone": gone.URL} {
+		for _, argument := range []string{"http_proxy", "https_proxy"} {
+			t.Run(name+" "+argument, func(t *testing.T) {
+				t.Parallel()
+
+				diags := newTestServer(t, testArguments("https://ssm.example.com", map[string]any{
+					argument: strings.Replace(address, "http://", "http://ops:"+testProxyPassword+"@", 1), "max_retries": 1,
+				})).configure()
+				if !hasErrors(diags) {
+					t.Error("want an error")
+				}
+				wantNoSecrets(t, []string{testProxyPassword}, diags)
+			})
+		}
+	}
+}
+
+// proxyFor returns which proxy an aws.Config uses for a URL, empty for none.
+func proxyFor(t *testing.T, cfg aws.Config, address string) string {
+	t.Helper()
+
+	client, ok := cfg.HTTPClient.(*awshttp.BuildableClient)
+	if !ok {
+		t.Fatalf("the HTTP client is a %T", cfg.HTTPClient)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, address, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy, err := client.GetTransport().Proxy(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if proxy == nil {
+		return ""
+	}
+
+	return proxy.String()
+}
+
+type testProxyChoice struct{ HTTP, HTTPS string }
+
+func chosenProxies(t *testing.T, arguments map[string]any) testProxyChoice {
+	t.Helper()
+
+	cfg := testAWSConfig(t, testArguments("", offline, arguments))
+
+	return testProxyChoice{proxyFor(t, cfg, "http://ssm.example.com/"), proxyFor(t, cfg, "https://ssm.example.com/")}
+}
+
+func TestConfigure_proxyChoice(t *testing.T) {
+	t.Parallel()
+
+	cases := map[string]struct {
+		arguments map[string]any
+		want      testProxyChoice
+	}{
+		"none":                    {},
+		"http_proxy serves both":  {arguments: map[string]any{"http_proxy": "http://one:1"}, want: testProxyChoice{"http://one:1", "http://one:1"}},
+		"one for each":            {arguments: map[string]any{"http_proxy": "http://one:1", "https_proxy": "http://two:2"}, want: testProxyChoice{"http://one:1", "http://two:2"}},
+		"none for https":          {arguments: map[string]any{"http_proxy": "http://one:1", "https_proxy": ""}, want: testProxyChoice{HTTP: "http://one:1"}},
+		"https_proxy alone":       {arguments: map[string]any{"https_proxy": "socks5://two:2"}, want: testProxyChoice{HTTPS: "socks5://two:2"}},
+		"no_proxy for this host":  {arguments: map[string]any{"http_proxy": "http://one:1", "no_proxy": "other.example.com,ssm.example.com"}},
+		"no_proxy for its domain": {arguments: map[string]any{"http_proxy": "http://one:1", "no_proxy": ".example.com"}},
+		"no_proxy for another":    {arguments: map[string]any{"https_proxy": "http://two:2", "no_proxy": "other.example.com"}, want: testProxyChoice{HTTPS: "http://two:2"}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			if diff := cmp.Diff(tc.want, chosenProxies(t, tc.arguments)); diff != "" {
+				t.Errorf("unexpected proxies (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestConfigure_envProxyChoice(t *testing.T) {
+	cases := map[string]struct {
+		env       map[string]string
+		arguments map[string]any
+		want      testProxyChoice
+	}{
+		"HTTP_PROXY serves http only": {env: map[string]string{"HTTP_PROXY": "http://one:1"}, want: testProxyChoice{HTTP: "http://one:1"}},
+		"HTTPS_PROXY":                 {env: map[string]string{"HTTPS_PROXY": "http://two:2"}, want: testProxyChoice{HTTPS: "http://two:2"}},
+		"lower case":                  {env: map[string]string{"http_proxy": "http://one:1", "https_proxy": "http://two:2"}, want: testProxyChoice{"http://one:1", "http://two:2"}},
+		"NO_PROXY":                    {env: map[string]string{"HTTPS_PROXY": "http://two:2", "NO_PROXY": "ssm.example.com"}},
+		"the arguments beat the environment": {
+			env:       map[string]string{"HTTP_PROXY": "http://one:1", "HTTPS_PROXY": "http://two:2", "NO_PROXY": "ssm.example.com"},
+			arguments: map[string]any{"http_proxy": "http://three:3", "https_proxy": "http://four:4", "no_proxy": "other.example.com"},
+			want:      testProxyChoice{"http://three:3", "http://four:4"},
+		},
+		"the argument http_proxy leaves HTTPS_PROXY alone": {
+			env: map[string]string{"HTTPS_PROXY": "http://two:2"}, arguments: map[string]any{"http_proxy": "http://three:3"},
+			want: testProxyChoice{"http://three:3", "http://two:2"},
+		},
+	}
+	for name, tc := range cases { //nolint:paralleltest // The environment is shared.
+		t.Run(name, func(t *testing.T) {
+			setenv(t, tc.env)
+			if diff := cmp.Diff(tc.want, chosenProxies(t, tc.arguments)); diff != "" {
+				t.Errorf("unexpected proxies (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// Instance metadata.
+
+// testInstance is an instance metadata service; it counts the requests.
+func testInstance(t *testing.T) (address string, asked func() int) {
+	t.Helper()
+
+	var (
+		mu    sync.Mutex
+		count int
+	)
+	answer := func(body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			mu.Lock()
+			count++
+			mu.Unlock()
+			w.Header().Set("X-Aws-Ec2-Metadata-Token-Ttl-Seconds", "21600")
+			_, _ = io.WriteString(w, body)
+		}
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("PUT /latest/api/token", answer("token"))
+	mux.HandleFunc("GET /latest/meta-data/iam/security-credentials/", answer("Instance"))
+	mux.HandleFunc("GET /latest/meta-data/iam/security-credentials/Instance", answer(fmt.Sprintf(
+		`{"Code":"Success","Type":"AWS-HMAC","AccessKeyId":%q,"SecretAccessKey":%q,"Token":"","Expiration":"2099-01-01T00:00:00Z"}`,
+		fakessm.DefaultAccessKeyID, fakessm.DefaultSecretAccessKey)))
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+
+	return server.URL, func() int {
+		mu.Lock()
+		defer mu.Unlock()
+
+		return count
+	}
+}
+
+func TestConfigure_envInstanceMetadata(t *testing.T) {
+	cases := map[string]struct {
+		disabled  string // AWS_EC2_METADATA_DISABLED.
+		arguments map[string]any
+		inEnv     bool // Whether the address is in the environment rather than in an argument.
+		want      bool // Whether the metadata are asked.
+	}{
+		"by default":                        {disabled: "", want: true},
+		"address in the environment":        {disabled: "", inEnv: true, want: true},
+		"disabled by the environment":       {disabled: "true"},
+		"disabled by an argument":           {disabled: "", arguments: map[string]any{"skip_metadata_api_check": "true"}},
+		"enabled by an argument":            {disabled: "true", arguments: map[string]any{"skip_metadata_api_check": "false"}, want: true},
+		"with an empty argument":            {disabled: "true", arguments: map[string]any{"skip_metadata_api_check": ""}},
+		"and then a role":                   {disabled: "", arguments: map[string]any{"assume_role": testRole()}, want: true},
+		"not needed with keys":              {disabled: "", arguments: map[string]any{"access_key": fakessm.DefaultAccessKeyID, "secret_key": fakessm.DefaultSecretAccessKey}},
+		"address that the mode cannot harm": {disabled: "", arguments: map[string]any{"ec2_metadata_service_endpoint_mode": "IPv6"}, want: true},
+	}
+	for name, tc := range cases { //nolint:paralleltest // The environment is shared.
+		t.Run(name, func(t *testing.T) {
+			// aws-sdk-go-base sets it, too; it is restored after the test.
+			t.Setenv("AWS_EC2_METADATA_DISABLED", tc.disabled)
+			address, asked := testInstance(t)
+			fake, url := testFake(t)
+			arguments := testArguments(url, withoutKeys)
+			if tc.inEnv {
+				t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", address)
+			} else {
+				arguments["ec2_metadata_service_endpoint"] = address
+			}
+			maps.Copy(arguments, tc.arguments)
+			s := newTestServer(t, arguments)
+			wantNoDiagnostics(t, s.validateProvider())
+			diags := s.configure()
+
+			if got := asked() > 0; got != tc.want {
+				t.Errorf("metadata were asked: %t, want %t", got, tc.want)
+			}
+			if arguments["access_key"] != nil {
+				wantNoDiagnostics(t, diags)
+
+				return
+			}
+			if !tc.want {
+				if len(diags) != 1 || diags[0].Summary != "No Valid AWS Credentials" {
+					t.Errorf("want an error for lack of credentials, got %+v", diags)
+				}
+
+				return
+			}
+			wantNoDiagnostics(t, diags)
+			testResume(t, s)
+			if got := testRequests(fake, "ResumeSession"); len(got) != 1 {
+				t.Errorf("want one ResumeSession, got %d", len(got))
+			}
+		})
+	}
+}
+
+func TestConfigure_metadataEndpointMode(t *testing.T) {
+	t.Parallel()
+
+	for value, want := range map[any]imds.EndpointModeState{
+		nil: imds.EndpointModeStateUnset, "IPv4": imds.EndpointModeStateIPv4, "IPv6": imds.EndpointModeStateIPv6,
+	} {
+		cfg := testAWSConfig(t, testArguments("", offline, map[string]any{"ec2_metadata_service_endpoint_mode": value}))
+		got := imds.EndpointModeStateUnset
+		for _, source := range cfg.ConfigSources {
+			if options, ok := source.(config.LoadOptions); ok {
+				got = options.EC2IMDSEndpointMode
+			}
+		}
+		if got != want {
+			t.Errorf("with %v the mode is %v, want %v", value, got, want)
+		}
+	}
+}
+
+// Retries.
+
+func TestConfigure_maxRetries(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		argument any
+		want     int
+	}{
+		"default":                    {want: 25},
+		"set":                        {argument: 7, want: 7},
+		"zero is the SDK's own, too": {argument: 0, want: retry.DefaultMaxAttempts}, // As in provider "aws".
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			cfg := testAWSConfig(t, testArguments("", offline, map[string]any{"max_retries": tc.argument}))
+			if got := cfg.Retryer().MaxAttempts(); got != tc.want {
+				t.Errorf("got %d attempts, want %d", got, tc.want)
+			}
+		})
+	}
+
+	t.Run("counted at the endpoint", func(t *testing.T) {
+		t.Parallel()
+
+		fake, url := testFake(t)
+		s := newConfiguredServer(t, testArguments(url, map[string]any{"max_retries": 2}))
+		fake.Inject(fakessm.Fault{Operation: "ResumeSession", Kind: fakessm.FaultInternal, Times: -1})
+		_, diags := s.readDataSource("ssm_session_resume", map[string]any{"session_id": testAway})
+		wantDiagnostic(t, testDiagnostic{Severity: "error", Attribute: "session_id", Summary: summaryResume, Detail: "InternalServerError"}, diags)
+		if got := fake.Count("ResumeSession"); got != 2 {
+			t.Errorf("%d attempts reached the endpoint, want 2", got)
+		}
+	})
+	t.Run("counted at STS", func(t *testing.T) {
+		t.Parallel()
+
+		fake, url := testFake(t)
+		fake.Inject(fakessm.Fault{Operation: "GetCallerIdentity", Kind: fakessm.FaultThrottle, Times: -1})
+		diags := newTestServer(t, testArguments(url, map[string]any{"max_retries": 2})).configure()
+		wantDiagnostic(t, testDiagnostic{Severity: "error", Summary: summaryConfigure, Detail: "Throttling"}, diags)
+		if got := fake.Count("GetCallerIdentity"); got != 2 {
+			t.Errorf("%d attempts reached the endpoint, want 2", got)
+		}
+	})
+}
+
+// retryerOf returns the SDK's retryer, which aws-sdk-go-base wraps.
+func retryerOf(t *testing.T, cfg aws.Config) any {
+	t.Helper()
+
+	wrapper := reflect.Indirect(reflect.ValueOf(cfg.Retryer()))
+	if wrapper.Kind() == reflect.Struct {
+		if wrapped := wrapper.FieldByName("RetryerV2"); wrapped.IsValid() {
+			return wrapped.Interface()
+		}
+	}
+	t.Fatalf("the retryer is a %T", cfg.Retryer())
+
+	return nil
+}
+
+func TestConfigure_retryMode(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		argument any
+		want     any
+	}{
+		"default":  {want: &retry.Standard{}},
+		"standard": {argument: "standard", want: &retry.Standard{}},
+		"adaptive": {argument: "adaptive", want: &retry.AdaptiveMode{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			cfg := testAWSConfig(t, testArguments("", offline, map[string]any{"retry_mode": tc.argument}))
+			if got, want := fmt.Sprintf("%T", retryerOf(t, cfg)), fmt.Sprintf("%T", tc.want); got != want {
+				t.Errorf("the retryer is a %s, want a %s", got, want)
+			}
+		})
+	}
+}
+
+func TestConfigure_envRetryMode(t *testing.T) {
+	t.Setenv("AWS_RETRY_MODE", "adaptive")
+	if got := retryerOf(t, testAWSConfig(t, testArguments("", offline))); reflect.TypeOf(got) != reflect.TypeOf(&retry.AdaptiveMode{}) {
+		t.Errorf("the retryer is a %T", got)
+	}
+	if got := retryerOf(t, testAWSConfig(t, testArguments("", offline, map[string]any{"retry_mode": "standard"}))); reflect.TypeOf(got) != reflect.TypeOf(&retry.Standard{}) {
+		t.Errorf("the retryer is a %T", got)
+	}
+}
+
+func TestConfigure_tokenBucket(t *testing.T) {
+	t.Parallel()
+
+	t.Run("capacity", func(t *testing.T) {
+		t.Parallel()
+
+		const capacity = 3 * int(retry.DefaultRetryCost)
+		for argument, want := range map[any]int{nil: 100, 0: 100, capacity: 3} {
+			retryer := testAWSConfig(t, testArguments("", offline, map[string]any{"token_bucket_rate_limiter_capacity": argument})).Retryer()
+			got := 0
+			for ; got < 100; got++ {
+				if _, err := retryer.GetRetryToken(t.Context(), errors.New("try again")); err != nil {
+					break
+				}
+			}
+			if got != want {
+				t.Errorf("with %v there are %d retries, want %d", argument, got, want)
+			}
+		}
+	})
+	t.Run("counted at the endpoint", func(t *testing.T) {
+		t.Parallel()
+
+		fake, url := testFake(t)
+		s := newConfiguredServer(t, testArguments(url, map[string]any{"token_bucket_rate_limiter_capacity": 1}))
+		fake.Inject(fakessm.Fault{Operation: "ResumeSession", Kind: fakessm.FaultInternal, Times: -1})
+		if _, diags := s.readDataSource("ssm_session_resume", map[string]any{"session_id": testAway}); !hasErrors(diags) {
+			t.Error("want an error")
+		}
+		if got := fake.Count("ResumeSession"); got != 1 {
+			t.Errorf("%d attempts reached the endpoint, want 1: a retry costs more than the bucket holds", got)
+		}
+	})
+}
+
+// Endpoints.
+
+// hostsCalled configures and resumes through a proxy that stands for the network,
+// and returns the hosts that were called.
+func hostsCalled(t *testing.T, arguments map[string]any) (*fakessm.Server, []string) {
+	t.Helper()
+
+	fake, server, _ := testTLSFake(t)
+	proxy := newTestProxy(t, server.URL)
+	testResume(t, newConfiguredServer(t, testArguments("", map[string]any{"endpoints": nil, "https_proxy": proxy.url, "insecure": true}, arguments)))
+
+	var hosts []string
+	for _, asked := range proxy.asked() {
+		hosts = append(hosts, strings.TrimSuffix(strings.TrimPrefix(asked, "CONNECT "), ":443"))
+	}
+
+	return fake, hosts
+}
+
+func TestConfigure_awsEndpoints(t *testing.T) {
+	t.Parallel()
+
+	cases := map[string]struct {
+		arguments map[string]any
+		want      []string
+		sts       string // Region that STS requests are signed for.
+	}{
+		"plain":      {want: []string{"ssm.us-east-1.amazonaws.com", "sts.us-east-1.amazonaws.com"}, sts: "us-east-1"},
+		"FIPS":       {arguments: map[string]any{"use_fips_endpoint": true}, want: []string{"ssm-fips.us-east-1.amazonaws.com", "sts-fips.us-east-1.amazonaws.com"}, sts: "us-east-1"},
+		"dual-stack": {arguments: map[string]any{"use_dualstack_endpoint": true}, want: []string{"ssm.us-east-1.api.aws", "sts.us-east-1.api.aws"}, sts: "us-east-1"},
+		"both": {
+			arguments: map[string]any{"use_fips_endpoint": true, "use_dualstack_endpoint": true},
+			want:      []string{"ssm-fips.us-east-1.api.aws", "sts-fips.us-east-1.api.aws"}, sts: "us-east-1",
+		},
+		"neither":      {arguments: map[string]any{"use_fips_endpoint": false, "use_dualstack_endpoint": false}, want: []string{"ssm.us-east-1.amazonaws.com", "sts.us-east-1.amazonaws.com"}, sts: "us-east-1"},
+		"sts_region":   {arguments: map[string]any{"sts_region": "eu-west-1"}, want: []string{"ssm.us-east-1.amazonaws.com", "sts.eu-west-1.amazonaws.com"}, sts: "eu-west-1"},
+		"empty block":  {arguments: map[string]any{"endpoints": []any{map[string]any{}}}, want: []string{"ssm.us-east-1.amazonaws.com", "sts.us-east-1.amazonaws.com"}, sts: "us-east-1"},
+		"empty values": {arguments: map[string]any{"endpoints": []any{map[string]any{"ssm": "", "sts": ""}}}, want: []string{"ssm.us-east-1.amazonaws.com", "sts.us-east-1.amazonaws.com"}, sts: "us-east-1"},
+		"sts_region for a role": {
+			arguments: map[string]any{"sts_region": "eu-west-1", "assume_role": testRole()},
+			want:      []string{"ssm.us-east-1.amazonaws.com", "sts.eu-west-1.amazonaws.com"}, sts: "eu-west-1",
+		},
+		"sts_region for a role with credentials from a file": {
+			arguments: map[string]any{
+				"sts_region": "eu-west-1", "assume_role": testRole(), "access_key": nil, "secret_key": nil,
+				"shared_credentials_files": []any{testCredentialsFile(t, "default")},
+			},
+			want: []string{"ssm.us-east-1.amazonaws.com", "sts.eu-west-1.amazonaws.com"}, sts: "eu-west-1",
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			fake, hosts := hostsCalled(t, tc.arguments)
+			if diff := cmp.Diff(tc.want, hosts); diff != "" {
+				t.Errorf("unexpected hosts (-want +got):\n%s", diff)
+			}
+			for _, request := range fake.Requests() {
+				if want := map[string]string{"ssm": testRegion, "sts": tc.sts}[request.Service]; request.Region != want {
+					t.Errorf("%s was signed for %s, want %s", request.Operation, request.Region, want)
+				}
+			}
+		})
+	}
+}
+
+func TestConfigure_envAWSEndpoints(t *testing.T) {
+	setenv(t, map[string]string{"AWS_USE_FIPS_ENDPOINT": "true", "AWS_USE_DUALSTACK_ENDPOINT": "true"})
+	_, hosts := hostsCalled(t, nil)
+	if diff := cmp.Diff([]string{"ssm-fips.us-east-1.api.aws", "sts-fips.us-east-1.api.aws"}, hosts); diff != "" {
+		t.Errorf("unexpected hosts (-want +got):\n%s", diff)
+	}
+}
+
+// endpointVariants are the arguments that the SDK refuses together with a custom endpoint.
+var endpointVariants = map[string]map[string]any{
+	"plain":      {},
+	"FIPS":       {"use_fips_endpoint": true},
+	"dual-stack": {"use_dualstack_endpoint": true},
+	"both":       {"use_fips_endpoint": true, "use_dualstack_endpoint": true},
+}
+
+func TestConfigure_customEndpoint(t *testing.T) {
+	t.Parallel()
+
+	file := []any{testCredentialsFile(t, "default")}
+	for variant, change := range endpointVariants {
+		for credentials, more := range map[string]map[string]any{
+			"keys":          {},
+			"role":          {"assume_role": testRole()},
+			"role, by file": {"assume_role": testRole(), "access_key": nil, "secret_key": nil, "shared_credentials_files": file},
+			"web identity":  {"assume_role_with_web_identity": testWebIdentity(nil), "access_key": nil, "secret_key": nil},
+		} {
+			t.Run(variant+" "+credentials, func(t *testing.T) {
+				t.Parallel()
+
+				fake, url := testFake(t)
+				testResume(t, newConfiguredServer(t, testArguments(url, change, more)))
+				if len(testRequests(fake, "GetCallerIdentity")) != 1 || len(testRequests(fake, "ResumeSession")) != 1 {
+					t.Errorf("the endpoint saw %v", testOperations(fake))
+				}
+			})
+		}
+	}
+}
+
+func TestConfigure_envCustomEndpoint(t *testing.T) {
+	file := testCredentialsFile(t, "default")
+	sources := map[string]func(*testing.T, string){
+		"AWS_ENDPOINT_URL": func(t *testing.T, url string) { t.Setenv("AWS_ENDPOINT_URL", url) },
+		"AWS_ENDPOINT_URL_SSM and AWS_ENDPOINT_URL_STS": func(t *testing.T, url string) {
+			setenv(t, map[string]string{"AWS_ENDPOINT_URL_SSM": url, "AWS_ENDPOINT_URL_STS": url})
+		},
+		"the profile's endpoint_url": func(t *testing.T, url string) {
+			t.Setenv("AWS_CONFIG_FILE", testFile(t, "config", "[default]\nendpoint_url = "+url+"\n"))
+		},
+		"the profile's services": func(t *testing.T, url string) {
+			t.Setenv("AWS_CONFIG_FILE", testFile(t, "config",
+				fmt.Sprintf("[default]\nservices = here\n[services here]\nssm =\n  endpoint_url = %[1]s\nsts =\n  endpoint_url = %[1]s\n", url)))
+		},
+	}
+	for source, set := range sources { //nolint:paralleltest // The environment is shared.
+		for variant, change := range endpointVariants {
+			for credentials, more := range map[string]map[string]any{
+				"keys":          {},
+				"role":          {"assume_role": testRole()},
+				"role, by file": {"assume_role": testRole(), "access_key": nil, "secret_key": nil, "shared_credentials_files": []any{file}},
+				"web identity":  {"assume_role_with_web_identity": testWebIdentity(nil), "access_key": nil, "secret_key": nil},
+			} {
+				t.Run(source+" "+variant+" "+credentials, func(t *testing.T) {
+					fake, url := testFake(t)
+					set(t, url)
+					testResume(t, newConfiguredServer(t, testArguments("", map[string]any{"endpoints": nil}, change, more)))
+					if len(testRequests(fake, "GetCallerIdentity")) != 1 || len(testRequests(fake, "ResumeSession")) != 1 {
+						t.Errorf("the endpoint saw %v", testOperations(fake))
+					}
+				})
+			}
+		}
+	}
+}
+
+// The file and profile arguments lead to the endpoint as well.
+func TestConfigure_customEndpointInFile(t *testing.T) {
+	t.Parallel()
+
+	for variant, change := range endpointVariants {
+		t.Run(variant, func(t *testing.T) {
+			t.Parallel()
+
+			fake, url := testFake(t)
+			testResume(t, newConfiguredServer(t, testArguments("", map[string]any{
+				"endpoints": nil, "profile": "here",
+				"shared_config_files": []any{testFile(t, "config", "[profile here]\nendpoint_url = "+url+"\n")},
+			}, change)))
+			wantCaller(t, fake, testUserARN)
+		})
+	}
+}
+
+func TestConfigure_envEndpointArgumentWins(t *testing.T) {
+	other, otherURL := testFake(t)
+	setenv(t, map[string]string{"AWS_ENDPOINT_URL": otherURL, "AWS_ENDPOINT_URL_SSM": otherURL, "AWS_ENDPOINT_URL_STS": otherURL})
+	fake, url := testFake(t)
+	testResume(t, newConfiguredServer(t, testArguments(url)))
+	wantCaller(t, fake, testUserARN)
+	if got := testOperations(other); len(got) > 0 {
+		t.Errorf("the environment's endpoint was called: %v", got)
+	}
+}
+
+func TestConfigure_endpointsOneByOne(t *testing.T) {
+	t.Parallel()
+
+	ssmFake, ssmURL := testFake(t)
+	stsFake, stsURL := testFake(t)
+	s := newConfiguredServer(t, testArguments("", map[string]any{"endpoints": []any{map[string]any{"ssm": ssmURL, "sts": stsURL}}}))
+	testResume(t, s)
+	_, diags := s.readDataSource("ssm_session_resume", map[string]any{"session_id": testAway, "region": testRegion})
+	wantNoDiagnostics(t, diags)
+	if diff := cmp.Diff([]string{"ResumeSession", "ResumeSession"}, testOperations(ssmFake)); diff != "" {
+		t.Errorf("unexpected requests of SSM (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"GetCallerIdentity"}, testOperations(stsFake)); diff != "" {
+		t.Errorf("unexpected requests of STS (-want +got):\n%s", diff)
+	}
+}
+
+// testIAM is an IAM endpoint whose user is in the account 222233334444.
+func testIAM(t *testing.T) (address string, asked func() []string) {
+	t.Helper()
+
+	var (
+		mu      sync.Mutex
+		actions []string
+	)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		actions = append(actions, r.FormValue("Action"))
+		mu.Unlock()
+		w.Header().Set("Content-Type", "text/xml")
+		_, _ = io.WriteString(w, `<GetUserResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><GetUserResult><User>`+
+			`<Path>/</Path><UserName>terraform</UserName><UserId>AIDACKCEVSQ6C2EXAMPLE</UserId><CreateDate>2020-01-01T00:00:00Z</CreateDate>`+
+			`<Arn>arn:aws:iam::222233334444:user/terraform</Arn></User></GetUserResult></GetUserResponse>`)
+	}))
+	t.Cleanup(server.Close)
+
+	return server.URL, func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+
+		return slices.Clone(actions)
+	}
+}
+
+func TestConfigure_iamEndpoint(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testFake(t)
+	iamURL, asked := testIAM(t)
+	// Without the validation of the credentials, IAM is asked for the account first.
+	s := newConfiguredServer(t, testArguments("", map[string]any{
+		"endpoints":                   []any{map[string]any{"ssm": url, "sts": url, "iam": iamURL}},
+		"skip_credentials_validation": true,
+		"allowed_account_ids":         []any{"222233334444"},
+	}))
+	testResume(t, s)
+	if diff := cmp.Diff([]string{"GetUser"}, asked()); diff != "" {
+		t.Errorf("unexpected requests of IAM (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"ResumeSession"}, testOperations(fake)); diff != "" {
+		t.Errorf("unexpected other requests (-want +got):\n%s", diff)
+	}
+}
+
+func TestConfigure_envSSOEndpoint(t *testing.T) {
+	const start = "https://sessionops.awsapps.com/start"
+	home := t.TempDir()
+	setenv(t, map[string]string{"HOME": home, "USERPROFILE": home})
+	sum := sha1.Sum([]byte(start)) //nolint:gosec // The name of the AWS CLI's cache file.
+	cache := filepath.Join(home, ".aws", "sso", "cache", hex.EncodeToString(sum[:])+".json")
+	if err := os.MkdirAll(filepath.Dir(cache), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(cache, []byte(`{"accessToken":"sso-access-token","expiresAt":"2099-01-01T00:00:00Z"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	var asked []string
+	portal := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.URL.Path+" "+r.FormValue("role_name"))
+		fmt.Fprintf(w, `{"roleCredentials":{"accessKeyId":%q,"secretAccessKey":%q,"sessionToken":"","expiration":4070908800000}}`,
+			fakessm.DefaultAccessKeyID, fakessm.DefaultSecretAccessKey)
+	}))
+	t.Cleanup(portal.Close)
+
+	fake, url := testFake(t)
+	testResume(t, newConfiguredServer(t, testArguments("", withoutKeys, map[string]any{
+		"endpoints": []any{map[string]any{"ssm": url, "sts": url, "sso": portal.URL}},
+		"profile":   "sso",
+		"shared_config_files": []any{testFile(t, "config",
+			"[profile sso]\nsso_start_url = "+start+"\nsso_region = us-east-1\nsso_account_id = 123456789012\nsso_role_name = Operator\n")},
+	})))
+	if diff := cmp.Diff([]string{"/federation/credentials Operator"}, slices.Compact(asked)); diff != "" {
+		t.Errorf("unexpected requests of the SSO portal (-want +got):\n%s", diff)
+	}
+	wantCaller(t, fake, testUserARN)
+}

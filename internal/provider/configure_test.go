@@ -1,0 +1,1189 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/terraform-plugin-framework/provider"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
+	"github.com/hashicorp/terraform-plugin-testing/tfversion"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+)
+
+const (
+	testUserARN        = "arn:aws:iam::123456789012:user/terraform"
+	testRoleARN        = "arn:aws:iam::123456789012:role/Operator"
+	testRoleSessionARN = "arn:aws:sts::123456789012:assumed-role/Operator/test"
+
+	// Secrets that must show up nowhere.
+	testProxyPassword    = "hunter2-proxy-password"
+	testWebIdentityToken = "header.web-identity-token.signature"
+)
+
+// testResume resumes the usual session, and so makes one call of SSM.
+func testResume(t *testing.T, s *testServer) {
+	t.Helper()
+
+	_, diags := s.readDataSource("ssm_session_resume", map[string]any{"session_id": testAway})
+	wantNoDiagnostics(t, diags)
+}
+
+// testRequests returns the requests of an operation.
+func testRequests(fake *fakessm.Server, operation string) []fakessm.Request {
+	var requests []fakessm.Request
+	for _, request := range fake.Requests() {
+		if request.Operation == operation {
+			requests = append(requests, request)
+		}
+	}
+
+	return requests
+}
+
+// testOperations returns the names of the operations that were called, in order.
+func testOperations(fake *fakessm.Server) []string {
+	var operations []string
+	for _, request := range fake.Requests() {
+		operations = append(operations, request.Operation)
+	}
+
+	return operations
+}
+
+// wantCaller checks who resumed the usual session.
+func wantCaller(t *testing.T, fake *fakessm.Server, want string) {
+	t.Helper()
+
+	resumed := testRequests(fake, "ResumeSession")
+	if len(resumed) != 1 {
+		t.Fatalf("want one ResumeSession, got %d", len(resumed))
+	}
+	if got := resumed[0].Caller; got != want {
+		t.Errorf("SSM was called by %q, want %q", got, want)
+	}
+}
+
+// testAWSConfig returns the aws.Config that the arguments lead to.
+func testAWSConfig(t *testing.T, arguments map[string]any) aws.Config {
+	t.Helper()
+
+	s := newTestServer(t, arguments)
+	var schema provider.SchemaResponse
+	New("test")().Schema(t.Context(), provider.SchemaRequest{}, &schema)
+	raw := tfsdk.Config{
+		Raw:    s.value(s.schemas.Provider.ValueType(), withBlocks(s.schemas.Provider.Block, arguments)),
+		Schema: schema.Schema,
+	}
+	var model providerModel
+	if diags := raw.Get(t.Context(), &model); diags.HasError() {
+		t.Fatal(diags)
+	}
+	cfg, _, diags := awsConfig(t.Context(), model.baseConfig("test", "1.11.4"), model.SkipRegionValidation.ValueBool())
+	if diags.HasError() {
+		t.Fatal(diags)
+	}
+
+	return cfg
+}
+
+// offline are arguments that make configuring call nobody.
+var offline = map[string]any{"skip_credentials_validation": true, "skip_requesting_account_id": true}
+
+// testFile writes a file and returns its path.
+func testFile(t *testing.T, name, content string) string {
+	t.Helper()
+
+	file := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	return file
+}
+
+func testCredentialsFile(t *testing.T, profile string) string {
+	t.Helper()
+
+	return testFile(t, "credentials", fmt.Sprintf("[%s]\naws_access_key_id = %s\naws_secret_access_key = %s\n",
+		profile, fakessm.DefaultAccessKeyID, fakessm.DefaultSecretAccessKey))
+}
+
+// withoutKeys takes the static credentials away.
+var withoutKeys = map[string]any{"access_key": nil, "secret_key": nil}
+
+func setenv(t *testing.T, env map[string]string) {
+	t.Helper()
+
+	for name, value := range env {
+		t.Setenv(name, value)
+	}
+}
+
+// testKeysEnv puts the endpoint's credentials into the environment.
+func testKeysEnv(t *testing.T) {
+	t.Helper()
+
+	t.Setenv("AWS_ACCESS_KEY_ID", fakessm.DefaultAccessKeyID)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", fakessm.DefaultSecretAccessKey)
+}
+
+// wantNoSecrets checks what people may get to see: diagnostics, and what else is given.
+func wantNoSecrets(t *testing.T, secrets []string, diags []testDiagnostic, others ...any) {
+	t.Helper()
+
+	text := fmt.Sprintf("%+v", diags)
+	for _, other := range others {
+		encoded, err := json.Marshal(other)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text += string(encoded)
+	}
+	for _, secret := range secrets {
+		if strings.Contains(text, secret) {
+			t.Errorf("a secret that begins with %q is shown: %s", secret[:3], strings.ReplaceAll(text, secret, "<HERE>"))
+		}
+	}
+}
+
+// Credentials.
+
+func TestConfigure_staticKeys(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testFake(t)
+	testResume(t, newConfiguredServer(t, testArguments(url)))
+	wantCaller(t, fake, testUserARN)
+	if diff := cmp.Diff([]string{"GetCallerIdentity", "ResumeSession"}, testOperations(fake)); diff != "" {
+		t.Errorf("unexpected requests (-want +got):\n%s", diff)
+	}
+}
+
+// testRoleKeys are temporary credentials that the endpoint issued.
+func testRoleKeys(t *testing.T, url string) map[string]any {
+	t.Helper()
+
+	client := sts.New(sts.Options{
+		Region:       testRegion,
+		BaseEndpoint: aws.String(url),
+		Credentials:  credentials.NewStaticCredentialsProvider(fakessm.DefaultAccessKeyID, fakessm.DefaultSecretAccessKey, ""),
+	})
+	out, err := client.AssumeRole(t.Context(), &sts.AssumeRoleInput{
+		RoleArn: aws.String("arn:aws:iam::123456789012:role/Temporary"), RoleSessionName: aws.String("test"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return map[string]any{
+		"access_key": aws.ToString(out.Credentials.AccessKeyId),
+		"secret_key": aws.ToString(out.Credentials.SecretAccessKey),
+		"token":      aws.ToString(out.Credentials.SessionToken),
+	}
+}
+
+func TestConfigure_token(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testFake(t)
+	keys := testRoleKeys(t, url)
+	testResume(t, newConfiguredServer(t, testArguments(url, keys)))
+	wantCaller(t, fake, "arn:aws:sts::123456789012:assumed-role/Temporary/test")
+
+	keys["token"] = nil
+	diags := newTestServer(t, testArguments(url, keys)).configure()
+	wantDiagnostic(t, testDiagnostic{
+		Severity: "error", Summary: summaryConfigure,
+		Detail: "credentials\nThe security token included in the request is invalid",
+	}, diags)
+}
+
+func TestConfigure_wrongKeys(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testFake(t)
+	const wrong = "wrong/wrong/wrong/wrong/wrong/wrong/wrong"
+	cases := map[string]struct {
+		arguments map[string]any
+		want      string
+	}{
+		"secret key": {arguments: map[string]any{"secret_key": wrong}, want: "validating provider credentials\nSignatureDoesNotMatch"},
+		"access key": {arguments: map[string]any{"access_key": "AKIAI44QH8DHBEXAMPLE"}, want: "validating provider credentials\nInvalidClientTokenId"},
+		"token":      {arguments: map[string]any{"token": wrong}, want: "validating provider credentials\nInvalidClientTokenId"},
+		"secret key of somebody with a role": {
+			arguments: map[string]any{
+				"secret_key":  wrong,
+				"assume_role": []any{map[string]any{"role_arn": testRoleARN}},
+			},
+			want: testRoleARN + "\nThe credentials used in order to assume the role are invalid\nSignatureDoesNotMatch",
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			diags := newTestServer(t, testArguments(url, tc.arguments)).configure()
+			if len(diags) != 1 {
+				t.Fatalf("want one diagnostic, got %+v", diags)
+			}
+			wantDiagnostic(t, testDiagnostic{Severity: "error", Summary: diags[0].Summary, Detail: tc.want}, diags)
+			wantNoSecrets(t, []string{wrong, fakessm.DefaultSecretAccessKey}, diags, fake.Requests())
+		})
+	}
+}
+
+// What answers may repeat the request in its error.
+func TestConfigure_secretsInAnswers(t *testing.T) {
+	t.Parallel()
+
+	const token = "session-token-of-the-test"
+	cases := map[string]struct {
+		arguments map[string]any
+		secrets   []string
+	}{
+		"keys": {
+			arguments: map[string]any{"token": token},
+			secrets:   []string{fakessm.DefaultSecretAccessKey, token},
+		},
+		"keys for a role": {
+			arguments: map[string]any{"token": token, "assume_role": testRole()},
+			secrets:   []string{fakessm.DefaultSecretAccessKey, token},
+		},
+		"web identity": {
+			arguments: with(withoutKeys, "assume_role_with_web_identity", testWebIdentity(nil)),
+			secrets:   []string{testWebIdentityToken},
+		},
+		"web identity in a file": {
+			arguments: with(withoutKeys, "assume_role_with_web_identity", testWebIdentity(map[string]any{
+				"web_identity_token": nil, "web_identity_token_file": testFile(t, "token", testWebIdentityToken),
+			})),
+			secrets: []string{testWebIdentityToken},
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(http.StatusBadRequest)
+				fmt.Fprintf(w, "<ErrorResponse><Error><Code>ValidationError</Code><Message>%s</Message></Error></ErrorResponse>",
+					strings.Join(tc.secrets, " and "))
+			}))
+			t.Cleanup(echo.Close)
+			diags := newTestServer(t, testArguments(echo.URL, tc.arguments)).configure()
+			if len(diags) != 1 || !strings.Contains(diags[0].Detail, "ValidationError") {
+				t.Fatalf("want an error with the answer, got %+v", diags)
+			}
+			wantNoSecrets(t, tc.secrets, diags)
+		})
+	}
+}
+
+func TestConfigure_profile(t *testing.T) {
+	t.Parallel()
+
+	const name = "ops"
+	credentialsFile := testCredentialsFile(t, name)
+	other := testFile(t, "other", "[other]\naws_access_key_id = AKIAI44QH8DHBEXAMPLE\naws_secret_access_key = wrong\n")
+	keysInConfig := testFile(t, "config", fmt.Sprintf("[profile %s]\naws_access_key_id = %s\naws_secret_access_key = %s\n",
+		name, fakessm.DefaultAccessKeyID, fakessm.DefaultSecretAccessKey))
+	cases := map[string]struct {
+		arguments map[string]any
+		caller    string
+	}{
+		"in a credentials file":             {arguments: map[string]any{"profile": name, "shared_credentials_files": []any{credentialsFile}}, caller: testUserARN},
+		"in the second of two files":        {arguments: map[string]any{"profile": name, "shared_credentials_files": []any{other, credentialsFile}}, caller: testUserARN},
+		"in a config file":                  {arguments: map[string]any{"profile": name, "shared_config_files": []any{keysInConfig}}, caller: testUserARN},
+		"the default one":                   {arguments: map[string]any{"shared_credentials_files": []any{testCredentialsFile(t, "default")}}, caller: testUserARN},
+		"that assumes a role of its own":    {arguments: testRoleProfile(t), caller: "arn:aws:sts::123456789012:assumed-role/FromProfile/test"},
+		"that does so with FIPS endpoints":  {arguments: with(testRoleProfile(t), "use_fips_endpoint", true), caller: "arn:aws:sts::123456789012:assumed-role/FromProfile/test"},
+		"that does so with both protocols":  {arguments: with(testRoleProfile(t), "use_dualstack_endpoint", true), caller: "arn:aws:sts::123456789012:assumed-role/FromProfile/test"},
+		"that assumes a role of the block":  {arguments: map[string]any{"profile": name, "shared_credentials_files": []any{credentialsFile}, "assume_role": testRole()}, caller: testRoleSessionARN},
+		"that assumes two roles in a chain": {arguments: with(testRoleProfile(t), "assume_role", testRole()), caller: testRoleSessionARN},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			fake, url := testFake(t)
+			testResume(t, newConfiguredServer(t, testArguments(url, withoutKeys, tc.arguments)))
+			wantCaller(t, fake, tc.caller)
+		})
+	}
+}
+
+// testRole is an assume_role block.
+func testRole() []any {
+	return []any{map[string]any{"role_arn": testRoleARN, "session_name": "test"}}
+}
+
+// testRoleProfile are the arguments for a profile that assumes a role with the
+// keys of another.
+func testRoleProfile(t *testing.T) map[string]any {
+	t.Helper()
+
+	return map[string]any{
+		"profile":                  "role",
+		"shared_credentials_files": []any{testCredentialsFile(t, "ops")},
+		"shared_config_files": []any{testFile(t, "config",
+			"[profile role]\nrole_arn = arn:aws:iam::123456789012:role/FromProfile\nrole_session_name = test\nsource_profile = ops\n")},
+	}
+}
+
+// with returns arguments with one more.
+func with(arguments map[string]any, name string, value any) map[string]any {
+	out := maps.Clone(arguments)
+	out[name] = value
+
+	return out
+}
+
+func TestConfigure_profileMissing(t *testing.T) {
+	t.Parallel()
+
+	_, url := testFake(t)
+	s := newTestServer(t, testArguments(url, withoutKeys, map[string]any{
+		"profile": "nobody", "shared_credentials_files": []any{testCredentialsFile(t, "ops")},
+	}))
+	wantDiagnostic(t, testDiagnostic{Severity: "error", Summary: summaryConfigure, Detail: "nobody\nprofile"}, s.configure())
+}
+
+func TestConfigure_envCredentials(t *testing.T) {
+	const name = "ops"
+	other := map[string]string{"AWS_ACCESS_KEY_ID": "AKIAI44QH8DHBEXAMPLE", "AWS_SECRET_ACCESS_KEY": "wrong", "AWS_SESSION_TOKEN": "wrong"}
+	keys := map[string]string{"AWS_ACCESS_KEY_ID": fakessm.DefaultAccessKeyID, "AWS_SECRET_ACCESS_KEY": fakessm.DefaultSecretAccessKey}
+	cases := map[string]struct {
+		env       map[string]string
+		arguments map[string]any
+		caller    string
+		role      bool // Whether to use temporary credentials of the endpoint.
+	}{
+		"keys":                               {env: keys, arguments: withoutKeys, caller: testUserARN},
+		"temporary keys":                     {role: true, arguments: withoutKeys, caller: "arn:aws:sts::123456789012:assumed-role/Temporary/test"},
+		"the arguments beat the environment": {env: other, caller: testUserARN},
+		"AWS_PROFILE and AWS_SHARED_CREDENTIALS_FILE": {
+			env:       map[string]string{"AWS_PROFILE": name, "AWS_SHARED_CREDENTIALS_FILE": testCredentialsFile(t, name)},
+			arguments: withoutKeys, caller: testUserARN,
+		},
+		"AWS_CONFIG_FILE": {
+			env: map[string]string{"AWS_CONFIG_FILE": testFile(t, "config", fmt.Sprintf("[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n",
+				fakessm.DefaultAccessKeyID, fakessm.DefaultSecretAccessKey))},
+			arguments: withoutKeys, caller: testUserARN,
+		},
+		"the profile argument beats AWS_PROFILE": {
+			env:       map[string]string{"AWS_PROFILE": "nobody", "AWS_SHARED_CREDENTIALS_FILE": testCredentialsFile(t, name)},
+			arguments: with(withoutKeys, "profile", name), caller: testUserARN,
+		},
+		"the file argument beats AWS_SHARED_CREDENTIALS_FILE": {
+			env:       map[string]string{"AWS_SHARED_CREDENTIALS_FILE": testFile(t, "credentials", "[default]\naws_access_key_id = AKIAI44QH8DHBEXAMPLE\naws_secret_access_key = wrong\n")},
+			arguments: with(withoutKeys, "shared_credentials_files", []any{testCredentialsFile(t, "default")}), caller: testUserARN,
+		},
+		"a role with the environment's keys": {env: keys, arguments: with(withoutKeys, "assume_role", testRole()), caller: testRoleSessionARN},
+		"a web identity": {
+			env: map[string]string{
+				"AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/Pod", "AWS_ROLE_SESSION_NAME": "test",
+				"AWS_WEB_IDENTITY_TOKEN_FILE": testFile(t, "token", testWebIdentityToken),
+			},
+			arguments: withoutKeys, caller: "arn:aws:sts::123456789012:assumed-role/Pod/test",
+		},
+	}
+	for name, tc := range cases { //nolint:paralleltest // The environment is shared.
+		t.Run(name, func(t *testing.T) {
+			fake, url := testFake(t)
+			setenv(t, tc.env)
+			if tc.role {
+				keys := testRoleKeys(t, url)
+				setenv(t, map[string]string{
+					"AWS_ACCESS_KEY_ID":     fmt.Sprint(keys["access_key"]),
+					"AWS_SECRET_ACCESS_KEY": fmt.Sprint(keys["secret_key"]),
+					"AWS_SESSION_TOKEN":     fmt.Sprint(keys["token"]),
+				})
+			}
+			testResume(t, newConfiguredServer(t, testArguments(url, tc.arguments)))
+			wantCaller(t, fake, tc.caller)
+		})
+	}
+}
+
+func TestConfigure_noCredentials(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testFake(t)
+	wantDiagnostic(t, testDiagnostic{
+		Severity: "error", Summary: "No Valid AWS Credentials", Detail: "No credentials were found\nprofile, assume_role or the AWS_* environment variables",
+	}, newTestServer(t, testArguments(url, withoutKeys)).configure())
+	if got := testOperations(fake); len(got) > 0 {
+		t.Errorf("called without credentials: %v", got)
+	}
+}
+
+// Roles.
+
+func TestConfigure_assumeRole(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testFake(t)
+	testResume(t, newConfiguredServer(t, testArguments(url, map[string]any{"assume_role": []any{map[string]any{
+		"duration":            "1h30m",
+		"external_id":         "external",
+		"policy":              `{"Version":"2012-10-17"}`,
+		"policy_arns":         []any{"arn:aws:iam::aws:policy/AmazonSSMReadOnlyAccess"},
+		"role_arn":            "arn:aws:iam::999988887777:role/path/Operator",
+		"session_name":        "oncall",
+		"source_identity":     "Mary",
+		"tags":                map[string]any{"team": "platform"},
+		"transitive_tag_keys": []any{"team"},
+	}}})))
+
+	assumed := testRequests(fake, "AssumeRole")
+	if len(assumed) == 0 {
+		t.Fatal("no role was assumed")
+	}
+	for _, request := range assumed {
+		if diff := cmp.Diff(map[string]string{
+			"Action":                     "AssumeRole",
+			"DurationSeconds":            "5400",
+			"ExternalId":                 "external",
+			"Policy":                     `{"Version":"2012-10-17"}`,
+			"PolicyArns.member.1.arn":    "arn:aws:iam::aws:policy/AmazonSSMReadOnlyAccess",
+			"RoleArn":                    "arn:aws:iam::999988887777:role/path/Operator",
+			"RoleSessionName":            "oncall",
+			"SourceIdentity":             "Mary",
+			"Tags.member.1.Key":          "team",
+			"Tags.member.1.Value":        "platform",
+			"TransitiveTagKeys.member.1": "team",
+			"Version":                    "2011-06-15",
+		}, request.Parameters); diff != "" {
+			t.Errorf("unexpected parameters (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff([]string{testUserARN, testRegion}, []string{request.Caller, request.Region}); diff != "" {
+			t.Errorf("unexpected caller and Region (-want +got):\n%s", diff)
+		}
+	}
+	wantCaller(t, fake, "arn:aws:sts::999988887777:assumed-role/Operator/oncall")
+}
+
+func TestConfigure_assumeRoleDefaults(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testFake(t)
+	testResume(t, newConfiguredServer(t, testArguments(url, map[string]any{"assume_role": []any{map[string]any{"role_arn": testRoleARN}}})))
+
+	parameters := testRequests(fake, "AssumeRole")[0].Parameters
+	if parameters["RoleSessionName"] == "" {
+		t.Error("the role session has no name")
+	}
+	delete(parameters, "RoleSessionName") // The SDK makes one up.
+	if diff := cmp.Diff(map[string]string{
+		"Action": "AssumeRole", "DurationSeconds": "900", "RoleArn": testRoleARN, "Version": "2011-06-15",
+	}, parameters); diff != "" {
+		t.Errorf("unexpected parameters (-want +got):\n%s", diff)
+	}
+}
+
+func TestConfigure_assumeRoleChain(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testFake(t)
+	s := newConfiguredServer(t, testArguments(url, map[string]any{"assume_role": []any{
+		map[string]any{"role_arn": "arn:aws:iam::123456789012:role/Gate", "session_name": "first"},
+		map[string]any{"role_arn": "arn:aws:iam::999988887777:role/Operator", "session_name": "second", "external_id": "external"},
+	}}))
+	testResume(t, s)
+
+	hops := map[string]string{}
+	for _, request := range testRequests(fake, "AssumeRole") {
+		hops[request.Caller] = request.Parameters["RoleArn"] + " " + request.Parameters["ExternalId"]
+	}
+	if diff := cmp.Diff(map[string]string{
+		testUserARN: "arn:aws:iam::123456789012:role/Gate ",
+		"arn:aws:sts::123456789012:assumed-role/Gate/first": "arn:aws:iam::999988887777:role/Operator external",
+	}, hops); diff != "" {
+		t.Errorf("unexpected chain (-want +got):\n%s", diff)
+	}
+	wantCaller(t, fake, "arn:aws:sts::999988887777:assumed-role/Operator/second")
+
+	imported, diags := s.importState("ssm_session_termination", testEnded, nil)
+	wantNoDiagnostics(t, diags)
+	if got := imported.identity["account_id"]; got != "999988887777" {
+		t.Errorf("the account is %v, want that of the last role", got)
+	}
+}
+
+func TestConfigure_assumeRoleDenied(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testFake(t)
+	fake.Inject(fakessm.Fault{Operation: "AssumeRole", Kind: fakessm.FaultDenied, Times: -1})
+	wantDiagnostic(t, testDiagnostic{
+		Severity: "error", Summary: "Cannot assume IAM Role", Detail: testRoleARN + "\nAccessDenied\nsts:AssumeRole",
+	}, newTestServer(t, testArguments(url, map[string]any{"assume_role": testRole()})).configure())
+	if calls := testCalls(fake); len(calls) > 0 {
+		t.Errorf("SSM was called without the role: %v", calls)
+	}
+}
+
+// testWebIdentity is an assume_role_with_web_identity block, with changes.
+func testWebIdentity(changes map[string]any) []any {
+	block := map[string]any{
+		"role_arn":           "arn:aws:iam::123456789012:role/Pod",
+		"session_name":       "test",
+		"web_identity_token": testWebIdentityToken,
+	}
+	maps.Copy(block, changes)
+
+	return []any{block}
+}
+
+func TestConfigure_webIdentity(t *testing.T) {
+	t.Parallel()
+
+	tokenFile := testFile(t, "token", testWebIdentityToken)
+	inFile := map[string]any{"web_identity_token": nil, "web_identity_token_file": tokenFile}
+	minimal := map[string]string{
+		"Action": "AssumeRoleWithWebIdentity", "RoleArn": "arn:aws:iam::123456789012:role/Pod", "RoleSessionName": "test", "Version": "2011-06-15",
+	}
+	cases := map[string]struct {
+		block      map[string]any
+		role       []any
+		parameters map[string]string
+		caller     string
+	}{
+		"token":      {parameters: minimal, caller: "arn:aws:sts::123456789012:assumed-role/Pod/test"},
+		"token file": {block: inFile, parameters: minimal, caller: "arn:aws:sts::123456789012:assumed-role/Pod/test"},
+		"everything": {
+			block: map[string]any{
+				"duration": "20m", "policy": `{"Version":"2012-10-17"}`, "policy_arns": []any{"arn:aws:iam::aws:policy/AmazonSSMReadOnlyAccess"},
+			},
+			parameters: map[string]string{
+				"Action": "AssumeRoleWithWebIdentity", "RoleArn": "arn:aws:iam::123456789012:role/Pod", "RoleSessionName": "test", "Version": "2011-06-15",
+				"DurationSeconds": "1200", "Policy": `{"Version":"2012-10-17"}`, "PolicyArns.member.1.arn": "arn:aws:iam::aws:policy/AmazonSSMReadOnlyAccess",
+			},
+			caller: "arn:aws:sts::123456789012:assumed-role/Pod/test",
+		},
+		"and a role after it": {role: testRole(), parameters: minimal, caller: testRoleSessionARN},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			fake, url := testFake(t, fakessm.WithWebIdentityToken(testWebIdentityToken))
+			arguments := testArguments(url, withoutKeys, map[string]any{"assume_role_with_web_identity": testWebIdentity(tc.block)})
+			if tc.role != nil {
+				arguments["assume_role"] = tc.role
+			}
+			testResume(t, newConfiguredServer(t, arguments))
+
+			assumed := testRequests(fake, "AssumeRoleWithWebIdentity")
+			if len(assumed) == 0 {
+				t.Fatal("no role was assumed")
+			}
+			if diff := cmp.Diff(tc.parameters, assumed[0].Parameters); diff != "" {
+				t.Errorf("unexpected parameters (-want +got):\n%s", diff)
+			}
+			if assumed[0].Caller != "" {
+				t.Error("the request was signed")
+			}
+			wantCaller(t, fake, tc.caller)
+			wantNoSecrets(t, []string{testWebIdentityToken}, nil, fake.Requests())
+		})
+	}
+}
+
+func TestConfigure_webIdentityRefused(t *testing.T) {
+	t.Parallel()
+
+	tokenFile := testFile(t, "token", testWebIdentityToken)
+	cases := map[string]struct {
+		block map[string]any
+		want  string
+	}{
+		"token":                {want: "InvalidIdentityToken"},
+		"token file":           {block: map[string]any{"web_identity_token": nil, "web_identity_token_file": tokenFile}, want: "InvalidIdentityToken"},
+		"token file not there": {block: map[string]any{"web_identity_token": nil, "web_identity_token_file": tokenFile + ".missing"}, want: tokenFile + ".missing"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			fake, url := testFake(t, fakessm.WithWebIdentityToken("another"))
+			diags := newTestServer(t, testArguments(url, withoutKeys, map[string]any{"assume_role_with_web_identity": testWebIdentity(tc.block)})).configure()
+			if len(diags) != 1 {
+				t.Fatalf("want one diagnostic, got %+v", diags)
+			}
+			wantDiagnostic(t, testDiagnostic{
+				Severity: "error", Summary: "Cannot assume IAM Role with web identity", Detail: "arn:aws:iam::123456789012:role/Pod\n" + tc.want,
+			}, diags)
+			wantNoSecrets(t, []string{testWebIdentityToken}, diags, fake.Requests())
+		})
+	}
+}
+
+// Accounts.
+
+func TestConfigure_accountGuards(t *testing.T) {
+	t.Parallel()
+
+	cases := map[string]struct {
+		arguments map[string]any
+		refused   string // The argument to blame.
+	}{
+		"allowed":                        {arguments: map[string]any{"allowed_account_ids": []any{"210987654321", testAccountID}}},
+		"not allowed":                    {arguments: map[string]any{"allowed_account_ids": []any{"210987654321"}}, refused: "allowed_account_ids"},
+		"forbidden":                      {arguments: map[string]any{"forbidden_account_ids": []any{"210987654321", testAccountID}}, refused: "forbidden_account_ids"},
+		"not forbidden":                  {arguments: map[string]any{"forbidden_account_ids": []any{"210987654321"}}},
+		"allowed, by the role's account": {arguments: map[string]any{"allowed_account_ids": []any{"999988887777"}, "assume_role": testForeignRole()}},
+		"forbidden, by the role's account": {
+			arguments: map[string]any{"forbidden_account_ids": []any{"999988887777"}, "assume_role": testForeignRole()}, refused: "forbidden_account_ids",
+		},
+		"allowed, although the account is not requested": {
+			// The validation of the credentials tells it anyway.
+			arguments: map[string]any{"allowed_account_ids": []any{"210987654321"}, "skip_requesting_account_id": true}, refused: "allowed_account_ids",
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			fake, url := testFake(t)
+			s := newTestServer(t, testArguments(url, tc.arguments))
+			wantNoDiagnostics(t, s.validateProvider())
+			diags := s.configure()
+			if tc.refused == "" {
+				wantNoDiagnostics(t, diags)
+				testResume(t, s)
+
+				return
+			}
+
+			account := testAccountID
+			if tc.arguments["assume_role"] != nil {
+				account = "999988887777"
+			}
+			wantDiagnostic(t, testDiagnostic{
+				Severity: "error", Attribute: tc.refused, Summary: "Account Not Allowed",
+				Detail: "AWS account " + account + "\nUse credentials of another account, or change " + tc.refused,
+			}, diags)
+			_, diags = s.readDataSource("ssm_session_resume", map[string]any{"session_id": testAway})
+			if !hasErrors(diags) {
+				t.Error("a session was resumed all the same")
+			}
+			for _, request := range fake.Requests() {
+				if request.Service != "sts" {
+					t.Errorf("%s was called", request.Operation)
+				}
+			}
+		})
+	}
+}
+
+func testForeignRole() []any {
+	return []any{map[string]any{"role_arn": "arn:aws:iam::999988887777:role/Operator", "session_name": "test"}}
+}
+
+func TestConfigure_accountGuardByIAM(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testFake(t)
+	iamURL, asked := testIAM(t)
+	diags := newTestServer(t, testArguments("", map[string]any{
+		"endpoints":                   []any{map[string]any{"ssm": url, "sts": url, "iam": iamURL}},
+		"skip_credentials_validation": true,
+		"allowed_account_ids":         []any{testAccountID},
+	})).configure()
+	wantDiagnostic(t, testDiagnostic{Severity: "error", Attribute: "allowed_account_ids", Summary: "Account Not Allowed", Detail: "222233334444"}, diags)
+	if len(asked()) > 0 && strings.Contains(diags[0].Detail, "Nothing was called but STS.") {
+		t.Errorf("IAM was called, but the error says: %s", diags[0].Detail)
+	}
+	if got := testOperations(fake); len(got) > 0 {
+		t.Errorf("the endpoint saw %v", got)
+	}
+}
+
+func TestConfigure_skip(t *testing.T) {
+	t.Parallel()
+
+	cases := map[string]struct {
+		arguments map[string]any
+		configure []string // Operations that configuring calls.
+		account   any      // What the identity of an import shows.
+	}{
+		"nothing":                     {configure: []string{"GetCallerIdentity"}, account: testAccountID},
+		"skip_requesting_account_id":  {arguments: map[string]any{"skip_requesting_account_id": true}, configure: []string{"GetCallerIdentity"}, account: testAccountID},
+		"skip_credentials_validation": {arguments: map[string]any{"skip_credentials_validation": true}, configure: []string{"GetUser", "GetCallerIdentity"}, account: testAccountID},
+		"both":                        {arguments: offline, configure: nil, account: nil},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			fake, url := testFake(t)
+			s := newConfiguredServer(t, testArguments("", map[string]any{
+				// This endpoint does not know IAM, so that STS has to tell the account.
+				"endpoints": []any{map[string]any{"ssm": url, "sts": url, "iam": url}},
+			}, tc.arguments))
+			if diff := cmp.Diff(tc.configure, testOperations(fake)); diff != "" {
+				t.Errorf("unexpected requests (-want +got):\n%s", diff)
+			}
+			imported, diags := s.importState("ssm_session_termination", testEnded, nil)
+			wantNoDiagnostics(t, diags)
+			if diff := cmp.Diff(tc.account, imported.identity["account_id"]); diff != "" {
+				t.Errorf("unexpected account (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// With the validation skipped, the wrong secret shows with the first call.
+func TestConfigure_skipCredentialsValidationWrongSecret(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testFake(t)
+	const wrong = "wrong/wrong/wrong/wrong/wrong/wrong/wrong"
+	s := newConfiguredServer(t, testArguments(url, offline, map[string]any{"secret_key": wrong}))
+	_, diags := s.readDataSource("ssm_session_resume", map[string]any{"session_id": testAway})
+	wantDiagnostic(t, testDiagnostic{Severity: "error", Attribute: "session_id", Summary: summaryResume, Detail: "did not accept the credentials\nRenew the credentials"}, diags)
+	wantNoSecrets(t, []string{wrong}, diags, fake.Requests())
+}
+
+// User agent.
+
+func TestConfigure_userAgent(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testFake(t)
+	testResume(t, newConfiguredServer(t, testArguments(url, map[string]any{
+		"user_agent": []any{"oncall-bot/1.2.3 (nightly)", "plain"},
+	})))
+	for _, request := range fake.Requests() {
+		if want := "APN/1.0 SessionOps/1.0 Terraform/1.11.4 (+https://www.terraform.io) terraform-provider-ssm/test (+https://registry.terraform.io/providers/sessionops/ssm) "; !strings.HasPrefix(request.UserAgent, want) {
+			t.Errorf("the user agent of %s does not begin with %q:\n%s", request.Operation, want, request.UserAgent)
+		}
+		if want := regexp.MustCompile(` aws-sdk-go-v2/.* oncall-bot/1\.2\.3 \(nightly\) plain`); !want.MatchString(request.UserAgent) {
+			t.Errorf("the user agent of %s does not match %q:\n%s", request.Operation, want, request.UserAgent)
+		}
+	}
+	if len(fake.Requests()) != 2 {
+		t.Errorf("the endpoint saw %v", testOperations(fake))
+	}
+}
+
+func TestConfigure_envUserAgent(t *testing.T) {
+	t.Setenv("TF_APPEND_USER_AGENT", "from-the-environment/1")
+	fake, url := testFake(t)
+	testResume(t, newConfiguredServer(t, testArguments(url)))
+	for _, request := range fake.Requests() {
+		if !strings.HasSuffix(request.UserAgent, " from-the-environment/1") {
+			t.Errorf("the user agent of %s is %s", request.Operation, request.UserAgent)
+		}
+	}
+}
+
+// Values that are not known yet.
+
+// Whatever is unknown: the provider calls nobody, also where the environment would
+// let it, and says which argument it lacks.
+func TestConfigure_envUnknown(t *testing.T) {
+	fake, url := testFake(t)
+	testKeysEnv(t)
+	setenv(t, map[string]string{"AWS_ENDPOINT_URL": url, "AWS_REGION": testRegion})
+
+	settled, diags := newConfiguredServer(t, testArguments(url)).importState("ssm_session_termination", testEnded, nil)
+	wantNoDiagnostics(t, diags)
+
+	type unknown struct {
+		argument string // The one to be named.
+		change   map[string]any
+	}
+	cases := map[string]unknown{
+		"an account":        {"allowed_account_ids", map[string]any{"allowed_account_ids": []any{testAccountID, testUnknown}}},
+		"a file":            {"shared_config_files", map[string]any{"shared_config_files": []any{testUnknown}}},
+		"a policy":          {"assume_role", map[string]any{"assume_role": []any{map[string]any{"role_arn": testRoleARN, "policy_arns": []any{testUnknown}}}}},
+		"a tag":             {"assume_role", map[string]any{"assume_role": []any{map[string]any{"role_arn": testRoleARN, "tags": map[string]any{"team": testUnknown}}}}},
+		"the second role":   {"assume_role", map[string]any{"assume_role": append(testRole(), map[string]any{"role_arn": testUnknown})}},
+		"a block as such":   {"assume_role", map[string]any{"assume_role": []any{testUnknown}}},
+		"all keys":          {"access_key", map[string]any{"access_key": testUnknown, "secret_key": testUnknown, "token": testUnknown}},
+		"the first of many": {"profile", map[string]any{"profile": testUnknown, "region": testUnknown, "user_agent": testUnknown}},
+	}
+	block := newTestServer(t, nil).schemas.Provider.Block
+	for _, attribute := range block.Attributes {
+		cases[attribute.Name] = unknown{attribute.Name, map[string]any{attribute.Name: testUnknown}}
+	}
+	for _, nested := range block.BlockTypes {
+		cases["the number of "+nested.TypeName] = unknown{nested.TypeName, map[string]any{nested.TypeName: testUnknown}}
+		for _, attribute := range nested.Block.Attributes {
+			given := map[string]any{}
+			if nested.TypeName != "endpoints" {
+				given["role_arn"] = testRoleARN
+			}
+			change := map[string]any{nested.TypeName: []any{given}}
+			if nested.TypeName == "assume_role_with_web_identity" {
+				maps.Copy(change, withoutKeys)
+				if attribute.Name != "web_identity_token_file" {
+					given["web_identity_token"] = testWebIdentityToken
+				}
+			}
+			given[attribute.Name] = testUnknown
+			cases[nested.TypeName+"."+attribute.Name] = unknown{nested.TypeName, change}
+		}
+	}
+
+	for name, tc := range cases { //nolint:paralleltest // The environment is shared.
+		t.Run(name, func(t *testing.T) {
+			fake.ResetRequests()
+			s := newConfiguredServer(t, testArguments(url, tc.change))
+			wantUnready(t, s, tc.argument, settled)
+			if got := testOperations(fake); len(got) > 0 {
+				t.Errorf("called: %v", got)
+			}
+		})
+	}
+}
+
+// everyObject returns, for each object that the provider has, how to make it call
+// SSM: with its least configuration, and more of it.
+func everyObject(s *testServer, more map[string]any) map[string]func() []testDiagnostic {
+	config := func(name string, value any) map[string]any {
+		out := map[string]any{name: value}
+		maps.Copy(out, more)
+
+		return out
+	}
+	dataSource := func(typeName string, config map[string]any) func() []testDiagnostic {
+		return func() []testDiagnostic { _, diags := s.readDataSource(typeName, config); return diags }
+	}
+	ephemeral := func(typeName string, config map[string]any) func() []testDiagnostic {
+		return func() []testDiagnostic { _, diags := s.openEphemeral(typeName, config); return diags }
+	}
+	create := func(typeName string, config map[string]any) func() []testDiagnostic {
+		return func() []testDiagnostic { _, diags := s.create(typeName, config); return diags }
+	}
+	invoke := func(typeName string, config map[string]any) func() []testDiagnostic {
+		return func() []testDiagnostic {
+			out := s.invokeAction(typeName, config)
+
+			return append(out.planned, out.diags...)
+		}
+	}
+
+	return map[string]func() []testDiagnostic{
+		"action ssm_drain_sessions":        invoke("ssm_drain_sessions", config("targets", []any{testTarget})),
+		"action ssm_terminate_session":     invoke("ssm_terminate_session", config("session_id", testLive)),
+		"data ssm_connection_status":       dataSource("ssm_connection_status", config("target", testTarget)),
+		"data ssm_session":                 dataSource("ssm_session", config("session_id", testLive)),
+		"data ssm_session_resume":          dataSource("ssm_session_resume", config("session_id", testAway)),
+		"data ssm_sessions":                dataSource("ssm_sessions", config("targets", []any{testTarget})),
+		"ephemeral ssm_session_resume":     ephemeral("ssm_session_resume", config("session_id", testAway)),
+		"resource ssm_session_drain":       create("ssm_session_drain", config("targets", []any{testTarget})),
+		"resource ssm_session_termination": create("ssm_session_termination", config("session_id", testLive)),
+	}
+}
+
+// The tests that go through every object must not miss one.
+func TestProvider_everyObject(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testFake(t)
+	s := newConfiguredServer(t, testArguments(url))
+	var want []string
+	for typeName := range s.schemas.ActionSchemas {
+		want = append(want, "action "+typeName)
+	}
+	for typeName := range s.schemas.DataSourceSchemas {
+		want = append(want, "data "+typeName)
+	}
+	for typeName := range s.schemas.EphemeralResourceSchemas {
+		want = append(want, "ephemeral "+typeName)
+	}
+	for typeName := range s.schemas.ResourceSchemas {
+		want = append(want, "resource "+typeName)
+	}
+	slices.Sort(want)
+	objects := everyObject(s, nil)
+	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(objects))); diff != "" {
+		t.Errorf("unexpected objects (-want +got):\n%s", diff)
+	}
+	for name, call := range objects {
+		fake.ResetRequests()
+		if diags := call(); hasErrors(diags) {
+			t.Errorf("%s: %+v", name, diags)
+		}
+		if len(testCalls(fake)) == 0 {
+			t.Errorf("%s did not call SSM", name)
+		}
+	}
+}
+
+// wantUnready checks what each object makes of a provider that lacks an argument.
+func wantUnready(t *testing.T, s *testServer, argument string, settled *testState) {
+	t.Helper()
+
+	lacking := "The provider argument \"" + argument + "\" has a value that is not known yet\n" +
+		"Give the argument a value that is known when planning, or first apply what it depends on"
+	for name, call := range everyObject(s, nil) {
+		diags := call()
+		if len(diags) != 1 {
+			t.Fatalf("%s: want one diagnostic, got %+v", name, diags)
+		}
+		wantDiagnostic(t, testDiagnostic{Severity: "error", Summary: diags[0].Summary, Detail: lacking}, diags)
+	}
+	_, diags := s.importState("ssm_session_termination", testEnded, nil)
+	wantDiagnostic(t, testDiagnostic{Severity: "error", Summary: summaryImport, Detail: lacking}, diags)
+
+	// What would call nobody works, with the Region left open.
+	config := map[string]any{"session_id": testAway}
+	result, diags := s.openEphemeral("ssm_session_resume", with(config, "enabled", false))
+	wantNoDiagnostics(t, diags)
+	if diff := cmp.Diff(map[string]any{"session_id": testAway, "enabled": false, "region": nil, "stream_url": nil, "token_value": nil}, result); diff != "" {
+		t.Errorf("unexpected ephemeral (-want +got):\n%s", diff)
+	}
+	plan, diags := s.planCreate("ssm_session_termination", config)
+	wantNoDiagnostics(t, diags)
+	for _, attribute := range []string{"region", "owner", "target", "start_date", "outcome"} {
+		if got := plan.values[attribute]; got != testUnknown {
+			t.Errorf("%s is planned as %v, want unknown", attribute, got)
+		}
+	}
+	plan, diags = s.planCreate("ssm_session_termination", with(config, "region", "eu-west-1"))
+	wantNoDiagnostics(t, diags)
+	if diff := cmp.Diff([]any{"eu-west-1", testUnknown}, []any{plan.values["region"], plan.values["owner"]}); diff != "" {
+		t.Errorf("unexpected plan (-want +got):\n%s", diff)
+	}
+
+	// What is in state stays as it is.
+	refreshed, diags := s.read(settled)
+	wantNoDiagnostics(t, diags)
+	if diff := cmp.Diff(settled.values, refreshed.values); diff != "" {
+		t.Errorf("the refresh changed something (-want +got):\n%s", diff)
+	}
+	plan, diags = s.plan(settled, map[string]any{"session_id": testEnded})
+	wantNoDiagnostics(t, diags)
+	if diff := cmp.Diff(settled.values, plan.values); diff != "" {
+		t.Errorf("the plan changes something (-want +got):\n%s", diff)
+	}
+	_, diags = s.destroy(settled)
+	wantNoDiagnostics(t, diags)
+}
+
+// With a real Terraform.
+
+// testNoCalls is a plan check that fails if anything was called for the plan.
+type testNoCalls struct{ fake *fakessm.Server }
+
+func (c testNoCalls) CheckPlan(_ context.Context, _ plancheck.CheckPlanRequest, resp *plancheck.CheckPlanResponse) {
+	if got := testOperations(c.fake); len(got) > 0 {
+		resp.Error = fmt.Errorf("the plan called %v", got)
+	}
+}
+
+// testLaterConfig is a provider block whose access_key is the output of a
+// resource, and so not known before that exists; more of it can be.
+func testLaterConfig(url, more string) string {
+	return fmt.Sprintf(`
+resource "terraform_data" "later" {
+  input = {
+    access_key = %[2]q
+    roles      = toset(["arn:aws:iam::123456789012:role/Operator"])
+  }
+}
+
+provider "ssm" {
+  region     = %[3]q
+  access_key = terraform_data.later.output.access_key
+  secret_key = %[4]q
+  %[5]s
+  endpoints {
+    ssm = %[1]q
+    sts = %[1]q
+  }
+}
+`, url, fakessm.DefaultAccessKeyID, testRegion, fakessm.DefaultSecretAccessKey, more)
+}
+
+func TestConfigure_terraformUnknown(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		more   string
+		caller string
+	}{
+		"a key": {caller: testUserARN},
+		"the number of roles": {
+			more: `
+  dynamic "assume_role" {
+    for_each = terraform_data.later.output.roles
+    content {
+      role_arn     = assume_role.value
+      session_name = "test"
+    }
+  }`,
+			caller: testRoleSessionARN,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			const at = "ssm_session_termination.test"
+			fake, url := testFake(t)
+			resource.UnitTest(t, resource.TestCase{
+				ProtoV6ProviderFactories: testFactories,
+				Steps: []resource.TestStep{{
+					Config: testLaterConfig(url, tc.more) + fmt.Sprintf("resource \"ssm_session_termination\" \"test\" {\n  session_id = %q\n}\n", testLive),
+					ConfigPlanChecks: resource.ConfigPlanChecks{
+						PreApply: []plancheck.PlanCheck{
+							testNoCalls{fake},
+							plancheck.ExpectUnknownValue(at, tfjsonpath.New("region")),
+							plancheck.ExpectUnknownValue(at, tfjsonpath.New("owner")),
+							plancheck.ExpectUnknownValue(at, tfjsonpath.New("target")),
+						},
+						PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()},
+					},
+					ConfigStateChecks: []statecheck.StateCheck{
+						statecheck.ExpectKnownValue(at, tfjsonpath.New("region"), knownvalue.StringExact(testRegion)),
+						statecheck.ExpectKnownValue(at, tfjsonpath.New("owner"), knownvalue.StringExact(testOwner)),
+						statecheck.ExpectKnownValue(at, tfjsonpath.New("outcome"), knownvalue.StringExact("terminated")),
+					},
+				}},
+			})
+			ended := testRequests(fake, "TerminateSession")
+			if len(ended) != 1 || ended[0].Caller != tc.caller {
+				t.Errorf("the session was ended by %+v, want one request of %s", ended, tc.caller)
+			}
+		})
+	}
+}
+
+func TestConfigure_terraformUnknownRead(t *testing.T) {
+	t.Parallel()
+
+	for name, object := range map[string]string{
+		"data source": `data "ssm_session_resume" "test"`,
+		"ephemeral":   `ephemeral "ssm_session_resume" "test"`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			fake, url := testFake(t)
+			resource.UnitTest(t, resource.TestCase{
+				TerraformVersionChecks:   []tfversion.TerraformVersionCheck{tfversion.SkipBelow(tfversion.Version1_10_0)},
+				ProtoV6ProviderFactories: testFactories,
+				Steps: []resource.TestStep{{
+					Config:      testLaterConfig(url, "") + fmt.Sprintf("%s {\n  session_id = %q\n}\n", object, testAway),
+					ExpectError: regexp.MustCompile(`(?s)Unable to Resume Session.*"access_key"\s+has\s+a\s+value\s+that\s+is\s+not\s+known\s+yet`),
+				}},
+			})
+			if got := testOperations(fake); len(got) > 0 {
+				t.Errorf("called: %v", got)
+			}
+		})
+	}
+}
+
+// A block as people have it for provider "aws", with all that goes together.
+func TestConfigure_terraformFullBlock(t *testing.T) {
+	t.Parallel()
+
+	fake, server, certificate := testTLSFake(t)
+	proxy := newTestProxy(t, server.URL)
+	configFile := testFile(t, "config", "[profile ops]\nregion = eu-west-1\n")
+	config := fmt.Sprintf(`
+provider "ssm" {
+  access_key                         = %[1]q
+  allowed_account_ids                = ["999988887777"]
+  custom_ca_bundle                   = %[3]q
+  ec2_metadata_service_endpoint      = "http://127.0.0.1:1"
+  ec2_metadata_service_endpoint_mode = "IPv4"
+  http_proxy                         = %[4]q
+  https_proxy                        = %[4]q
+  insecure                           = false
+  max_retries                        = 5
+  no_proxy                           = "localhost,169.254.169.254"
+  profile                            = "ops"
+  region                             = "us-east-1"
+  retry_mode                         = "adaptive"
+  secret_key                         = %[2]q
+  shared_config_files                = [%[5]q]
+  shared_credentials_files           = [%[6]q]
+  skip_credentials_validation        = false
+  skip_metadata_api_check            = true
+  skip_region_validation             = false
+  skip_requesting_account_id         = false
+  sts_region                         = "us-west-2"
+  token_bucket_rate_limiter_capacity = 500
+  use_dualstack_endpoint             = true
+  use_fips_endpoint                  = true
+  user_agent                         = ["oncall-bot/1.2.3 (nightly)"]
+
+  assume_role {
+    duration            = "1h"
+    external_id         = "external"
+    policy              = jsonencode({ Version = "2012-10-17" })
+    policy_arns         = ["arn:aws:iam::aws:policy/AmazonSSMReadOnlyAccess"]
+    role_arn            = "arn:aws:iam::123456789012:role/Gate"
+    session_name        = "first"
+    source_identity     = "Mary"
+    tags                = { team = "platform" }
+    transitive_tag_keys = ["team"]
+  }
+  assume_role {
+    role_arn     = "arn:aws:iam::999988887777:role/Operator"
+    session_name = "second"
+  }
+
+  endpoints {
+    iam = "https://example.com"
+    ssm = "https://example.com"
+    sso = "https://example.com"
+    sts = "https://example.com"
+  }
+}
+
+resource "ssm_session_termination" "test" {
+  session_id = %[7]q
+}
+`, fakessm.DefaultAccessKeyID, fakessm.DefaultSecretAccessKey, certificate, proxy.withPassword(), configFile, testCredentialsFile(t, "ops"), testLive)
+	resource.UnitTest(t, resource.TestCase{
+		ProtoV6ProviderFactories: testFactories,
+		Steps: []resource.TestStep{{
+			Config:            config,
+			ConfigStateChecks: []statecheck.StateCheck{statecheck.ExpectKnownValue("ssm_session_termination.test", tfjsonpath.New("outcome"), knownvalue.StringExact("terminated"))},
+		}},
+	})
+
+	testStatus(t, fake, testLive, "Terminated")
+	if diff := cmp.Diff([]string{"CONNECT example.com:443"}, proxy.asked()); diff != "" {
+		t.Errorf("unexpected requests to the proxy (-want +got):\n%s", diff)
+	}
+	for _, request := range fake.Requests() {
+		want := map[string]string{"ssm": "us-east-1", "sts": "us-west-2"}[request.Service]
+		if request.Region != want || !strings.Contains(request.UserAgent, "oncall-bot/1.2.3 (nightly)") || !strings.Contains(request.UserAgent, " Terraform/1.") {
+			t.Errorf("unexpected Region or user agent: %+v", request)
+		}
+		if request.Service == "ssm" && request.Caller != "arn:aws:sts::999988887777:assumed-role/Operator/second" {
+			t.Errorf("%s was called by %s", request.Operation, request.Caller)
+		}
+	}
+}

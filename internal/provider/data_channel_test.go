@@ -1,0 +1,251 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/coder/websocket"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+)
+
+// testChannelFake starts an endpoint that has data channels, on the network: the
+// client is not the provider.
+func testChannelFake(t *testing.T) (*fakessm.Server, string) {
+	t.Helper()
+
+	fake := fakessm.New(fakessm.WithDataChannel(""), fakessm.WithSessions(testSessions()...))
+	server := httptest.NewServer(fake)
+	t.Cleanup(server.Close)
+
+	return fake, server.URL
+}
+
+// testResumers are the two ways in which the provider resumes a session.
+var testResumers = map[string]func(*testServer, map[string]any) (map[string]any, []testDiagnostic){
+	"data source": func(s *testServer, config map[string]any) (map[string]any, []testDiagnostic) {
+		return s.readDataSource("ssm_session_resume", config)
+	},
+	"ephemeral resource": func(s *testServer, config map[string]any) (map[string]any, []testDiagnostic) {
+		return s.openEphemeral("ssm_session_resume", config)
+	},
+}
+
+// testConnect resumes a session and returns the connection.
+func testConnect(t *testing.T, s *testServer, kind, sessionID string) testConnection {
+	t.Helper()
+
+	values, diags := testResumers[kind](s, map[string]any{"session_id": sessionID})
+	wantNoDiagnostics(t, diags)
+	url, _ := values["stream_url"].(string)
+	token, _ := values["token_value"].(string)
+
+	return testConnection{url: url, token: token}
+}
+
+// A client gets in with what the provider returns, and is told when the provider
+// ends the session.
+func TestDataChannel_opened(t *testing.T) {
+	t.Parallel()
+
+	for kind := range testResumers {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+
+			fake, url := testChannelFake(t)
+			s := newConfiguredServer(t, testArguments(url))
+			mine := mustOpenTestChannel(t, testConnect(t, s, kind, testAway))
+			other := mustOpenTestChannel(t, testConnect(t, s, kind, testLive))
+
+			_, diags := s.create("ssm_session_termination", map[string]any{"session_id": testAway})
+			wantNoDiagnostics(t, diags)
+			mine.wantEnd(t, testAway)
+
+			// Nobody else was thrown out.
+			fake.EndSession(testLive)
+			other.wantEnd(t, testLive)
+		})
+	}
+}
+
+// testAltered returns a text of which one byte differs.
+func testAltered(text string, at int) string {
+	other := "x"
+	if text[at:at+1] == other {
+		other = "y"
+	}
+
+	return text[:at] + other + text[at+1:]
+}
+
+// Values of which anything was altered, or which belong to another session, open
+// nothing. They come from the provider: one that altered them would be refused in
+// the same way.
+func TestDataChannel_refused(t *testing.T) {
+	t.Parallel()
+
+	forbidden := testChannelError{status: http.StatusForbidden}
+	violation := testChannelError{code: websocket.StatusPolicyViolation}
+	token := func(alter func(own, other string) string) func(own, other testConnection) testConnection {
+		return func(own, other testConnection) testConnection {
+			return testConnection{url: own.url, token: alter(own.token, other.token)}
+		}
+	}
+	url := func(alter func(own, other string) string) func(own, other testConnection) testConnection {
+		return func(own, other testConnection) testConnection {
+			return testConnection{url: alter(own.url, other.url), token: own.token}
+		}
+	}
+	replaced := func(from, to string) func(own, other testConnection) testConnection {
+		return url(func(own, _ string) string { return strings.Replace(own, from, to, 1) })
+	}
+
+	for name, tc := range map[string]struct {
+		alter func(own, other testConnection) testConnection
+		want  testChannelError
+	}{
+		"the first byte of the token": {token(func(own, _ string) string { return testAltered(own, 0) }), violation},
+		"the last byte of the token":  {token(func(own, _ string) string { return testAltered(own, len(own)-1) }), violation},
+		"no token":                    {token(func(string, string) string { return "" }), violation},
+		"another session's token":     {token(func(_, other string) string { return other }), violation},
+		"another session's URL":       {url(func(_, other string) string { return other }), violation},
+		"the first byte of the cell number": {url(func(own, _ string) string {
+			return testAltered(own, strings.Index(own, "cell-number=")+len("cell-number="))
+		}), forbidden},
+		"the last byte of the cell number": {url(func(own, _ string) string { return testAltered(own, len(own)-1) }), forbidden},
+		"a plus that was escaped":          {replaced("+", "%2B"), forbidden},
+		"a plus that became a space":       {replaced("+", "%20"), forbidden},
+		"a plus that became a raw space":   {replaced("+", " "), testChannelError{status: http.StatusBadRequest}},
+		"another role":                     {replaced("role=p", "role=q"), forbidden},
+		"another session in the URL":       {replaced(testAway, testLive), forbidden},
+		"an ended session in the URL":      {replaced(testAway, testEnded), testChannelError{status: http.StatusGone}},
+		"an unknown session in the URL":    {replaced(testAway, "nobody"), testChannelError{status: http.StatusNotFound}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			_, endpoint := testChannelFake(t)
+			s := newConfiguredServer(t, testArguments(endpoint))
+			for kind := range testResumers {
+				own, other := testConnect(t, s, kind, testAway), testConnect(t, s, kind, testLive)
+				_, err := openTestChannel(t.Context(), tc.alter(own, other))
+				var refused *testChannelError
+				if !errors.As(err, &refused) || *refused != tc.want {
+					t.Errorf("%s: want %q, got %v", kind, tc.want.Error(), err)
+				}
+				// What was not altered is still good.
+				mustOpenTestChannel(t, own)
+			}
+		})
+	}
+}
+
+// The values survive Terraform: its wire, its state and its outputs.
+func TestDataChannel_dataSource(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testChannelFake(t)
+	w := newTestWorkspace(t, testProviderConfig(url))
+	w.write("resume.tf", fmt.Sprintf(`
+data "ssm_session_resume" "test" {
+  session_id = %q
+}
+output "stream_url" {
+  value     = data.ssm_session_resume.test.stream_url
+  sensitive = true
+}
+output "token_value" {
+  value     = data.ssm_session_resume.test.token_value
+  sensitive = true
+}
+`, testAway))
+	w.mustRun("apply", "-auto-approve")
+	channel := mustOpenTestChannel(t, testConnection{
+		url:   w.mustRun("output", "-raw", "stream_url"),
+		token: w.mustRun("output", "-raw", "token_value"),
+	})
+
+	w.write("resume.tf", fmt.Sprintf(`
+resource "ssm_session_termination" "test" {
+  session_id = %q
+}
+`, testAway))
+	w.mustRun("apply", "-auto-approve")
+	channel.wantEnd(t, testAway)
+	testExpectChannels(t, fake, "ResumeSession 200", "OpenDataChannel 101", "TerminateSession 200")
+}
+
+// The ephemeral resource hands its values to a client that Terraform starts, which
+// is this very test in a process of its own.
+func TestDataChannel_ephemeral(t *testing.T) {
+	t.Parallel()
+
+	client, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fake, url := testChannelFake(t)
+	w := newTestWorkspace(t, testAmbientProviderConfig(url)+fmt.Sprintf(`
+ephemeral "ssm_session_resume" "test" {
+  session_id = %q
+  enabled    = terraform.applying
+}
+resource "terraform_data" "client" {
+  provisioner "local-exec" {
+    command = "'%s' '-test.run=^TestDataChannel_client$'"
+
+    environment = {
+      TEST_STREAM_URL  = ephemeral.ssm_session_resume.test.stream_url
+      TEST_TOKEN_VALUE = ephemeral.ssm_session_resume.test.token_value
+    }
+  }
+}
+`, testAway, client))
+	w.env = append(w.env, "AWS_ACCESS_KEY_ID="+fakessm.DefaultAccessKeyID, "AWS_SECRET_ACCESS_KEY="+fakessm.DefaultSecretAccessKey)
+	output := w.mustRun("apply", "-auto-approve")
+	testExpectChannels(t, fake, "ResumeSession 200", "OpenDataChannel 101")
+
+	if err := leaked(output+w.read("terraform.tfstate")+w.read("trace.log"), issued(fake, testAway)); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestDataChannel_client is the client that TestDataChannel_ephemeral starts.
+func TestDataChannel_client(t *testing.T) {
+	t.Parallel()
+
+	c := testConnection{url: os.Getenv("TEST_STREAM_URL"), token: os.Getenv("TEST_TOKEN_VALUE")}
+	if c.url == "" {
+		t.Skip("is run by TestDataChannel_ephemeral")
+	}
+	mustOpenTestChannel(t, c)
+}
+
+// testExpectChannels checks what became of the session and its data channels, of
+// all that reached the endpoint.
+func testExpectChannels(t *testing.T, fake *fakessm.Server, want ...string) {
+	t.Helper()
+
+	var got []string
+	for _, request := range fake.Requests() {
+		switch request.Operation {
+		case "ResumeSession", "TerminateSession", fakessm.OpenDataChannel:
+			if request.SessionID != testAway || request.ErrorCode != "" {
+				t.Errorf("unexpected request: %+v", request)
+			}
+			got = append(got, fmt.Sprint(request.Operation, " ", request.Status))
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("unexpected requests (-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,463 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+)
+
+// testDrainSessionsActionConfig_basic is a drain; its arguments are lines of HCL.
+func testDrainSessionsActionConfig_basic(url string, arguments ...string) string {
+	return testProviderConfig(url) + fmt.Sprintf(`
+action "ssm_drain_sessions" "test" {
+  config {
+    %s
+  }
+}
+`, strings.Join(arguments, "\n    "))
+}
+
+func TestDrainSessionsAction_basic(t *testing.T) {
+	t.Parallel()
+
+	testSkipBelow(t, 1, 14)
+	fake, url := testInventoryFake(t)
+	config := testDrainSessionsActionConfig_basic(url, `targets = ["i-a"]`) + testTrigger("one", "after_create", "ssm_drain_sessions")
+	resource.UnitTest(t, resource.TestCase{
+		ProtoV6ProviderFactories: testFactories,
+		Steps: []resource.TestStep{
+			{
+				Config: config,
+				PostApplyFunc: func() {
+					testSpared(t, fake, "eve-1", "dan-1", "gus-1", "bare-1")
+					if got := fake.Count("TerminateSession"); got != 2 {
+						t.Errorf("TerminateSession was called %d times for 2 sessions", got)
+					}
+					fake.AddSessions(testInventory()...)
+					fake.ResetRequests()
+				},
+			},
+			{
+				// Nothing has changed, so that nothing is invoked.
+				Config:        config,
+				PostApplyFunc: func() { testExpectCalls(t, fake) },
+			},
+			{
+				// One that fails stops the apply.
+				Config:      testDrainSessionsActionConfig_basic(url, `targets = ["i-a"]`, "max_sessions = 1") + testTrigger("two", "after_create", "ssm_drain_sessions"),
+				ExpectError: testWrapped(testDrainError + `.*2 sessions in Region us-east-1 match, but max_sessions allows 1 to be ended. Nothing was ended.`),
+			},
+		},
+	})
+	testSpared(t, fake, testInventoryIDs...)
+}
+
+// Without any resource, on demand: Terraform shows who is to be ended, and how far
+// it has come.
+func TestDrainSessionsAction_invoke(t *testing.T) {
+	t.Parallel()
+
+	testSkipBelow(t, 1, 14)
+	fake, url := testInventoryFake(t)
+	w := newTestWorkspace(t, testDrainSessionsActionConfig_basic(url, `owners = ["*:assumed-role/Operator/*"]`))
+	w.mustRun("apply", "-auto-approve")
+	testExpectCalls(t, fake)
+
+	output := w.mustRun("plan", "-invoke=action.ssm_drain_sessions.test")
+	if !testWrapped(`Sessions To Be Ended.*2 sessions in Region us-east-1 match now.*ann-1.*dan-1`).MatchString(output) {
+		t.Errorf("the plan does not say who is to be ended:\n%s", output)
+	}
+	testSpared(t, fake, testInventoryIDs...)
+
+	output = w.mustRun("apply", "-auto-approve", "-invoke=action.ssm_drain_sessions.test")
+	testSpared(t, fake, "eve-1", "cat-1", "gus-1", "bare-1")
+	for _, progress := range []string{"Ended 0 of 2 sessions.", "Ended 2 of 2 sessions.", "Drained 2 sessions in Region us-east-1."} {
+		if !strings.Contains(output, progress) {
+			t.Errorf("Terraform does not show %q:\n%s", progress, output)
+		}
+	}
+
+	// What goes wrong is Terraform's failure as well.
+	fake.Inject(fakessm.Fault{Operation: "TerminateSession", SessionID: "eve-1", Kind: fakessm.FaultDenied, Times: -1})
+	w.write("main.tf", strings.Replace(w.read("main.tf"), "*:assumed-role/Operator/*", "*", 1)+"\n")
+	if output, err := w.run("apply", "-auto-approve", "-invoke=action.ssm_drain_sessions.test"); err == nil || !testWrapped(`on owners, matches every session`).MatchString(output) {
+		t.Errorf("a drain without a condition was invoked: %v\n%s", err, output)
+	}
+	w.write("main.tf", strings.Replace(w.read("main.tf"), `["*"]`, `["*/eve", "*/cat"]`, 1))
+	if output, err := w.run("apply", "-auto-approve", "-invoke=action.ssm_drain_sessions.test"); err == nil || !testWrapped(`could not be ended \(1 ended\).*eve-1: the credentials do not allow it`).MatchString(output) {
+		t.Errorf("a failure did not fail: %v\n%s", err, output)
+	}
+	testSpared(t, fake, "eve-1", "gus-1", "bare-1")
+}
+
+// testCallerConfig is something that has the sessions of a node ended before it is
+// destroyed. Its own end shows at the endpoint: it takes the sessions of i-b along.
+func testCallerConfig(url, node string) string {
+	return testDrainSessionsActionConfig_basic(url, `targets = [caller.triggers["node"]]`) + fmt.Sprintf(`
+resource "ssm_session_drain" "caller" {
+  when     = "destroy"
+  targets  = ["i-b"]
+  triggers = { node = %q }
+
+  lifecycle {
+    action_trigger {
+      events  = [before_destroy]
+      actions = [action.ssm_drain_sessions.test]
+    }
+  }
+}
+`, node)
+}
+
+// testEndings returns the sessions that were asked to end, in order, and forgets them.
+func testEndings(fake *fakessm.Server) []string {
+	endings := []string{}
+	for _, request := range fake.Requests() {
+		if request.Operation == "TerminateSession" {
+			endings = append(endings, request.SessionID)
+		}
+	}
+	fake.ResetRequests()
+
+	return endings
+}
+
+// From Terraform 1.16 on an action can run before something is replaced or
+// destroyed, and know what.
+func TestDrainSessionsAction_beforeDestroy(t *testing.T) {
+	t.Parallel()
+
+	testSkipBelow(t, 1, 16)
+	fake, url := testInventoryFake(t)
+	resource.UnitTest(t, resource.TestCase{
+		ProtoV6ProviderFactories: testFactories,
+		Steps: []resource.TestStep{
+			{
+				Config:        testCallerConfig(url, "i-a"),
+				PostApplyFunc: func() { testExpectCalls(t, fake) },
+			},
+			{
+				Config: testCallerConfig(url, "i-c"),
+				PostApplyFunc: func() {
+					endings := testEndings(fake)
+					if len(endings) != 4 {
+						t.Fatalf("sessions %v were ended, want 4", endings)
+					}
+					slices.Sort(endings[:2])
+					slices.Sort(endings[2:])
+					if diff := cmp.Diff([]string{"ann-1", "cat-1", "dan-1", "gus-1"}, endings); diff != "" {
+						t.Errorf("unexpected sessions, or order (-want +got):\n%s", diff)
+					}
+					testSpared(t, fake, "eve-1", "bare-1")
+				},
+			},
+			{
+				Config:  testCallerConfig(url, "i-c"),
+				Destroy: true,
+			},
+		},
+	})
+	if diff := cmp.Diff([]string{"eve-1"}, testEndings(fake)); diff != "" {
+		t.Errorf("unexpected sessions ended (-want +got):\n%s", diff)
+	}
+	testSpared(t, fake, "bare-1")
+}
+
+// Why the resource is the safer choice: when an action fails, Terraform halts a
+// replacement, but goes on with "terraform destroy".
+func TestDrainSessionsAction_beforeDestroyFailing(t *testing.T) {
+	t.Parallel()
+
+	testSkipBelow(t, 1, 16)
+	fake, url := testInventoryFake(t)
+	fake.Inject(fakessm.Fault{Operation: "TerminateSession", SessionID: "cat-1", Kind: fakessm.FaultDenied, Times: -1})
+	w := newTestWorkspace(t, testCallerConfig(url, "i-a"))
+	w.mustRun("apply", "-auto-approve")
+
+	config := w.read("main.tf")
+	w.write("main.tf", strings.ReplaceAll(config, `"i-a"`, `"i-c"`))
+	output, err := w.run("apply", "-auto-approve")
+	if err == nil || !testWrapped(`Error: `+testDrainError+`.*cat-1: the credentials do not allow it`).MatchString(output) {
+		t.Errorf("the replacement went on, or says nothing: %v\n%s", err, output)
+	}
+	testSpared(t, fake, "eve-1", "dan-1", "cat-1", "gus-1", "bare-1")
+
+	w.write("main.tf", config)
+	output, err = w.run("destroy", "-auto-approve")
+	if err != nil || !testWrapped(`Warning: `+testDrainError+`.*cat-1: the credentials do not allow it`).MatchString(output) {
+		t.Errorf("the destruction was held up, or says nothing: %v\n%s", err, output)
+	}
+	testSpared(t, fake, "eve-1", "cat-1", "bare-1")
+}
+
+// What a drain does, and how it tells of it.
+func TestDrainSessionsAction_outcomes(t *testing.T) {
+	t.Parallel()
+
+	planned := func(detail string) []testDiagnostic {
+		return []testDiagnostic{{"warning", "", "Sessions To Be Ended", detail}}
+	}
+	both := planned("2 sessions in Region us-east-1 match now, and are to be ended by this action:\n\n  ann-1\n  cat-1")
+	abroad := fakessm.Session{SessionID: "abroad-1", Target: "i-a", Region: "eu-central-1"}
+	for name, tc := range map[string]struct {
+		config   map[string]any
+		faults   []fakessm.Fault
+		planned  []testDiagnostic // With their whole detail.
+		progress []string         // Between the wanted ones there may be others in counts.
+		diags    []testDiagnostic
+		spared   []any
+	}{
+		"some sessions": {
+			config:   map[string]any{"targets": []any{"i-a"}},
+			planned:  both,
+			progress: []string{"Ended 0 of 2 sessions.", "Ended 2 of 2 sessions.", "Drained 2 sessions in Region us-east-1."},
+			spared:   []any{"eve-1", "dan-1", "gus-1", "bare-1"},
+		},
+		"one session": {
+			config:   map[string]any{"targets": []any{"i-a"}, "owners": []any{"*/ann"}},
+			planned:  planned("1 session in Region us-east-1 matches now, and is to be ended by this action:\n\n  ann-1"),
+			progress: []string{"Ended 0 of 1 session.", "Ended 1 of 1 session.", "Drained 1 session in Region us-east-1."},
+			spared:   []any{"eve-1", "dan-1", "cat-1", "gus-1", "bare-1"},
+		},
+		"nobody": {
+			config:   map[string]any{"targets": []any{"i-z"}},
+			progress: []string{"Drained 0 sessions in Region us-east-1."},
+			spared:   testInventoryIDs,
+		},
+		"another Region": {
+			config:   map[string]any{"targets": []any{"i-a"}, "region": "eu-central-1"},
+			planned:  planned("1 session in Region eu-central-1 matches now, and is to be ended by this action:\n\n  abroad-1"),
+			progress: []string{"Ended 0 of 1 session.", "Ended 1 of 1 session.", "Drained 1 session in Region eu-central-1."},
+			spared:   testInventoryIDs,
+		},
+		"more than may be ended": {
+			config:  map[string]any{"targets": []any{"i-a"}, "max_sessions": int64(1)},
+			planned: planned(both[0].Detail + "\n\nThat is more than max_sessions = 1: as things stand, the drain will refuse, and end none."),
+			diags: []testDiagnostic{{"error", "max_sessions", testDrainError,
+				"2 sessions in Region us-east-1 match, but max_sessions allows 1 to be ended. Nothing was ended.\nNarrow the selection, or raise max_sessions."}},
+			spared: testInventoryIDs,
+		},
+		"a session that may not be ended": {
+			config:   map[string]any{"targets": []any{"i-a"}},
+			faults:   []fakessm.Fault{{Operation: "TerminateSession", SessionID: "cat-1", Kind: fakessm.FaultDenied, Times: -1}},
+			planned:  both,
+			progress: []string{"Ended 0 of 2 sessions.", "Ended 1 of 2 sessions, 1 failed."},
+			diags: []testDiagnostic{{"error", "", testDrainError,
+				"1 session in Region us-east-1 could not be ended (1 ended):\ncat-1: the credentials do not allow it\nAllow the IAM action ssm:TerminateSession\nAccessDeniedException"}},
+			spared: []any{"eve-1", "dan-1", "cat-1", "gus-1", "bare-1"},
+		},
+		"sessions that may not be listed": {
+			config:  map[string]any{"targets": []any{"i-a"}},
+			faults:  []fakessm.Fault{{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Skip: 1, Times: -1}},
+			planned: both,
+			diags: []testDiagnostic{{"error", "", testDrainError,
+				"The sessions in Region us-east-1 could not be listed: the credentials do not allow it. Nothing was ended.\nAllow the IAM action ssm:DescribeSessions"}},
+			spared: testInventoryIDs,
+		},
+		"a grace period": {
+			config:   map[string]any{"targets": []any{"i-a"}, "grace_period": "100ms"},
+			planned:  both,
+			progress: []string{"Waiting for 2 sessions to end within the grace period ...", "Ended 0 of 2 sessions.", "Ended 2 of 2 sessions.", "Drained 2 sessions in Region us-east-1."},
+			spared:   []any{"eve-1", "dan-1", "gus-1", "bare-1"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			fake, url := testInventoryFake(t, fakessm.WithSessions(abroad))
+			fake.Inject(tc.faults...)
+			got := newConfiguredServer(t, testArguments(url)).invokeAction("ssm_drain_sessions", tc.config)
+			if diff := cmp.Diff(append([]testDiagnostic{}, tc.planned...), got.planned); diff != "" {
+				t.Errorf("unexpected diagnostics of the plan (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(append([]string{}, tc.progress...), testMilestones(got.progress)); diff != "" {
+				t.Errorf("unexpected progress (-want +got):\n%s", diff)
+			}
+			if len(got.diags) != len(tc.diags) {
+				t.Fatalf("unexpected diagnostics: %+v", got.diags)
+			}
+			for i, want := range tc.diags {
+				wantDiagnostic(t, want, got.diags[i:i+1])
+			}
+			testSpared(t, fake, tc.spared...)
+			wantAbroad := "Connected"
+			if tc.config["region"] != nil {
+				wantAbroad = "Terminated"
+			}
+			testStatus(t, fake, "abroad-1", wantAbroad)
+		})
+	}
+}
+
+var testCounts = regexp.MustCompile(`^Ended (\d+) of (\d+) sessions?(, (\d+) failed)?\.$`)
+
+// testMilestones leaves out the progress that a slow machine may report in between.
+func testMilestones(progress []string) []string {
+	milestones := []string{}
+	for i, message := range progress {
+		if match := testCounts.FindStringSubmatch(message); match != nil {
+			last := i+1 == len(progress) || !testCounts.MatchString(progress[i+1])
+			if match[1] != "0" && !last {
+				continue
+			}
+		}
+		milestones = append(milestones, message)
+	}
+
+	return milestones
+}
+
+// Progress is in counts, and no more of it than a reader can use.
+func TestDrainSessionsAction_progress(t *testing.T) {
+	t.Parallel()
+
+	const count = 200
+	sessions := make([]fakessm.Session, count)
+	for i := range sessions {
+		sessions[i] = fakessm.Session{SessionID: fmt.Sprintf("many-%03d", i), Target: "i-many", StartDate: time.Unix(1_700_000_000+int64(i), 0)}
+	}
+	fake, url := testInventoryFake(t, fakessm.WithSessions(sessions...), fakessm.WithPageSize(50))
+	start := time.Now()
+	got := newConfiguredServer(t, testArguments(url)).invokeAction("ssm_drain_sessions", map[string]any{"targets": []any{"i-many"}, "max_sessions": int64(count)})
+	wantNoDiagnostics(t, slices.Concat(testWithout(got.planned, "Sessions To Be Ended"), got.diags))
+
+	if diff := cmp.Diff([]string{"Ended 0 of 200 sessions.", "Ended 200 of 200 sessions.", "Drained 200 sessions in Region us-east-1."}, testMilestones(got.progress)); diff != "" {
+		t.Errorf("unexpected progress (-want +got):\n%s", diff)
+	}
+	if most := 3 + int(time.Since(start)/progressInterval); len(got.progress) > most {
+		t.Errorf("%d messages within %s, want %d at most:\n%s", len(got.progress), time.Since(start), most, strings.Join(got.progress, "\n"))
+	}
+	for _, message := range got.progress {
+		if strings.Contains(message, "many-") {
+			t.Errorf("progress names a session: %s", message)
+		}
+	}
+	if ended := fake.Count("TerminateSession"); ended != count {
+		t.Errorf("TerminateSession was called %d times for %d sessions", ended, count)
+	}
+	testSpared(t, fake, testInventoryIDs...)
+}
+
+// Nothing is invoked, and nothing called, as long as there is something wrong or unknown.
+func TestDrainSessionsAction_notInvoked(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		config map[string]any
+		want   testDiagnostic // None if the configuration is merely unknown.
+	}{
+		"a limit of zero":                 {map[string]any{"max_sessions": int64(0)}, testDiagnostic{"error", "max_sessions", "Invalid Attribute Value", "between 1"}},
+		"a grace period that is none":     {map[string]any{"grace_period": "a while"}, testDiagnostic{"error", "grace_period", "Invalid Time Duration String Value", "a while"}},
+		"a negative grace period":         {map[string]any{"grace_period": "-1s"}, testDiagnostic{"error", "grace_period", "Invalid Duration", "\"-1s\""}},
+		"a grace period like the timeout": {map[string]any{"grace_period": "1m", "timeouts": map[string]any{"invoke": "60s"}}, testDiagnostic{"error", "grace_period", "Grace Period Exceeds Timeout", "1m0s\ntimeouts.invoke = \"60s\""}},
+		"a timeout that is none":          {map[string]any{"timeouts": map[string]any{"invoke": "soon"}}, testDiagnostic{"error", "timeouts.invoke", "Invalid Attribute Value Time Duration", "soon"}},
+		"a timeout of zero":               {map[string]any{"timeouts": map[string]any{"invoke": "0s"}}, testDiagnostic{"error", "timeouts.invoke", "Invalid Timeout", "above zero"}},
+		"unknown targets":                 {map[string]any{"targets": testUnknown}, testDiagnostic{}},
+		"an unknown target":               {map[string]any{"targets": []any{testUnknown}}, testDiagnostic{}},
+		"an unknown owner beside any":     {map[string]any{"targets": nil, "owners": []any{"*", testUnknown}}, testDiagnostic{}},
+		"an unknown age":                  {map[string]any{"targets": nil, "older_than": testUnknown}, testDiagnostic{}},
+		"an unknown grace period":         {map[string]any{"grace_period": testUnknown, "timeouts": map[string]any{"invoke": "1s"}}, testDiagnostic{}},
+		"an unknown limit":                {map[string]any{"max_sessions": testUnknown}, testDiagnostic{}},
+		"an unknown Region":               {map[string]any{"region": testUnknown}, testDiagnostic{}},
+		"an unknown timeout":              {map[string]any{"targets": []any{"i-z"}, "timeouts": map[string]any{"invoke": testUnknown}}, testDiagnostic{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			fake, url := testInventoryFake(t)
+			got := newConfiguredServer(t, testArguments(url)).invokeAction("ssm_drain_sessions", merged(map[string]any{"targets": []any{"i-a"}}, tc.config))
+			if tc.want == (testDiagnostic{}) {
+				wantNoDiagnostics(t, got.planned)
+			} else {
+				wantDiagnostic(t, tc.want, got.planned)
+			}
+			if got.invoked {
+				t.Error("the action was invoked")
+			}
+			if name != "an unknown timeout" {
+				testExpectCalls(t, fake)
+			}
+			testSpared(t, fake, testInventoryIDs...)
+		})
+	}
+}
+
+// What turns out when invoking only is checked then, before anybody is cut off.
+func TestDrainSessionsAction_foundOutWhenInvoked(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		planned, invoked map[string]any
+		want             testDiagnostic
+	}{
+		"no condition": {
+			map[string]any{"targets": testUnknown}, map[string]any{"targets": nil},
+			testDiagnostic{"error", "targets", testDrainError, "No condition says which sessions to end.\nNothing was ended."},
+		},
+		"any owner": {
+			map[string]any{"owners": []any{testUnknown}}, map[string]any{"owners": []any{"*"}},
+			testDiagnostic{"error", "owners", testDrainError, "matches every session there is"},
+		},
+		"any age": {
+			map[string]any{"older_than": testUnknown}, map[string]any{"older_than": "0s"},
+			testDiagnostic{"error", "older_than", testDrainError, "an age of zero"},
+		},
+		"a long grace period": {
+			map[string]any{"targets": []any{"i-z"}, "grace_period": testUnknown, "timeouts": map[string]any{"invoke": "1m"}},
+			map[string]any{"targets": []any{"i-z"}, "grace_period": "2m", "timeouts": map[string]any{"invoke": "1m"}},
+			testDiagnostic{"error", "grace_period", "Grace Period Exceeds Timeout", "2m0s\ntimeouts.invoke"},
+		},
+		"a Region of another partition": {
+			map[string]any{"targets": []any{"i-a"}, "region": testUnknown}, map[string]any{"targets": []any{"i-a"}, "region": "cn-north-1"},
+			testDiagnostic{"error", "region", "Invalid AWS Region", "aws-cn"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			fake, url := testInventoryFake(t)
+			got := newConfiguredServer(t, testArguments(url)).invokeAction("ssm_drain_sessions", tc.planned, tc.invoked)
+			wantNoDiagnostics(t, got.planned)
+			wantDiagnostic(t, tc.want, got.diags)
+			testExpectCalls(t, fake)
+		})
+	}
+}
+
+// The time that the action may take is bounded.
+func TestDrainSessionsAction_timeout(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testInventoryFake(t, fakessm.WithSessions(fakessm.Session{SessionID: "stays-1", Target: "i-x", Behaviour: fakessm.BehaviourUnkillable}))
+	s := newConfiguredServer(t, testArguments(url))
+	got := s.invokeAction("ssm_drain_sessions", map[string]any{"targets": []any{"i-x"}, "timeouts": map[string]any{"invoke": "1s"}})
+	wantDiagnostic(t, testDiagnostic{"error", "", testDrainError, "1 session in Region us-east-1 could not be ended (0 ended):\nstays-1: it is still live after the time allowed\nlonger time"}, got.diags)
+	if strings.Contains(got.diags[0].Detail, "timeouts.create") {
+		t.Errorf("the action has no timeouts.create: %s", got.diags[0].Detail)
+	}
+	testSpared(t, fake, testInventoryIDs...)
+}
+
+// A provider that is not configured wholly plans, but does not guess whom to call.
+func TestDrainSessionsAction_providerUnknown(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testInventoryFake(t)
+	s := newConfiguredServer(t, testArguments(url, map[string]any{"access_key": testUnknown}))
+	got := s.invokeAction("ssm_drain_sessions", map[string]any{"targets": []any{"i-a"}, "region": testRegion})
+	wantNoDiagnostics(t, got.planned)
+	wantDiagnostic(t, testDiagnostic{"error", "", testDrainError, "The provider argument \"access_key\" has a value that is not known yet"}, got.diags)
+	testExpectCalls(t, fake)
+	testSpared(t, fake, testInventoryIDs...)
+}

@@ -1,0 +1,611 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	orderedcmp "cmp"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/hashicorp/terraform-plugin-testing/config"
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/terraform"
+	"github.com/hashicorp/terraform-plugin-testing/tfversion"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+)
+
+const (
+	examplesRoot = "../../examples"
+
+	// several stands for calls that Terraform makes as often as it likes to, but
+	// at least once.
+	several = -1
+
+	// maybe stands for calls that may be missing: look-ups share a listing if they
+	// come close together.
+	maybe = -2
+
+	exampleFrankfurt = "Shirley-Rodriguez-0e8b5d1a7f3c24960" // Live in eu-central-1.
+)
+
+// example says what the calls of an example are, and what it needs.
+type example struct {
+	// calls are the requests that reach the endpoint, each with its number. A
+	// listing of all sessions names nothing but the Region.
+	calls map[string]int
+	// status is what the endpoint says of sessions afterwards.
+	status map[string]string
+	// destroyed is what it says of them once the example is destroyed.
+	destroyed map[string]string
+	// variables replace the defaults of the example.
+	variables config.Variables
+	// sessions is a file of the example with the sessions that it is about.
+	sessions string
+	// restless says that every plan shows a change.
+	restless bool
+}
+
+// examples holds every configuration below examples/: a file in the folders
+// whose files appear on pages of the documentation, a folder elsewhere. That of
+// the README is one more.
+// examples/stories is left to TestExamples_stories.
+var examples = map[string]example{
+	"actions/ssm_drain_sessions/action.tf": {
+		// TestExamples_invoke invokes it.
+		status: map[string]string{testLive: "Connected"},
+	},
+	"actions/ssm_drain_sessions/action_trigger.tf": {
+		calls:  exampleDrain(testRegion, "", testLive),
+		status: map[string]string{testLive: "Terminated", testAway: "Disconnected"},
+	},
+	"actions/ssm_terminate_session/action.tf": {
+		// TestExamples_invoke invokes it.
+		status: map[string]string{testLive: "Connected"},
+	},
+	"actions/ssm_terminate_session/action_trigger.tf": {
+		calls:  exampleTermination(testRegion, testLive),
+		status: map[string]string{testLive: "Terminated", testAway: "Disconnected"},
+	},
+	"data-sources/ssm_connection_status/data-source.tf": {
+		calls: map[string]int{"GetConnectionStatus us-east-1 " + testTarget: several},
+		// What belongs to a check is read at each apply.
+		restless: true,
+	},
+	"data-sources/ssm_session/data-source.tf": {
+		calls:  map[string]int{"DescribeSessions us-east-1 " + testLive: several},
+		status: map[string]string{testLive: "Connected"},
+	},
+	"data-sources/ssm_session_resume/data-source.tf": {
+		calls:  map[string]int{"ResumeSession us-east-1 " + testAway: several},
+		status: map[string]string{testAway: "Connected"},
+		// Each resuming gives another token, which an output of the example shows.
+		restless: true,
+	},
+	"data-sources/ssm_sessions/data-source.tf": {
+		calls:  map[string]int{"DescribeSessions us-east-1 " + testTarget: several},
+		status: map[string]string{testLive: "Connected"},
+	},
+	"data-sources/ssm_sessions/data-source_for_each.tf": {
+		calls: exampleCalls(map[string]int{"DescribeSessions us-east-1 ": several},
+			exampleTermination(testRegion, testLive), exampleTermination(testRegion, testAway)),
+		status: map[string]string{testLive: "Terminated", testAway: "Terminated", exampleFrankfurt: "Connected"},
+		// The listing is empty now, so that the records go.
+		restless: true,
+	},
+	"data-sources/ssm_sessions/data-source_history.tf": {
+		calls:  map[string]int{"DescribeSessions us-east-1 " + testTarget: several},
+		status: map[string]string{testLive: "Connected"},
+	},
+	"README.md": {
+		calls:  exampleTermination(testRegion, testLive),
+		status: map[string]string{testLive: "Terminated"},
+	},
+	"demo": {
+		sessions:  "sessions.json",
+		variables: config.Variables{"resume_session_id": config.StringVariable("jane.roe-0a1b2c3d4e5f60005")},
+		calls: map[string]int{
+			"DescribeSessions us-east-1 ":                                maybe,
+			"DescribeSessions us-east-1 mary.major-0a1b2c3d4e5f60001":    several,
+			"DescribeSessions us-east-1 mary.major-0a1b2c3d4e5f60002":    several,
+			"DescribeSessions eu-central-1 mary.major-0a1b2c3d4e5f60003": several,
+			"DescribeSessions us-east-1 mary.major-0a1b2c3d4e5f60004":    several,
+			"TerminateSession us-east-1 mary.major-0a1b2c3d4e5f60001":    1,
+			"TerminateSession us-east-1 mary.major-0a1b2c3d4e5f60002":    1,
+			"TerminateSession eu-central-1 mary.major-0a1b2c3d4e5f60003": 1,
+			"ResumeSession us-east-1 jane.roe-0a1b2c3d4e5f60005":         1,
+		},
+		status: map[string]string{
+			"mary.major-0a1b2c3d4e5f60001":  "Terminated",
+			"mary.major-0a1b2c3d4e5f60002":  "Terminated",
+			"mary.major-0a1b2c3d4e5f60003":  "Terminated",
+			"jane.roe-0a1b2c3d4e5f60005":    "Connected",
+			"john.stiles-0a1b2c3d4e5f60006": "Connected",
+		},
+	},
+	"ephemeral-resources/ssm_session_resume/ephemeral-resource.tf": {
+		calls:  map[string]int{"ResumeSession us-east-1 " + testAway: 1},
+		status: map[string]string{testAway: "Connected"},
+	},
+	"provider/provider.tf": {
+		calls:  exampleTermination(testRegion, testLive),
+		status: map[string]string{testLive: "Terminated"},
+	},
+	"provider/provider_assume_role.tf": {
+		calls: exampleCalls(exampleTermination(testRegion, testLive), map[string]int{
+			"AssumeRole us-east-1 arn:aws:iam::123456789012:role/SessionOperator": several,
+		}),
+		status: map[string]string{testLive: "Terminated"},
+	},
+	"provider/provider_endpoints.tf": {
+		calls:  exampleTermination(testRegion, testLive),
+		status: map[string]string{testLive: "Terminated"},
+	},
+	"provider/provider_region.tf": {
+		calls:  exampleCalls(exampleTermination(testRegion, testLive), exampleTermination("eu-central-1", exampleFrankfurt)),
+		status: map[string]string{testLive: "Terminated", exampleFrankfurt: "Terminated"},
+	},
+	"resources/ssm_session_drain/resource.tf": {
+		calls:  exampleDrain(testRegion, testTarget, testLive),
+		status: map[string]string{testLive: "Terminated", testAway: "Disconnected", exampleFrankfurt: "Connected"},
+	},
+	"resources/ssm_session_drain/resource_destroy.tf": {
+		status:    map[string]string{testLive: "Connected"},
+		destroyed: map[string]string{testLive: "Terminated", testAway: "Disconnected"},
+	},
+	"resources/ssm_session_drain/resource_grace_period.tf": {
+		variables: config.Variables{"grace_period": config.StringVariable("1s")},
+		calls:     exampleDrain(testRegion, "", testLive),
+		status:    map[string]string{testLive: "Terminated", testAway: "Disconnected"},
+	},
+	"resources/ssm_session_termination/import-by-identity.tf": {
+		calls:  map[string]int{"DescribeSessions us-east-1 " + testEnded: several},
+		status: map[string]string{testEnded: "Terminated", testLive: "Connected"},
+	},
+	"resources/ssm_session_termination/import-by-string-id.tf": {
+		calls:  map[string]int{"DescribeSessions us-east-1 " + testEnded: several},
+		status: map[string]string{testEnded: "Terminated", testLive: "Connected"},
+	},
+	"resources/ssm_session_termination/resource.tf": {
+		calls:  exampleTermination(testRegion, testLive),
+		status: map[string]string{testLive: "Terminated", testAway: "Disconnected"},
+	},
+	"resources/ssm_session_termination/resource_for_each.tf": {
+		calls:  exampleCalls(exampleTermination(testRegion, testLive), exampleTermination("eu-central-1", exampleFrankfurt)),
+		status: map[string]string{testLive: "Terminated", exampleFrankfurt: "Terminated", testAway: "Disconnected"},
+	},
+	"resources/ssm_session_termination/resource_unverified.tf": {
+		calls:  map[string]int{"TerminateSession us-east-1 " + testLive: 1},
+		status: map[string]string{testLive: "Terminated"},
+	},
+}
+
+// exampleTermination are the calls that end a session, which is looked up for
+// the plan, before and after.
+func exampleTermination(region, sessionID string) map[string]int {
+	return map[string]int{
+		"DescribeSessions " + region + " " + sessionID: several,
+		"TerminateSession " + region + " " + sessionID: 1,
+	}
+}
+
+// exampleDrain are the calls that end sessions, of those on a target, if one
+// narrows the listing down.
+func exampleDrain(region, target string, sessionIDs ...string) map[string]int {
+	calls := map[string]int{"DescribeSessions " + region + " " + target: several}
+	for _, sessionID := range sessionIDs {
+		calls["TerminateSession "+region+" "+sessionID] = 1
+	}
+
+	return calls
+}
+
+func exampleCalls(parts ...map[string]int) map[string]int {
+	all := map[string]int{}
+	for _, part := range parts {
+		maps.Copy(all, part)
+	}
+
+	return all
+}
+
+// TestExamples validates and applies every example, and looks at what reached
+// the endpoint.
+func TestExamples(t *testing.T) {
+	t.Parallel()
+
+	found := exampleConfigurations(t)
+	found["README.md"] = []string{exampleReadme(t)}
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(examples)), slices.Sorted(maps.Keys(found))); diff != "" {
+		t.Errorf("the table of this test and the files below examples/ differ (-table +files):\n%s", diff)
+	}
+	for name, files := range found {
+		want, ok := examples[name]
+		if !ok {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testExample(t, files, want)
+		})
+	}
+}
+
+func testExample(t *testing.T, files []string, want example) {
+	t.Helper()
+
+	var options []fakessm.Option
+	if want.sessions != "" {
+		options = append(options, fakessm.WithSessions(exampleSessions(t, filepath.Join(filepath.Dir(files[0]), want.sessions))...))
+	}
+	fake, url := exampleFake(t, options...)
+	directory, text := t.TempDir(), ""
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if filepath.Ext(file) == ".tf" {
+			text += string(content)
+		}
+		exampleWrite(t, filepath.Join(directory, filepath.Base(file)), string(content))
+	}
+	exampleWrite(t, filepath.Join(directory, "fake_override.tf"), exampleOverride(t, url))
+
+	step := resource.TestStep{
+		ProtoV6ProviderFactories: testFactories,
+		ConfigDirectory:          config.StaticDirectory(directory),
+		ConfigVariables:          want.variables,
+	}
+	apply, destroy := step, step
+	apply.ExpectNonEmptyPlan = want.restless
+	apply.PostApplyFunc = func() {
+		testExampleCalls(t, fake, want.calls)
+		testStatuses(t, fake, want.status)
+	}
+	// The testing library cannot do this by itself after a for_each over strings.
+	destroy.Destroy = true
+	resource.UnitTest(t, resource.TestCase{
+		TerraformVersionChecks: exampleVersionChecks(t, text),
+		Steps:                  []resource.TestStep{apply, destroy},
+	})
+	testStatuses(t, fake, want.destroyed)
+}
+
+// testStatuses checks what became of sessions at the endpoint.
+func testStatuses(t *testing.T, fake *fakessm.Server, want map[string]string) {
+	t.Helper()
+
+	for sessionID, status := range want {
+		testStatus(t, fake, sessionID, status)
+	}
+}
+
+// testExampleCalls compares the requests that reached the endpoint with the
+// ones that should have. Asking STS who the caller is belongs to every provider.
+func testExampleCalls(t *testing.T, fake *fakessm.Server, want map[string]int) {
+	t.Helper()
+
+	got := map[string]int{}
+	for _, request := range fake.Requests() {
+		if request.Operation == "GetCallerIdentity" {
+			continue
+		}
+		subject := orderedcmp.Or(request.SessionID, request.Target)
+		if request.Service == "sts" {
+			subject = request.Parameters["RoleArn"]
+		}
+		call := fmt.Sprintf("%s %s %s", request.Operation, request.Region, subject)
+		got[call]++
+		if want[call] < 0 {
+			got[call] = want[call]
+		}
+	}
+	for call, number := range want {
+		if number == maybe {
+			got[call] = maybe
+		}
+	}
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("unexpected requests (-want +got):\n%s", diff)
+	}
+}
+
+// TestExamples_importCommands runs the commands of every import.sh. An import
+// looks, and ends nothing.
+func TestExamples_importCommands(t *testing.T) {
+	t.Parallel()
+
+	scripts, err := filepath.Glob(filepath.Join(examplesRoot, "resources", "*", "import.sh"))
+	if err != nil || len(scripts) == 0 {
+		t.Fatalf("no import.sh below examples/resources, %v", err)
+	}
+	command := regexp.MustCompile(`(?m)^terraform import (\w+)\.(\w+) '?([^'\s]+)'?$`)
+	for _, script := range scripts {
+		content, err := os.ReadFile(script)
+		if err != nil {
+			t.Fatal(err)
+		}
+		commands := command.FindAllStringSubmatch(string(content), -1)
+		if len(commands) != strings.Count(string(content), "terraform import") {
+			t.Errorf("%s has commands of another form", script)
+		}
+		for _, match := range commands {
+			t.Run(match[3], func(t *testing.T) {
+				t.Parallel()
+				fake, url := exampleFake(t)
+				resource.UnitTest(t, resource.TestCase{
+					ProtoV6ProviderFactories: testFactories,
+					Steps: []resource.TestStep{{
+						Config:        testProviderConfig(url) + fmt.Sprintf("resource %q %q {\n  session_id = %q\n}\n", match[1], match[2], testEnded),
+						ResourceName:  match[1] + "." + match[2],
+						ImportState:   true,
+						ImportStateId: match[3],
+						ImportStateCheck: func(states []*terraform.InstanceState) error {
+							if len(states) != 1 || states[0].Attributes["session_id"] != testEnded || states[0].Attributes["outcome"] != "already_ended" {
+								return fmt.Errorf("imported %v", states)
+							}
+
+							return nil
+						},
+					}},
+				})
+				testExampleCalls(t, fake, map[string]int{"DescribeSessions us-east-1 " + testEnded: several})
+			})
+		}
+	}
+}
+
+// TestExamples_format wants the examples as "terraform fmt" leaves them.
+func TestExamples_format(t *testing.T) {
+	t.Parallel()
+
+	cli := exampleCLI()
+	if cli == "" {
+		t.Skip("neither terraform nor tofu is on the PATH")
+	}
+	output, err := exec.CommandContext(t.Context(), cli, "fmt", "-check", "-diff", "-recursive", examplesRoot).CombinedOutput()
+	if err != nil {
+		t.Errorf("%s; run make fmt:\n%s", err, output)
+	}
+}
+
+// TestTemplates_messages wants what the documentation says of errors to be what
+// the provider says: the bold text that opens a line of a table, and the text
+// between double quotes in the rows of such tables. Policies are to be JSON.
+func TestTemplates_messages(t *testing.T) {
+	t.Parallel()
+
+	var source strings.Builder
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source.Write(content)
+	}
+
+	row := regexp.MustCompile(`(?m)^\| \*\*(.+?)\*\*.*$`)
+	quoted := regexp.MustCompile(`"([a-z][^"]{20,})"`)
+	policies := regexp.MustCompile("(?s)```json\n(.+?)```")
+	checked := 0
+	err = filepath.WalkDir("../../templates", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, policy := range policies.FindAllSubmatch(content, -1) {
+			if !json.Valid(policy[1]) {
+				t.Errorf("%s has a policy that is no JSON:\n%s", path, policy[1])
+			}
+		}
+		for _, match := range row.FindAllStringSubmatch(string(content), -1) {
+			messages := []string{match[1]}
+			for _, quote := range quoted.FindAllStringSubmatch(match[0], -1) {
+				messages = append(messages, quote[1])
+			}
+			for _, message := range messages {
+				checked++
+				if !strings.Contains(source.String(), message) {
+					t.Errorf("%s has %q, which the provider does not say", path, message)
+				}
+			}
+		}
+
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if checked < 30 {
+		t.Errorf("found only %d messages", checked)
+	}
+}
+
+// exampleCLI returns the path of Terraform or OpenTofu, as the tests choose it.
+func exampleCLI() string {
+	for _, name := range []string{os.Getenv("TF_ACC_TERRAFORM_PATH"), "terraform", "tofu"} {
+		if found, err := exec.LookPath(name); err == nil {
+			return found
+		}
+	}
+
+	return ""
+}
+
+// exampleConfigurations returns the examples and the files that each is made of.
+func exampleConfigurations(t *testing.T) map[string][]string {
+	t.Helper()
+
+	// In these folders each file is an example of its own, shown on a page.
+	perFile := map[string]bool{
+		"actions": true, "data-sources": true, "ephemeral-resources": true, "functions": true,
+		"list-resources": true, "provider": true, "resources": true,
+	}
+	configurations := map[string][]string{}
+	err := filepath.WalkDir(examplesRoot, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && (entry.Name() == ".terraform" || path == filepath.Join(examplesRoot, "stories")):
+			return filepath.SkipDir
+		case filepath.Ext(path) != ".tf":
+			return nil
+		}
+		relative, err := filepath.Rel(examplesRoot, path)
+		if err != nil {
+			return err
+		}
+		relative = filepath.ToSlash(relative)
+		kind, _, _ := strings.Cut(relative, "/")
+		siblings, err := filepath.Glob(filepath.Join(filepath.Dir(path), "*"))
+		if err != nil {
+			return err
+		}
+		if perFile[kind] {
+			others := func(name string) bool { return name != path && filepath.Ext(name) == ".tf" }
+			configurations[relative] = slices.DeleteFunc(siblings, others)
+		} else {
+			configurations[relative[:strings.LastIndex(relative, "/")]] = siblings
+		}
+
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return configurations
+}
+
+// exampleReadme returns a file with the first configuration of the README.
+func exampleReadme(t *testing.T) string {
+	t.Helper()
+
+	content, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := regexp.MustCompile("(?s)```terraform\n(.+?)```").FindSubmatch(content)
+	if block == nil {
+		t.Fatal("the README has no configuration")
+	}
+	name := filepath.Join(t.TempDir(), "main.tf")
+	exampleWrite(t, name, string(block[1]))
+
+	return name
+}
+
+// exampleVersionChecks skips an example on versions that cannot read it.
+func exampleVersionChecks(t *testing.T, text string) []tfversion.TerraformVersionCheck {
+	t.Helper()
+
+	openTofu := strings.HasPrefix(filepath.Base(exampleCLI()), "tofu")
+	var checks []tfversion.TerraformVersionCheck
+	if regexp.MustCompile(`(?m)^ephemeral "|\bterraform\.applying\b`).MatchString(text) {
+		checks = append(checks, tfversion.SkipBelow(tfversion.Version1_10_0))
+	}
+	if regexp.MustCompile(`(?m)^ +identity += \{`).MatchString(text) {
+		checks = append(checks, tfversion.SkipBelow(tfversion.Version1_12_0))
+		if openTofu {
+			t.Skip("OpenTofu cannot import by identity")
+		}
+	}
+	if regexp.MustCompile(`(?m)^ *action(_trigger)? .*\{`).MatchString(text) {
+		checks = append(checks, tfversion.SkipBelow(tfversion.Version1_14_0))
+		if openTofu {
+			t.Skip("OpenTofu has no actions")
+		}
+	}
+
+	return checks
+}
+
+// exampleFake starts an endpoint with the sessions that the examples name.
+func exampleFake(t *testing.T, options ...fakessm.Option) (*fakessm.Server, string) {
+	t.Helper()
+
+	return testFake(t, append(options, fakessm.WithSessions(fakessm.Session{
+		SessionID: exampleFrankfurt, Region: "eu-central-1", Target: "i-0a1b2c3d4e5f67890",
+		Owner: "arn:aws:sts::123456789012:assumed-role/Developer/Shirley-Rodriguez",
+	}))...)
+}
+
+// exampleOverride returns an override file: Terraform merges it into what the
+// example says, so that the example stays as its readers see it.
+func exampleOverride(t *testing.T, url string) string {
+	t.Helper()
+
+	directory := t.TempDir()
+	configFile, credentialsFile := filepath.Join(directory, "config"), filepath.Join(directory, "credentials")
+	exampleWrite(t, configFile, fmt.Sprintf("[default]\nregion = %[1]s\n[profile operator]\nregion = %[1]s\n", testRegion))
+	keys := fmt.Sprintf("aws_access_key_id = %s\naws_secret_access_key = %s\n", fakessm.DefaultAccessKeyID, fakessm.DefaultSecretAccessKey)
+	exampleWrite(t, credentialsFile, "[default]\n"+keys+"[operator]\n"+keys)
+
+	// The source is where the testing library serves the provider.
+	return fmt.Sprintf(`
+terraform {
+  required_providers {
+    ssm = {
+      source = "hashicorp/ssm"
+    }
+  }
+}
+
+provider "ssm" {
+  shared_config_files      = [%[2]q]
+  shared_credentials_files = [%[3]q]
+
+  endpoints {
+    ssm = %[1]q
+    sts = %[1]q
+  }
+}
+`, url, configFile, credentialsFile)
+}
+
+func exampleSessions(t *testing.T, name string) []fakessm.Session {
+	t.Helper()
+
+	file, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	sessions, err := fakessm.ReadSessions(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return sessions
+}
+
+func exampleWrite(t *testing.T, name, content string) {
+	t.Helper()
+
+	if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,361 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// The arguments are those of provider "aws" that sessions have a use for.
+func TestProvider_arguments(t *testing.T) {
+	t.Parallel()
+
+	block := newTestServer(t, nil).schemas.Provider.Block
+	var attributes, sensitive []string
+	for _, attribute := range block.Attributes {
+		attributes = append(attributes, attribute.Name)
+		if attribute.Sensitive {
+			sensitive = append(sensitive, attribute.Name)
+		}
+		if !attribute.Optional {
+			t.Errorf("%s is not optional", attribute.Name)
+		}
+	}
+	blocks := map[string][]string{}
+	for _, nested := range block.BlockTypes {
+		for _, attribute := range nested.Block.Attributes {
+			blocks[nested.TypeName] = append(blocks[nested.TypeName], attribute.Name)
+			if attribute.Sensitive {
+				sensitive = append(sensitive, nested.TypeName+"."+attribute.Name)
+			}
+			if !attribute.Optional {
+				t.Errorf("%s.%s is not optional", nested.TypeName, attribute.Name)
+			}
+		}
+	}
+
+	for _, each := range []struct {
+		what string
+		want any
+		got  any
+	}{
+		{"attributes", []string{
+			"access_key", "allowed_account_ids", "custom_ca_bundle", "ec2_metadata_service_endpoint", "ec2_metadata_service_endpoint_mode",
+			"forbidden_account_ids", "http_proxy", "https_proxy", "insecure", "max_requests_per_second", "max_retries", "no_proxy", "profile", "region", "retry_mode", "secret_key",
+			"shared_config_files", "shared_credentials_files", "skip_credentials_validation", "skip_metadata_api_check", "skip_region_validation",
+			"skip_requesting_account_id", "sts_region", "token", "token_bucket_rate_limiter_capacity", "use_dualstack_endpoint", "use_fips_endpoint", "user_agent",
+		}, attributes},
+		{"blocks", map[string][]string{
+			"assume_role":                   {"duration", "external_id", "policy", "policy_arns", "role_arn", "session_name", "source_identity", "tags", "transitive_tag_keys"},
+			"assume_role_with_web_identity": {"duration", "policy", "policy_arns", "role_arn", "session_name", "web_identity_token", "web_identity_token_file"},
+			"endpoints":                     {"iam", "ssm", "sso", "sts"},
+		}, blocks},
+		{"sensitive arguments", []string{"secret_key", "token", "assume_role_with_web_identity.web_identity_token"}, sensitive},
+	} {
+		if diff := cmp.Diff(each.want, each.got); diff != "" {
+			t.Errorf("unexpected %s (-want +got):\n%s", each.what, diff)
+		}
+	}
+}
+
+func TestProvider_validate(t *testing.T) {
+	t.Parallel()
+
+	role := func(arguments map[string]any) map[string]any {
+		block := map[string]any{"role_arn": testRoleARN}
+		maps.Copy(block, arguments)
+
+		return map[string]any{"assume_role": []any{block}}
+	}
+	webIdentity := func(arguments map[string]any) map[string]any {
+		return map[string]any{"assume_role_with_web_identity": testWebIdentity(arguments)}
+	}
+	endpoint := func(name, value string) map[string]any {
+		return map[string]any{"endpoints": []any{map[string]any{name: value}}}
+	}
+
+	type want struct {
+		attribute, summary string
+		detail             string // Lines that the detail must hold.
+	}
+	cases := map[string]struct {
+		arguments map[string]any
+		want      want
+	}{
+		// Contradictions.
+		"access key without secret key": {
+			arguments: map[string]any{"access_key": "AKIAIOSFODNN7EXAMPLE"},
+			want:      want{"access_key", "Invalid Attribute Combination", `"secret_key" must be specified when "access_key" is specified`},
+		},
+		"secret key without access key": {
+			arguments: map[string]any{"secret_key": "of-a-test"},
+			want:      want{"secret_key", "Invalid Attribute Combination", `"access_key" must be specified when "secret_key" is specified`},
+		},
+		"token without secret key": {
+			arguments: map[string]any{"access_key": "AKIAIOSFODNN7EXAMPLE", "token": "of-a-test"},
+			want:      want{"access_key", "Invalid Attribute Combination", `"secret_key" must be specified`},
+		},
+		"access key with web identity": {
+			arguments: with(with(webIdentity(nil), "access_key", "AKIAIOSFODNN7EXAMPLE"), "secret_key", "of-a-test"),
+			want:      want{"access_key", "Invalid Attribute Combination", `"assume_role_with_web_identity" cannot be specified when "access_key" is specified`},
+		},
+		"allowed and forbidden accounts": {
+			arguments: map[string]any{"allowed_account_ids": []any{testAccountID}, "forbidden_account_ids": []any{"210987654321"}},
+			want:      want{"allowed_account_ids", "Invalid Attribute Combination", `"forbidden_account_ids" cannot be specified when "allowed_account_ids" is specified`},
+		},
+		"allowed accounts, and no way to know the account": {
+			arguments: with(offline, "allowed_account_ids", []any{testAccountID}),
+			want: want{"allowed_account_ids", "Contradicting Provider Arguments",
+				"allowed_account_ids cannot be checked\nskip_credentials_validation and skip_requesting_account_id\nRemove one of the three."},
+		},
+		"forbidden accounts, and no way to know the account": {
+			arguments: with(offline, "forbidden_account_ids", []any{testAccountID}),
+			want: want{"forbidden_account_ids", "Contradicting Provider Arguments",
+				"forbidden_account_ids cannot be checked\nskip_credentials_validation and skip_requesting_account_id\nRemove one of the three."},
+		},
+		"two web identity tokens": {
+			arguments: webIdentity(map[string]any{"web_identity_token_file": "/run/token"}),
+			want:      want{"assume_role_with_web_identity[0].web_identity_token", "Invalid Attribute Combination", "web_identity_token_file"},
+		},
+		"no web identity token": {
+			arguments: webIdentity(map[string]any{"web_identity_token": nil}),
+			want:      want{"assume_role_with_web_identity[0].web_identity_token", "Invalid Attribute Combination", "web_identity_token_file"},
+		},
+		"two web identities": {
+			arguments: map[string]any{"assume_role_with_web_identity": append(testWebIdentity(nil), testWebIdentity(nil)...)},
+			want:      want{"assume_role_with_web_identity", "Invalid Attribute Value", "at most 1"},
+		},
+		"two endpoints blocks": {
+			arguments: map[string]any{"endpoints": []any{map[string]any{"ssm": "http://localhost"}, map[string]any{"sts": "http://localhost"}}},
+			want:      want{"endpoints", "Invalid Attribute Value", "at most 1"},
+		},
+
+		// Region.
+		"unknown Region": {
+			arguments: map[string]any{"region": "eu-centrall-1"},
+			want:      want{"region", "Invalid AWS Region", "\"eu-centrall-1\" is not an AWS Region\nskip_region_validation = true"},
+		},
+		"unknown Region beside an argument that is not known yet": {
+			arguments: map[string]any{"region": "eu-centrall-1", "profile": testUnknown},
+			want:      want{"region", "Invalid AWS Region", "\"eu-centrall-1\" is not an AWS Region\nskip_region_validation = true"},
+		},
+		"empty Region": {
+			arguments: map[string]any{"region": ""},
+			want:      want{"region", "Invalid Attribute Value Length", "must be at least 1"},
+		},
+		"unknown Region for STS": {
+			arguments: map[string]any{"sts_region": "eu-centrall-1"},
+			want:      want{"sts_region", "Invalid AWS Region", "\"eu-centrall-1\" is not an AWS Region\nskip_region_validation = true"},
+		},
+
+		// Roles.
+		"role without ARN": {
+			arguments: role(map[string]any{"role_arn": nil}),
+			want:      want{"assume_role[0].role_arn", "Missing Role ARN", "names no role\nSet role_arn, or remove the block."},
+		},
+		"role without ARN in the second block": {
+			arguments: map[string]any{"assume_role": []any{map[string]any{"role_arn": testRoleARN}, map[string]any{"session_name": "test"}}},
+			want:      want{"assume_role[1].role_arn", "Missing Role ARN", "names no role\nSet role_arn, or remove the block."},
+		},
+		"role without ARN beside an argument that is not known yet": {
+			arguments: with(role(map[string]any{"role_arn": nil}), "profile", testUnknown),
+			want:      want{"assume_role[0].role_arn", "Missing Role ARN", "names no role\nSet role_arn, or remove the block."},
+		},
+		"web identity without ARN": {
+			arguments: webIdentity(map[string]any{"role_arn": nil}),
+			want:      want{"assume_role_with_web_identity[0].role_arn", "Missing Role ARN", "names no role\nSet role_arn, or remove the block."},
+		},
+		"name instead of a role ARN": {
+			arguments: role(map[string]any{"role_arn": "Operator"}),
+			want:      want{"assume_role[0].role_arn", "Invalid Role ARN", "\"Operator\" is not the ARN of an IAM role\narn:aws:iam::123456789012:role/Operator"},
+		},
+		"ARN of a user": {
+			arguments: role(map[string]any{"role_arn": "arn:aws:iam::123456789012:user/Operator"}),
+			want:      want{"assume_role[0].role_arn", "Invalid Role ARN", "user/Operator\" is not the ARN of an IAM role\narn:aws:iam::123456789012:role/Operator"},
+		},
+		"ARN of a role session": {
+			arguments: role(map[string]any{"role_arn": "arn:aws:sts::123456789012:assumed-role/Operator/me"}),
+			want:      want{"assume_role[0].role_arn", "Invalid Role ARN", "assumed-role/Operator/me\" is not the ARN of an IAM role\narn:aws:iam::123456789012:role/Operator"},
+		},
+		"name instead of a web identity's role ARN": {
+			arguments: webIdentity(map[string]any{"role_arn": "Pod"}),
+			want:      want{"assume_role_with_web_identity[0].role_arn", "Invalid Role ARN", "\"Pod\" is not the ARN of an IAM role\narn:aws:iam::123456789012:role/Operator"},
+		},
+		"malformed duration": {
+			arguments: role(map[string]any{"duration": "1 hour"}),
+			want:      want{"assume_role[0].duration", "Invalid Time Duration String Value", "1 hour\n\"2h45m\""},
+		},
+		"duration without a unit": {
+			arguments: role(map[string]any{"duration": "3600"}),
+			want:      want{"assume_role[0].duration", "Invalid Time Duration String Value", "3600\n\"2h45m\""},
+		},
+		"duration below what STS grants": {
+			arguments: role(map[string]any{"duration": "14m59s"}),
+			want:      want{"assume_role[0].duration", "Invalid Duration", "\"14m59s\" is not between 15 minutes and 12 hours\nsuch as \"1h\""},
+		},
+		"duration above what STS grants": {
+			arguments: role(map[string]any{"duration": "12h0m1s"}),
+			want:      want{"assume_role[0].duration", "Invalid Duration", "\"12h0m1s\" is not between 15 minutes and 12 hours\nsuch as \"1h\""},
+		},
+		"duration of a web identity above what STS grants": {
+			arguments: webIdentity(map[string]any{"duration": "13h"}),
+			want:      want{"assume_role_with_web_identity[0].duration", "Invalid Duration", "\"13h\" is not between 15 minutes and 12 hours\nsuch as \"1h\""},
+		},
+		"role session name of one character": {
+			arguments: role(map[string]any{"session_name": "x"}),
+			want:      want{"assume_role[0].session_name", "Invalid Attribute Value Length", "between 2 and 64"},
+		},
+
+		// Endpoints and proxies.
+		"endpoint without scheme": {
+			arguments: endpoint("ssm", "localhost:8080"),
+			want:      want{"endpoints[...].ssm", "Invalid Endpoint", "\"localhost:8080\" is not a URL that can be called\nscheme and host, for example"},
+		},
+		"endpoint with another scheme": {
+			arguments: endpoint("sts", "ftp://localhost"),
+			want:      want{"endpoints[...].sts", "Invalid Endpoint", "\"ftp://localhost\" is not a URL that can be called\nscheme and host, for example"},
+		},
+		"endpoint without host": {
+			arguments: endpoint("iam", "https:///path"),
+			want:      want{"endpoints[...].iam", "Invalid Endpoint", "\"https:///path\" is not a URL that can be called\nscheme and host, for example"},
+		},
+		"endpoint with a bad port": {
+			arguments: endpoint("sso", "https://localhost:port"),
+			want:      want{"endpoints[...].sso", "Invalid Endpoint", "\"https://localhost:port\" is not a URL that can be called\nscheme and host, for example"},
+		},
+		"metadata endpoint without scheme": {
+			arguments: map[string]any{"ec2_metadata_service_endpoint": "169.254.169.254"},
+			want:      want{"ec2_metadata_service_endpoint", "Invalid Endpoint", "\"169.254.169.254\" is not a URL that can be called\nscheme and host, for example"},
+		},
+		"metadata endpoint mode": {
+			arguments: map[string]any{"ec2_metadata_service_endpoint_mode": "v6"},
+			want:      want{"ec2_metadata_service_endpoint_mode", "Invalid Attribute Value Match", `"IPv4" "IPv6"`},
+		},
+		"HTTP proxy without scheme": {
+			arguments: map[string]any{"http_proxy": "ops:" + testProxyPassword + "@proxy:3128"},
+			want:      want{"http_proxy", "Invalid Proxy", "not the URL of a proxy\nscheme and host, for example"},
+		},
+		"HTTPS proxy that cannot be parsed": {
+			arguments: map[string]any{"https_proxy": "http://ops:" + testProxyPassword + "%zz@proxy:3128"},
+			want:      want{"https_proxy", "Invalid Proxy", "not the URL of a proxy\nscheme and host, for example"},
+		},
+		"HTTPS proxy with another scheme": {
+			arguments: map[string]any{"https_proxy": "ftp://ops:" + testProxyPassword + "@proxy"},
+			want:      want{"https_proxy", "Invalid Proxy", "not the URL of a proxy\nscheme and host, for example"},
+		},
+
+		// The rest.
+		"malformed account ID": {
+			arguments: map[string]any{"allowed_account_ids": []any{"1234-5678-9012"}},
+			want:      want{"allowed_account_ids[...]", "Invalid Attribute Value Match", "must be an AWS account ID of 12 digits, got: 1234-5678-9012"},
+		},
+		"malformed account ID among the forbidden": {
+			arguments: map[string]any{"forbidden_account_ids": []any{testAccountID, "12345678901"}},
+			want:      want{"forbidden_account_ids[...]", "Invalid Attribute Value Match", "must be an AWS account ID of 12 digits, got: 12345678901"},
+		},
+		"negative retries": {
+			arguments: map[string]any{"max_retries": -1},
+			want:      want{"max_retries", "Invalid Attribute Value", "between 0 and 1000"},
+		},
+		"retry mode": {
+			arguments: map[string]any{"retry_mode": "eager"},
+			want:      want{"retry_mode", "Invalid Attribute Value Match", `"standard" "adaptive"`},
+		},
+		"negative capacity": {
+			arguments: map[string]any{"token_bucket_rate_limiter_capacity": -1},
+			want:      want{"token_bucket_rate_limiter_capacity", "Invalid Attribute Value", "at least 0"},
+		},
+		"metadata check that is neither true nor false": {
+			arguments: map[string]any{"skip_metadata_api_check": "yes"},
+			want:      want{"skip_metadata_api_check", "Invalid Attribute Value Match", `"true" "false"`},
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			diags := newTestServer(t, tc.arguments).validateProvider()
+			// Both ends of a contradiction may be reported: one with the attribute suffices.
+			blamed := slices.IndexFunc(diags, func(d testDiagnostic) bool { return d.Attribute == tc.want.attribute })
+			if blamed < 0 {
+				t.Fatalf("want an error about %s, got %+v", tc.want.attribute, diags)
+			}
+			wantDiagnostic(t, testDiagnostic{
+				Severity: "error", Attribute: tc.want.attribute, Summary: tc.want.summary, Detail: tc.want.detail,
+			}, diags[blamed:blamed+1])
+			for _, d := range diags {
+				if d.Attribute == "" {
+					t.Errorf("an error names no attribute: %+v", d)
+				}
+			}
+			wantNoSecrets(t, []string{testProxyPassword, testWebIdentityToken, "of-a-test"}, diags)
+		})
+	}
+}
+
+func TestProvider_validateAccepts(t *testing.T) {
+	t.Parallel()
+
+	block := newTestServer(t, nil).schemas.Provider.Block
+	cases := map[string]map[string]any{
+		"nothing":                    {},
+		"keys":                       {"access_key": "AKIAIOSFODNN7EXAMPLE", "secret_key": "of-a-test"},
+		"temporary keys":             {"access_key": "ASIAIOSFODNN7EXAMPLE", "secret_key": "of-a-test", "token": "of-a-test"},
+		"allowed accounts":           {"allowed_account_ids": []any{testAccountID, "000000000001"}},
+		"allowed, one skip":          {"allowed_account_ids": []any{testAccountID}, "skip_requesting_account_id": true},
+		"allowed, the other skip":    {"allowed_account_ids": []any{testAccountID}, "skip_credentials_validation": true},
+		"skips without guard":        offline,
+		"role with path":             {"assume_role": []any{map[string]any{"role_arn": "arn:aws-us-gov:iam::123456789012:role/a/b/Operator"}}},
+		"shortest role session":      {"assume_role": []any{map[string]any{"role_arn": testRoleARN, "duration": "15m"}}},
+		"longest role session":       {"assume_role": []any{map[string]any{"role_arn": testRoleARN, "duration": "12h"}}},
+		"web identity in a file":     {"assume_role_with_web_identity": testWebIdentity(map[string]any{"web_identity_token": nil, "web_identity_token_file": "/run/token"})},
+		"web identity and role":      {"assume_role_with_web_identity": testWebIdentity(nil), "assume_role": []any{map[string]any{"role_arn": testRoleARN}}},
+		"unlisted Region, unchecked": {"region": "eu-mars-1", "sts_region": "eu-mars-1", "skip_region_validation": true},
+		"unlisted Region, perhaps":   {"region": "eu-mars-1", "skip_region_validation": testUnknown},
+		"STS in another Region":      {"region": "eu-central-1", "sts_region": "us-east-1"},
+		"endpoints":                  {"endpoints": []any{map[string]any{"ssm": "http://127.0.0.1:8080", "sts": "https://sts.example.com/path", "iam": "", "sso": nil}}},
+		"IPv6 endpoint":              {"ec2_metadata_service_endpoint": "http://[fd00:ec2::254]", "ec2_metadata_service_endpoint_mode": "IPv6"},
+		"proxies":                    {"http_proxy": "http://ops:" + testProxyPassword + "@proxy:3128", "https_proxy": "", "no_proxy": "localhost"},
+		"SOCKS proxy":                {"https_proxy": "socks5://proxy:1080"},
+		"no retries":                 {"max_retries": 0, "token_bucket_rate_limiter_capacity": 0},
+		"metadata check":             {"skip_metadata_api_check": "true"},
+		"empty metadata check":       {"skip_metadata_api_check": ""},
+	}
+	for _, attribute := range block.Attributes {
+		cases[attribute.Name+" not known yet"] = map[string]any{attribute.Name: testUnknown}
+		if slices.Contains([]string{"access_key", "secret_key", "token"}, attribute.Name) {
+			cases[attribute.Name+" not known yet"] = map[string]any{"access_key": testUnknown, "secret_key": testUnknown, attribute.Name: testUnknown}
+		}
+	}
+	for _, nested := range block.BlockTypes {
+		cases["number of "+nested.TypeName+" not known yet"] = map[string]any{nested.TypeName: testUnknown}
+	}
+	for name, arguments := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			wantNoDiagnostics(t, newTestServer(t, arguments).validateProvider())
+		})
+	}
+}
+
+// The texts that generated documentation and other tools show.
+func TestProvider_validatorDescriptions(t *testing.T) {
+	t.Parallel()
+
+	for _, v := range []interface {
+		Description(ctx context.Context) string
+		MarkdownDescription(ctx context.Context) string
+	}{endpointURL{}, proxyURL{}, roleARN{}, roleDuration{}} {
+		if text := v.Description(t.Context()); !strings.HasPrefix(text, "value must be ") || v.MarkdownDescription(t.Context()) != text {
+			t.Errorf("%T describes itself as %q", v, text)
+		}
+	}
+}

@@ -1,0 +1,332 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/aws-sdk-go-base/v2/endpoints"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+)
+
+func TestRegionProblem(t *testing.T) {
+	t.Parallel()
+
+	cases := map[string]struct {
+		region    string
+		partition string
+		skip      bool
+		want      string // Text of the problem, empty for none.
+	}{
+		"commercial":                            {region: "us-east-1"},
+		"China":                                 {region: "cn-north-1"},
+		"GovCloud":                              {region: "us-gov-west-1"},
+		"European Sovereign Cloud":              {region: "eusc-de-east-1"},
+		"ISO":                                   {region: "us-iso-east-1"},
+		"ISOB":                                  {region: "us-isob-east-1"},
+		"ISOE":                                  {region: "eu-isoe-west-1"},
+		"ISOF":                                  {region: "us-isof-south-1"},
+		"one of the partition asked for":        {region: "eusc-de-east-1", partition: "aws-eusc"},
+		"misspelt":                              {region: "eu-centrall-1", want: `"eu-centrall-1" is not an AWS Region`},
+		"misspelt, in a partition":              {region: "eu-centrall-1", partition: "aws", want: `"eu-centrall-1" is not an AWS Region`},
+		"upper case":                            {region: "EU-CENTRAL-1", want: `"EU-CENTRAL-1" is not an AWS Region`},
+		"availability zone":                     {region: "us-east-1a", want: `"us-east-1a" is not an AWS Region`},
+		"global pseudo Region":                  {region: "aws-global", want: `"aws-global" is not an AWS Region`},
+		"empty":                                 {region: "", want: `"" is not an AWS Region`},
+		"of another partition":                  {region: "cn-north-1", partition: "aws", want: `partition "aws-cn", but the provider's Region belongs to "aws"`},
+		"sovereign for commercial credentials":  {region: "eusc-de-east-1", partition: "aws", want: `partition "aws-eusc", but the provider's Region belongs to "aws"`},
+		"commercial for sovereign credentials":  {region: "eu-central-1", partition: "aws-eusc", want: `partition "aws", but the provider's Region belongs to "aws-eusc"`},
+		"new, unchecked":                        {region: "eu-mars-1", skip: true},
+		"unlike any other, unchecked":           {region: "localhost", partition: "aws", skip: true},
+		"new in the partition, unchecked":       {region: "eu-north-9", partition: "aws", skip: true},
+		"new in another partition, unchecked":   {region: "cn-south-9", partition: "aws", skip: true, want: `partition "aws-cn", but the provider's Region belongs to "aws"`},
+		"known in another partition, unchecked": {region: "us-gov-west-1", partition: "aws", skip: true, want: `partition "aws-us-gov", but the provider's Region belongs to "aws"`},
+		"known in the sovereign cloud, unchecked":  {region: "eusc-de-east-1", partition: "aws", skip: true, want: `partition "aws-eusc", but the provider's Region belongs to "aws"`},
+		"new, of a provider that nobody knows yet": {region: "eu-mars-2", partition: "", skip: true},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			got := regionProblem(tc.region, tc.partition, tc.skip)
+			switch {
+			case tc.want == "" && got != "":
+				t.Errorf("unexpected problem: %s", got)
+			case !strings.Contains(got, tc.want):
+				t.Errorf("the problem lacks %q: %s", tc.want, got)
+			case tc.want != "" && !strings.Contains(got, "\n\n"):
+				t.Errorf("the problem does not say what to do: %s", got)
+			}
+		})
+	}
+}
+
+// Every Region that the SDK knows is valid, in its own partition and in no other,
+// and has the shape that imports go by.
+func TestRegionProblem_everyRegion(t *testing.T) {
+	t.Parallel()
+
+	partitions := endpoints.DefaultPartitions()
+	var ids []string
+	for _, partition := range partitions {
+		ids = append(ids, partition.ID())
+		for region := range partition.Regions() {
+			for _, other := range partitions {
+				problem := regionProblem(region, other.ID(), false)
+				if valid := other.ID() == partition.ID(); valid != (problem == "") {
+					t.Errorf("%s in %s: %q", region, other.ID(), problem)
+				}
+			}
+			if strings.Contains(region, "global") {
+				t.Errorf("%s is called a Region", region)
+			}
+			if !regionShape.MatchString(region) {
+				t.Errorf("%s does not have the shape of a Region", region)
+			}
+		}
+	}
+	for _, want := range []string{"aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f"} {
+		if !strings.Contains(strings.Join(ids, " ")+" ", want+" ") {
+			t.Errorf("the partition %s is missing among %v", want, ids)
+		}
+	}
+}
+
+func TestRegionShape(t *testing.T) {
+	t.Parallel()
+
+	for text, want := range map[string]bool{
+		"us-east-1": true, "us-gov-west-1": true, "us-isob-east-1": true, "eusc-de-east-1": true, "ap-southeast-12": true, "eu-mars-1": true,
+		"": false, "us-east": false, "us-east-1a": false, "US-EAST-1": false, "us-east-123": false, "us--east-1": false, "east-1": false,
+		"example.com": false, " us-east-1": false, "us-east-1\n": false, "u-east-1": false, "Mary-Major-07a16060613c408b5": false,
+	} {
+		if got := regionShape.MatchString(text); got != want {
+			t.Errorf("%q matches: %t, want %t", text, got, want)
+		}
+	}
+}
+
+func TestRegionModel_resolve(t *testing.T) {
+	t.Parallel()
+
+	configured := &providerMeta{region: "eu-central-1"}
+	cases := map[string]struct {
+		meta     *providerMeta
+		region   types.String
+		want     types.String
+		known    bool
+		rejected bool
+	}{
+		"unset becomes the provider's":                 {meta: configured, region: types.StringNull(), want: types.StringValue("eu-central-1"), known: true},
+		"computed becomes the provider's":              {meta: configured, region: types.StringUnknown(), want: types.StringValue("eu-central-1"), known: true},
+		"set stays":                                    {meta: configured, region: types.StringValue("us-east-1"), want: types.StringValue("us-east-1"), known: true},
+		"set, of another partition":                    {meta: configured, region: types.StringValue("cn-north-1"), want: types.StringValue("cn-north-1"), rejected: true},
+		"set, unknown name":                            {meta: configured, region: types.StringValue("eu-mars-1"), want: types.StringValue("eu-mars-1"), rejected: true},
+		"set, unknown name, unchecked":                 {meta: &providerMeta{region: "eu-central-1", skipRegionValidation: true}, region: types.StringValue("eu-mars-1"), want: types.StringValue("eu-mars-1"), known: true},
+		"set, of another partition, unchecked":         {meta: &providerMeta{region: "eu-central-1", skipRegionValidation: true}, region: types.StringValue("cn-north-1"), want: types.StringValue("cn-north-1"), rejected: true},
+		"set, in a provider whose Region nobody knows": {meta: &providerMeta{region: "eu-mars-1", skipRegionValidation: true}, region: types.StringValue("us-east-1"), want: types.StringValue("us-east-1"), known: true},
+		"unset, provider not configured":               {region: types.StringNull(), want: types.StringNull()},
+		"unset, provider not known":                    {meta: &providerMeta{unknownArgument: "region"}, region: types.StringUnknown(), want: types.StringUnknown()},
+		"set, provider not known":                      {meta: &providerMeta{unknownArgument: "region"}, region: types.StringValue("us-east-1"), want: types.StringValue("us-east-1"), known: true},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			var diags diag.Diagnostics
+			model := regionModel{Region: tc.region}
+			if got := model.resolve(tc.meta, &diags); got != tc.known {
+				t.Errorf("known: %t, want %t", got, tc.known)
+			}
+			if !model.Region.Equal(tc.want) {
+				t.Errorf("the Region is %s, want %s", model.Region, tc.want)
+			}
+			if diags.HasError() != tc.rejected {
+				t.Errorf("rejected: %t, want %t: %v", diags.HasError(), tc.rejected, diags)
+			}
+		})
+	}
+}
+
+// A Region of another partition is refused by every object, with nothing called.
+func TestRegion_ofAnotherPartition(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testFake(t)
+	s := newConfiguredServer(t, testArguments(url, map[string]any{"skip_region_validation": true}))
+	fake.ResetRequests()
+	objects := everyObject(s, map[string]any{"region": "cn-north-1"})
+	objects["import"] = func() []testDiagnostic {
+		_, diags := s.importState("ssm_session_termination", testEnded+"@cn-north-1", nil)
+
+		return diags
+	}
+	for name, call := range objects {
+		t.Log(name)
+		wantDiagnostic(t, testDiagnostic{
+			Severity: "error", Attribute: "region", Summary: "Invalid AWS Region", Detail: "partition \"aws-cn\"\na second provider block",
+		}, call())
+	}
+	if got := testOperations(fake); len(got) > 0 {
+		t.Errorf("called: %v", got)
+	}
+}
+
+func testRegionFake(t *testing.T) (*fakessm.Server, string) {
+	t.Helper()
+
+	var sessions []fakessm.Session
+	for _, region := range []string{"eu-central-1", "eu-west-1", "eusc-de-east-1", "us-gov-west-1", "eu-mars-1"} {
+		sessions = append(sessions, fakessm.Session{SessionID: testAway, Region: region, Status: "Disconnected"})
+	}
+
+	return testFake(t, fakessm.WithSessions(sessions...))
+}
+
+// wantRegion checks the Region that requests were signed for, and the one that the
+// data source shows.
+func wantRegion(t *testing.T, fake *fakessm.Server, s *testServer, config map[string]any, want string) {
+	t.Helper()
+
+	result, diags := s.readDataSource("ssm_session_resume", config)
+	wantNoDiagnostics(t, diags)
+	if got := result["region"]; got != want {
+		t.Errorf("the data source shows the Region %v, want %s", got, want)
+	}
+	resumed := testRequests(fake, "ResumeSession")
+	if len(resumed) != 1 || resumed[0].Region != want {
+		t.Errorf("requests %+v, want one signed for %s", resumed, want)
+	}
+}
+
+func TestConfigure_region(t *testing.T) {
+	t.Parallel()
+
+	configFile := testFile(t, "config", "[profile ops]\nregion = eu-west-1\n")
+	cases := map[string]struct {
+		arguments map[string]any
+		object    string // The region argument of the data source.
+		want      string
+	}{
+		"of the provider":                            {want: testRegion},
+		"of another partition":                       {arguments: map[string]any{"region": "us-gov-west-1"}, want: "us-gov-west-1"},
+		"of the European Sovereign Cloud":            {arguments: map[string]any{"region": "eusc-de-east-1"}, want: "eusc-de-east-1"},
+		"of the profile":                             {arguments: map[string]any{"region": nil, "profile": "ops", "shared_config_files": []any{configFile}}, want: "eu-west-1"},
+		"of the provider rather than of the profile": {arguments: map[string]any{"profile": "ops", "shared_config_files": []any{configFile}}, want: testRegion},
+		"of the object":                              {object: "eu-central-1", want: "eu-central-1"},
+		"that nobody knows yet, of the provider":     {arguments: map[string]any{"region": "eu-mars-1", "skip_region_validation": true}, want: "eu-mars-1"},
+		"that nobody knows yet, of the object":       {arguments: map[string]any{"skip_region_validation": true}, object: "eu-mars-1", want: "eu-mars-1"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			fake, url := testRegionFake(t)
+			config := map[string]any{"session_id": testAway}
+			if tc.object != "" {
+				config["region"] = tc.object
+			}
+			wantRegion(t, fake, newConfiguredServer(t, testArguments(url, tc.arguments)), config, tc.want)
+		})
+	}
+}
+
+func TestConfigure_envRegion(t *testing.T) {
+	configFile := testFile(t, "config", "[default]\nregion = eu-west-1\n[profile ops]\nregion = eu-central-1\n")
+	cases := map[string]struct {
+		env      map[string]string
+		argument any
+		want     string
+	}{
+		"AWS_REGION":                          {env: map[string]string{"AWS_REGION": "eu-west-1"}, want: "eu-west-1"},
+		"AWS_DEFAULT_REGION":                  {env: map[string]string{"AWS_DEFAULT_REGION": "eu-west-1"}, want: "eu-west-1"},
+		"AWS_REGION beats AWS_DEFAULT_REGION": {env: map[string]string{"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-central-1"}, want: "eu-west-1"},
+		"AWS_REGION beats the profile":        {env: map[string]string{"AWS_REGION": "eu-west-1", "AWS_CONFIG_FILE": configFile, "AWS_PROFILE": "ops"}, want: "eu-west-1"},
+		"the argument beats AWS_REGION":       {env: map[string]string{"AWS_REGION": "eu-west-1"}, argument: testRegion, want: testRegion},
+		"the default profile":                 {env: map[string]string{"AWS_CONFIG_FILE": configFile}, want: "eu-west-1"},
+		"AWS_PROFILE":                         {env: map[string]string{"AWS_CONFIG_FILE": configFile, "AWS_PROFILE": "ops"}, want: "eu-central-1"},
+	}
+	for name, tc := range cases { //nolint:paralleltest // The environment is shared.
+		t.Run(name, func(t *testing.T) {
+			setenv(t, tc.env)
+			fake, url := testRegionFake(t)
+			s := newConfiguredServer(t, testArguments(url, map[string]any{"region": tc.argument}))
+			wantRegion(t, fake, s, map[string]any{"session_id": testAway}, tc.want)
+		})
+	}
+}
+
+func TestConfigure_regionMissing(t *testing.T) {
+	t.Parallel()
+
+	_, url := testFake(t)
+	role := []any{map[string]any{"role_arn": testRoleARN}}
+	credentialsFile := []any{testCredentialsFile(t, "default")}
+	cases := map[string]map[string]any{
+		"with keys":                                     {},
+		"with keys, calling AWS":                        {"endpoints": nil},
+		"with a role":                                   {"assume_role": role},
+		"with a role, calling AWS":                      {"assume_role": role, "endpoints": nil},
+		"with a role from a file":                       {"assume_role": role, "access_key": nil, "secret_key": nil, "shared_credentials_files": credentialsFile},
+		"with a role from a file, calling AWS":          {"assume_role": role, "access_key": nil, "secret_key": nil, "shared_credentials_files": credentialsFile, "endpoints": nil},
+		"with a web identity":                           {"assume_role_with_web_identity": testWebIdentity(nil), "access_key": nil, "secret_key": nil},
+		"with a web identity, calling AWS":              {"assume_role_with_web_identity": testWebIdentity(nil), "access_key": nil, "secret_key": nil, "endpoints": nil},
+		"without validation of names":                   {"skip_region_validation": true},
+		"without validation of credentials and account": offline,
+	}
+	for name, change := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			s := newTestServer(t, testArguments(url, map[string]any{"region": nil}, change))
+			wantNoDiagnostics(t, s.validateProvider())
+			wantDiagnostic(t, testDiagnostic{
+				Severity: "error", Attribute: "region", Summary: "Missing AWS Region",
+				Detail: "No AWS Region is configured.\nregion in the provider block\nAWS_REGION",
+			}, s.configure())
+		})
+	}
+}
+
+func TestConfigure_regionUnknownName(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testFake(t)
+	s := newTestServer(t, testArguments(url, map[string]any{"region": "eu-centrall-1"}))
+	want := testDiagnostic{
+		Severity: "error", Attribute: "region", Summary: "Invalid AWS Region",
+		Detail: "\"eu-centrall-1\" is not an AWS Region\nskip_region_validation = true",
+	}
+	wantDiagnostic(t, want, s.validateProvider())
+	wantDiagnostic(t, want, s.configure())
+	if calls := testCalls(fake); len(calls) > 0 {
+		t.Errorf("SSM was called: %v", calls)
+	}
+}
+
+func TestConfigure_envRegionUnknownName(t *testing.T) {
+	t.Setenv("AWS_REGION", "eu-centrall-1")
+	fake, url := testFake(t)
+	role := map[string]any{"assume_role": []any{map[string]any{"role_arn": testRoleARN}}}
+	for name, change := range map[string]map[string]any{ //nolint:paralleltest // The environment is shared.
+		"with keys":   {},
+		"with a role": role,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newTestServer(t, testArguments(url, map[string]any{"region": nil}, change))
+			wantNoDiagnostics(t, s.validateProvider())
+			wantDiagnostic(t, testDiagnostic{
+				Severity: "error", Attribute: "region", Summary: "Invalid AWS Region",
+				Detail: "\"eu-centrall-1\" is not an AWS Region\nskip_region_validation = true",
+			}, s.configure())
+			if got := testOperations(fake); len(got) > 0 {
+				t.Errorf("called in a Region that does not exist: %v", got)
+			}
+		})
+	}
+}

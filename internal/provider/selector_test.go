@@ -1,0 +1,379 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+)
+
+// testInventory are live sessions that differ in everything a selector goes by,
+// the newest first and with IDs that do not follow their age.
+func testInventory() []fakessm.Session {
+	now := time.Now()
+
+	return []fakessm.Session{
+		{SessionID: "bare-1", StartDate: now.Add(-10 * time.Minute)},
+		{SessionID: "gus-1", Target: "i-b", Owner: "arn:aws:iam::123456789012:user/gus", Status: "Hibernating", StartDate: now.Add(-time.Hour)},
+		{SessionID: "cat-1", Target: "i-a", Owner: "arn:aws:iam::123456789012:user/ops/cat", DocumentName: "Shell", AccessType: "Standard", StartDate: now.Add(-2 * time.Hour)},
+		{SessionID: "dan-1", Target: "i-b", Owner: "arn:aws:sts::123456789012:assumed-role/Operator/dan", DocumentName: "PortForward", AccessType: "JustInTime", Status: "Connecting", StartDate: now.Add(-5 * time.Hour)},
+		{SessionID: "ann-1", Target: "i-a", Owner: "arn:aws:sts::123456789012:assumed-role/Operator/ann", DocumentName: "Shell", AccessType: "Standard", StartDate: now.Add(-10 * time.Hour)},
+		{SessionID: "eve-1", Target: "i-c", Owner: "arn:aws:sts::210987654321:assumed-role/Auditor/eve", DocumentName: "Shell", AccessType: "Standard", Status: "Disconnected", StartDate: now.Add(-30 * time.Hour)},
+	}
+}
+
+// testInventoryIDs are their IDs by age.
+var testInventoryIDs = []any{"eve-1", "ann-1", "dan-1", "cat-1", "gus-1", "bare-1"}
+
+// testInventoryFake starts an endpoint with these sessions, and a few that have ended.
+func testInventoryFake(t *testing.T, options ...fakessm.Option) (*fakessm.Server, string) {
+	t.Helper()
+
+	now := time.Now()
+	fake, url := testFake(t, append(options, fakessm.WithSessions(testInventory()...), fakessm.WithSessions(
+		fakessm.Session{SessionID: "old-1", Target: "i-a", Owner: "arn:aws:sts::123456789012:assumed-role/Operator/ann", Status: "Terminated", DocumentName: "Shell", AccessType: "Standard", StartDate: now.Add(-50 * time.Hour), EndDate: now.Add(-49 * time.Hour)},
+		fakessm.Session{SessionID: "new-1", Target: "i-b", Owner: "arn:aws:sts::123456789012:assumed-role/Operator/dan", Status: "Failed", StartDate: now.Add(-3 * time.Hour), EndDate: now.Add(-2 * time.Hour)},
+	))...)
+	for _, session := range testSessions() {
+		fake.RemoveSession(session.SessionID)
+	}
+
+	return fake, url
+}
+
+// testLiveIDs returns the IDs of the inventory's sessions that are still live, by age.
+func testLiveIDs(fake *fakessm.Server) []any {
+	ids := []any{}
+	for _, id := range testInventoryIDs {
+		session, _ := fake.Session(fmt.Sprint(id))
+		if session.Status != "Terminating" && session.Status != "Terminated" {
+			ids = append(ids, id)
+		}
+	}
+
+	return ids
+}
+
+// testSelectors are the objects that have a selector.
+var testSelectors = map[string]struct {
+	schema func(*tfprotov6.GetProviderSchemaResponse) *tfprotov6.Schema
+	// use validates, plans and applies as far as it comes.
+	use func(s *testServer, config map[string]any) []testDiagnostic
+	// ends says whether it ends what it selects.
+	ends bool
+}{
+	"data source ssm_sessions": {
+		func(schemas *tfprotov6.GetProviderSchemaResponse) *tfprotov6.Schema {
+			return schemas.DataSourceSchemas["ssm_sessions"]
+		},
+		func(s *testServer, config map[string]any) []testDiagnostic {
+			_, diags := s.readDataSource("ssm_sessions", config)
+
+			return diags
+		},
+		false,
+	},
+	"resource ssm_session_drain": {
+		func(schemas *tfprotov6.GetProviderSchemaResponse) *tfprotov6.Schema {
+			return schemas.ResourceSchemas["ssm_session_drain"]
+		},
+		func(s *testServer, config map[string]any) []testDiagnostic {
+			_, diags := s.create("ssm_session_drain", config)
+
+			return diags
+		},
+		true,
+	},
+	"action ssm_drain_sessions": {
+		func(schemas *tfprotov6.GetProviderSchemaResponse) *tfprotov6.Schema {
+			return schemas.ActionSchemas["ssm_drain_sessions"].Schema
+		},
+		func(s *testServer, config map[string]any) []testDiagnostic {
+			out := s.invokeAction("ssm_drain_sessions", config)
+
+			return append(out.planned, out.diags...)
+		},
+		true,
+	},
+}
+
+// The same configuration means the same sessions to whoever selects, on an
+// endpoint that filters and on one that does not.
+func TestSelector_agreement(t *testing.T) {
+	t.Parallel()
+
+	endpoints := map[string][]fakessm.Option{
+		"filters":                   {fakessm.WithPageSize(1)},
+		"filters are ignored":       {fakessm.WithFiltersIgnored()},
+		"every other page is empty": {fakessm.WithEmptyPages()},
+	}
+	for name, tc := range map[string]struct {
+		config map[string]any
+		want   []any
+		idle   bool // Nothing can match, so that nothing needs to be asked.
+	}{
+		"one target":                      {config: map[string]any{"targets": []any{"i-a"}}, want: []any{"ann-1", "cat-1"}},
+		"two targets":                     {config: map[string]any{"targets": []any{"i-a", "i-c"}}, want: []any{"eve-1", "ann-1", "cat-1"}},
+		"a target without sessions":       {config: map[string]any{"targets": []any{"i-z"}}, want: []any{}},
+		"no target at all":                {config: map[string]any{"targets": []any{}}, want: []any{}, idle: true},
+		"an owner":                        {config: map[string]any{"owners": []any{"arn:aws:iam::123456789012:user/gus"}}, want: []any{"gus-1"}},
+		"an owner in other letters":       {config: map[string]any{"owners": []any{"arn:aws:iam::123456789012:user/Gus"}}, want: []any{}},
+		"an owner's beginning":            {config: map[string]any{"owners": []any{"arn:aws:iam::123456789012:user/gu"}}, want: []any{}},
+		"owners of a role":                {config: map[string]any{"owners": []any{"arn:aws:sts::123456789012:assumed-role/Operator/*"}}, want: []any{"ann-1", "dan-1"}},
+		"owners by their last name":       {config: map[string]any{"owners": []any{"*/cat", "*/eve"}}, want: []any{"eve-1", "cat-1"}},
+		"a wildcard across / and :":       {config: map[string]any{"owners": []any{"arn:*c*t"}}, want: []any{"cat-1"}},
+		"no owner at all":                 {config: map[string]any{"owners": []any{}}, want: []any{}, idle: true},
+		"a document":                      {config: map[string]any{"document_names": []any{"PortForward"}}, want: []any{"dan-1"}},
+		"no document at all":              {config: map[string]any{"document_names": []any{}}, want: []any{}, idle: true},
+		"an access type":                  {config: map[string]any{"access_types": []any{"Standard"}}, want: []any{"eve-1", "ann-1", "cat-1"}},
+		"access types":                    {config: map[string]any{"access_types": []any{"Standard", "JustInTime"}}, want: []any{"eve-1", "ann-1", "dan-1", "cat-1"}},
+		"no access type at all":           {config: map[string]any{"access_types": []any{}}, want: []any{}, idle: true},
+		"an age":                          {config: map[string]any{"older_than": "4h30m"}, want: []any{"eve-1", "ann-1", "dan-1"}},
+		"everybody but some owners":       {config: map[string]any{"older_than": "1m", "exclude_owners": []any{"*:iam:*", "*/eve"}}, want: []any{"ann-1", "dan-1"}},
+		"everybody but some sessions":     {config: map[string]any{"older_than": "1m", "exclude_session_ids": []any{"ann-1", "bare-1", "nobody-1"}}, want: []any{"eve-1", "dan-1", "cat-1", "gus-1"}},
+		"empty exclusions":                {config: map[string]any{"targets": []any{"i-a"}, "exclude_owners": []any{}, "exclude_session_ids": []any{}}, want: []any{"ann-1", "cat-1"}},
+		"all conditions at once":          {config: map[string]any{"targets": []any{"i-a", "i-c"}, "owners": []any{"*"}, "document_names": []any{"Shell"}, "access_types": []any{"Standard"}, "older_than": "5h", "exclude_session_ids": []any{"eve-1"}}, want: []any{"ann-1"}},
+		"a condition beside an empty one": {config: map[string]any{"targets": []any{"i-a"}, "owners": []any{}}, want: []any{}, idle: true},
+	} {
+		for endpoint, options := range endpoints {
+			for object, selector := range testSelectors {
+				t.Run(name+"/"+endpoint+"/"+object, func(t *testing.T) {
+					t.Parallel()
+
+					fake, url := testInventoryFake(t, options...)
+					s := newConfiguredServer(t, testArguments(url))
+					if !selector.ends {
+						got, diags := s.readDataSource("ssm_sessions", tc.config)
+						wantNoDiagnostics(t, diags)
+						if diff := cmp.Diff(tc.want, got["session_ids"]); diff != "" {
+							t.Errorf("unexpected sessions (-want +got):\n%s", diff)
+						}
+					} else {
+						if diags := selector.use(s, tc.config); hasErrors(diags) {
+							t.Fatalf("unexpected diagnostics: %+v", diags)
+						}
+						spared := slices.DeleteFunc(slices.Clone(testInventoryIDs), func(id any) bool { return slices.Contains(tc.want, id) })
+						if diff := cmp.Diff(spared, testLiveIDs(fake)); diff != "" {
+							t.Errorf("unexpected live sessions (-want +got):\n%s", diff)
+						}
+						if got := fake.Count("TerminateSession"); got != len(tc.want) {
+							t.Errorf("TerminateSession was called %d times for %d sessions", got, len(tc.want))
+						}
+					}
+					if got := fake.Count("DescribeSessions"); tc.idle != (got == 0) {
+						t.Errorf("%d listings", got)
+					}
+				})
+			}
+		}
+	}
+}
+
+// What can never be meant is refused before anything is called, and the attribute
+// is named, by all that select alike.
+func TestSelector_badInput(t *testing.T) {
+	t.Parallel()
+
+	const ownerForm = "SSM records owners as ARNs\narn:aws:sts::123456789012:assumed-role/Operator/mary"
+	for name, tc := range map[string]struct {
+		config map[string]any
+		want   testDiagnostic
+	}{
+		"a null target":               {map[string]any{"targets": []any{nil, "i-a"}}, testDiagnostic{"error", "targets", "Null Set Value", "contains a null value"}},
+		"a null owner":                {map[string]any{"owners": []any{nil}}, testDiagnostic{"error", "owners", "Null Set Value", "contains a null value"}},
+		"a null document":             {map[string]any{"document_names": []any{nil}}, testDiagnostic{"error", "document_names", "Null Set Value", "contains a null value"}},
+		"a null access type":          {map[string]any{"access_types": []any{nil}}, testDiagnostic{"error", "access_types", "Null Set Value", "contains a null value"}},
+		"a null excluded owner":       {map[string]any{"exclude_owners": []any{nil}}, testDiagnostic{"error", "exclude_owners", "Null Set Value", "contains a null value"}},
+		"a null excluded session":     {map[string]any{"exclude_session_ids": []any{nil}}, testDiagnostic{"error", "exclude_session_ids", "Null Set Value", "contains a null value"}},
+		"an empty target":             {map[string]any{"targets": []any{""}}, testDiagnostic{"error", "targets[...]", "Invalid Attribute Value Length", "between 1 and 400"}},
+		"an overlong target":          {map[string]any{"targets": []any{strings.Repeat("i", 401)}}, testDiagnostic{"error", "targets[...]", "Invalid Attribute Value Length", "between 1 and 400"}},
+		"an empty owner":              {map[string]any{"owners": []any{""}}, testDiagnostic{"error", "owners[...]", "Invalid Owner", "an empty owner matches no session"}},
+		"an owner that is no ARN":     {map[string]any{"owners": []any{"mary"}}, testDiagnostic{"error", "owners[...]", "Invalid Owner", "\"mary\"\n" + ownerForm}},
+		"an owner that is half a one": {map[string]any{"owners": []any{"arn:aws:iam"}}, testDiagnostic{"error", "owners[...]", "Invalid Owner", "\"arn:aws:iam\"\n" + ownerForm}},
+		"a pattern that is no ARN":    {map[string]any{"owners": []any{"mary*"}}, testDiagnostic{"error", "owners[...]", "Invalid Owner", "\"mary*\"\n" + ownerForm}},
+		"a role": {
+			map[string]any{"owners": []any{"arn:aws:iam::123456789012:role/Operator"}},
+			testDiagnostic{"error", "owners[...]", "Invalid Owner", "\"arn:aws:iam::123456789012:role/Operator\"\n\"arn:aws:sts::123456789012:assumed-role/Operator/*\""},
+		},
+		"a role with a path, of another partition": {
+			map[string]any{"owners": []any{"arn:aws-us-gov:iam::123456789012:role/teams/ops/Operator"}},
+			testDiagnostic{"error", "owners[...]", "Invalid Owner", "\"arn:aws-us-gov:sts::123456789012:assumed-role/Operator/*\""},
+		},
+		"any role": {
+			map[string]any{"owners": []any{"arn:aws:iam::*:role/*"}},
+			testDiagnostic{"error", "owners[...]", "Invalid Owner", "\"arn:aws:sts::*:assumed-role/*/*\""},
+		},
+		"a role to be spared": {
+			map[string]any{"exclude_owners": []any{"arn:aws:iam::123456789012:role/Operator"}},
+			testDiagnostic{"error", "exclude_owners[...]", "Invalid Owner", "\"arn:aws:sts::123456789012:assumed-role/Operator/*\""},
+		},
+		"an owner to be spared that is no ARN": {map[string]any{"exclude_owners": []any{"mary"}}, testDiagnostic{"error", "exclude_owners[...]", "Invalid Owner", "\"mary\"\n" + ownerForm}},
+		"an empty document":                    {map[string]any{"document_names": []any{""}}, testDiagnostic{"error", "document_names[...]", "Invalid Attribute Value Length", "at least 1"}},
+		"an unknown access type":               {map[string]any{"access_types": []any{"standard"}}, testDiagnostic{"error", "access_types[...]", "Invalid Attribute Value Match", "\"Standard\" \"JustInTime\""}},
+		"an empty excluded session":            {map[string]any{"exclude_session_ids": []any{""}}, testDiagnostic{"error", "exclude_session_ids[...]", "Invalid Attribute Value Length", "between 1 and 96"}},
+		"an overlong excluded session":         {map[string]any{"exclude_session_ids": []any{strings.Repeat("x", 97)}}, testDiagnostic{"error", "exclude_session_ids[...]", "Invalid Attribute Value Length", "between 1 and 96"}},
+		"an age that is no duration":           {map[string]any{"older_than": "8 hours"}, testDiagnostic{"error", "older_than", "Invalid Time Duration String Value", "8 hours"}},
+		"an age without a unit":                {map[string]any{"older_than": "8"}, testDiagnostic{"error", "older_than", "Invalid Time Duration String Value", "missing unit"}},
+		"an age of days":                       {map[string]any{"older_than": "30d"}, testDiagnostic{"error", "older_than", "Invalid Time Duration String Value", "unknown unit"}},
+		"a negative age":                       {map[string]any{"older_than": "-1h"}, testDiagnostic{"error", "older_than", "Invalid Duration", "\"-1h\"\n\"8h\""}},
+		"an unknown Region":                    {map[string]any{"region": "us-esat-1"}, testDiagnostic{"error", "region", "Invalid AWS Region", "us-esat-1"}},
+		"a Region of another partition":        {map[string]any{"region": "cn-north-1"}, testDiagnostic{"error", "region", "Invalid AWS Region", "\"aws-cn\""}},
+	} {
+		for object, selector := range testSelectors {
+			t.Run(name+"/"+object, func(t *testing.T) {
+				t.Parallel()
+
+				fake, url := testInventoryFake(t)
+				s := newConfiguredServer(t, testArguments(url))
+				config := map[string]any{"targets": []any{"i-a"}}
+				maps.Copy(config, tc.config)
+				wantDiagnostic(t, tc.want, selector.use(s, config))
+				testExpectCalls(t, fake)
+
+				// It is said once, too, if there is no other condition.
+				if _, ok := tc.config["older_than"]; ok {
+					wantDiagnostic(t, tc.want, selector.use(s, tc.config))
+				}
+			})
+		}
+	}
+}
+
+// Owners that SSM can record are let through.
+func TestSelector_goodOwners(t *testing.T) {
+	t.Parallel()
+
+	for _, owner := range []string{
+		testOwner,
+		"arn:aws:iam::123456789012:user/timmy",
+		"arn:aws:iam::123456789012:root",
+		"arn:aws:sts::123456789012:federated-user/timmy",
+		"arn:aws-us-gov:sts::123456789012:assumed-role/AWSReservedSSO_Ops_0123456789abcdef/mary@example.com",
+		"arn:aws:sts::*:assumed-role/Operator/*",
+		"a*",
+		"*",
+		"*@example.com",
+	} {
+		for object, selector := range testSelectors {
+			t.Run(owner+"/"+object, func(t *testing.T) {
+				t.Parallel()
+
+				_, url := testInventoryFake(t)
+				s := newConfiguredServer(t, testArguments(url))
+				wantNoDiagnostics(t, selector.use(s, map[string]any{"owners": []any{owner}, "targets": []any{"i-z"}}))
+			})
+		}
+	}
+}
+
+// The selector is spelled and described alike wherever there is one.
+func TestSelector_schema(t *testing.T) {
+	t.Parallel()
+
+	s := newTestServer(t, nil)
+	selectorOf := func(schema *tfprotov6.Schema) map[string]*tfprotov6.SchemaAttribute {
+		attributes := map[string]*tfprotov6.SchemaAttribute{}
+		for _, attribute := range schema.Block.Attributes {
+			switch attribute.Name {
+			case "targets", "owners", "document_names", "access_types", "older_than", "exclude_owners", "exclude_session_ids":
+				attribute.Description = strings.TrimSuffix(attribute.Description, " Measured once, when the drain begins.")
+				attribute.Description = strings.TrimSuffix(attribute.Description, " Changing them replaces the drain.")
+				attributes[attribute.Name] = attribute
+			}
+		}
+
+		return attributes
+	}
+	want := selectorOf(testSelectors["data source ssm_sessions"].schema(s.schemas))
+	if len(want) != 7 {
+		t.Errorf("the selector has %d attributes, want 7", len(want))
+	}
+	for object, selector := range testSelectors {
+		if diff := cmp.Diff(want, selectorOf(selector.schema(s.schemas)), cmpopts.IgnoreUnexported(tfprotov6.SchemaAttribute{})); diff != "" {
+			t.Errorf("%s has another selector (-want +got):\n%s", object, diff)
+		}
+	}
+	for name, attribute := range want {
+		if !attribute.Optional || attribute.Required || attribute.Computed {
+			t.Errorf("%s is not merely optional", name)
+		}
+	}
+}
+
+// A drain wants a condition that narrows it down.
+func TestSelector_noCondition(t *testing.T) {
+	t.Parallel()
+
+	const whole = "Nothing was ended.\nSet targets, owners, document_names, access_types or older_than; exclusions alone are not enough."
+	for name, tc := range map[string]struct {
+		config    map[string]any
+		attribute string
+		detail    string
+	}{
+		"nothing at all":            {map[string]any{}, "targets", "No condition says which sessions to end."},
+		"exclusions":                {map[string]any{"exclude_owners": []any{"*/ann"}, "exclude_session_ids": []any{"ann-1"}}, "targets", "No condition says which sessions to end."},
+		"any owner":                 {map[string]any{"owners": []any{"*"}}, "owners", "on owners"},
+		"any owner, in two words":   {map[string]any{"owners": []any{"**"}}, "owners", "on owners"},
+		"any owner, hidden":         {map[string]any{"owners": []any{"*/ann", "*"}}, "owners", "on owners"},
+		"any age":                   {map[string]any{"older_than": "0s"}, "older_than", "an age of zero"},
+		"any age, in other words":   {map[string]any{"older_than": "-0h"}, "older_than", "an age of zero"},
+		"any owner of any age":      {map[string]any{"owners": []any{"*"}, "older_than": "0s"}, "owners", "matches every session"},
+		"any owner except somebody": {map[string]any{"owners": []any{"*"}, "exclude_owners": []any{"*/ann"}}, "owners", "on owners"},
+		"a Region and a limit, which is no condition": {map[string]any{"region": testRegion, "max_sessions": int64(5)}, "targets", "No condition"},
+	} {
+		for object, selector := range testSelectors {
+			if !selector.ends {
+				continue
+			}
+			t.Run(name+"/"+object, func(t *testing.T) {
+				t.Parallel()
+
+				fake, url := testInventoryFake(t)
+				s := newConfiguredServer(t, testArguments(url))
+				wantDiagnostic(t, testDiagnostic{"error", tc.attribute, "Unable to Drain Sessions", tc.detail + "\n" + whole}, selector.use(s, tc.config))
+				testExpectCalls(t, fake)
+			})
+		}
+	}
+}
+
+// How old a session is, is judged by the clock of the service.
+func TestSelector_clock(t *testing.T) {
+	t.Parallel()
+
+	for object, selector := range testSelectors {
+		t.Run(object, func(t *testing.T) {
+			t.Parallel()
+
+			ahead := func() time.Time { return time.Now().Add(3 * time.Hour) }
+			fake, url := testInventoryFake(t, fakessm.WithClock(ahead))
+			s := newConfiguredServer(t, testArguments(url))
+			config := map[string]any{"targets": []any{"i-a"}, "older_than": "4h30m"}
+			if !selector.ends {
+				got, diags := s.readDataSource("ssm_sessions", config)
+				wantNoDiagnostics(t, diags)
+				if diff := cmp.Diff([]any{"ann-1", "cat-1"}, got["session_ids"]); diff != "" {
+					t.Errorf("unexpected sessions (-want +got):\n%s", diff)
+				}
+
+				return
+			}
+			if diags := selector.use(s, config); hasErrors(diags) {
+				t.Fatalf("unexpected diagnostics: %+v", diags)
+			}
+			testStatus(t, fake, "ann-1", "Terminated")
+			testStatus(t, fake, "cat-1", "Terminated")
+		})
+	}
+}

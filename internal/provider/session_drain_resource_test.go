@@ -1,0 +1,1318 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
+)
+
+const (
+	testDrain      = "ssm_session_drain.test"
+	testDrainError = "Unable to Drain Sessions"
+)
+
+// testSessionDrainResourceConfig_basic is a drain; its arguments are lines of HCL.
+func testSessionDrainResourceConfig_basic(url string, arguments ...string) string {
+	return testProviderConfig(url) + fmt.Sprintf(`
+resource "ssm_session_drain" "test" {
+  %s
+}
+`, strings.Join(arguments, "\n  "))
+}
+
+// testOutcomes checks the outcomes in state, given as ID and outcome in turn.
+func testOutcomes(pairs ...string) statecheck.StateCheck {
+	return statecheck.ExpectKnownValue(testDrain, tfjsonpath.New("outcomes"), testOutcomesValue(pairs...))
+}
+
+func testOutcomesValue(pairs ...string) knownvalue.Check {
+	outcomes := map[string]knownvalue.Check{}
+	for pair := range slices.Chunk(pairs, 2) {
+		outcomes[pair[0]] = knownvalue.StringExact(pair[1])
+	}
+
+	return knownvalue.MapExact(outcomes)
+}
+
+// testHookedFake starts an endpoint with the inventory that calls a function
+// ahead of each request.
+func testHookedFake(t *testing.T, ahead func(fake *fakessm.Server, operation string), options ...fakessm.Option) (*fakessm.Server, string) {
+	t.Helper()
+
+	fake, _ := testInventoryFake(t, options...)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+		ahead(fake, operation)
+		fake.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+
+	return fake, server.URL
+}
+
+// testSpared checks which sessions of the inventory are still live, by age.
+func testSpared(t *testing.T, fake *fakessm.Server, want ...any) {
+	t.Helper()
+
+	if diff := cmp.Diff(append([]any{}, want...), testLiveIDs(fake)); diff != "" {
+		t.Errorf("unexpected live sessions (-want +got):\n%s", diff)
+	}
+}
+
+// testWithout returns the diagnostics but for the warning that the plan of every
+// drain of something gives.
+func testWithout(diags []testDiagnostic, summary string) []testDiagnostic {
+	return slices.DeleteFunc(slices.Clone(diags), func(d testDiagnostic) bool { return d.Summary == summary })
+}
+
+// merged returns a configuration with changes.
+func merged(config map[string]any, changes map[string]any) map[string]any {
+	out := maps.Clone(config)
+	maps.Copy(out, changes)
+
+	return out
+}
+
+func TestSessionDrainResource_basic(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testFake(t)
+	config := testSessionDrainResourceConfig_basic(url, fmt.Sprintf("targets = [%q]", testTarget))
+	resource.UnitTest(t, resource.TestCase{
+		ProtoV6ProviderFactories: testFactories,
+		Steps: []resource.TestStep{
+			{
+				Config: config,
+				ConfigPlanChecks: resource.ConfigPlanChecks{
+					PreApply: []plancheck.PlanCheck{
+						plancheck.ExpectKnownValue(testDrain, tfjsonpath.New("region"), knownvalue.StringExact(testRegion)),
+						plancheck.ExpectUnknownValue(testDrain, tfjsonpath.New("outcomes")),
+						planHook(func() {
+							testStatus(t, fake, testLive, "Connected")
+							testExpectCalls(t, fake, "DescribeSessions us-east-1 Active")
+						}),
+					},
+					PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()},
+				},
+				ConfigStateChecks: []statecheck.StateCheck{
+					testOutcomes(testLive, "terminated"),
+					statecheck.ExpectKnownValue(testDrain, tfjsonpath.New("when"), knownvalue.StringExact("create")),
+					statecheck.ExpectKnownValue(testDrain, tfjsonpath.New("grace_period"), knownvalue.StringExact("0s")),
+					statecheck.ExpectKnownValue(testDrain, tfjsonpath.New("max_sessions"), knownvalue.Int64Exact(100)),
+				},
+			},
+			{
+				PreConfig: func() {
+					testStatus(t, fake, testLive, "Terminated")
+					testStatus(t, fake, testAway, "Disconnected")
+					// The plan during apply, the drain and its look afterwards; nothing
+					// for the plan that follows.
+					testExpectCalls(t, fake,
+						"DescribeSessions us-east-1 Active",
+						"DescribeSessions us-east-1 Active",
+						"TerminateSession us-east-1 "+testLive,
+						"DescribeSessions us-east-1 Active")
+					fake.AddSessions(testSessions()...)
+				},
+				Config:   config,
+				PlanOnly: true,
+			},
+			{
+				// The same again takes another value of a trigger.
+				Config: testSessionDrainResourceConfig_basic(url, fmt.Sprintf("targets = [%q]", testTarget), `triggers = { shift = "night" }`),
+				ConfigPlanChecks: resource.ConfigPlanChecks{
+					PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(testDrain, plancheck.ResourceActionDestroyBeforeCreate)},
+				},
+				ConfigStateChecks: []statecheck.StateCheck{testOutcomes(testLive, "terminated")},
+			},
+			{
+				PreConfig: fake.ResetRequests,
+				Config:    testSessionDrainResourceConfig_basic(url, fmt.Sprintf("targets = [%q]", testTarget), `triggers = { shift = "night" }`, `owners = ["*/nobody"]`, "max_sessions = 1"),
+				ConfigPlanChecks: resource.ConfigPlanChecks{
+					PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(testDrain, plancheck.ResourceActionUpdate)},
+				},
+				ConfigStateChecks: []statecheck.StateCheck{testOutcomes(testLive, "terminated")},
+			},
+		},
+	})
+	testStatus(t, fake, testLive, "Terminated")
+	// Neither the update nor the destruction is any business of the service.
+	testExpectCalls(t, fake)
+}
+
+// testNodeConfig is a node whose sessions end before it does; when it is destroyed
+// it leaves a file.
+func testNodeConfig(url, node, destroyed string, arguments ...string) string {
+	return testSessionDrainResourceConfig_basic(url, append(arguments, `when = "destroy"`, "targets = [terraform_data.node.output]")...) + fmt.Sprintf(`
+resource "terraform_data" "node" {
+  input            = %[1]q
+  triggers_replace = [%[1]q, %[2]q]
+
+  provisioner "local-exec" {
+    when    = destroy
+    command = "echo destroyed >> '${self.triggers_replace[1]}'"
+  }
+}
+`, node, destroyed)
+}
+
+// A node's sessions end before the node does, when it is replaced and when all is
+// destroyed. Those of the new node, and of others, go on.
+func TestSessionDrainResource_order(t *testing.T) {
+	t.Parallel()
+
+	var (
+		destroyed = filepath.Join(t.TempDir(), "destroyed")
+		early     atomic.Int32 // Requests to end a session while its node was still there.
+		late      atomic.Int32
+	)
+	fake, url := testHookedFake(t, func(_ *fakessm.Server, operation string) {
+		if operation != "TerminateSession" {
+			return
+		}
+		if _, err := os.Stat(destroyed); err == nil {
+			late.Add(1)
+		} else {
+			early.Add(1)
+		}
+	})
+	expect := func(sessions int32) {
+		t.Helper()
+		if early.Swap(0) != sessions || late.Swap(0) != 0 {
+			t.Error("the sessions did not end before their node was destroyed")
+		}
+		if content, err := os.ReadFile(destroyed); err != nil || string(content) != "destroyed\n" {
+			t.Errorf("the node was not destroyed once: %q, %v", content, err)
+		}
+		if err := os.Remove(destroyed); err != nil {
+			t.Error(err)
+		}
+	}
+	resource.UnitTest(t, resource.TestCase{
+		ProtoV6ProviderFactories: testFactories,
+		Steps: []resource.TestStep{
+			{
+				Config: testNodeConfig(url, "i-a", destroyed),
+				ConfigPlanChecks: resource.ConfigPlanChecks{
+					PreApply: []plancheck.PlanCheck{
+						plancheck.ExpectKnownValue(testDrain, tfjsonpath.New("outcomes"), testOutcomesValue()),
+					},
+				},
+				ConfigStateChecks: []statecheck.StateCheck{testOutcomes()},
+			},
+			{
+				PreConfig: func() {
+					testExpectCalls(t, fake)
+					testSpared(t, fake, testInventoryIDs...)
+				},
+				Config: testNodeConfig(url, "i-b", destroyed),
+				ConfigPlanChecks: resource.ConfigPlanChecks{
+					PreApply: []plancheck.PlanCheck{
+						plancheck.ExpectResourceAction(testDrain, plancheck.ResourceActionDestroyBeforeCreate),
+						plancheck.ExpectResourceAction("terraform_data.node", plancheck.ResourceActionDestroyBeforeCreate),
+					},
+				},
+				ConfigStateChecks: []statecheck.StateCheck{
+					testOutcomes(),
+					statecheck.ExpectKnownValue(testDrain, tfjsonpath.New("targets"), knownvalue.SetExact([]knownvalue.Check{knownvalue.StringExact("i-b")})),
+				},
+			},
+			{
+				PreConfig: func() {
+					testSpared(t, fake, "eve-1", "dan-1", "gus-1", "bare-1")
+					expect(2)
+				},
+				Config:  testNodeConfig(url, "i-b", destroyed),
+				Destroy: true,
+			},
+		},
+	})
+	testSpared(t, fake, "eve-1", "bare-1")
+	expect(2)
+}
+
+// A drain that fails holds up the destruction of its node, and the next attempt
+// does the rest.
+func TestSessionDrainResource_orderFailing(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		after string // Node of the next configuration, empty to destroy.
+	}{
+		"when the node is replaced": {"i-z"},
+		"when all is destroyed":     {""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			destroyed := filepath.Join(t.TempDir(), "destroyed")
+			fake, url := testInventoryFake(t)
+			before := testNodeConfig(url, "i-a", destroyed)
+			after, destroy := before, true
+			if tc.after != "" {
+				after, destroy = testNodeConfig(url, tc.after, destroyed), false
+			}
+			resource.UnitTest(t, resource.TestCase{
+				ProtoV6ProviderFactories: testFactories,
+				Steps: []resource.TestStep{
+					{
+						Config: before,
+					},
+					{
+						PreConfig: func() {
+							fake.Inject(fakessm.Fault{Operation: "TerminateSession", SessionID: "cat-1", Kind: fakessm.FaultDenied, Times: -1})
+						},
+						Config:      after,
+						Destroy:     destroy,
+						ExpectError: testWrapped(testDrainError + `.*1 session in Region us-east-1 could not be ended \(1 ended\).*cat-1: the credentials do not allow it.*ssm:TerminateSession`),
+					},
+					{
+						PreConfig: func() {
+							if _, err := os.Stat(destroyed); err == nil {
+								t.Error("the node was destroyed although one of its sessions is live")
+							}
+							testSpared(t, fake, "eve-1", "dan-1", "cat-1", "gus-1", "bare-1")
+						},
+						RefreshState:       true,
+						ExpectNonEmptyPlan: tc.after != "",
+						Check: resource.ComposeAggregateTestCheckFunc(
+							resource.TestCheckResourceAttr("terraform_data.node", "output", "i-a"),
+							resource.TestCheckResourceAttr(testDrain, "outcomes.%", "2"),
+							resource.TestCheckResourceAttr(testDrain, "outcomes.ann-1", "terminated"),
+							resource.TestCheckResourceAttr(testDrain, "outcomes.cat-1", "failed"),
+						),
+					},
+					{
+						PreConfig: fake.ClearFaults,
+						Config:    after,
+						Destroy:   destroy,
+					},
+				},
+			})
+			testSpared(t, fake, "eve-1", "dan-1", "gus-1", "bare-1")
+			if content, err := os.ReadFile(destroyed); err != nil || !strings.HasPrefix(string(content), "destroyed\n") {
+				t.Errorf("the node was never destroyed: %v", err)
+			}
+		})
+	}
+}
+
+// After a create that failed in part the drain is tainted and tells of both; its
+// replacement drains anew, without draining first for the end of the failed one.
+func TestSessionDrainResource_partialFailure(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testInventoryFake(t)
+	fake.Inject(fakessm.Fault{Operation: "TerminateSession", SessionID: "cat-1", Kind: fakessm.FaultDenied, Times: -1})
+	config := testSessionDrainResourceConfig_basic(url, `targets = ["i-a"]`, `when = "both"`)
+	resource.UnitTest(t, resource.TestCase{
+		ProtoV6ProviderFactories: testFactories,
+		Steps: []resource.TestStep{
+			{
+				Config: config,
+				ExpectError: testWrapped(testDrainError + `.*1 session in Region us-east-1 could not be ended \(1 ended\):.*cat-1: the credentials do not allow it` +
+					`.*Allow the IAM action ssm:TerminateSession.*AccessDeniedException`),
+			},
+			{
+				PreConfig:    func() { testSpared(t, fake, "eve-1", "dan-1", "cat-1", "gus-1", "bare-1") },
+				RefreshState: true,
+				Check: resource.ComposeAggregateTestCheckFunc(
+					resource.TestCheckResourceAttr(testDrain, "outcomes.%", "2"),
+					resource.TestCheckResourceAttr(testDrain, "outcomes.ann-1", "terminated"),
+					resource.TestCheckResourceAttr(testDrain, "outcomes.cat-1", "failed"),
+				),
+				ExpectNonEmptyPlan: true,
+			},
+			{
+				PreConfig: func() {
+					fake.ClearFaults()
+					fake.ResetRequests()
+				},
+				Config: config,
+				ConfigPlanChecks: resource.ConfigPlanChecks{
+					PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(testDrain, plancheck.ResourceActionDestroyBeforeCreate)},
+				},
+				ConfigStateChecks: []statecheck.StateCheck{testOutcomes("cat-1", "terminated")},
+			},
+			{
+				PreConfig: func() {
+					if got := fake.Count("TerminateSession"); got != 1 {
+						t.Errorf("TerminateSession was called %d times, want once, by the new drain", got)
+					}
+					fake.AddSessions(testInventory()...)
+				},
+				// What was drained well drains on its end, too.
+				Config:  config,
+				Destroy: true,
+			},
+		},
+	})
+	testSpared(t, fake, "eve-1", "dan-1", "gus-1", "bare-1")
+}
+
+// testLate is known during apply only.
+const testLate = `
+resource "terraform_data" "late" {
+  input = {
+    owner  = "*"
+    age    = "0s"
+    role   = "arn:aws:iam::123456789012:role/Operator"
+    grace  = "60s"
+    max    = 1
+    region = "cn-north-1"
+    target = "i-a"
+    key    = "AKIAIOSFODNN7EXAMPLE"
+  }
+}
+`
+
+// What turns out during apply only is checked then, before anybody is cut off.
+func TestSessionDrainResource_foundOutAtApply(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		arguments []string
+		want      string
+	}{
+		"no condition":                   {[]string{`targets = terraform_data.late.id == "" ? ["i-a"] : null`}, testDrainError + `.*No condition says which sessions to end.*Nothing was ended`},
+		"any owner":                      {[]string{`owners = [terraform_data.late.output.owner]`}, testDrainError + `.*The only condition, on owners, matches every session.*Nothing was ended`},
+		"any age":                        {[]string{`older_than = terraform_data.late.output.age`}, testDrainError + `.*an age of zero, matches every session.*Nothing was ended`},
+		"a role for an owner":            {[]string{`owners = [terraform_data.late.output.role]`}, `Invalid Owner.*arn:aws:sts::123456789012:assumed-role/Operator/\*`},
+		"a long grace period":            {[]string{`targets = ["i-a"]`, `grace_period = terraform_data.late.output.grace`, `timeouts { create = "1m" }`}, `Grace Period Exceeds Timeout.*timeouts\.create`},
+		"a long grace period at the end": {[]string{`targets = ["i-a"]`, `when = "destroy"`, `grace_period = terraform_data.late.output.grace`, `timeouts { delete = "1m" }`}, `Grace Period Exceeds Timeout.*timeouts\.delete`},
+		"too many":                       {[]string{`targets = ["i-a"]`, `max_sessions = terraform_data.late.output.max`}, testDrainError + `.*2 sessions in Region us-east-1 match, but max_sessions allows 1`},
+		"a Region of another partition":  {[]string{`targets = ["i-a"]`, `region = terraform_data.late.output.region`}, `Invalid AWS Region.*aws-cn`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			fake, url := testInventoryFake(t)
+			resource.UnitTest(t, resource.TestCase{
+				ProtoV6ProviderFactories: testFactories,
+				Steps: []resource.TestStep{
+					{
+						// The plan has nothing against it.
+						Config:             testSessionDrainResourceConfig_basic(url, tc.arguments...) + testLate,
+						PlanOnly:           true,
+						ExpectNonEmptyPlan: true,
+					},
+					{
+						Config:      testSessionDrainResourceConfig_basic(url, tc.arguments...) + testLate,
+						ExpectError: testWrapped(tc.want),
+					},
+				},
+			})
+			if got := fake.Count("TerminateSession"); got != 0 {
+				t.Errorf("TerminateSession was called %d times", got)
+			}
+		})
+	}
+}
+
+// As long as targets or the provider's arguments are not known, the plan neither
+// asks nor guesses; apply does what it should.
+func TestSessionDrainResource_unknownAtPlan(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		config func(url string) string
+		region knownvalue.Check // In the plan, nil if it is unknown.
+	}{
+		"targets": {
+			func(url string) string {
+				return testSessionDrainResourceConfig_basic(url, `targets = [terraform_data.late.output.target]`)
+			},
+			knownvalue.StringExact(testRegion),
+		},
+		"an argument of the provider": {
+			func(url string) string {
+				return strings.Replace(testSessionDrainResourceConfig_basic(url, `targets = ["i-a"]`), fmt.Sprintf("%q", fakessm.DefaultAccessKeyID), "terraform_data.late.output.key", 1)
+			},
+			nil,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			fake, url := testInventoryFake(t)
+			region := plancheck.ExpectUnknownValue(testDrain, tfjsonpath.New("region"))
+			if tc.region != nil {
+				region = plancheck.ExpectKnownValue(testDrain, tfjsonpath.New("region"), tc.region)
+			}
+			resource.UnitTest(t, resource.TestCase{
+				ProtoV6ProviderFactories: testFactories,
+				Steps: []resource.TestStep{
+					{
+						Config: tc.config(url) + testLate,
+						ConfigPlanChecks: resource.ConfigPlanChecks{
+							PreApply: []plancheck.PlanCheck{
+								region,
+								plancheck.ExpectUnknownValue(testDrain, tfjsonpath.New("outcomes")),
+								planHook(func() { testExpectCalls(t, fake) }),
+							},
+							PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()},
+						},
+						ConfigStateChecks: []statecheck.StateCheck{
+							testOutcomes("ann-1", "terminated", "cat-1", "terminated"),
+							statecheck.ExpectKnownValue(testDrain, tfjsonpath.New("region"), knownvalue.StringExact(testRegion)),
+						},
+					},
+				},
+			})
+			testSpared(t, fake, "eve-1", "dan-1", "gus-1", "bare-1")
+		})
+	}
+}
+
+// When a drain takes place is what "when" says.
+func TestSessionDrainResource_when(t *testing.T) {
+	t.Parallel()
+
+	drained := map[string]any{"ann-1": "terminated", "cat-1": "terminated"}
+	for name, tc := range map[string]struct {
+		when            any
+		create, destroy bool
+	}{
+		"by default": {nil, true, false},
+		"on create":  {"create", true, false},
+		"on destroy": {"destroy", false, true},
+		"on both":    {"both", true, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			fake, url := testInventoryFake(t)
+			s := newConfiguredServer(t, testArguments(url))
+			state, diags := s.create("ssm_session_drain", map[string]any{"targets": []any{"i-a"}, "when": tc.when})
+			wantNoDiagnostics(t, testWithout(diags, "Sessions To Be Ended"))
+			want, spared := map[string]any{}, testInventoryIDs
+			if tc.create {
+				want, spared = drained, []any{"eve-1", "dan-1", "gus-1", "bare-1"}
+			}
+			if diff := cmp.Diff(want, state.values["outcomes"]); diff != "" {
+				t.Errorf("unexpected outcomes (-want +got):\n%s", diff)
+			}
+			testSpared(t, fake, spared...)
+			if got := len(testCalls(fake)); tc.create != (got > 0) {
+				t.Errorf("%d requests by create", got)
+			}
+
+			refreshed, diags := s.read(state)
+			wantNoDiagnostics(t, diags)
+			if diff := cmp.Diff(state.values, refreshed.values); diff != "" {
+				t.Errorf("the refresh changed something (-before +after):\n%s", diff)
+			}
+			testExpectCalls(t, fake)
+
+			fake.AddSessions(testInventory()...)
+			state, diags = s.destroy(refreshed)
+			wantNoDiagnostics(t, testWithout(diags, "Sessions To Be Ended"))
+			spared = testInventoryIDs
+			if tc.destroy {
+				spared = []any{"eve-1", "dan-1", "gus-1", "bare-1"}
+			}
+			testSpared(t, fake, spared...)
+			if got := len(testCalls(fake)); tc.destroy != (got > 0) {
+				t.Errorf("%d requests by destroy", got)
+			}
+			if state.values != nil {
+				t.Errorf("the drain is still there: %v", state.values)
+			}
+		})
+	}
+}
+
+// The plan says who is about to be cut off, whenever somebody is.
+func TestSessionDrainResource_planWarning(t *testing.T) {
+	t.Parallel()
+
+	const create = "are to be ended when this drain is created:"
+	many := make([]fakessm.Session, 0, 12)
+	for i := range cap(many) {
+		many = append(many, fakessm.Session{SessionID: fmt.Sprintf("many-%02d", i+1), Target: "i-many", StartDate: time.Unix(1_700_000_000+int64(i), 0)})
+	}
+	ten := "\n\n  many-01\n  many-02\n  many-03\n  many-04\n  many-05\n  many-06\n  many-07\n  many-08\n  many-09\n  many-10\n  and 2 more"
+	warning := func(detail string) []testDiagnostic {
+		return []testDiagnostic{{Severity: "warning", Summary: "Sessions To Be Ended", Detail: detail}}
+	}
+
+	for name, tc := range map[string]struct {
+		config map[string]any
+		fault  fakessm.FaultKind
+		want   []testDiagnostic
+		calls  []string
+	}{
+		"nobody":      {config: map[string]any{"targets": []any{"i-z"}}, want: []testDiagnostic{}, calls: []string{"DescribeSessions us-east-1 Active"}},
+		"one session": {config: map[string]any{"targets": []any{"i-c"}}, want: warning("1 session in Region us-east-1 matches now, and " + strings.Replace(create, "are", "is", 1) + "\n\n  eve-1"), calls: []string{"DescribeSessions us-east-1 Active"}},
+		"some sessions, by age": {
+			config: map[string]any{"targets": []any{"i-a", "i-c"}, "when": "both"},
+			want:   warning("3 sessions in Region us-east-1 match now, and " + create + "\n\n  eve-1\n  ann-1\n  cat-1"),
+		},
+		"more than the plan names": {
+			config: map[string]any{"targets": []any{"i-many"}, "max_sessions": int64(12)},
+			want:   warning("12 sessions in Region us-east-1 match now, and " + create + ten),
+		},
+		"more than may be ended": {
+			config: map[string]any{"targets": []any{"i-many"}, "max_sessions": int64(11)},
+			want:   warning("12 sessions in Region us-east-1 match now, and " + create + ten + "\n\nThat is more than max_sessions = 11: as things stand, the drain will refuse, and end none."),
+		},
+		"another Region": {
+			config: map[string]any{"targets": []any{"i-a"}, "region": "eu-central-1"},
+			want:   warning("1 session in Region eu-central-1 matches now, and " + strings.Replace(create, "are", "is", 1) + "\n\n  abroad-1"),
+			calls:  []string{"DescribeSessions eu-central-1 Active"},
+		},
+		"a drain on destroy":  {config: map[string]any{"targets": []any{"i-a"}, "when": "destroy"}, want: []testDiagnostic{}, calls: []string{}},
+		"an unknown target":   {config: map[string]any{"targets": []any{"i-a", testUnknown}}, want: []testDiagnostic{}, calls: []string{}},
+		"unknown targets":     {config: map[string]any{"targets": testUnknown}, want: []testDiagnostic{}, calls: []string{}},
+		"an unknown age":      {config: map[string]any{"targets": []any{"i-a"}, "older_than": testUnknown}, want: []testDiagnostic{}, calls: []string{}},
+		"an unknown Region":   {config: map[string]any{"targets": []any{"i-a"}, "region": testUnknown}, want: []testDiagnostic{}, calls: []string{}},
+		"an unknown limit":    {config: map[string]any{"targets": []any{"i-a"}, "max_sessions": testUnknown}, want: []testDiagnostic{}, calls: []string{}},
+		"an unknown \"when\"": {config: map[string]any{"targets": []any{"i-a"}, "when": testUnknown}, want: []testDiagnostic{}, calls: []string{}},
+		"a denied listing": {
+			config: map[string]any{"targets": []any{"i-a"}},
+			fault:  fakessm.FaultDenied,
+			want:   []testDiagnostic{{Severity: "warning", Summary: "Sessions Not Counted"}},
+			calls:  []string{"DescribeSessions us-east-1 Active"},
+		},
+		"a throttled listing": {
+			config: map[string]any{"targets": []any{"i-a"}},
+			fault:  fakessm.FaultThrottle,
+			want:   []testDiagnostic{{Severity: "warning", Summary: "Sessions Not Counted"}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			fake, url := testInventoryFake(t, fakessm.WithSessions(many...), fakessm.WithSessions(fakessm.Session{SessionID: "abroad-1", Target: "i-a", Region: "eu-central-1"}))
+			if tc.fault != "" {
+				fake.Inject(fakessm.Fault{Operation: "DescribeSessions", Kind: tc.fault, Times: -1})
+			}
+			s := newConfiguredServer(t, testArguments(url, map[string]any{"max_retries": int64(2)}))
+			plan, diags := s.planCreate("ssm_session_drain", tc.config)
+			if tc.fault != "" {
+				for _, part := range []string{"us-east-1", "when this drain is created", "could not be found out", "Exception"} {
+					if len(diags) == 1 && !strings.Contains(diags[0].Detail, part) {
+						t.Errorf("the warning does not say %q: %s", part, diags[0].Detail)
+					}
+				}
+				tc.want[0].Detail = diags[0].Detail
+			}
+			if diff := cmp.Diff(tc.want, diags); diff != "" {
+				t.Errorf("unexpected diagnostics (-want +got):\n%s", diff)
+			}
+			if plan == nil {
+				t.Fatal("there is no plan")
+			}
+			if len(plan.private) > 0 {
+				t.Errorf("the plan stores %s", plan.private)
+			}
+			calls := testCalls(fake)
+			if tc.calls != nil {
+				if diff := cmp.Diff(tc.calls, calls); diff != "" {
+					t.Errorf("unexpected requests (-want +got):\n%s", diff)
+				}
+			}
+			for _, call := range calls {
+				if strings.HasPrefix(call, "Terminate") {
+					t.Error("the plan ended a session")
+				}
+			}
+		})
+	}
+}
+
+// A plan that destroys or replaces a drain says whom that cuts off: those whom the
+// drain in state selects, and those whom its successor does.
+func TestSessionDrainResource_planWarningOfEnd(t *testing.T) {
+	t.Parallel()
+
+	const (
+		ended     = "2 sessions in Region us-east-1 match now, and are to be ended before this drain is destroyed:\n\n  ann-1\n  cat-1"
+		createdOn = "2 sessions in Region us-east-1 match now, and are to be ended when this drain is created:\n\n"
+	)
+	for name, tc := range map[string]struct {
+		config map[string]any
+		next   map[string]any // Changes of the next configuration; nil to destroy.
+		want   []string
+	}{
+		"destroyed":                    {map[string]any{"when": "destroy"}, nil, []string{ended}},
+		"destroyed, more than allowed": {map[string]any{"when": "destroy", "max_sessions": int64(1)}, nil, []string{ended + "\n\nThat is more than max_sessions = 1: as things stand, the drain will refuse, and end none."}},
+		"destroyed without effect":     {map[string]any{"when": "create"}, nil, nil},
+		"replaced by its targets":      {map[string]any{"when": "destroy"}, map[string]any{"targets": []any{"i-b"}}, []string{ended}},
+		"replaced by unknown targets":  {map[string]any{"when": "destroy"}, map[string]any{"targets": []any{testUnknown}}, []string{ended}},
+		"replaced by a trigger":        {map[string]any{"when": "destroy"}, map[string]any{"triggers": map[string]any{"shift": "night"}}, []string{ended}},
+		"replaced by its Region":       {map[string]any{"when": "destroy"}, map[string]any{"region": "eu-central-1"}, []string{ended}},
+		"replaced to drain anew":       {map[string]any{"when": "create"}, map[string]any{"triggers": map[string]any{"shift": "night"}}, []string{createdOn + "  ann-1\n  cat-1"}},
+		"replaced by one that drains":  {map[string]any{"when": "destroy"}, map[string]any{"when": "both", "targets": []any{"i-b"}}, []string{ended, createdOn + "  dan-1\n  gus-1"}},
+		"replaced and not to drain":    {map[string]any{"when": "create"}, map[string]any{"when": "destroy", "targets": []any{"i-b"}}, nil},
+		"changed in place":             {map[string]any{"when": "destroy"}, map[string]any{"max_sessions": int64(5)}, nil},
+		"changed in place to drain":    {map[string]any{"when": "destroy"}, map[string]any{"when": "both"}, nil},
+		"not changed":                  {map[string]any{"when": "destroy"}, map[string]any{}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			fake, url := testInventoryFake(t)
+			s := newConfiguredServer(t, testArguments(url))
+			config := merged(map[string]any{"targets": []any{"i-a"}}, tc.config)
+			state, diags := s.create("ssm_session_drain", config)
+			wantNoDiagnostics(t, testWithout(diags, "Sessions To Be Ended"))
+			fake.AddSessions(testInventory()...)
+			testCalls(fake)
+
+			var next map[string]any
+			if tc.next != nil {
+				next = merged(config, tc.next)
+			}
+			// Terraform plans a replacement a second time, as a create, and throws the
+			// warnings of that away: all has to be said now.
+			_, diags = s.plan(state, next)
+			var said []string
+			for _, d := range diags {
+				if d.Severity != "warning" || d.Summary != "Sessions To Be Ended" || d.Attribute != "" {
+					t.Errorf("unexpected diagnostic: %+v", d)
+				}
+				said = append(said, d.Detail)
+			}
+			if diff := cmp.Diff(strings.Join(tc.want, "\n\n"), strings.Join(said, "\n\n")); diff != "" {
+				t.Errorf("unexpected warnings (-want +got):\n%s", diff)
+			}
+			if tc.want == nil {
+				testExpectCalls(t, fake)
+			}
+			testSpared(t, fake, testInventoryIDs...)
+		})
+	}
+}
+
+// Terraform shows whom a plan cuts off, on its beginning and on its end. Of several
+// warnings with one summary it would show the first only.
+func TestSessionDrainResource_warningsShown(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testInventoryFake(t)
+	config := func(shift string) string {
+		return testSessionDrainResourceConfig_basic(url, `targets = ["i-a"]`, `when = "both"`, fmt.Sprintf("triggers = { shift = %q }", shift))
+	}
+	w := newTestWorkspace(t, config("day"))
+	shows := func(output string, wants ...string) {
+		t.Helper()
+		for _, want := range wants {
+			if !testWrapped(`Sessions To Be Ended.*2 sessions in Region us-east-1 match now, and are to be ended ` + want + `:[\s│]+ann-1[\s│]+cat-1`).MatchString(output) {
+				t.Errorf("the warning of sessions that are to be ended %s is not shown:\n%s", want, output)
+			}
+		}
+	}
+	shows(w.mustRun("plan"), "when this drain is created")
+	shows(w.mustRun("apply", "-auto-approve"), "when this drain is created")
+	testSpared(t, fake, "eve-1", "dan-1", "gus-1", "bare-1")
+
+	fake.AddSessions(testInventory()...)
+	shows(w.mustRun("plan", "-destroy"), "before this drain is destroyed")
+	w.write("main.tf", strings.Replace(w.read("main.tf"), `"day"`, `"night"`, 1))
+	shows(w.mustRun("plan"), "before this drain is destroyed", "when this drain is created")
+	testSpared(t, fake, testInventoryIDs...)
+}
+
+// Targets, Region and triggers make another drain of it; everything else takes
+// effect with the next one, and costs no call.
+func TestSessionDrainResource_changes(t *testing.T) {
+	t.Parallel()
+
+	base := map[string]any{"targets": []any{"i-a"}, "region": "us-east-1", "triggers": map[string]any{"shift": "day"}}
+	for name, tc := range map[string]struct {
+		change  map[string]any
+		replace []string
+	}{
+		"other targets":          {map[string]any{"targets": []any{"i-a", "i-b"}}, []string{"targets"}},
+		"no targets":             {map[string]any{"targets": nil, "owners": []any{"*/ann"}}, []string{"targets"}},
+		"unknown targets":        {map[string]any{"targets": testUnknown}, []string{"targets"}},
+		"another trigger":        {map[string]any{"triggers": map[string]any{"shift": "night"}}, []string{"triggers"}},
+		"no trigger":             {map[string]any{"triggers": nil}, []string{"triggers"}},
+		"another Region":         {map[string]any{"region": "eu-central-1"}, []string{"region"}},
+		"an unknown Region":      {map[string]any{"region": testUnknown}, []string{"region"}},
+		"no Region":              {map[string]any{"region": nil}, nil},
+		"all three":              {map[string]any{"targets": []any{}, "region": "eu-central-1", "triggers": nil}, []string{"region", "targets", "triggers"}},
+		"when":                   {map[string]any{"when": "both"}, nil},
+		"a grace period":         {map[string]any{"grace_period": "10s"}, nil},
+		"a limit":                {map[string]any{"max_sessions": int64(1)}, nil},
+		"owners":                 {map[string]any{"owners": []any{"*/nobody"}}, nil},
+		"documents":              {map[string]any{"document_names": []any{"Shell"}}, nil},
+		"access types":           {map[string]any{"access_types": []any{"Standard"}}, nil},
+		"an age":                 {map[string]any{"older_than": "1h"}, nil},
+		"owners to spare":        {map[string]any{"exclude_owners": []any{"*/ann"}}, nil},
+		"sessions to spare":      {map[string]any{"exclude_session_ids": []any{"ann-1"}}, nil},
+		"timeouts":               {map[string]any{"timeouts": map[string]any{"create": "7m", "delete": "8m"}}, nil},
+		"everything of that":     {map[string]any{"when": "destroy", "grace_period": "1m", "max_sessions": int64(7), "owners": []any{"*/a*"}, "older_than": "5m"}, nil},
+		"targets in other order": {map[string]any{"targets": []any{"i-a"}}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			fake, url := testInventoryFake(t)
+			s := newConfiguredServer(t, testArguments(url))
+			state, diags := s.create("ssm_session_drain", base)
+			wantNoDiagnostics(t, testWithout(diags, "Sessions To Be Ended"))
+			testCalls(fake)
+			fake.AddSessions(testInventory()...)
+
+			config := merged(base, tc.change)
+			plan, diags := s.plan(state, config)
+			wantNoDiagnostics(t, testWithout(diags, "Sessions To Be Ended"))
+			if diff := cmp.Diff(tc.replace, plan.replace); diff != "" {
+				t.Errorf("unexpected reasons to replace (-want +got):\n%s", diff)
+			}
+			if tc.replace != nil {
+				return
+			}
+			if diff := cmp.Diff(state.values["outcomes"], plan.values["outcomes"]); diff != "" {
+				t.Errorf("the plan changes the outcomes (-before +after):\n%s", diff)
+			}
+			state, diags = s.apply(plan)
+			wantNoDiagnostics(t, diags)
+			for attribute, value := range tc.change {
+				if attribute == "region" {
+					value = testRegion
+				}
+				if diff := cmp.Diff(value, state.values[attribute]); diff != "" {
+					t.Errorf("unexpected %s (-want +got):\n%s", attribute, diff)
+				}
+			}
+			testExpectCalls(t, fake)
+			testSpared(t, fake, testInventoryIDs...)
+
+			plan, diags = s.plan(state, config)
+			wantNoDiagnostics(t, diags)
+			if diff := cmp.Diff(state.values, plan.values); diff != "" {
+				t.Errorf("the next plan is not empty (-state +plan):\n%s", diff)
+			}
+		})
+	}
+}
+
+// What changes in place counts for the drain on destroy.
+func TestSessionDrainResource_changedBeforeDestroy(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testInventoryFake(t)
+	s := newConfiguredServer(t, testArguments(url))
+	config := map[string]any{"targets": []any{"i-a"}, "when": "create", "owners": []any{}}
+	state, diags := s.create("ssm_session_drain", config)
+	wantNoDiagnostics(t, diags)
+
+	plan, diags := s.plan(state, merged(config, map[string]any{"when": "destroy", "owners": []any{"*/ann"}}))
+	wantNoDiagnostics(t, diags)
+	state, diags = s.apply(plan)
+	wantNoDiagnostics(t, diags)
+	testExpectCalls(t, fake)
+
+	state, diags = s.destroy(state)
+	wantNoDiagnostics(t, testWithout(diags, "Sessions To Be Ended"))
+	if state.values != nil {
+		t.Error("the drain is still there")
+	}
+	testSpared(t, fake, "eve-1", "dan-1", "cat-1", "gus-1", "bare-1")
+}
+
+// A change of the provider's Region neither moves the drain nor the sessions that
+// its end is about; taking the condition away is refused.
+func TestSessionDrainResource_defaultRegion(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testInventoryFake(t, fakessm.WithSessions(fakessm.Session{SessionID: "west-1", Target: "i-a", Region: "us-west-2"}))
+	config := map[string]any{"targets": []any{"i-a"}, "when": "destroy"}
+	state, diags := newConfiguredServer(t, testArguments(url)).create("ssm_session_drain", config)
+	wantNoDiagnostics(t, diags)
+	if state.values["region"] != testRegion {
+		t.Errorf("the Region is %v", state.values["region"])
+	}
+
+	moved := newConfiguredServer(t, testArguments(url, map[string]any{"region": "us-west-2"}))
+	plan, diags := moved.plan(state, config)
+	wantNoDiagnostics(t, diags)
+	if diff := cmp.Diff(state.values, plan.values); diff != "" || len(plan.replace) > 0 {
+		t.Errorf("the drain moves with the provider, to be replaced for %v (-state +plan):\n%s", plan.replace, diff)
+	}
+	testExpectCalls(t, fake)
+
+	state, diags = moved.destroy(state)
+	wantNoDiagnostics(t, testWithout(diags, "Sessions To Be Ended"))
+	if state.values != nil {
+		t.Error("the drain is still there")
+	}
+	for _, call := range testCalls(fake) {
+		if !strings.Contains(call, " us-east-1") {
+			t.Errorf("unexpected request %q", call)
+		}
+	}
+	testSpared(t, fake, "eve-1", "dan-1", "gus-1", "bare-1")
+	testStatus(t, fake, "west-1", "Connected")
+}
+
+// A drain cannot lose its condition by an update.
+func TestSessionDrainResource_conditionTakenAway(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testInventoryFake(t)
+	s := newConfiguredServer(t, testArguments(url))
+	state, diags := s.create("ssm_session_drain", map[string]any{"owners": []any{"*/ann"}, "when": "destroy"})
+	wantNoDiagnostics(t, diags)
+
+	_, diags = s.plan(state, map[string]any{"owners": []any{"*"}, "when": "destroy"})
+	wantDiagnostic(t, testDiagnostic{"error", "owners", testDrainError, "on owners, matches every session there is\nNothing was ended."}, diags)
+
+	// Found out during apply, it is refused all the same.
+	plan, diags := s.plan(state, map[string]any{"owners": []any{testUnknown}, "when": "destroy"})
+	wantNoDiagnostics(t, diags)
+	known := merged(state.values, map[string]any{"owners": []any{"*"}})
+	plan.config = s.encode(s.schemas.ResourceSchemas["ssm_session_drain"], map[string]any{"owners": []any{"*"}, "when": "destroy"})
+	plan.planned = s.encode(s.schemas.ResourceSchemas["ssm_session_drain"], known)
+	after, diags := s.apply(plan)
+	wantDiagnostic(t, testDiagnostic{"error", "owners", testDrainError, "matches every session there is"}, diags)
+	if diff := cmp.Diff(state.values, after.values); diff != "" {
+		t.Errorf("the refused update changed the state (-before +after):\n%s", diff)
+	}
+	testExpectCalls(t, fake)
+}
+
+// What becomes of each session is on record.
+func TestSessionDrainResource_outcomes(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		sessions []fakessm.Session
+		options  []fakessm.Option
+		faults   []fakessm.Fault
+		ahead    func(fake *fakessm.Server, operation string)
+		timeout  any
+		want     map[string]any
+		diags    []testDiagnostic // Each with lines of its detail.
+	}{
+		"sessions of every status that is live": {
+			sessions: []fakessm.Session{{SessionID: "a", Status: "Connecting"}, {SessionID: "b", Status: "Disconnected"}, {SessionID: "c", Status: "Hibernating"}},
+			want:     map[string]any{"a": "terminated", "b": "terminated", "c": "terminated"},
+		},
+		"sessions that have ended before": {
+			sessions: []fakessm.Session{{SessionID: "a", Status: "Terminating"}, {SessionID: "b", Status: "Failed"}},
+			want:     map[string]any{},
+		},
+		"a session that takes its time": {
+			sessions: []fakessm.Session{{SessionID: "a"}},
+			options:  []fakessm.Option{fakessm.WithTerminationLag(time.Hour)},
+			want:     map[string]any{"a": "terminated"},
+		},
+		"a session that ends by itself meanwhile": {
+			sessions: []fakessm.Session{{SessionID: "a"}},
+			ahead: func(fake *fakessm.Server, operation string) {
+				if operation == "TerminateSession" {
+					fake.EndSession("a")
+				}
+			},
+			want: map[string]any{"a": "already_ended"},
+		},
+		"a session that is forgotten meanwhile": {
+			sessions: []fakessm.Session{{SessionID: "a"}},
+			ahead: func(fake *fakessm.Server, operation string) {
+				if operation == "TerminateSession" {
+					fake.RemoveSession("a")
+				}
+			},
+			want: map[string]any{"a": "already_ended"},
+		},
+		"a session that stays in spite of all": {
+			sessions: []fakessm.Session{{SessionID: "a", Behaviour: fakessm.BehaviourUnkillable}, {SessionID: "b"}},
+			timeout:  "2s",
+			want:     map[string]any{"a": "failed", "b": "terminated"},
+			diags:    []testDiagnostic{{"error", "", testDrainError, "1 session in Region us-east-1 could not be ended (1 ended):\na: it is still live after the time allowed\nApply again"}},
+		},
+		"sessions that SSM refuses to end": {
+			sessions: []fakessm.Session{{SessionID: "a"}, {SessionID: "b"}, {SessionID: "c"}},
+			faults: []fakessm.Fault{
+				{Operation: "TerminateSession", SessionID: "a", Kind: fakessm.FaultDenied, Times: -1},
+				{Operation: "TerminateSession", SessionID: "c", Kind: fakessm.FaultThrottle, Times: -1},
+			},
+			want: map[string]any{"a": "failed", "b": "terminated", "c": "failed"},
+			diags: []testDiagnostic{{"error", "", testDrainError, "2 sessions in Region us-east-1 could not be ended (1 ended):\na: the credentials do not allow it\n" +
+				"c: the account's request quota for this Region stayed exhausted\nAllow the IAM action ssm:TerminateSession\nAWS shares 6 calls a second\nAccessDeniedException"}},
+		},
+		"sessions that may not be listed": {
+			sessions: []fakessm.Session{{SessionID: "a"}},
+			faults:   []fakessm.Fault{{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Times: -1}},
+			diags: []testDiagnostic{
+				{"warning", "", "Sessions Not Counted", "could not be found out: the credentials do not allow it.\nssm:DescribeSessions"},
+				{"error", "", testDrainError, "The sessions in Region us-east-1 could not be listed: the credentials do not allow it. Nothing was ended.\nAllow the IAM action ssm:DescribeSessions on the resource \"*\".\nAccessDeniedException"},
+			},
+		},
+		"sessions that may not be listed any more afterwards": {
+			sessions: []fakessm.Session{{SessionID: "a"}, {SessionID: "b"}},
+			faults:   []fakessm.Fault{{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Skip: 2, Times: -1}},
+			want:     map[string]any{"a": "unverified", "b": "unverified"},
+			diags:    []testDiagnostic{{"error", "", testDrainError, "2 sessions in Region us-east-1 were asked to terminate, but whether they are gone could not be seen: the credentials do not allow it."}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			if tc.ahead == nil {
+				tc.ahead = func(*fakessm.Server, string) {}
+			}
+			for i := range tc.sessions {
+				tc.sessions[i].Target = "i-x"
+			}
+			fake, url := testHookedFake(t, tc.ahead, append(tc.options, fakessm.WithSessions(tc.sessions...))...)
+			fake.Inject(tc.faults...)
+			s := newConfiguredServer(t, testArguments(url, map[string]any{"max_retries": int64(2)}))
+			state, diags := s.create("ssm_session_drain", map[string]any{"targets": []any{"i-x"}, "timeouts": map[string]any{"create": tc.timeout}})
+
+			diags = testWithout(diags, "Sessions To Be Ended")
+			if len(diags) != len(tc.diags) {
+				t.Fatalf("unexpected diagnostics: %+v", diags)
+			}
+			for i, want := range tc.diags {
+				wantDiagnostic(t, want, diags[i:i+1])
+			}
+			var got any
+			if state.values != nil {
+				got = state.values["outcomes"]
+			}
+			var want any
+			if tc.want != nil {
+				want = tc.want
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("unexpected outcomes (-want +got):\n%s", diff)
+			}
+			for id, outcome := range tc.want {
+				session, listed := fake.Session(id)
+				ended := !listed || session.Status == "Terminating" || session.Status == "Terminated"
+				if ended != (outcome == "terminated" || outcome == "already_ended" || outcome == "unverified") {
+					t.Errorf("the outcome of session %s is %q, at the endpoint it is %q", id, outcome, session.Status)
+				}
+			}
+			testSpared(t, fake, testInventoryIDs...)
+		})
+	}
+}
+
+// A session that begins while others are being ended gets a turn of its own,
+// within the limit; whoever is left after that is named.
+func TestSessionDrainResource_newcomers(t *testing.T) {
+	t.Parallel()
+
+	newcomers := func(ids ...string) func(*fakessm.Server, string) {
+		var came atomic.Int32
+
+		return func(fake *fakessm.Server, operation string) {
+			if n := int(came.Load()); operation == "TerminateSession" && n < len(ids) {
+				came.Add(1)
+				fake.AddSessions(fakessm.Session{SessionID: ids[n], Target: "i-c"})
+			}
+		}
+	}
+	for name, tc := range map[string]struct {
+		ahead func(*fakessm.Server, string)
+		limit int64
+		want  map[string]any
+		left  string
+	}{
+		"one newcomer":             {newcomers("n-1"), 100, map[string]any{"eve-1": "terminated", "n-1": "terminated"}, ""},
+		"one newcomer too many":    {newcomers("n-1"), 1, map[string]any{"eve-1": "terminated"}, "n-1: it began while the others were being ended, and is live"},
+		"newcomers without an end": {newcomers("n-1", "n-2", "n-3"), 100, map[string]any{"eve-1": "terminated", "n-1": "terminated"}, "n-2: it began"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			fake, url := testHookedFake(t, tc.ahead)
+			state, diags := newConfiguredServer(t, testArguments(url)).create("ssm_session_drain", map[string]any{"targets": []any{"i-c"}, "max_sessions": tc.limit})
+			diags = testWithout(diags, "Sessions To Be Ended")
+			if tc.left == "" {
+				wantNoDiagnostics(t, diags)
+			} else {
+				wantDiagnostic(t, testDiagnostic{"error", "", testDrainError, "1 session in Region us-east-1 could not be ended\n" + tc.left}, diags)
+			}
+			if diff := cmp.Diff(tc.want, state.values["outcomes"]); diff != "" {
+				t.Errorf("unexpected outcomes (-want +got):\n%s", diff)
+			}
+			testSpared(t, fake, "ann-1", "dan-1", "cat-1", "gus-1", "bare-1")
+		})
+	}
+}
+
+// More matches than allowed end nobody, and the message gives the count and the
+// way out; on destroy the drain stays, to be tried again.
+func TestSessionDrainResource_tooMany(t *testing.T) {
+	t.Parallel()
+
+	const count = "2 sessions in Region us-east-1 match, but max_sessions allows 1 to be ended. Nothing was ended.\n"
+	config := map[string]any{"targets": []any{"i-a"}, "max_sessions": int64(1), "when": "create"}
+
+	t.Run("on create", func(t *testing.T) {
+		t.Parallel()
+
+		fake, url := testInventoryFake(t)
+		state, diags := newConfiguredServer(t, testArguments(url)).create("ssm_session_drain", config)
+		wantDiagnostic(t, testDiagnostic{"error", "max_sessions", testDrainError, count + "Narrow the selection, or raise max_sessions."}, testWithout(diags, "Sessions To Be Ended"))
+		if state.values != nil {
+			t.Errorf("there is a state: %v", state.values)
+		}
+		testSpared(t, fake, testInventoryIDs...)
+	})
+	t.Run("on destroy", func(t *testing.T) {
+		t.Parallel()
+
+		fake, url := testInventoryFake(t)
+		s := newConfiguredServer(t, testArguments(url))
+		state, diags := s.create("ssm_session_drain", merged(config, map[string]any{"when": "destroy"}))
+		wantNoDiagnostics(t, diags)
+
+		kept, diags := s.destroy(state)
+		wantDiagnostic(t, testDiagnostic{"error", "max_sessions", testDrainError,
+			count + "first apply a higher max_sessions\na removed block with lifecycle { destroy = false }"}, testWithout(diags, "Sessions To Be Ended"))
+		if diff := cmp.Diff(state.values, kept.values); diff != "" {
+			t.Errorf("the refused destruction changed the state (-before +after):\n%s", diff)
+		}
+		testSpared(t, fake, testInventoryIDs...)
+
+		// The way out that the message gives.
+		plan, diags := s.plan(kept, merged(config, map[string]any{"when": "destroy", "max_sessions": int64(2)}))
+		wantNoDiagnostics(t, diags)
+		raised, diags := s.apply(plan)
+		wantNoDiagnostics(t, diags)
+		gone, diags := s.destroy(raised)
+		wantNoDiagnostics(t, testWithout(diags, "Sessions To Be Ended"))
+		if gone.values != nil {
+			t.Error("the drain is still there")
+		}
+		testSpared(t, fake, "eve-1", "dan-1", "gus-1", "bare-1")
+	})
+	t.Run("on destroy, after a create that drained", func(t *testing.T) {
+		t.Parallel()
+
+		fake, url := testInventoryFake(t)
+		s := newConfiguredServer(t, testArguments(url))
+		state, diags := s.create("ssm_session_drain", map[string]any{"targets": []any{"i-a"}, "max_sessions": int64(1), "when": "both", "owners": []any{"*/ann"}})
+		wantNoDiagnostics(t, testWithout(diags, "Sessions To Be Ended"))
+		plan, diags := s.plan(state, map[string]any{"targets": []any{"i-a"}, "max_sessions": int64(1), "when": "both"})
+		wantNoDiagnostics(t, diags)
+		state, diags = s.apply(plan)
+		wantNoDiagnostics(t, diags)
+		fake.AddSessions(testInventory()...)
+
+		kept, diags := s.destroy(state)
+		wantDiagnostic(t, testDiagnostic{"error", "max_sessions", testDrainError, count}, testWithout(diags, "Sessions To Be Ended"))
+		if diff := cmp.Diff(map[string]any{"ann-1": "terminated"}, kept.values["outcomes"]); diff != "" {
+			t.Errorf("what create did is forgotten although nothing else was done (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// Deleting after a create that failed drains nothing, even with "both".
+func TestSessionDrainResource_deleteAfterFailedCreate(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testInventoryFake(t)
+	fake.Inject(fakessm.Fault{Operation: "TerminateSession", SessionID: "cat-1", Kind: fakessm.FaultDenied, Times: -1})
+	s := newConfiguredServer(t, testArguments(url))
+	state, diags := s.create("ssm_session_drain", map[string]any{"targets": []any{"i-a"}, "when": "both"})
+	wantDiagnostic(t, testDiagnostic{"error", "", testDrainError, "cat-1"}, testWithout(diags, "Sessions To Be Ended"))
+	if diff := cmp.Diff(map[string]any{"ann-1": "terminated", "cat-1": "failed"}, state.values["outcomes"]); diff != "" {
+		t.Errorf("unexpected outcomes (-want +got):\n%s", diff)
+	}
+	fake.ClearFaults()
+	testCalls(fake)
+
+	// Terraform refreshes before it destroys.
+	state, diags = s.read(state)
+	wantNoDiagnostics(t, diags)
+	state, diags = s.destroy(state)
+	wantNoDiagnostics(t, diags)
+	if state.values != nil {
+		t.Errorf("the drain is still there: %v", state.values)
+	}
+	testExpectCalls(t, fake)
+	testSpared(t, fake, "eve-1", "dan-1", "cat-1", "gus-1", "bare-1")
+}
+
+// A destruction that fails keeps the drain, with what it did, and can be tried again.
+func TestSessionDrainResource_deleteFails(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		fault fakessm.Fault
+		want  testDiagnostic
+		done  map[string]any
+	}{
+		"a session may not be ended": {
+			fakessm.Fault{Operation: "TerminateSession", SessionID: "cat-1", Kind: fakessm.FaultDenied, Times: -1},
+			testDiagnostic{"error", "", testDrainError, "1 session in Region us-east-1 could not be ended (1 ended):\ncat-1: the credentials do not allow it\nssm:TerminateSession"},
+			map[string]any{"ann-1": "terminated", "cat-1": "failed"},
+		},
+		"sessions may not be listed": {
+			fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Times: -1},
+			testDiagnostic{"error", "", testDrainError, "could not be listed: the credentials do not allow it. Nothing was ended.\nssm:DescribeSessions"},
+			map[string]any{},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			fake, url := testInventoryFake(t)
+			s := newConfiguredServer(t, testArguments(url))
+			state, diags := s.create("ssm_session_drain", map[string]any{"targets": []any{"i-a"}, "when": "destroy"})
+			wantNoDiagnostics(t, diags)
+
+			fake.Inject(tc.fault)
+			kept, diags := s.destroy(state)
+			wantDiagnostic(t, tc.want, testWithout(testWithout(diags, "Sessions To Be Ended"), "Sessions Not Counted"))
+			if diff := cmp.Diff(merged(state.values, map[string]any{"outcomes": tc.done}), kept.values); diff != "" {
+				t.Errorf("unexpected state (-want +got):\n%s", diff)
+			}
+
+			fake.ClearFaults()
+			gone, diags := s.destroy(kept)
+			wantNoDiagnostics(t, testWithout(diags, "Sessions To Be Ended"))
+			if gone.values != nil {
+				t.Errorf("the drain is still there: %v", gone.values)
+			}
+			testSpared(t, fake, "eve-1", "dan-1", "gus-1", "bare-1")
+		})
+	}
+}
+
+// People get the time to finish, and whoever does is not ended.
+func TestSessionDrainResource_gracePeriod(t *testing.T) {
+	t.Parallel()
+
+	var looks atomic.Int32
+	fake, url := testHookedFake(t, func(fake *fakessm.Server, operation string) {
+		// The plan looks once, the drain before and after waiting.
+		if operation == "DescribeSessions" && looks.Add(1) == 3 {
+			fake.EndSession("cat-1")
+		}
+	})
+	start := time.Now()
+	state, diags := newConfiguredServer(t, testArguments(url)).create("ssm_session_drain", map[string]any{"targets": []any{"i-a"}, "grace_period": "1s"})
+	wantNoDiagnostics(t, testWithout(diags, "Sessions To Be Ended"))
+	if diff := cmp.Diff(map[string]any{"ann-1": "terminated"}, state.values["outcomes"]); diff != "" {
+		t.Errorf("unexpected outcomes (-want +got):\n%s", diff)
+	}
+	if spent := time.Since(start); spent < time.Second {
+		t.Errorf("people were given %s", spent)
+	}
+	if got := fake.Count("TerminateSession"); got != 1 {
+		t.Errorf("TerminateSession was called %d times", got)
+	}
+}
+
+// Sessions that SSM neither ends nor takes off its list are no failure, but they
+// are told of. (To see one takes 15 seconds.)
+func TestSessionDrainResource_unverified(t *testing.T) {
+	t.Parallel()
+
+	var diags diag.Diagnostics
+	reportDrain(testRegion, sessionmanager.DrainResult{Outcomes: map[string]sessionmanager.Outcome{
+		"b": sessionmanager.OutcomeUnverified, "c": sessionmanager.OutcomeTerminated, "a": sessionmanager.OutcomeUnverified,
+	}}, nil, drainWayOutCreate, &diags)
+	if len(diags) != 1 || diags[0].Severity() != diag.SeverityWarning || diags[0].Summary() != "Termination Not Verified" ||
+		!strings.Contains(diags[0].Detail(), "Region us-east-1") || !strings.HasSuffix(diags[0].Detail(), "\n\n  a\n  b") {
+		t.Errorf("unexpected diagnostics: %v", diags)
+	}
+}
+
+// A drain that runs out of time says so.
+func TestSessionDrainResource_timeout(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testInventoryFake(t)
+	fake.Inject(fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultHang, Times: -1})
+	s := newConfiguredServer(t, testArguments(url))
+	state, diags := s.create("ssm_session_drain", map[string]any{"targets": []any{"i-a"}, "timeouts": map[string]any{"create": "1s"}})
+	wantDiagnostic(t, testDiagnostic{"error", "", testDrainError, "2 sessions in Region us-east-1\nthe time allowed ran out"}, testWithout(diags, "Sessions To Be Ended"))
+	if diff := cmp.Diff(map[string]any{"ann-1": "failed", "cat-1": "failed"}, state.values["outcomes"]); diff != "" {
+		t.Errorf("unexpected outcomes (-want +got):\n%s", diff)
+	}
+}
+
+func TestSessionDrainResource_badInput(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		config map[string]any
+		want   testDiagnostic
+	}{
+		"an unknown occasion":               {map[string]any{"when": "update"}, testDiagnostic{"error", "when", "Invalid Attribute Value Match", "\"create\" \"destroy\" \"both\""}},
+		"a limit of zero":                   {map[string]any{"max_sessions": int64(0)}, testDiagnostic{"error", "max_sessions", "Invalid Attribute Value", "between 1"}},
+		"a negative limit":                  {map[string]any{"max_sessions": int64(-1)}, testDiagnostic{"error", "max_sessions", "Invalid Attribute Value", "between 1"}},
+		"a grace period that is none":       {map[string]any{"grace_period": "a while"}, testDiagnostic{"error", "grace_period", "Invalid Time Duration String Value", "a while"}},
+		"a negative grace period":           {map[string]any{"grace_period": "-1s"}, testDiagnostic{"error", "grace_period", "Invalid Duration", "\"-1s\""}},
+		"a grace period beyond the create":  {map[string]any{"grace_period": "2m", "timeouts": map[string]any{"create": "1m"}}, testDiagnostic{"error", "grace_period", "Grace Period Exceeds Timeout", "2m0s\ntimeouts.create = \"1m\"\nShorten the grace period, or lengthen the timeout."}},
+		"a grace period like the create":    {map[string]any{"grace_period": "60s", "timeouts": map[string]any{"create": "1m", "delete": "2m"}}, testDiagnostic{"error", "grace_period", "Grace Period Exceeds Timeout", "timeouts.create = \"1m\""}},
+		"a grace period beyond the destroy": {map[string]any{"grace_period": "2m", "when": "destroy", "timeouts": map[string]any{"delete": "1m"}}, testDiagnostic{"error", "grace_period", "Grace Period Exceeds Timeout", "timeouts.delete = \"1m\""}},
+		"a timeout that is none":            {map[string]any{"timeouts": map[string]any{"create": "2 minutes"}}, testDiagnostic{"error", "timeouts.create", "Invalid Attribute Value Time Duration", "2 minutes"}},
+		"a timeout of zero":                 {map[string]any{"timeouts": map[string]any{"delete": "0s"}}, testDiagnostic{"error", "timeouts.delete", "Invalid Timeout", "above zero"}},
+		"a negative timeout":                {map[string]any{"timeouts": map[string]any{"create": "-1m"}}, testDiagnostic{"error", "timeouts.create", "Invalid Timeout", "above zero"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			fake, url := testInventoryFake(t)
+			_, diags := newConfiguredServer(t, testArguments(url)).planCreate("ssm_session_drain", merged(map[string]any{"targets": []any{"i-a"}}, tc.config))
+			wantDiagnostic(t, tc.want, diags)
+			testExpectCalls(t, fake)
+		})
+	}
+}
+
+// Without a known configuration of the provider nothing can be ended, and nothing is.
+func TestSessionDrainResource_providerUnknown(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testInventoryFake(t)
+	known := newConfiguredServer(t, testArguments(url))
+	state, diags := known.create("ssm_session_drain", map[string]any{"targets": []any{"i-a"}, "when": "destroy"})
+	wantNoDiagnostics(t, diags)
+
+	unknown := newConfiguredServer(t, testArguments(url, map[string]any{"region": testUnknown}))
+	plan, diags := unknown.planCreate("ssm_session_drain", map[string]any{"targets": []any{"i-a"}})
+	wantNoDiagnostics(t, diags)
+	if plan.values["region"] != testUnknown {
+		t.Errorf("the plan takes Region %v", plan.values["region"])
+	}
+	plan, diags = unknown.planCreate("ssm_session_drain", map[string]any{"targets": []any{"i-a"}, "region": "eu-central-1"})
+	wantNoDiagnostics(t, diags)
+	if plan.values["region"] != "eu-central-1" {
+		t.Errorf("the plan takes Region %v", plan.values["region"])
+	}
+	_, diags = unknown.apply(plan)
+	wantDiagnostic(t, testDiagnostic{"error", "", testDrainError, "The provider argument \"region\" has a value that is not known yet"}, diags)
+
+	kept, diags := unknown.destroy(state)
+	wantDiagnostic(t, testDiagnostic{"error", "", testDrainError, "The provider argument \"region\" has a value that is not known yet"}, diags)
+	if diff := cmp.Diff(state.values, kept.values); diff != "" {
+		t.Errorf("unexpected state (-want +got):\n%s", diff)
+	}
+	testExpectCalls(t, fake)
+	testSpared(t, fake, testInventoryIDs...)
+}

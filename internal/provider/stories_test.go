@@ -1,0 +1,448 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+)
+
+// stories run every directory of examples/stories: with the provider as it is
+// built, from the command line, as the guides tell their readers to.
+var stories = map[string]func(t *testing.T, w *testWorkspace, fake *fakessm.Server){
+	"age-limit":               storyAgeLimit,
+	"leaver":                  storyLeaver,
+	"module-tests":            storyModuleTests,
+	"node-replacement":        storyNodeReplacement,
+	"node-replacement-action": storyNodeReplacementAction,
+	"plan-policy":             storyPlanPolicy,
+}
+
+// The people of the stories.
+const (
+	storyMary     = "Mary-Major-07a16060613c408b5"
+	storyShirley  = "Shirley-Rodriguez-0e8b5d1a7f3c24960"
+	storyTimmy    = "timmy-01cd54a0c8322733a"
+	storyOnCall   = "oncall-0b62d9c4e1f7a8350"
+	storyRegion   = "us-east-1"
+	storyNode     = "i-02573cafcfEXAMPLE"
+	storyNextNode = "i-0471e04240EXAMPLE"
+)
+
+// TestExamples_stories runs every story.
+func TestExamples_stories(t *testing.T) {
+	t.Parallel()
+
+	root := filepath.Join(examplesRoot, "stories")
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		tell, ok := stories[entry.Name()]
+		if !ok {
+			t.Errorf("examples/stories/%s is run by no test", entry.Name())
+
+			continue
+		}
+		t.Run(entry.Name(), func(t *testing.T) {
+			t.Parallel()
+			directory := filepath.Join(root, entry.Name())
+			fake := fakessm.New(fakessm.WithSessions(exampleSessions(t, filepath.Join(directory, "sessions.json"))...))
+			server := httptest.NewServer(fake)
+			t.Cleanup(server.Close)
+			tell(t, newStoryWorkspace(t, server.URL, directory), fake)
+		})
+	}
+	if len(entries) != len(stories) {
+		t.Errorf("%d stories are in the table, %d in examples/stories", len(stories), len(entries))
+	}
+}
+
+func storyLeaver(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
+	t.Helper()
+
+	plan := w.mustRun("plan", "-var", "leaver=Mary-Major")
+	for _, want := range []string{storyMary, "Mary-Major-0c1f8be0d2a974e36", "Mary-Major-0e8b5d1a7f3c24960", "assumed-role/Developer/Mary-Major", "user/staff/Mary-Major"} {
+		storyContains(t, plan, want)
+	}
+	storyLacks(t, plan, "Rose-Mary-Major")
+	if n := fake.Count("TerminateSession"); n != 0 {
+		t.Errorf("looking ended %d sessions", n)
+	}
+
+	for range 2 {
+		// The second time there is nothing to do.
+		storyContains(t, w.mustRun("apply", "-auto-approve", "-var", "leaver=Mary-Major", "-var", "drain=true"), `"Mary-Major-0e8b5d1a7f3c24960" = "terminated"`)
+	}
+	if n := fake.Count("TerminateSession"); n != 3 {
+		t.Errorf("%d calls ended 3 sessions", n)
+	}
+	testStatuses(t, fake, map[string]string{
+		storyMary:                           "Terminated",
+		"Mary-Major-0c1f8be0d2a974e36":      "Terminated",
+		"Mary-Major-0e8b5d1a7f3c24960":      "Terminated",
+		"Rose-Mary-Major-09a3e7f5d18b6c240": "Connected",
+		storyTimmy:                          "Connected",
+	})
+
+	// Another leaver, another drain.
+	w.mustRun("apply", "-auto-approve", "-var", "leaver=timmy", "-var", "drain=true")
+	testStatuses(t, fake, map[string]string{storyTimmy: "Terminated", "Rose-Mary-Major-09a3e7f5d18b6c240": "Connected"})
+
+	output, err := w.run("plan", "-var", "leaver=*")
+	if err == nil {
+		t.Error("a wildcard is taken for a name")
+	}
+	storyContains(t, output, "without wildcards")
+}
+
+func storyNodeReplacement(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
+	t.Helper()
+
+	w.mustRun("apply", "-auto-approve")
+	testStatuses(t, fake, map[string]string{storyMary: "Connected", storyShirley: "Disconnected"})
+	storyContains(t, w.mustRun("plan", "-destroy"), "Sessions To Be Ended")
+
+	// A drain that fails keeps the node.
+	fake.Inject(fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultDenied, Times: -1})
+	output, err := w.run("apply", "-auto-approve", "-var", "node_id="+storyNextNode)
+	if err == nil {
+		t.Error("a drain that was denied did not fail the apply")
+	}
+	storyContains(t, output, "Unable to Drain Sessions")
+	storyContains(t, w.mustRun("state", "show", "terraform_data.node"), storyNode)
+
+	fake.ClearFaults()
+	output = w.mustRun("apply", "-auto-approve", "-var", "node_id="+storyNextNode)
+	if drained, destroyed := strings.Index(output, "ssm_session_drain.node: Destruction complete"), strings.Index(output, "terraform_data.node: Destroying"); drained < 0 || destroyed < drained {
+		t.Errorf("the node was destroyed before its sessions were drained:\n%s", output)
+	}
+	testStatuses(t, fake, map[string]string{storyMary: "Terminated", storyShirley: "Terminated", storyTimmy: "Connected"})
+	w.mustRun("destroy", "-auto-approve", "-var", "node_id="+storyNextNode)
+}
+
+func storyNodeReplacementAction(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
+	t.Helper()
+	storyNeedsActions(t, 16)
+
+	w.mustRun("apply", "-auto-approve")
+	testStatuses(t, fake, map[string]string{storyMary: "Connected", storyShirley: "Disconnected"})
+
+	// In a replacement, an action that fails keeps the node.
+	fake.Inject(fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultDenied, Times: -1})
+	if output, err := w.run("apply", "-auto-approve", "-var", "node_id="+storyNextNode); err == nil {
+		t.Errorf("an action that was denied did not fail the apply:\n%s", output)
+	}
+	storyContains(t, w.mustRun("state", "show", "terraform_data.node"), storyNode)
+
+	fake.ClearFaults()
+	output := w.mustRun("apply", "-auto-approve", "-var", "node_id="+storyNextNode)
+	storyContains(t, output, "Drained 2 sessions in Region us-east-1.")
+	testStatuses(t, fake, map[string]string{storyMary: "Terminated", storyShirley: "Terminated", storyTimmy: "Connected"})
+
+	// In a "terraform destroy" it does not: what the guide warns of.
+	fake.AddSessions(fakessm.Session{SessionID: "late", Target: storyNextNode, Owner: testOwner})
+	fake.Inject(fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultDenied, Times: -1})
+	output = w.mustRun("destroy", "-auto-approve", "-var", "node_id="+storyNextNode)
+	storyContains(t, output, "Warning: Unable to Drain Sessions")
+	testStatus(t, fake, "late", "Connected")
+}
+
+func storyAgeLimit(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
+	t.Helper()
+
+	report := w.mustRun("plan")
+	storyContains(t, report, "Check block assertion failed")
+	storyContains(t, report, storyShirley+" of")
+	storyContains(t, report, storyTimmy+" of")
+	storyLacks(t, report, storyOnCall)
+
+	w.mustRun("apply", "-auto-approve", "-var", "enforce=true")
+	if got := storyCheck(t, w); got != "pass" {
+		t.Errorf("the check says %q after the drain", got)
+	}
+	testStatuses(t, fake, map[string]string{storyMary: "Connected", storyShirley: "Terminated", storyTimmy: "Terminated", storyOnCall: "Connected"})
+
+	// The next run drains anew; what it cannot end, it reports.
+	fake.AddSessions(
+		fakessm.Session{SessionID: "next", Region: storyRegion, Owner: testOwner, StartDate: time.Now().Add(-9 * time.Hour)},
+		fakessm.Session{SessionID: "stubborn", Region: storyRegion, Owner: testOwner, StartDate: time.Now().Add(-9 * time.Hour), Status: "Disconnected", Behaviour: fakessm.BehaviourUnreachable},
+	)
+	time.Sleep(time.Second) // The time of a plan is in seconds.
+	w.mustRun("apply", "-auto-approve", "-var", "enforce=true")
+	testStatuses(t, fake, map[string]string{"next": "Terminated", "stubborn": "Disconnected", storyMary: "Connected"})
+	if got := storyCheck(t, w); got != "fail" {
+		t.Errorf("the check says %q of a session that stays", got)
+	}
+}
+
+// storyCheck returns the status of the only check in state.
+func storyCheck(t *testing.T, w *testWorkspace) string {
+	t.Helper()
+
+	var state struct {
+		Checks []struct {
+			Status string `json:"status"`
+		} `json:"checks"`
+	}
+	if err := json.Unmarshal(w.json("show", "-json"), &state); err != nil || len(state.Checks) != 1 {
+		t.Fatalf("%d checks in state, %v", len(state.Checks), err)
+	}
+
+	return state.Checks[0].Status
+}
+
+func storyPlanPolicy(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
+	t.Helper()
+
+	// judge plans a change, and returns what the policy says of it.
+	judge := func(arguments ...string) (string, error) {
+		w.mustRun(append([]string{"plan", "-out=tfplan"}, arguments...)...)
+		w.write("tfplan.json", string(w.json("show", "-json", "tfplan")))
+		storyRego(t, w)
+		output, err := w.run("-chdir=policy", "plan", "-var", "plan="+filepath.Join(w.dir, "tfplan.json"))
+
+		return strings.Join(strings.Fields(output), " "), err
+	}
+
+	allowed := []string{"-var", `session_ids=["` + storyMary + `"]`, "-var", `targets=["` + storyNode + `"]`}
+	if output, err := judge(allowed...); err != nil {
+		t.Errorf("a plan that spares who is protected was refused:\n%s", output)
+	}
+
+	output, err := judge("-var", `session_ids=["`+storyOnCall+`", "nobody-1"]`, "-var", `targets=["`+storyNode+`"]`, "-var", "spared=[]")
+	if err == nil {
+		t.Errorf("a plan that ends a protected session was let through:\n%s", output)
+	}
+	for _, want := range []string{
+		`ssm_session_termination.requested["nobody-1"]: nobody knows whose session this is.`,
+		`ssm_session_termination.requested["` + storyOnCall + `"]: the session of arn:aws:sts::123456789012:assumed-role/BreakGlass/oncall is protected.`,
+		"ssm_session_drain.requested[0]: exclude_owners lacks arn:aws:sts::123456789012:assumed-role/BreakGlass/*.",
+	} {
+		storyContains(t, output, want)
+	}
+
+	if storyTerraform1(t) >= 14 {
+		for action, want := range map[string]string{
+			"ssm_drain_sessions":    "action.ssm_drain_sessions.example: exclude_owners lacks",
+			"ssm_terminate_session": "action.ssm_terminate_session.example: an action does not say whose session it ends.",
+		} {
+			w.write("action.tf", storyRead(t, filepath.Join(examplesRoot, "actions", action, "action_trigger.tf")))
+			output, err := judge(allowed...)
+			if err == nil {
+				t.Errorf("a plan with the action was let through:\n%s", output)
+			}
+			storyContains(t, output, want)
+		}
+	}
+	if n := fake.Count("TerminateSession"); n != 0 {
+		t.Errorf("planning ended %d sessions", n)
+	}
+}
+
+// storyRego compares what the policy in Rego says of a plan with what the one in
+// Terraform says, where OPA is installed.
+func storyRego(t *testing.T, w *testWorkspace) {
+	t.Helper()
+
+	opa, err := exec.LookPath("opa")
+	if err != nil {
+		t.Log("opa is not on the PATH: the policy in Rego is not run")
+
+		return
+	}
+	cmd := exec.CommandContext(t.Context(), opa, "eval", "--format=raw", "--data=policy/plan.rego", "--input=tfplan.json", "data.main.deny")
+	cmd.Dir = w.dir
+	output, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s\n%s", err, output)
+	}
+	var denied []string
+	if err := json.Unmarshal(output, &denied); err != nil {
+		t.Fatalf("%s\n%s", err, output)
+	}
+	verdict, _ := w.run("-chdir=policy", "plan", "-var", "plan="+filepath.Join(w.dir, "tfplan.json")) //nolint:errcheck // A refusal is an error.
+	verdict = strings.Join(strings.Fields(verdict), " ")
+	if refused := strings.Contains(verdict, "The plan is refused."); refused != (len(denied) > 0) {
+		t.Errorf("Rego denies %q, Terraform says:\n%s", denied, verdict)
+	}
+	for _, reason := range denied {
+		storyContains(t, verdict, reason)
+	}
+}
+
+func storyModuleTests(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
+	t.Helper()
+
+	storyContains(t, w.mustRun("test", "-filter=tests/mock.tftest.hcl"), "Success! 3 passed, 0 failed.")
+	if requests := fake.Requests(); len(requests) > 0 {
+		t.Errorf("mocks made %d requests", len(requests))
+	}
+	storyContains(t, w.mustRun("test"), "Success! 5 passed, 0 failed.")
+	testStatuses(t, fake, map[string]string{storyMary: "Terminated", storyShirley: "Terminated", storyOnCall: "Connected"})
+}
+
+// TestExamples_invoke invokes the actions of the examples from the command line.
+func TestExamples_invoke(t *testing.T) {
+	t.Parallel()
+
+	for _, action := range []string{"ssm_drain_sessions", "ssm_terminate_session"} {
+		t.Run(action, func(t *testing.T) {
+			t.Parallel()
+			storyNeedsActions(t, 14)
+
+			fake, url := testFake(t)
+			w := newTestWorkspace(t, storyRead(t, filepath.Join(examplesRoot, "actions", action, "action.tf")))
+			w.env = append(w.env, storyEnvironment(url)...)
+			w.mustRun("apply", "-auto-approve", "-invoke=action."+action+".example")
+			testStatuses(t, fake, map[string]string{testLive: "Terminated", testAway: "Disconnected"})
+		})
+	}
+}
+
+// TestTemplates_stories wants every story to be told in a guide, with its very
+// files, and every guide to be found from the front pages.
+func TestTemplates_stories(t *testing.T) {
+	t.Parallel()
+
+	guides, err := filepath.Glob("../../templates/guides/*.md.tmpl")
+	if err != nil || len(guides) == 0 {
+		t.Fatalf("no guides, %v", err)
+	}
+	var text strings.Builder
+	for _, guide := range guides {
+		text.WriteString(storyRead(t, guide))
+		page := "guides/" + strings.TrimSuffix(filepath.Base(guide), ".tmpl")
+		for _, front := range []string{"../../README.md", "../../templates/index.md.tmpl"} {
+			storyContains(t, storyRead(t, front), page)
+		}
+	}
+	err = filepath.WalkDir(filepath.Join(examplesRoot, "stories"), func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && slices.Contains([]string{".tf", ".hcl", ".rego"}, filepath.Ext(path)) {
+			storyContains(t, text.String(), `"examples/`+strings.TrimPrefix(filepath.ToSlash(path), examplesRoot+"/")+`"`)
+		}
+
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	// The programs that the guides start exist.
+	for _, shown := range regexp.MustCompile(`go run \./\S+`).FindAllString(text.String(), -1) {
+		if _, err := os.Stat(filepath.Join("../..", strings.TrimPrefix(shown, "go run "))); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// newStoryWorkspace copies a directory of configuration, and says by environment
+// variables where the endpoint is.
+func newStoryWorkspace(t *testing.T, url, directory string) *testWorkspace {
+	t.Helper()
+
+	w := newTestWorkspace(t, "")
+	if err := os.Remove(filepath.Join(w.dir, "main.tf")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(w.dir, os.DirFS(directory)); err != nil {
+		t.Fatal(err)
+	}
+	w.env = append(w.env, storyEnvironment(url)...)
+
+	return w
+}
+
+// storyEnvironment are the variables that lead to the endpoint at url.
+func storyEnvironment(url string) []string {
+	return []string{
+		"TF_LOG=",
+		"TF_LOG_PATH=",
+		"AWS_ENDPOINT_URL_SSM=" + url,
+		"AWS_ENDPOINT_URL_STS=" + url,
+		"AWS_ACCESS_KEY_ID=" + fakessm.DefaultAccessKeyID,
+		"AWS_SECRET_ACCESS_KEY=" + fakessm.DefaultSecretAccessKey,
+		"AWS_REGION=" + storyRegion,
+	}
+}
+
+// json runs Terraform and returns what it printed to its standard output alone.
+func (w *testWorkspace) json(arguments ...string) []byte {
+	w.t.Helper()
+
+	cmd := exec.CommandContext(w.t.Context(), w.cli, arguments...)
+	cmd.Dir, cmd.Env = w.dir, w.env
+	output, err := cmd.Output()
+	if err != nil {
+		w.t.Fatalf("%s: %s\n%s", strings.Join(arguments, " "), err, output)
+	}
+
+	return output
+}
+
+// storyNeedsActions skips a story on versions that cannot read its actions.
+func storyNeedsActions(t *testing.T, minor int) {
+	t.Helper()
+
+	if storyTerraform1(t) < minor {
+		t.Skipf("needs Terraform 1.%d", minor)
+	}
+}
+
+// storyTerraform1 returns the minor version of a Terraform 1, or -1 of another
+// program: OpenTofu counts in its own way.
+func storyTerraform1(t *testing.T) int {
+	t.Helper()
+
+	output, err := exec.CommandContext(t.Context(), testCLI(t), "version").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var minor int
+	if _, err := fmt.Sscanf(string(output), "Terraform v1.%d.", &minor); err != nil {
+		return -1
+	}
+
+	return minor
+}
+
+func storyRead(t *testing.T, name string) string {
+	t.Helper()
+
+	content, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return string(content)
+}
+
+func storyContains(t *testing.T, text, want string) {
+	t.Helper()
+
+	if !strings.Contains(text, want) {
+		t.Errorf("%q is missing in:\n%s", want, text)
+	}
+}
+
+func storyLacks(t *testing.T, text, unwanted string) {
+	t.Helper()
+
+	if strings.Contains(text, unwanted) {
+		t.Errorf("%q should not be in:\n%s", unwanted, text)
+	}
+}

@@ -1,0 +1,339 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+)
+
+// testTerminateSessionActionConfig_basic ends one session, known by its ID, when
+// something else is created.
+func testTerminateSessionActionConfig_basic(url, sessionID string, arguments ...string) string {
+	return testProviderConfig(url) + fmt.Sprintf(`
+action "ssm_terminate_session" "test" {
+  config {
+    session_id = %q
+    %s
+  }
+}
+`, sessionID, strings.Join(arguments, "\n    "))
+}
+
+// testTrigger is a resource that invokes actions.
+func testTrigger(input, events, action string) string {
+	return fmt.Sprintf(`
+resource "terraform_data" "trigger" {
+  input            = %[1]q
+  triggers_replace = %[1]q
+
+  lifecycle {
+    action_trigger {
+      events  = [%[2]s]
+      actions = [action.%[3]s.test]
+    }
+  }
+}
+`, input, events, action)
+}
+
+func TestTerminateSessionAction_basic(t *testing.T) {
+	t.Parallel()
+
+	testSkipBelow(t, 1, 14)
+	fake, url := testFake(t)
+	config := testTerminateSessionActionConfig_basic(url, testLive) + testTrigger("one", "after_create", "ssm_terminate_session")
+	resource.UnitTest(t, resource.TestCase{
+		ProtoV6ProviderFactories: testFactories,
+		Steps: []resource.TestStep{
+			{
+				Config: config,
+				PostApplyFunc: func() {
+					testStatus(t, fake, testLive, "Terminated")
+					testStatus(t, fake, testAway, "Disconnected")
+					if got := fake.Count("TerminateSession"); got != 1 {
+						t.Errorf("TerminateSession was called %d times, want once", got)
+					}
+					fake.ResetRequests()
+				},
+			},
+			{
+				// Nothing has changed, so that nothing is invoked.
+				Config:        config,
+				PostApplyFunc: func() { testExpectCalls(t, fake) },
+			},
+			{
+				Config: testTerminateSessionActionConfig_basic(url, testNobody) + testTrigger("two", "after_create", "ssm_terminate_session"),
+				// One that fails stops the apply.
+				ExpectError: testWrapped(`Session Not Found.*` + testNobody + `.*if_not_found`),
+			},
+			{
+				Config: testTerminateSessionActionConfig_basic(url, testNobody, `if_not_found = "succeed"`) + testTrigger("three", "after_create", "ssm_terminate_session"),
+			},
+		},
+	})
+}
+
+// Without any resource, on demand.
+func TestTerminateSessionAction_invoke(t *testing.T) {
+	t.Parallel()
+
+	testSkipBelow(t, 1, 14)
+	fake, url := testFake(t)
+	w := newTestWorkspace(t, testTerminateSessionActionConfig_basic(url, testLive))
+	w.mustRun("apply", "-auto-approve")
+	testExpectCalls(t, fake)
+
+	output := w.mustRun("apply", "-auto-approve", "-invoke=action.ssm_terminate_session.test")
+	testStatus(t, fake, testLive, "Terminated")
+	for _, progress := range []string{
+		"Ending session " + testLive + " in Region us-east-1 ...",
+		"Session " + testLive + " of " + testOwner + " on " + testTarget + " in Region us-east-1: terminated.",
+	} {
+		if !strings.Contains(output, progress) {
+			t.Errorf("Terraform does not show %q:\n%s", progress, output)
+		}
+	}
+	testExpectCalls(t, fake,
+		"DescribeSessions us-east-1 Active "+testLive,
+		"TerminateSession us-east-1 "+testLive,
+		"DescribeSessions us-east-1 History "+testLive)
+
+	w.mustRun("apply", "-auto-approve", "-invoke=action.ssm_terminate_session.test")
+	testExpectCalls(t, fake,
+		"DescribeSessions us-east-1 Active "+testLive,
+		"DescribeSessions us-east-1 History "+testLive)
+}
+
+// The plan asks nothing; invoking does what the resource would do on create, and
+// says so.
+func TestTerminateSessionAction_outcomes(t *testing.T) {
+	t.Parallel()
+
+	abroad := testSessions()[0]
+	abroad.Region, abroad.SessionID = "eu-central-1", "abroad-1"
+	gone := testSessions()[1]
+	gone.SessionID, gone.Behaviour = "gone-1", fakessm.BehaviourUnreachable
+	bare := fakessm.Session{SessionID: "bare-1"}
+	begin := func(sessionID string) string { return "Ending session " + sessionID + " in Region us-east-1 ..." }
+
+	for name, tc := range map[string]struct {
+		config   map[string]any
+		fault    fakessm.Fault
+		progress []string
+		diags    []testDiagnostic // Each with lines of its detail.
+		calls    []string
+		status   string // At the endpoint, afterwards.
+	}{
+		"a live session": {
+			config:   map[string]any{"session_id": testLive},
+			progress: []string{begin(testLive), "Session " + testLive + " of " + testOwner + " on " + testTarget + " in Region us-east-1: terminated."},
+			calls:    []string{"DescribeSessions us-east-1 Active " + testLive, "TerminateSession us-east-1 " + testLive, "DescribeSessions us-east-1 History " + testLive},
+			status:   "Terminated",
+		},
+		"a live session of which little is known": {
+			config:   map[string]any{"session_id": "bare-1"},
+			progress: []string{begin("bare-1"), "Session bare-1 in Region us-east-1: terminated."},
+			calls:    []string{"DescribeSessions us-east-1 Active bare-1", "TerminateSession us-east-1 bare-1", "DescribeSessions us-east-1 History bare-1"},
+			status:   "Terminated",
+		},
+		"a session that has ended already": {
+			config:   map[string]any{"session_id": testEnded},
+			progress: []string{begin(testEnded), "Session " + testEnded + " of arn:aws:iam::123456789012:user/John-Doe on " + testTarget + " in Region us-east-1: already_ended."},
+			calls:    []string{"DescribeSessions us-east-1 Active " + testEnded, "DescribeSessions us-east-1 History " + testEnded},
+			status:   "Terminated",
+		},
+		"a session that SSM does not know": {
+			config:   map[string]any{"session_id": testNobody},
+			progress: []string{begin(testNobody)},
+			diags: []testDiagnostic{{"error", "session_id", "Session Not Found",
+				"Session \"" + testNobody + "\" in Region us-east-1 was not terminated: SSM knows no such session\nCheck session_id, region\nIf a session that is gone is good enough, set if_not_found = \"succeed\"."}},
+		},
+		"a session that SSM does not know, and need not": {
+			config:   map[string]any{"session_id": testNobody, "if_not_found": "succeed"},
+			progress: []string{begin(testNobody), "Session " + testNobody + " in Region us-east-1: not_found."},
+		},
+		"a session of another Region": {
+			config:   map[string]any{"session_id": "abroad-1", "region": "eu-central-1"},
+			progress: []string{"Ending session abroad-1 in Region eu-central-1 ...", "Session abroad-1 of " + testOwner + " on " + testTarget + " in Region eu-central-1: terminated."},
+			calls:    []string{"DescribeSessions eu-central-1 Active abroad-1", "TerminateSession eu-central-1 abroad-1", "DescribeSessions eu-central-1 History abroad-1"},
+			status:   "Terminated",
+		},
+		"without looking": {
+			config:   map[string]any{"session_id": testLive, "verify": false},
+			progress: []string{begin(testLive), "Session " + testLive + " in Region us-east-1: unverified."},
+			calls:    []string{"TerminateSession us-east-1 " + testLive},
+			status:   "Terminated",
+		},
+		"without looking, a session that has ended already": {
+			config:   map[string]any{"session_id": testEnded, "verify": false},
+			progress: []string{begin(testEnded), "Session " + testEnded + " in Region us-east-1: unverified."},
+			calls:    []string{"TerminateSession us-east-1 " + testEnded},
+			status:   "Terminated",
+		},
+		"without looking, a session that SSM does not know": {
+			config:   map[string]any{"session_id": testNobody, "verify": false},
+			progress: []string{begin(testNobody)},
+			diags:    []testDiagnostic{{"error", "session_id", "Session Not Found", testNobody}},
+			calls:    []string{"TerminateSession us-east-1 " + testNobody},
+		},
+		"a session that may not be ended": {
+			config:   map[string]any{"session_id": testLive},
+			fault:    fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultDenied, Times: -1},
+			progress: []string{begin(testLive)},
+			diags: []testDiagnostic{{"error", "session_id", "Unable to Terminate Session",
+				"Session \"" + testLive + "\" in Region us-east-1 was not terminated: the credentials do not allow it.\nAllow the IAM action ssm:TerminateSession\nAccessDeniedException"}},
+			status: "Connected",
+		},
+		"a session that may not be looked up": {
+			config:   map[string]any{"session_id": testLive},
+			fault:    fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Times: -1},
+			progress: []string{begin(testLive), "Session " + testLive + " in Region us-east-1: unverified."},
+			diags:    []testDiagnostic{{"warning", "session_id", "Termination Not Verified", "was asked to terminate\nssm:DescribeSessions"}},
+			calls:    []string{"DescribeSessions us-east-1 Active " + testLive, "TerminateSession us-east-1 " + testLive},
+			status:   "Terminated",
+		},
+		"throttling for ever": {
+			config:   map[string]any{"session_id": testLive},
+			fault:    fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultThrottle, Times: -1},
+			progress: []string{begin(testLive)},
+			diags:    []testDiagnostic{{"error", "session_id", "Unable to Terminate Session", "quota\nThrottlingException"}},
+			status:   "Connected",
+		},
+		"a reply that gets lost": {
+			config:   map[string]any{"session_id": testLive},
+			fault:    fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultResetAfter},
+			progress: []string{begin(testLive), "Session " + testLive + " of " + testOwner + " on " + testTarget + " in Region us-east-1: terminated."},
+			status:   "Terminated",
+		},
+		"a session whose node is gone": {
+			config:   map[string]any{"session_id": "gone-1"},
+			progress: []string{begin("gone-1"), "Session gone-1 of arn:aws:iam::123456789012:user/timmy on i-0fedcba9876543210 in Region us-east-1: unverified."},
+			diags:    []testDiagnostic{{"warning", "session_id", "Termination Not Verified", "Session \"gone-1\" in Region us-east-1 is still listed as Disconnected"}},
+			status:   "Disconnected",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			fake, url := testFake(t, fakessm.WithSessions(abroad, gone, bare))
+			if tc.fault.Kind != "" {
+				fake.Inject(tc.fault)
+			}
+			s := newConfiguredServer(t, testArguments(url, map[string]any{"max_retries": int64(2)}))
+			got := s.invokeAction("ssm_terminate_session", tc.config)
+			wantNoDiagnostics(t, got.planned)
+			if diff := cmp.Diff(tc.progress, got.progress); diff != "" {
+				t.Errorf("unexpected progress (-want +got):\n%s", diff)
+			}
+			if len(got.diags) != len(tc.diags) {
+				t.Fatalf("unexpected diagnostics: %+v", got.diags)
+			}
+			for i, want := range tc.diags {
+				wantDiagnostic(t, want, got.diags[i:i+1])
+				if strings.Contains(got.diags[i].Detail, "next plan") {
+					t.Errorf("no plan looks after an action: %s", got.diags[i].Detail)
+				}
+			}
+			sessionID := fmt.Sprint(tc.config["session_id"])
+			testStatus(t, fake, sessionID, tc.status)
+			if tc.calls != nil {
+				testExpectCalls(t, fake, tc.calls...)
+			}
+			for _, session := range []string{testLive, testAway, "abroad-1", "bare-1"} {
+				if found, _ := fake.Session(session); session != sessionID && found.Status == "Terminated" {
+					t.Errorf("session %s was ended", session)
+				}
+			}
+		})
+	}
+}
+
+// The time that the action may take is bounded.
+func TestTerminateSessionAction_timeout(t *testing.T) {
+	t.Parallel()
+
+	session := testSessions()[0]
+	session.Behaviour = fakessm.BehaviourUnkillable
+	_, url := testFake(t, fakessm.WithSessions(session))
+	s := newConfiguredServer(t, testArguments(url))
+	got := s.invokeAction("ssm_terminate_session", map[string]any{"session_id": testLive, "timeouts": map[string]any{"invoke": "1s"}})
+	wantDiagnostic(t, testDiagnostic{"error", "session_id", "Unable to Terminate Session",
+		"Session \"" + testLive + "\" in Region us-east-1 was asked to terminate, but its end could not be confirmed: it is still live after the time allowed.\nlonger time"}, got.diags)
+	if strings.Contains(got.diags[0].Detail, "timeouts.create") {
+		t.Errorf("the action has no timeouts.create: %s", got.diags[0].Detail)
+	}
+}
+
+// Nothing is invoked, and nothing called, as long as there is something wrong or unknown.
+func TestTerminateSessionAction_notInvoked(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		config map[string]any
+		want   testDiagnostic // None if the configuration is merely unknown.
+	}{
+		"an empty session ID":           {map[string]any{"session_id": ""}, testDiagnostic{"error", "session_id", "Invalid Attribute Value Length", "between 1 and 96"}},
+		"a session ID of 97 characters": {map[string]any{"session_id": strings.Repeat("x", 97)}, testDiagnostic{"error", "session_id", "Invalid Attribute Value Length", "between 1 and 96"}},
+		"an unknown choice":             {map[string]any{"session_id": testLive, "if_not_found": "ignore"}, testDiagnostic{"error", "if_not_found", "Invalid Attribute Value Match", "\"fail\" \"succeed\""}},
+		"an unknown Region":             {map[string]any{"session_id": testLive, "region": "us-esat-1"}, testDiagnostic{"error", "region", "Invalid AWS Region", "us-esat-1"}},
+		"a Region of another partition": {map[string]any{"session_id": testLive, "region": "cn-north-1"}, testDiagnostic{"error", "region", "Invalid AWS Region", "aws-cn"}},
+		"a timeout that is none":        {map[string]any{"session_id": testLive, "timeouts": map[string]any{"invoke": "soon"}}, testDiagnostic{"error", "timeouts.invoke", "Invalid Attribute Value Time Duration", "soon"}},
+		"a timeout of zero":             {map[string]any{"session_id": testLive, "timeouts": map[string]any{"invoke": "0s"}}, testDiagnostic{"error", "timeouts.invoke", "Invalid Timeout", "above zero"}},
+		"a session ID yet to come":      {map[string]any{"session_id": testUnknown}, testDiagnostic{}},
+		"a Region yet to come":          {map[string]any{"session_id": testLive, "region": testUnknown}, testDiagnostic{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			fake, url := testFake(t)
+			got := newConfiguredServer(t, testArguments(url)).invokeAction("ssm_terminate_session", tc.config)
+			if tc.want == (testDiagnostic{}) {
+				wantNoDiagnostics(t, got.planned)
+			} else {
+				wantDiagnostic(t, tc.want, got.planned)
+			}
+			if got.invoked {
+				t.Error("the action was invoked")
+			}
+			testExpectCalls(t, fake)
+		})
+	}
+}
+
+// What was unknown when planning is checked when invoking.
+func TestTerminateSessionAction_foundOutWhenInvoked(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testFake(t)
+	s := newConfiguredServer(t, testArguments(url))
+	planned := map[string]any{"session_id": testLive, "region": testUnknown}
+	got := s.invokeAction("ssm_terminate_session", planned, map[string]any{"session_id": testLive, "region": "cn-north-1"})
+	wantNoDiagnostics(t, got.planned)
+	wantDiagnostic(t, testDiagnostic{"error", "region", "Invalid AWS Region", "aws-cn"}, got.diags)
+	testExpectCalls(t, fake)
+
+	got = s.invokeAction("ssm_terminate_session", planned, map[string]any{"session_id": testLive, "region": testRegion})
+	wantNoDiagnostics(t, slices.Concat(got.planned, got.diags))
+	testStatus(t, fake, testLive, "Terminated")
+}
+
+// A provider that is not configured wholly plans, but does not guess whom to call.
+func TestTerminateSessionAction_providerUnknown(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testFake(t)
+	s := newConfiguredServer(t, testArguments(url, map[string]any{"secret_key": testUnknown}))
+	got := s.invokeAction("ssm_terminate_session", map[string]any{"session_id": testLive, "region": testRegion})
+	wantNoDiagnostics(t, got.planned)
+	wantDiagnostic(t, testDiagnostic{"error", "", "Unable to Terminate Session", "The provider argument \"secret_key\" has a value that is not known yet"}, got.diags)
+	testExpectCalls(t, fake)
+}

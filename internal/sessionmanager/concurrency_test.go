@@ -1,0 +1,341 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package sessionmanager_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
+)
+
+// asker asks one client about sessions of its own, and checks that the answers are
+// about them.
+type asker struct {
+	t      *testing.T
+	ep     *endpoint
+	client *sessionmanager.Client
+	name   string
+	random *rand.Rand
+}
+
+// named returns the ID of one of the asker's sessions.
+func (a asker) named(what string) string { return a.name + "-" + what }
+
+// sessions are the asker's: some to look at, to resume and to end, a group of which
+// to end all, and some that must stay.
+func (a asker) sessions() []fakessm.Session {
+	var sessions []fakessm.Session
+	for what, node := range map[string]string{
+		"look": "node", "preview": "node", "resume": "", "end": "", "end-unseen": "",
+		"group-1": "group", "group-2": "group", "group-3": "group",
+	} {
+		s := here(a.named(what), "Connected")
+		s.Owner, s.Target = "owner of "+s.SessionID, a.named(node)
+		sessions = append(sessions, s)
+	}
+
+	return sessions
+}
+
+// patience returns a context that ends before the work is done, or does not.
+func (a asker) patience() (ctx context.Context, cancel context.CancelFunc, hurried bool) {
+	if a.random.IntN(3) > 0 {
+		return a.t.Context(), func() {}, false
+	}
+	ctx, cancel = context.WithTimeout(a.t.Context(), time.Duration(a.random.IntN(400))*time.Millisecond)
+
+	return ctx, cancel, true
+}
+
+// failed judges an error: only who is in a hurry may get one, and in his own name.
+func (a asker) failed(err error, sessionID string, hurried bool) bool {
+	if err == nil {
+		return false
+	}
+	var failed *sessionmanager.Error
+	switch {
+	case !hurried:
+		a.t.Errorf("%s: %v", a.name, err)
+	case !errors.Is(err, context.DeadlineExceeded):
+		a.t.Errorf("%s ended without a reason: %v", a.name, err)
+	case !errors.As(err, &failed) || failed.SessionID != sessionID || failed.Region != region:
+		a.t.Errorf("%s got the error of another: %v", sessionID, err)
+	}
+
+	return true
+}
+
+// shown checks that a session is the one that was asked for.
+func (a asker) shown(got sessionmanager.Session, id string) {
+	if got.SessionID != id || got.Owner != "owner of "+id {
+		a.t.Errorf("asked for %s, got %s of %q", id, got.SessionID, got.Owner)
+	}
+}
+
+func (a asker) find() {
+	ctx, cancel, hurried := a.patience()
+	defer cancel()
+	session, err := a.client.Find(ctx, region, a.named("look"))
+	if !a.failed(err, a.named("look"), hurried) {
+		a.shown(session, a.named("look"))
+	}
+}
+
+func (a asker) preview() {
+	ctx, cancel, hurried := a.patience()
+	defer cancel()
+	session, err := a.client.Preview(ctx, region, a.named("preview"))
+	if !a.failed(err, a.named("preview"), hurried) {
+		a.shown(session, a.named("preview"))
+	}
+}
+
+func (a asker) resume() {
+	ctx, cancel, hurried := a.patience()
+	defer cancel()
+	id := a.named("resume")
+	connection, err := a.client.Resume(ctx, region, id)
+	if a.failed(err, id, hurried) {
+		return
+	}
+	at := slices.Index(a.ep.fake.Tokens(id), connection.TokenValue)
+	if at < 0 || a.ep.fake.StreamURLs(id)[at] != connection.StreamURL {
+		a.t.Errorf("session %s got a token or URL that was not made for it", id)
+	}
+}
+
+func (a asker) list() {
+	ctx, cancel, hurried := a.patience()
+	defer cancel()
+	selector := sessionmanager.Selector{Targets: []string{a.named("node")}}
+	listing, err := a.client.List(ctx, region, sessionmanager.StateActive, selector, time.Time{})
+	if a.failed(err, "", hurried) {
+		return
+	}
+	if diff := cmp.Diff([]string{a.named("look"), a.named("preview")}, idsOf(listing.Sessions)); diff != "" {
+		a.t.Errorf("%s listed (-want +got):\n%s", a.name, diff)
+	}
+}
+
+func (a asker) status() {
+	ctx, cancel, hurried := a.patience()
+	defer cancel()
+	target, want := a.named("node"), "connected"
+	if a.random.IntN(2) == 0 {
+		target, want = a.named("no-node"), "notconnected"
+	}
+	got, err := a.client.ConnectionStatus(ctx, region, target)
+	if !a.failed(err, "", hurried) && got != want {
+		a.t.Errorf("%s is %s, want %s", target, got, want)
+	}
+}
+
+func (a asker) terminate() {
+	ctx, cancel, hurried := a.patience()
+	defer cancel()
+	verify := a.random.IntN(2) == 0
+	id, outcome := a.named("end"), sessionmanager.OutcomeTerminated
+	if !verify {
+		id, outcome = a.named("end-unseen"), sessionmanager.OutcomeUnverified
+	}
+	result, err := a.client.Terminate(ctx, sessionmanager.TerminateInput{Region: region, SessionID: id, Verify: verify})
+	if result.Session.SessionID != id {
+		a.t.Errorf("session %s got the answer of %s", id, result.Session.SessionID)
+	}
+	now, _ := a.ep.fake.Session(id)
+	switch {
+	case !a.failed(err, id, hurried) && (result.Outcome != outcome || now.Status == "Connected"):
+		a.t.Errorf("session %s: %s, and is %s", id, result.Outcome, now.Status)
+	case !result.Requested && now.Status != "Connected":
+		a.t.Errorf("session %s is %s, and nobody knows why", id, now.Status)
+	}
+}
+
+func (a asker) drain() {
+	ctx, cancel, hurried := a.patience()
+	defer cancel()
+	result, err := a.client.Drain(ctx, sessionmanager.DrainInput{
+		Region: region, Selector: sessionmanager.Selector{Targets: []string{a.named("group")}}, MaxSessions: 3,
+	})
+	if err != nil && !hurried {
+		a.t.Errorf("%s: %v", a.name, err)
+	}
+	for _, what := range []string{"group-1", "group-2", "group-3"} {
+		now, _ := a.ep.fake.Session(a.named(what))
+		outcome, told := result.Outcomes[now.SessionID]
+		switch {
+		case now.Status != "Connected" && !told:
+			a.t.Errorf("session %s was ended, and is not among the outcomes", now.SessionID)
+		case now.Status == "Connected" && (err == nil || told && outcome != sessionmanager.OutcomeFailed):
+			a.t.Errorf("session %s is said to be %q, and is live", now.SessionID, outcome)
+		}
+	}
+	if len(result.Outcomes) > 3 {
+		a.t.Errorf("%s has ended sessions of others: %v", a.name, result.Outcomes)
+	}
+}
+
+// tasks are all that can be asked for.
+var tasks = []func(asker){
+	asker.find, asker.preview, asker.preview, asker.resume, asker.resume, asker.list, asker.status, asker.terminate, asker.drain,
+}
+
+// TestClient_concurrent has hundreds use one client for everything at once, some of
+// them in a hurry, on a service that has its bad moments. A goroutine that is left
+// behind fails the bubble.
+func TestClient_concurrent(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		faults  []fakessm.Fault
+		options sessionmanager.Options
+		fake    []fakessm.Option
+	}{
+		"on a good day": {},
+		"on a bad day": {faults: []fakessm.Fault{
+			{Kind: fakessm.FaultThrottle, Times: 100, Skip: 50},
+			{Kind: fakessm.FaultResetBefore, Times: 20, Skip: 20},
+			{Kind: fakessm.FaultProxy, Times: 20},
+			{Kind: fakessm.FaultInternal, Times: 20},
+			{Operation: "TerminateSession", Kind: fakessm.FaultResetAfter, Times: 20},
+			{Operation: "ResumeSession", Kind: fakessm.FaultHang, Times: 10},
+		}},
+		"under a quota":     {fake: []fakessm.Option{fakessm.WithQuota("DescribeSessions", 100), fakessm.WithQuota("TerminateSession", 50)}},
+		"at a pace of ours": {options: sessionmanager.Options{MaxRequestsPerSecond: 80}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				const askers = 60
+				fake := fakessm.New(append(tc.fake, fakessm.WithPageSize(200))...)
+				fake.Inject(tc.faults...)
+				ep := newEndpoint(t, fake, unevenly).patient()
+				client := ep.client(tc.options)
+
+				var wg sync.WaitGroup
+				for i := range askers {
+					a := asker{t: t, ep: ep, client: client, name: fmt.Sprintf("asker-%03d", i)}
+					fake.AddSessions(a.sessions()...)
+					for n, task := range tasks {
+						own := a
+						own.random = rand.New(rand.NewPCG(uint64(i), uint64(n)))
+						wg.Go(func() { task(own) })
+					}
+				}
+				wg.Wait()
+				// What was given up on has to arrive before the endpoint closes.
+				time.Sleep(time.Minute)
+
+				for _, s := range fake.Sessions() {
+					_, what, _ := strings.Cut(strings.TrimPrefix(s.SessionID, "asker-"), "-")
+					if s.Status != "Connected" && slices.Contains([]string{"look", "preview", "resume"}, what) {
+						t.Errorf("session %s is %s, and nobody asked for that", s.SessionID, s.Status)
+					}
+				}
+			})
+		})
+	}
+}
+
+// unevenly has each request take a time of its own.
+func unevenly(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(time.Duration(rand.IntN(50)) * time.Millisecond)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// TestClient_aMillionSessions: however long the history is, a session is found by
+// its ID, and nobody reads the rest.
+func TestClient_aMillionSessions(t *testing.T) {
+	if testing.Short() || raceDetector() {
+		t.Skip("a million sessions take three seconds and a gigabyte, and several times that with the race detector")
+	}
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const million = 1_000_000
+		fake := fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(crowd(3)...))
+		sessions := make([]fakessm.Session, million)
+		day := time.Now().Add(-24 * time.Hour)
+		for i := range sessions {
+			sessions[i] = fakessm.Session{SessionID: fmt.Sprintf("past-%07d", i), Region: region, Status: "Terminated", StartDate: day.Add(time.Duration(i) * time.Millisecond)}
+		}
+		fake.AddSessions(sessions...)
+		sessions = nil
+		client := newEndpoint(t, fake).client()
+
+		for name, tc := range map[string]struct {
+			question func() (string, error)
+			want     string
+			calls    pages
+		}{
+			"the oldest": {
+				question: func() (string, error) { return found(client.Find(t.Context(), region, "past-0000000")) },
+				want:     "Terminated", calls: pages{Lookups: 2},
+			},
+			"one in the middle, for a plan": {
+				question: func() (string, error) { return found(client.Preview(t.Context(), region, "past-0500000")) },
+				want:     "Terminated", calls: pages{Lookups: 2},
+			},
+			"one that does not exist": {
+				question: func() (string, error) { return found(client.Preview(t.Context(), region, "past-none")) },
+				calls:    pages{Lookups: 4},
+			},
+			"one that is live, to be ended": {
+				question: func() (string, error) {
+					result, err := client.Terminate(t.Context(), sessionmanager.TerminateInput{Region: region, SessionID: crowdID(0), Verify: true})
+
+					return string(result.Outcome), err
+				},
+				want: "terminated", calls: pages{Lookups: 2},
+			},
+		} {
+			time.Sleep(time.Hour)
+			fake.ResetRequests()
+			got, err := tc.question()
+			if got != tc.want || err != nil {
+				t.Errorf("%s: %q, %v, want %q", name, got, err, tc.want)
+			}
+			var calls pages
+			for _, r := range fake.Requests() {
+				switch {
+				case r.Operation != "DescribeSessions":
+				case r.SessionID != "":
+					calls.Lookups++
+				default:
+					calls.Pages++
+				}
+			}
+			if diff := cmp.Diff(tc.calls, calls); diff != "" {
+				t.Errorf("%s: calls (-want +got):\n%s", name, diff)
+			}
+		}
+	})
+}
+
+// raceDetector reports whether the race detector watches.
+func raceDetector() bool {
+	info, ok := debug.ReadBuildInfo()
+
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}
+
+// found is what of a session shows that it was found.
+func found(s sessionmanager.Session, err error) (string, error) {
+	return s.Status, err
+}

@@ -1,0 +1,170 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package sessionmanager_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
+)
+
+// connection is what asking for a connection status leaves to be seen.
+type connection struct {
+	Status string
+	Kind   string // Kind of the error.
+	Calls  int
+}
+
+func TestClient_ConnectionStatus(t *testing.T) {
+	t.Parallel()
+
+	const target = "mi-0123456789abcdef0"
+	for name, tc := range map[string]struct {
+		sessions []fakessm.Session
+		targets  map[string]bool
+		faults   []fakessm.Fault
+		wrap     []func(http.Handler) http.Handler
+		want     connection
+	}{
+		"connected": {
+			targets: map[string]bool{target: true},
+			want:    connection{Status: "connected", Calls: 1},
+		},
+		"not connected": {
+			targets: map[string]bool{target: false, "mi-other": true},
+			want:    connection{Status: "notconnected", Calls: 1},
+		},
+		"not known": {
+			want: connection{Status: "notconnected", Calls: 1},
+		},
+		"connected, with a session": {
+			sessions: []fakessm.Session{here(sessionID, "Connected")},
+			want:     connection{Status: "connected", Calls: 1},
+		},
+		"a status of tomorrow": {
+			wrap: []func(http.Handler) http.Handler{answering("GetConnectionStatus", 1, 200, `{"Target":"`+target+`","Status":"connecting"}`)},
+			want: connection{Status: "connecting", Calls: 1},
+		},
+		"throttled for a while": {
+			targets: map[string]bool{target: true},
+			faults:  []fakessm.Fault{{Kind: fakessm.FaultThrottle, Times: maxAttempts - 1}},
+			want:    connection{Status: "connected", Calls: maxAttempts},
+		},
+		"another target in the answer": {
+			wrap: []func(http.Handler) http.Handler{answering("GetConnectionStatus", 1, 200, `{"Target":"mi-other","Status":"connected"}`)},
+			want: connection{Kind: incomplete, Calls: 1},
+		},
+		"no target in the answer": {
+			wrap: []func(http.Handler) http.Handler{answering("GetConnectionStatus", 1, 200, `{"Status":"connected"}`)},
+			want: connection{Kind: incomplete, Calls: 1},
+		},
+		"no status in the answer": {
+			wrap: []func(http.Handler) http.Handler{answering("GetConnectionStatus", 1, 200, `{"Target":"`+target+`"}`)},
+			want: connection{Kind: incomplete, Calls: 1},
+		},
+		"an empty answer": {
+			faults: []fakessm.Fault{{Kind: fakessm.FaultEmpty}},
+			want:   connection{Kind: incomplete, Calls: 1},
+		},
+		"denied": {
+			faults: []fakessm.Fault{{Kind: fakessm.FaultDenied}},
+			want:   connection{Kind: accessDenied, Calls: 1},
+		},
+		"expired credentials": {
+			faults: []fakessm.Fault{{Kind: fakessm.FaultExpired}},
+			want:   connection{Kind: credentialsWrong, Calls: 1},
+		},
+		"throttled for ever": {
+			faults: []fakessm.Fault{{Kind: fakessm.FaultThrottle, Times: -1}},
+			want:   connection{Kind: throttled, Calls: maxAttempts},
+		},
+		"garbage": {
+			faults: []fakessm.Fault{{Kind: fakessm.FaultGarbage}},
+			want:   connection{Kind: unavailable, Calls: 1},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				fake := fakessm.New(fakessm.WithSessions(tc.sessions...))
+				fake.AddTargets(tc.targets)
+				fake.Inject(tc.faults...)
+				ep := newEndpoint(t, fake, tc.wrap...)
+
+				status, err := ep.client().ConnectionStatus(t.Context(), region, target)
+
+				synctest.Wait()
+				if diff := cmp.Diff(tc.want, connection{status, kindOf(err), len(fake.Requests())}); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+				for _, r := range fake.Requests() {
+					if r.Operation != "GetConnectionStatus" || r.Target != target || r.Region != region {
+						t.Errorf("request %+v", r)
+					}
+				}
+				checkConnectionError(t, err)
+			})
+		})
+	}
+}
+
+// checkConnectionError checks what an error of asking for a connection status must be like.
+func checkConnectionError(t *testing.T, err error) {
+	t.Helper()
+
+	if err == nil {
+		return
+	}
+	var failed *sessionmanager.Error
+	if !errors.As(err, &failed) {
+		t.Fatalf("%T is no *sessionmanager.Error", err)
+	}
+	want := sessionmanager.Error{Operation: "GetConnectionStatus", Region: region}
+	got := sessionmanager.Error{Operation: failed.Operation, Region: failed.Region, SessionID: failed.SessionID}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("error (-want +got):\n%s", diff)
+	}
+	if !strings.HasPrefix(err.Error(), "asking for the connection status: ") {
+		t.Errorf("error does not tell what failed: %v", err)
+	}
+}
+
+// TestClient_ConnectionStatus_noTarget leaves it to the service to refuse.
+func TestClient_ConnectionStatus_noTarget(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ep := newEndpoint(t, fakessm.New())
+
+		status, err := ep.client().ConnectionStatus(t.Context(), region, "")
+
+		if diff := cmp.Diff(connection{Kind: rejected}, connection{Status: status, Kind: kindOf(err)}); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestClient_ConnectionStatus_outOfTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ep := newEndpoint(t, fakessm.New(fakessm.WithLatency(time.Hour)))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+
+		status, err := ep.client().ConnectionStatus(ctx, region, "mi-0123456789abcdef0")
+
+		if diff := cmp.Diff(connection{Kind: outOfTime}, connection{Status: status, Kind: kindOf(err)}); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		checkConnectionError(t, err)
+	})
+}

@@ -1,0 +1,1359 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package sessionmanager_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
+)
+
+const (
+	// node is the target that is drained, that of here's sessions.
+	node = "mi-0123456789abcdef0"
+
+	// cap of most drains here.
+	maxSessions = 10
+
+	// Outcomes, in short.
+	done       = sessionmanager.OutcomeTerminated
+	already    = sessionmanager.OutcomeAlreadyEnded
+	unverified = sessionmanager.OutcomeUnverified
+	failed     = sessionmanager.OutcomeFailed
+)
+
+// Kinds of errors of a drain as a whole.
+const (
+	noCondition = "no condition says which sessions to end"
+	notDrained  = "not all sessions could be ended"
+)
+
+// outcomes are a DrainResult's, written in short.
+type outcomes = map[string]sessionmanager.Outcome
+
+// drained is what a drain leaves to be seen.
+type drained struct {
+	Outcomes outcomes
+	Failures map[string]string // Kinds.
+	Left     []string
+	Kind     string   // Kind of the error.
+	Live     []string // Sessions of the node that are live at the endpoint.
+	Waited   string   // After the last TerminateSession, as for a termination.
+}
+
+// drainKind names what kind of failure an error of a drain is.
+func drainKind(err error) string {
+	var tooMany *sessionmanager.TooManyError
+	switch {
+	case errors.As(err, &tooMany):
+		return fmt.Sprintf("%d instead of %d", tooMany.Matching, tooMany.MaxSessions)
+	case errors.Is(err, sessionmanager.ErrNoCondition):
+		return noCondition
+	case errors.Is(err, sessionmanager.ErrNotDrained):
+		return notDrained
+	default:
+		return kindOf(err)
+	}
+}
+
+// drain drains, checks what holds of every drain, and tells how long it took.
+func drain(ctx context.Context, t *testing.T, ep *endpoint, in sessionmanager.DrainInput) (drained, time.Duration) {
+	t.Helper()
+
+	in.Region = region
+	start := time.Now()
+	result, err := ep.client().Drain(ctx, in)
+	took := time.Since(start)
+
+	synctest.Wait()
+	got := drained{Outcomes: result.Outcomes, Left: result.Left, Kind: drainKind(err), Waited: waited(ctx, ep.fake)}
+	for id, err := range result.Failures {
+		if got.Failures == nil {
+			got.Failures = make(map[string]string)
+		}
+		got.Failures[id] = kindOf(err)
+	}
+	for _, s := range ep.fake.Sessions() {
+		if s.Region == region && s.Target == node && !strings.HasPrefix(s.Status, "Terminat") && s.Status != "Failed" {
+			got.Live = append(got.Live, s.SessionID)
+		}
+	}
+	checkDrain(t, ep.fake, result, err)
+
+	return got, took
+}
+
+// checkDrain checks that a result agrees with itself and with what reached the endpoint.
+func checkDrain(t *testing.T, fake *fakessm.Server, result sessionmanager.DrainResult, err error) {
+	t.Helper()
+
+	if result.Outcomes == nil {
+		t.Error("there are no outcomes, not even none")
+	}
+	var failures, doubtful []string
+	for id, outcome := range result.Outcomes {
+		switch outcome {
+		case failed:
+			failures = append(failures, id)
+		case unverified:
+			doubtful = append(doubtful, id)
+		case done, already:
+		default:
+			t.Errorf("session %s has the outcome %q", id, outcome)
+		}
+		if slices.Contains(result.Left, id) {
+			t.Errorf("session %s is left, with the outcome %q", id, outcome)
+		}
+	}
+	slices.Sort(failures)
+	slices.Sort(doubtful)
+	for what, lists := range map[string][2][]string{
+		"failures":                   {failures, slices.Sorted(maps.Keys(result.Failures))},
+		"failures by their method":   {failures, result.FailedSessions()},
+		"unverified by their method": {doubtful, result.Unverified()},
+	} {
+		if diff := cmp.Diff(lists[0], lists[1], cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s do not agree with the outcomes (-outcomes +result):\n%s", what, diff)
+		}
+	}
+	for id, err := range result.Failures {
+		if err == nil {
+			t.Errorf("session %s failed without an error", id)
+		}
+	}
+	if incomplete := len(failures)+len(result.Left) > 0; err == nil && incomplete {
+		t.Errorf("no error, although %v failed and %v are left", failures, result.Left)
+	} else if errors.Is(err, sessionmanager.ErrNotDrained) && !incomplete {
+		t.Error("an error, although nobody failed and nobody is left")
+	}
+
+	accepted := make(map[string]int)
+	for _, r := range fake.Requests() {
+		if r.Region != region {
+			t.Errorf("a request went to Region %s", r.Region)
+		}
+		if r.Operation != "TerminateSession" {
+			continue
+		}
+		if _, recorded := result.Outcomes[r.SessionID]; !recorded {
+			t.Errorf("session %s was to be ended, and has no outcome", r.SessionID)
+		}
+		if r.Status == http.StatusOK {
+			accepted[r.SessionID]++
+		}
+	}
+	for id, n := range accepted {
+		if n > 1 {
+			t.Errorf("session %s was ended %d times", id, n)
+		}
+	}
+}
+
+// bystanders are sessions that nothing may happen to.
+func bystanders() []fakessm.Session {
+	sessions := []fakessm.Session{here("bystander-1", "Connected"), here("bystander-2", "Disconnected"), here("bystander-3", "Connected")}
+	sessions[0].Target = "mi-other"
+	sessions[1].Target = ""
+	sessions[2].Region = "us-west-2"
+
+	return sessions
+}
+
+// checkBystanders checks that nothing has happened to them.
+func checkBystanders(t *testing.T, fake *fakessm.Server) {
+	t.Helper()
+
+	for _, s := range bystanders() {
+		if now, _ := fake.Session(s.SessionID); now.Status != s.Status {
+			t.Errorf("%s is %s, and was %s", s.SessionID, now.Status, s.Status)
+		}
+	}
+	for _, r := range fake.Requests() {
+		if strings.HasPrefix(r.SessionID, "bystander") {
+			t.Errorf("%s of %s", r.Operation, r.SessionID)
+		}
+	}
+}
+
+// people returns connected sessions of the node that is drained.
+func people(ids ...string) []fakessm.Session {
+	sessions := make([]fakessm.Session, len(ids))
+	for i, id := range ids {
+		sessions[i] = here(id, "Connected")
+	}
+
+	return sessions
+}
+
+// person returns one session of the node that is drained.
+func person(id, status string, behaviour ...fakessm.Behaviour) []fakessm.Session {
+	return []fakessm.Session{here(id, status, behaviour...)}
+}
+
+// onTermination has something happen before the n-th TerminateSession arrives.
+func onTermination(n int, event func(*fakessm.Server)) func(*fakessm.Server) func(http.Handler) http.Handler {
+	return func(fake *fakessm.Server) func(http.Handler) http.Handler {
+		var count atomic.Int32
+
+		return before("TerminateSession", func() {
+			if int(count.Add(1)) == n {
+				event(fake)
+			}
+		})
+	}
+}
+
+// joined has sessions begin.
+func joined(ids ...string) func(*fakessm.Server) {
+	return func(fake *fakessm.Server) { fake.AddSessions(people(ids...)...) }
+}
+
+// drainCase is a drain and what should come of it.
+type drainCase struct {
+	sessions []fakessm.Session
+	options  []fakessm.Option
+	faults   []fakessm.Fault
+	wrap     func(*fakessm.Server) func(http.Handler) http.Handler
+	selector sessionmanager.Selector // Of the node's sessions if empty.
+	most     int                     // The cap, maxSessions if 0.
+	attempts int                     // maxAttempts if 0.
+	want     drained
+}
+
+func (tc drainCase) run(t *testing.T, options ...fakessm.Option) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		fake := fakessm.New(slices.Concat([]fakessm.Option{fakessm.WithPageSize(200)}, options, tc.options)...)
+		fake.AddSessions(bystanders()...)
+		fake.AddSessions(tc.sessions...)
+		fake.Inject(tc.faults...)
+		ep := newEndpoint(t, fake)
+		if tc.wrap != nil {
+			ep = newEndpoint(t, fake, tc.wrap(fake))
+		}
+		if tc.attempts > 0 {
+			ep.retries(tc.attempts)
+		}
+		in := sessionmanager.DrainInput{Selector: tc.selector, MaxSessions: maxSessions}
+		if cmp.Equal(in.Selector, sessionmanager.Selector{}) {
+			in.Selector.Targets = []string{node}
+		}
+		if tc.most > 0 {
+			in.MaxSessions = tc.most
+		}
+
+		got, _ := drain(t.Context(), t, ep, in)
+
+		if tc.want.Outcomes == nil {
+			tc.want.Outcomes = outcomes{}
+		}
+		if diff := cmp.Diff(tc.want, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		checkBystanders(t, fake)
+	})
+}
+
+func TestClient_Drain(t *testing.T) {
+	t.Parallel()
+
+	of := func(id string, kind fakessm.FaultKind, times int) fakessm.Fault {
+		return fakessm.Fault{Operation: "TerminateSession", SessionID: id, Kind: kind, Times: times}
+	}
+	for name, tc := range map[string]drainCase{
+		"everybody on the node is ended": {
+			sessions: slices.Concat(people("a", "b"), person("c", "Connecting"), person("d", "Disconnected"), person("e", "Terminated")),
+			want:     drained{Outcomes: outcomes{"a": done, "b": done, "c": done, "d": done}},
+		},
+		"nobody is there": {
+			want: drained{},
+		},
+		"nobody is left": {
+			sessions: slices.Concat(person("a", "Terminated"), person("b", "Terminating"), person("c", "Failed")),
+			want:     drained{},
+		},
+		"as many as allowed": {
+			sessions: people("a", "b", "c"),
+			most:     3,
+			want:     drained{Outcomes: outcomes{"a": done, "b": done, "c": done}},
+		},
+		"one more than allowed": {
+			sessions: people("a", "b", "c", "d"),
+			most:     3,
+			want:     drained{Kind: "4 instead of 3", Live: []string{"a", "b", "c", "d"}},
+		},
+		"an ended session does not count": {
+			sessions: slices.Concat(people("a", "b", "c"), person("d", "Terminated"), person("e", "Terminating")),
+			most:     3,
+			want:     drained{Outcomes: outcomes{"a": done, "b": done, "c": done}},
+		},
+		"termination takes its time": {
+			sessions: people("a", "b"),
+			options:  []fakessm.Option{fakessm.WithTerminationLag(time.Hour)},
+			want:     drained{Outcomes: outcomes{"a": done, "b": done}},
+		},
+		"a session that stays terminating": {
+			sessions: slices.Concat(people("a"), person("b", "Connected", fakessm.BehaviourStuck)),
+			want:     drained{Outcomes: outcomes{"a": done, "b": done}},
+		},
+		"a session that vanishes": {
+			sessions: slices.Concat(people("a"), person("b", "Connected", fakessm.BehaviourVanishes)),
+			want:     drained{Outcomes: outcomes{"a": done, "b": done}},
+		},
+		"some conditions hold, and exclusions": {
+			sessions: func() []fakessm.Session {
+				sessions := people("a", "b", "c", "d")
+				sessions[0].Owner, sessions[1].Owner, sessions[2].Owner = ownerMary, ownerJohn, ownerMary
+
+				return sessions
+			}(),
+			selector: sessionmanager.Selector{Targets: []string{node, "mi-x"}, Owners: []string{"*:assumed-role/*"}, ExcludeOwners: []string{"*/john"}, ExcludeSessionIDs: []string{"c"}},
+			want:     drained{Outcomes: outcomes{"a": done}, Live: []string{"b", "c", "d"}},
+		},
+		"an owner's sessions, wherever they are": {
+			sessions: func() []fakessm.Session {
+				sessions := people("a", "b", "c")
+				sessions[0].Owner, sessions[1].Owner, sessions[2].Owner = ownerMary, ownerJohn, ownerMary
+				sessions[2].Target = "mi-another"
+
+				return sessions
+			}(),
+			selector: sessionmanager.Selector{Owners: []string{ownerMary}},
+			want:     drained{Outcomes: outcomes{"a": done, "c": done}, Live: []string{"b"}},
+		},
+
+		// Partial failures.
+		"some are denied": {
+			sessions: people("a", "b", "c", "d"),
+			faults:   []fakessm.Fault{of("b", fakessm.FaultDenied, -1), of("d", fakessm.FaultDenied, -1)},
+			want: drained{
+				Outcomes: outcomes{"a": done, "b": failed, "c": done, "d": failed},
+				Failures: map[string]string{"b": accessDenied, "d": accessDenied},
+				Kind:     notDrained, Live: []string{"b", "d"},
+			},
+		},
+		"all are denied": {
+			sessions: people("a", "b"),
+			faults:   []fakessm.Fault{{Operation: "TerminateSession", Kind: fakessm.FaultDenied, Times: -1}},
+			want: drained{
+				Outcomes: outcomes{"a": failed, "b": failed},
+				Failures: map[string]string{"a": accessDenied, "b": accessDenied},
+				Kind:     notDrained, Live: []string{"a", "b"},
+			},
+		},
+		"each fails in its own way": {
+			sessions: slices.Concat(people("a", "b", "c", "d"), person("e", "Connected", fakessm.BehaviourUnkillable), people("f")),
+			faults: []fakessm.Fault{
+				of("a", fakessm.FaultDenied, -1), of("b", fakessm.FaultThrottle, -1), of("c", fakessm.FaultInternal, -1),
+				{Operation: "TerminateSession", SessionID: "d", Kind: fakessm.FaultError, Code: "ValidationException", Message: "No."},
+			},
+			want: drained{
+				Outcomes: outcomes{"a": failed, "b": failed, "c": failed, "d": failed, "e": failed, "f": done},
+				Failures: map[string]string{"a": accessDenied, "b": throttled, "c": unavailable, "d": rejected, "e": stillLive},
+				Kind:     notDrained, Live: []string{"a", "b", "c", "d", "e"}, Waited: settling,
+			},
+		},
+		"one is throttled for ever": {
+			sessions: people("a", "b"),
+			faults:   []fakessm.Fault{of("a", fakessm.FaultThrottle, -1)},
+			want: drained{
+				Outcomes: outcomes{"a": failed, "b": done}, Failures: map[string]string{"a": throttled},
+				Kind: notDrained, Live: []string{"a"},
+			},
+		},
+		"one is throttled for a while": {
+			sessions: people("a", "b"),
+			faults:   []fakessm.Fault{of("a", fakessm.FaultThrottle, maxAttempts-1)},
+			want:     drained{Outcomes: outcomes{"a": done, "b": done}},
+		},
+		"a session that cannot be ended": {
+			sessions: slices.Concat(people("a"), person("b", "Connected", fakessm.BehaviourUnkillable)),
+			want: drained{
+				Outcomes: outcomes{"a": done, "b": failed}, Failures: map[string]string{"b": stillLive},
+				Kind: notDrained, Live: []string{"b"}, Waited: settling,
+			},
+		},
+		"a disconnected session whose node is gone": {
+			sessions: slices.Concat(people("a"), person("b", "Disconnected", fakessm.BehaviourUnreachable)),
+			want:     drained{Outcomes: outcomes{"a": done, "b": unverified}, Live: []string{"b"}, Waited: settling},
+		},
+		"a session that is refused, and connected all the same": {
+			sessions: slices.Concat(people("a"), person("b", "Connected", fakessm.BehaviourUnreachable)),
+			want: drained{
+				Outcomes: outcomes{"a": done, "b": failed}, Failures: map[string]string{"b": hasEnded},
+				Kind: notDrained, Live: []string{"b"}, Waited: settling,
+			},
+		},
+
+		// Sessions that end meanwhile.
+		"one has ended meanwhile, and is refused": {
+			sessions: people("a", "b"),
+			wrap:     onTermination(1, func(fake *fakessm.Server) { fake.EndSession("a") }),
+			want:     drained{Outcomes: outcomes{"a": already, "b": done}},
+		},
+		"one has ended meanwhile, and is accepted": {
+			sessions: people("a", "b"),
+			options:  []fakessm.Option{fakessm.WithEndedAccepted()},
+			wrap:     onTermination(1, func(fake *fakessm.Server) { fake.EndSession("a") }),
+			want:     drained{Outcomes: outcomes{"a": done, "b": done}},
+		},
+		"one is forgotten meanwhile": {
+			sessions: people("a", "b"),
+			wrap:     onTermination(1, func(fake *fakessm.Server) { fake.RemoveSession("a") }),
+			want:     drained{Outcomes: outcomes{"a": already, "b": done}},
+		},
+
+		// Answers that do not come, or are none.
+		"a lost answer, and a refusal of the retry": {
+			sessions: people("a", "b"),
+			faults:   []fakessm.Fault{of("a", fakessm.FaultResetAfter, 1)},
+			want:     drained{Outcomes: outcomes{"a": done, "b": done}},
+		},
+		"a lost answer, and no other": {
+			sessions: people("a", "b"),
+			faults:   []fakessm.Fault{of("a", fakessm.FaultResetAfter, 1)},
+			attempts: 1,
+			want:     drained{Outcomes: outcomes{"a": done, "b": done}},
+		},
+		"lost answers of all, and refusals of the retries": {
+			sessions: people("a", "b", "c"),
+			faults:   []fakessm.Fault{of("a", fakessm.FaultResetAfter, 1), of("b", fakessm.FaultTruncated, 1), of("c", fakessm.FaultSlow, 1)},
+			want:     drained{Outcomes: outcomes{"a": done, "b": done, "c": done}},
+		},
+		"a request that never arrives": {
+			sessions: people("a", "b"),
+			faults:   []fakessm.Fault{of("a", fakessm.FaultResetBefore, -1)},
+			want: drained{
+				Outcomes: outcomes{"a": failed, "b": done}, Failures: map[string]string{"a": unavailable},
+				Kind: notDrained, Live: []string{"a"}, Waited: settling,
+			},
+		},
+		"a request that is lost, and then denied": {
+			sessions: people("a", "b"),
+			faults:   []fakessm.Fault{of("a", fakessm.FaultResetBefore, 1), of("a", fakessm.FaultDenied, -1)},
+			want: drained{
+				Outcomes: outcomes{"a": failed, "b": done}, Failures: map[string]string{"a": accessDenied},
+				Kind: notDrained, Live: []string{"a"}, Waited: settling,
+			},
+		},
+		"an answer about another session": {
+			sessions: people("a", "b"),
+			faults:   []fakessm.Fault{of("a", fakessm.FaultWrongSession, 1)},
+			want:     drained{Outcomes: outcomes{"a": done, "b": done}},
+		},
+		"an answer about another session, and nothing done": {
+			sessions: slices.Concat(people("a"), person("b", "Connected", fakessm.BehaviourUnkillable)),
+			faults:   []fakessm.Fault{of("b", fakessm.FaultWrongSession, 1)},
+			want: drained{
+				Outcomes: outcomes{"a": done, "b": failed}, Failures: map[string]string{"b": incomplete},
+				Kind: notDrained, Live: []string{"b"}, Waited: settling,
+			},
+		},
+		"an empty answer, and nothing done": {
+			sessions: people("a", "b"),
+			faults:   []fakessm.Fault{of("a", fakessm.FaultEmpty, 1)},
+			want: drained{
+				Outcomes: outcomes{"a": failed, "b": done}, Failures: map[string]string{"a": incomplete},
+				Kind: notDrained, Live: []string{"a"}, Waited: settling,
+			},
+		},
+		"garbage, and nothing done": {
+			sessions: people("a", "b"),
+			faults:   []fakessm.Fault{of("a", fakessm.FaultGarbage, 1)},
+			want: drained{
+				Outcomes: outcomes{"a": failed, "b": done}, Failures: map[string]string{"a": unavailable},
+				Kind: notDrained, Live: []string{"a"}, Waited: settling,
+			},
+		},
+
+		// Listings that fail.
+		"the first listing is denied": {
+			sessions: people("a"),
+			faults:   []fakessm.Fault{{Operation: "DescribeSessions", Kind: fakessm.FaultDenied}},
+			want:     drained{Kind: accessDenied, Live: []string{"a"}},
+		},
+		"the first listing does not end": {
+			sessions: people("a"),
+			faults:   always("DescribeSessions", fakessm.FaultRepeatToken, 0),
+			want:     drained{Kind: incomplete, Live: []string{"a"}},
+		},
+		"the listing after the ends is denied": {
+			sessions: people("a", "b", "c", "d"),
+			faults: append(always("DescribeSessions", fakessm.FaultDenied, 1),
+				of("b", fakessm.FaultDenied, -1), of("c", fakessm.FaultThrottle, -1)),
+			wrap: onTermination(1, func(fake *fakessm.Server) { fake.EndSession("d") }),
+			want: drained{
+				Outcomes: outcomes{"a": unverified, "b": failed, "c": failed, "d": unverified},
+				Failures: map[string]string{"b": accessDenied, "c": throttled},
+				Kind:     accessDenied, Live: []string{"b", "c"},
+			},
+		},
+		"the listing after the ends is throttled": {
+			sessions: people("a"),
+			faults:   always("DescribeSessions", fakessm.FaultThrottle, 1),
+			want:     drained{Outcomes: outcomes{"a": unverified}, Kind: throttled},
+		},
+		"a listing shows another session by mistake": {
+			sessions: people("a", "b"),
+			faults:   []fakessm.Fault{{Operation: "DescribeSessions", Kind: fakessm.FaultWrongSession}},
+			want:     drained{Outcomes: outcomes{"a": done, "b": done, "Someone-Else-0fedcba9876543210": already}},
+		},
+
+		// Newcomers.
+		"a newcomer": {
+			sessions: people("a", "b", "c"),
+			wrap:     onTermination(2, joined("n")),
+			want:     drained{Outcomes: outcomes{"a": done, "b": done, "c": done, "n": done}},
+		},
+		"a newcomer that the selector does not mean": {
+			sessions: people("a", "b", "c"),
+			wrap: onTermination(2, func(fake *fakessm.Server) {
+				s := here("n", "Connected")
+				s.Target = "mi-other"
+				fake.AddSessions(s)
+			}),
+			want: drained{Outcomes: outcomes{"a": done, "b": done, "c": done}},
+		},
+		"a newcomer that is not old enough": {
+			sessions: people("a"),
+			selector: sessionmanager.Selector{Targets: []string{node}, OlderThan: aged(0)},
+			wrap: onTermination(1, func(fake *fakessm.Server) {
+				time.Sleep(1500 * time.Millisecond)
+				s := here("n", "Connected")
+				s.StartDate = time.Now()
+				fake.AddSessions(s)
+			}),
+			want: drained{Outcomes: outcomes{"a": done}, Live: []string{"n"}},
+		},
+		"a newcomer on an empty node": {
+			wrap: func(fake *fakessm.Server) func(http.Handler) http.Handler {
+				return after("DescribeSessions", func() {
+					if fake.Count("DescribeSessions") == 1 {
+						fake.AddSessions(people("n")...)
+					}
+				})
+			},
+			want: drained{Outcomes: outcomes{"n": done}},
+		},
+		"as many newcomers as allowed": {
+			sessions: people("a", "b", "c"),
+			wrap:     onTermination(2, joined("m", "n")),
+			most:     5,
+			want:     drained{Outcomes: outcomes{"a": done, "b": done, "c": done, "m": done, "n": done}},
+		},
+		"more newcomers than allowed": {
+			sessions: people("a", "b", "c"),
+			wrap:     onTermination(2, joined("m", "n")),
+			most:     4,
+			want:     drained{Outcomes: outcomes{"a": done, "b": done, "c": done}, Left: []string{"m", "n"}, Kind: notDrained, Live: []string{"m", "n"}},
+		},
+		"newcomers of newcomers": {
+			sessions: people("a", "b", "c"),
+			wrap: func(fake *fakessm.Server) func(http.Handler) http.Handler {
+				return func(next http.Handler) http.Handler {
+					return onTermination(2, joined("m"))(fake)(onTermination(4, joined("o", "n"))(fake)(next))
+				}
+			},
+			want: drained{Outcomes: outcomes{"a": done, "b": done, "c": done, "m": done}, Left: []string{"n", "o"}, Kind: notDrained, Live: []string{"n", "o"}},
+		},
+		"a newcomer that is denied": {
+			sessions: people("a", "b"),
+			faults:   []fakessm.Fault{of("n", fakessm.FaultDenied, -1)},
+			wrap:     onTermination(2, joined("n")),
+			want: drained{
+				Outcomes: outcomes{"a": done, "b": done, "n": failed}, Failures: map[string]string{"n": accessDenied},
+				Kind: notDrained, Live: []string{"n"},
+			},
+		},
+		"a newcomer, and a failure before": {
+			sessions: people("a", "b"),
+			faults:   []fakessm.Fault{of("a", fakessm.FaultDenied, -1)},
+			wrap:     onTermination(2, joined("n")),
+			want: drained{
+				Outcomes: outcomes{"a": failed, "b": done, "n": done}, Failures: map[string]string{"a": accessDenied},
+				Kind: notDrained, Live: []string{"a"},
+			},
+		},
+		"a newcomer, and a failure that mends itself": {
+			sessions: people("a", "b"),
+			faults:   []fakessm.Fault{of("a", fakessm.FaultHang, 1)},
+			attempts: 1,
+			wrap: func(fake *fakessm.Server) func(http.Handler) http.Handler {
+				return func(next http.Handler) http.Handler {
+					// The first pass gives up on a after 15 seconds; it ends while n does.
+					return onTermination(2, joined("n"))(fake)(onTermination(3, func(fake *fakessm.Server) { fake.EndSession("a") })(fake)(next))
+				}
+			},
+			want: drained{Outcomes: outcomes{"a": done, "b": done, "n": done}},
+		},
+		"a newcomer, and no listing any more": {
+			sessions: people("a", "b"),
+			faults:   always("DescribeSessions", fakessm.FaultDenied, 2),
+			wrap:     onTermination(2, joined("n")),
+			// What the second listing has shown holds.
+			want: drained{Outcomes: outcomes{"a": done, "b": done, "n": unverified}, Kind: accessDenied},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			t.Run("filters joined by AND", func(t *testing.T) { tc.run(t) })
+			t.Run("filters ignored", func(t *testing.T) { tc.run(t, fakessm.WithFiltersIgnored()) })
+		})
+	}
+}
+
+// TestClient_Drain_withoutACall is about drains that end nobody for reasons of their own.
+func TestClient_Drain_withoutACall(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		selector sessionmanager.Selector
+		kind     string
+	}{
+		"no condition":        {sessionmanager.Selector{}, noCondition},
+		"any owner":           {sessionmanager.Selector{Owners: []string{"*"}}, noCondition},
+		"an age of zero":      {sessionmanager.Selector{OlderThan: aged(0)}, noCondition},
+		"exclusions only":     {sessionmanager.Selector{ExcludeOwners: []string{ownerMary}}, noCondition},
+		"an empty set":        {sessionmanager.Selector{Targets: []string{}}, ""},
+		"an empty set of two": {sessionmanager.Selector{Targets: []string{node}, Owners: []string{}}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(people("a", "b")...)))
+
+				got, _ := drain(t.Context(), t, ep, sessionmanager.DrainInput{Selector: tc.selector, MaxSessions: maxSessions, GracePeriod: time.Minute})
+
+				if diff := cmp.Diff(drained{Outcomes: outcomes{}, Kind: tc.kind, Live: []string{"a", "b"}}, got); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+				if requests := ep.fake.Requests(); len(requests) > 0 {
+					t.Errorf("requests %+v", requests)
+				}
+			})
+		})
+	}
+}
+
+// TestClient_Drain_capOfZero checks that no cap is not taken for no limit.
+func TestClient_Drain_capOfZero(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(people("a")...)))
+
+		got, _ := drain(t.Context(), t, ep, sessionmanager.DrainInput{Selector: sessionmanager.Selector{Targets: []string{node}}})
+
+		if diff := cmp.Diff(drained{Outcomes: outcomes{}, Kind: "1 instead of 0", Live: []string{"a"}}, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
+
+// TestClient_Drain_gracePeriod has people come and go by the clock.
+func TestClient_Drain_gracePeriod(t *testing.T) {
+	t.Parallel()
+
+	leave := func(ids ...string) func(*fakessm.Server) {
+		return func(fake *fakessm.Server) {
+			for _, id := range ids {
+				fake.EndSession(id)
+			}
+		}
+	}
+	for name, tc := range map[string]struct {
+		sessions []fakessm.Session
+		faults   []fakessm.Fault
+		events   map[time.Duration]func(*fakessm.Server)
+		selector sessionmanager.Selector // Of the node's sessions if empty.
+		grace    time.Duration
+		most     int
+		want     drained
+		seconds  int   // How long it takes.
+		lists    int   // How often the sessions are listed.
+		waiting  []int // Who is left, each time that the drain tells of waiting.
+	}{
+		"nobody is there": {
+			grace: time.Hour,
+			lists: 2,
+		},
+		"everybody leaves": {
+			sessions: people("a", "b"),
+			events:   map[time.Duration]func(*fakessm.Server){25 * time.Second: leave("a"), 35 * time.Second: leave("b")},
+			grace:    time.Hour,
+			want:     drained{},
+			seconds:  40,
+			lists:    6,
+			waiting:  []int{2, 2, 2, 1},
+		},
+		"everybody leaves at once": {
+			sessions: people("a", "b"),
+			events:   map[time.Duration]func(*fakessm.Server){time.Second: leave("a", "b")},
+			grace:    5 * time.Second,
+			want:     drained{},
+			seconds:  5,
+			lists:    3,
+			waiting:  []int{2},
+		},
+		"whoever is left is ended": {
+			sessions: people("a", "b", "c"),
+			events:   map[time.Duration]func(*fakessm.Server){15 * time.Second: leave("a")},
+			grace:    25 * time.Second,
+			want:     drained{Outcomes: outcomes{"b": done, "c": done}},
+			seconds:  25,
+			lists:    5,
+			waiting:  []int{3, 3, 2},
+		},
+		"a newcomer while waiting is ended as well": {
+			sessions: people("a"),
+			events:   map[time.Duration]func(*fakessm.Server){12 * time.Second: joined("n")},
+			grace:    25 * time.Second,
+			want:     drained{Outcomes: outcomes{"a": done, "n": done}},
+			seconds:  25,
+			lists:    5,
+			waiting:  []int{1, 1, 2},
+		},
+		"too many in the end, and none is ended": {
+			sessions: people("a"),
+			events:   map[time.Duration]func(*fakessm.Server){12 * time.Second: joined("m", "n")},
+			grace:    25 * time.Second,
+			most:     2,
+			want:     drained{Kind: "3 instead of 2", Live: []string{"a", "m", "n"}},
+			seconds:  25,
+			lists:    4,
+			waiting:  []int{1, 1, 3},
+		},
+		"too many at first, and not in the end": {
+			sessions: people("a", "b", "c"),
+			events:   map[time.Duration]func(*fakessm.Server){12 * time.Second: leave("a")},
+			grace:    25 * time.Second,
+			most:     2,
+			want:     drained{Outcomes: outcomes{"b": done, "c": done}},
+			seconds:  25,
+			lists:    5,
+			waiting:  []int{3, 3, 2},
+		},
+		"an age is measured once": {
+			sessions: func() []fakessm.Session {
+				bubble := time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
+				sessions := people("old", "nearly")
+				sessions[0].StartDate = bubble.Add(-time.Hour)
+				sessions[1].StartDate = bubble.Add(-time.Hour + 10*time.Second)
+
+				return sessions
+			}(),
+			selector: sessionmanager.Selector{OlderThan: aged(time.Hour)},
+			grace:    time.Minute,
+			want:     drained{Outcomes: outcomes{"old": done}, Live: []string{"nearly"}},
+			seconds:  60,
+			lists:    8,
+			waiting:  []int{1, 1, 1, 1, 1, 1},
+		},
+		"a listing fails while waiting, and none is ended": {
+			sessions: people("a"),
+			faults:   []fakessm.Fault{{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Skip: 1}},
+			grace:    time.Minute,
+			want:     drained{Kind: accessDenied, Live: []string{"a"}},
+			seconds:  10,
+			lists:    2,
+			waiting:  []int{1},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				fake := fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(tc.sessions...))
+				fake.Inject(tc.faults...)
+				for at, event := range tc.events {
+					time.AfterFunc(at, func() { event(fake) })
+				}
+				var waiting []int
+				in := sessionmanager.DrainInput{
+					Selector: tc.selector, GracePeriod: tc.grace, MaxSessions: maxSessions,
+					Progress: func(p sessionmanager.DrainProgress) {
+						if p.Waiting {
+							waiting = append(waiting, p.Matching)
+						}
+					},
+				}
+				if cmp.Equal(in.Selector, sessionmanager.Selector{}) {
+					in.Selector.Targets = []string{node}
+				}
+				if tc.most > 0 {
+					in.MaxSessions = tc.most
+				}
+
+				got, took := drain(t.Context(), t, newEndpoint(t, fake), in)
+
+				if tc.want.Outcomes == nil {
+					tc.want.Outcomes = outcomes{}
+				}
+				if diff := cmp.Diff(tc.want, got); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+				if seconds := int(took / time.Second); seconds != tc.seconds {
+					t.Errorf("took %s, want %d s", took, tc.seconds)
+				}
+				if diff := cmp.Diff(tc.waiting, waiting); diff != "" {
+					t.Errorf("told of waiting (-want +got):\n%s", diff)
+				}
+				if got := fake.Count("DescribeSessions"); got != tc.lists {
+					t.Errorf("listed %d times, want %d", got, tc.lists)
+				}
+			})
+		})
+	}
+}
+
+// TestClient_Drain_clock has the service live in another time than we do.
+func TestClient_Drain_clock(t *testing.T) {
+	t.Parallel()
+
+	for name, ahead := range map[string]time.Duration{"ahead": 9 * time.Hour, "behind": -9 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				theirs := func() time.Time { return time.Now().Add(ahead) }
+				sessions := people("old", "young")
+				sessions[0].StartDate, sessions[1].StartDate = theirs().Add(-8*time.Hour), theirs().Add(-8*time.Hour+10*time.Second)
+				fake := fakessm.New(fakessm.WithClock(theirs), fakessm.WithSessions(sessions...))
+
+				got, _ := drain(t.Context(), t, newEndpoint(t, fake), sessionmanager.DrainInput{
+					Selector: sessionmanager.Selector{OlderThan: aged(8 * time.Hour)}, GracePeriod: 30 * time.Second, MaxSessions: maxSessions,
+				})
+
+				// The requests' times are by the service's clock.
+				got.Waited = ""
+				want := drained{Outcomes: outcomes{"old": done}, Live: []string{"young"}}
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+// TestClient_Drain_cancelled gives up at various moments.
+func TestClient_Drain_cancelled(t *testing.T) {
+	t.Parallel()
+
+	const count = 100
+	crowd := func() []fakessm.Session {
+		ids := make([]string, count)
+		for i := range ids {
+			ids[i] = fmt.Sprintf("s-%03d", i)
+		}
+
+		return people(ids...)
+	}
+
+	t.Run("before it begins", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			fake := fakessm.New(fakessm.WithSessions(people("a")...))
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+
+			got, _ := drain(ctx, t, newEndpoint(t, fake), sessionmanager.DrainInput{Selector: sessionmanager.Selector{Targets: []string{node}}, MaxSessions: 1})
+
+			if diff := cmp.Diff(drained{Outcomes: outcomes{}, Kind: outOfTime, Live: []string{"a"}, Waited: deadline}, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if n := len(fake.Requests()); n > 0 {
+				t.Errorf("%d requests", n)
+			}
+		})
+	})
+
+	t.Run("while people have time to leave", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			fake := fakessm.New(fakessm.WithSessions(people("a")...))
+			ctx, cancel := context.WithTimeout(t.Context(), 13*time.Second)
+			defer cancel()
+
+			got, took := drain(ctx, t, newEndpoint(t, fake), sessionmanager.DrainInput{
+				Selector: sessionmanager.Selector{Targets: []string{node}}, MaxSessions: 1, GracePeriod: time.Hour,
+			})
+
+			if diff := cmp.Diff(drained{Outcomes: outcomes{}, Kind: outOfTime, Live: []string{"a"}, Waited: deadline}, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if took != 13*time.Second {
+				t.Errorf("took %s", took)
+			}
+		})
+	})
+
+	for name, slow := range map[string][]fakessm.Option{
+		"while sessions are being ended":               {fakessm.WithLatency(10 * time.Millisecond)},
+		"while sessions are being ended, at the quota": {fakessm.WithQuota("TerminateSession", 6)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				fake := fakessm.New(append(slow, fakessm.WithPageSize(200), fakessm.WithSessions(crowd()...))...)
+				ctx, cancel := context.WithCancel(t.Context())
+				var (
+					mu      sync.Mutex
+					seen    int
+					stopped time.Time
+				)
+				ep := newEndpoint(t, fake, after("TerminateSession", func() {
+					mu.Lock()
+					defer mu.Unlock()
+					if seen++; seen == 50 {
+						stopped = time.Now()
+						cancel()
+					}
+				}))
+				ep.retries(1000)
+
+				result, err := ep.client().Drain(ctx, sessionmanager.DrainInput{Region: region, Selector: sessionmanager.Selector{Targets: []string{node}}, MaxSessions: count})
+				took := time.Since(stopped)
+				synctest.Wait()
+
+				if took > 100*time.Millisecond {
+					t.Errorf("went on for %s", took)
+				}
+				if got := kindOf(err); got != outOfTime || !errors.Is(err, context.Canceled) {
+					t.Errorf("error is %v", err)
+				}
+				checkDrain(t, fake, result, err)
+				var accepted, live int
+				for _, s := range fake.Sessions() {
+					switch outcome := result.Outcomes[s.SessionID]; {
+					case outcome == unverified && s.Status == "Connected":
+						t.Errorf("session %s is connected, and %s", s.SessionID, outcome)
+					case outcome == unverified:
+						accepted++
+					case outcome != failed:
+						t.Errorf("session %s has the outcome %q", s.SessionID, outcome)
+					case s.Status == "Connected":
+						live++
+					}
+				}
+				if accepted == 0 || live == 0 || len(result.Outcomes) != count {
+					t.Errorf("of %d sessions %d were accepted and %d are live: this is not the middle of a drain", len(result.Outcomes), accepted, live)
+				}
+				for _, r := range fake.Requests() {
+					if r.Time.After(stopped.Add(20 * time.Millisecond)) {
+						t.Errorf("%s of %s, %s after the end", r.Operation, r.SessionID, r.Time.Sub(stopped))
+					}
+				}
+			})
+		})
+	}
+
+	t.Run("while the last ones do not go", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			fake := fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(slices.Concat(people("a"), person("b", "Connected", fakessm.BehaviourUnkillable))...))
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+
+			got, took := drain(ctx, t, newEndpoint(t, fake), sessionmanager.DrainInput{Selector: sessionmanager.Selector{Targets: []string{node}}, MaxSessions: 2})
+
+			want := drained{
+				Outcomes: outcomes{"a": done, "b": failed}, Failures: map[string]string{"b": stillLive},
+				Kind: notDrained, Live: []string{"b"}, Waited: deadline,
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if took != 5*time.Second {
+				t.Errorf("took %s", took)
+			}
+		})
+	})
+
+	t.Run("before it is clear that a node is gone", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			fake := fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(person("a", "Disconnected", fakessm.BehaviourUnreachable)...))
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+
+			got, took := drain(ctx, t, newEndpoint(t, fake), sessionmanager.DrainInput{Selector: sessionmanager.Selector{Targets: []string{node}}, MaxSessions: 1})
+
+			if got.Kind == "" || took != 5*time.Second {
+				t.Errorf("a success, after 5 of the 15 seconds that it takes: %+v", got)
+			}
+		})
+	})
+
+	t.Run("while the last ones do not go, and newcomers are there", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			fake := fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(slices.Concat(people("a"), person("b", "Connected", fakessm.BehaviourUnkillable))...))
+			time.AfterFunc(time.Second, func() { fake.AddSessions(people("n")...) })
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+
+			result, err := newEndpoint(t, fake).client().Drain(ctx, sessionmanager.DrainInput{
+				Region: region, Selector: sessionmanager.Selector{Targets: []string{node}}, MaxSessions: 3,
+			})
+
+			if err == nil {
+				t.Error("no error")
+			}
+			if result.Outcomes["a"] != done || result.Outcomes["b"] != failed {
+				t.Errorf("what was seen is forgotten: %v", result.Outcomes)
+			}
+			if s, _ := fake.Session("n"); s.Status != "Connected" {
+				t.Errorf("the newcomer is %s", s.Status)
+			}
+			if _, recorded := result.Failures["n"]; !recorded && !slices.Contains(result.Left, "n") {
+				t.Errorf("the newcomer is not accounted for: %+v", result)
+			}
+		})
+	})
+}
+
+// TestClient_Drain_atOnce counts how many calls are under way at a time.
+func TestClient_Drain_atOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const count = 300
+		fake := fakessm.New(fakessm.WithLatency(time.Second), fakessm.WithPageSize(200))
+		for i := range count {
+			fake.AddSessions(people(fmt.Sprintf("s-%03d", i))...)
+		}
+		var underway, peak atomic.Int32
+		ep := newEndpoint(t, fake, func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				n := underway.Add(1)
+				defer underway.Add(-1)
+				for old := peak.Load(); n > old && !peak.CompareAndSwap(old, n); old = peak.Load() {
+				}
+				next.ServeHTTP(w, r)
+			})
+		})
+
+		_, err := ep.client().Drain(t.Context(), sessionmanager.DrainInput{
+			Region: region, Selector: sessionmanager.Selector{Targets: []string{node}}, MaxSessions: count,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		// Enough to hide latency at the quota, and no more than a polite client has.
+		if n := peak.Load(); n < 6 || n > 100 {
+			t.Errorf("%d calls at once", n)
+		}
+	})
+}
+
+func TestClient_Drain_progress(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const count = 90
+		fake := fakessm.New(fakessm.WithPageSize(200))
+		for i := range count {
+			fake.AddSessions(people(fmt.Sprintf("s-%03d", i))...)
+			if i%10 == 0 {
+				fake.Inject(fakessm.Fault{Operation: "TerminateSession", SessionID: fmt.Sprintf("s-%03d", i), Kind: fakessm.FaultDenied, Times: -1})
+			}
+		}
+		ep := newEndpoint(t, fake, onTermination(count, func(fake *fakessm.Server) {
+			fake.AddSessions(people("n-1", "n-2")...)
+			fake.EndSession("s-001")
+		})(fake))
+		var (
+			busy  atomic.Int32
+			steps []sessionmanager.DrainProgress
+		)
+
+		_, err := ep.client().Drain(t.Context(), sessionmanager.DrainInput{
+			Region: region, Selector: sessionmanager.Selector{Targets: []string{node}}, MaxSessions: 2 * count, GracePeriod: 15 * time.Second,
+			Progress: func(p sessionmanager.DrainProgress) {
+				if busy.Add(1) > 1 {
+					t.Error("told of two steps at once")
+				}
+				runtime.Gosched()
+				steps = append(steps, p)
+				busy.Add(-1)
+			},
+		})
+
+		if !errors.Is(err, sessionmanager.ErrNotDrained) {
+			t.Errorf("error is %v", err)
+		}
+		want := []sessionmanager.DrainProgress{{Waiting: true, Matching: count}, {Waiting: true, Matching: count}}
+		for n := range count + 1 {
+			want = append(want, sessionmanager.DrainProgress{Matching: count, Ended: n})
+		}
+		for n := range 3 {
+			want = append(want, sessionmanager.DrainProgress{Matching: 2, Ended: n})
+		}
+		for i := range min(len(steps), len(want)) {
+			// Which ones fail first is open.
+			want[i].Failed = steps[i].Failed
+			if i > 0 && !steps[i].Waiting && steps[i].Matching == steps[i-1].Matching && steps[i].Failed < steps[i-1].Failed {
+				t.Errorf("step %d: %d failed, after %d", i, steps[i].Failed, steps[i-1].Failed)
+			}
+		}
+		if diff := cmp.Diff(want, steps); diff != "" {
+			t.Errorf("steps (-want +got):\n%s", diff)
+		}
+		if last := steps[len(steps)-4]; last.Failed != count/10 {
+			t.Errorf("%d failed in the first pass, want %d", last.Failed, count/10)
+		}
+	})
+}
+
+// likeTheProvider makes the endpoint's clients retry as the provider has them: up
+// to 25 attempts with the SDK's own pauses, and no bucket of retries.
+func (e *endpoint) likeTheProvider() {
+	e.config.Retryer = func() aws.Retryer {
+		return retry.NewStandard(func(o *retry.StandardOptions) {
+			o.MaxAttempts = 25
+			o.RateLimiter = ratelimit.None
+		})
+	}
+}
+
+// effectiveEnds counts how often each session was ended.
+func effectiveEnds(fake *fakessm.Server) map[string]int {
+	ends := make(map[string]int)
+	for _, r := range fake.Requests() {
+		if r.Operation == "TerminateSession" && r.Status == http.StatusOK {
+			ends[r.SessionID]++
+		}
+	}
+
+	return ends
+}
+
+// TestClient_Drain_manyAtTheQuota ends 500 of 700 sessions, 20 to a page, with
+// six calls a second.
+func TestClient_Drain_manyAtTheQuota(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const (
+			total = 700
+			meant = 500
+		)
+		var (
+			sessions = make([]fakessm.Session, total)
+			wantEnds = make(map[string]int)
+			selector = sessionmanager.Selector{
+				Targets:           []string{node, "mi-another"},
+				OlderThan:         aged(time.Hour),
+				ExcludeOwners:     []string{"*/root"},
+				ExcludeSessionIDs: []string{"spared"},
+			}
+		)
+		for i := range sessions {
+			s := started(fmt.Sprintf("s-%03d", i), time.Hour+time.Duration(i*37%total)*time.Minute)
+			s.Owner = ownerMary
+			if i%2 == 0 {
+				s.Target = "mi-another"
+			}
+			if i%7 < 5 {
+				wantEnds[s.SessionID] = 1
+			} else {
+				switch i % 5 {
+				case 0:
+					s.Target = "mi-other"
+				case 1:
+					s.Owner = "arn:aws:sts::123456789012:assumed-role/Operator/root"
+				case 2:
+					s.StartDate = time.Now().Add(-time.Hour + 5*time.Second)
+				case 3:
+					s.Owner = ""
+				case 4:
+					s.Region = "us-west-2"
+				}
+			}
+			sessions[i] = s
+		}
+		if len(wantEnds) != meant {
+			t.Fatalf("%d sessions are meant, want %d", len(wantEnds), meant)
+		}
+		fake := fakessm.New(fakessm.WithPageSize(20), fakessm.WithDefaultQuotas(), fakessm.WithSessions(sessions...))
+		ep := newEndpoint(t, fake)
+		ep.likeTheProvider()
+		limit := sessionmanager.DrainTimeout(0, meant)
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		defer cancel()
+		start := time.Now()
+
+		result, err := ep.client().Drain(ctx, sessionmanager.DrainInput{Region: region, Selector: selector, MaxSessions: meant})
+		took := time.Since(start)
+
+		if err != nil {
+			t.Fatalf("after %s: %v; failures %v", took, err, result.Failures)
+		}
+		wantOutcomes := make(outcomes)
+		for id := range wantEnds {
+			wantOutcomes[id] = done
+		}
+		if diff := cmp.Diff(wantOutcomes, result.Outcomes); diff != "" {
+			t.Errorf("outcomes (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff(wantEnds, effectiveEnds(fake)); diff != "" {
+			t.Errorf("how often each session was ended (-want +got):\n%s", diff)
+		}
+		for _, s := range sessions {
+			if now, _ := fake.Session(s.SessionID); (now.Status != "Connected") != (wantEnds[s.SessionID] > 0) {
+				t.Errorf("session %s is %s", s.SessionID, now.Status)
+			}
+		}
+		for _, r := range fake.Requests() {
+			if r.Operation == "TerminateSession" && wantEnds[r.SessionID] == 0 {
+				t.Errorf("session %s was to be ended", r.SessionID)
+			}
+		}
+		checkDrain(t, fake, result, err)
+		if floor := (meant - 6) * time.Second / 6; took < floor {
+			t.Errorf("took %s: the quota allows no less than %s", took, floor)
+		}
+	})
+}
+
+// TestClient_Drain_tenThousand counts the calls of a drain that nothing hinders.
+func TestClient_Drain_tenThousand(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const count = 10_000
+		sessions := make([]fakessm.Session, count)
+		for i := range sessions {
+			sessions[i] = here(fmt.Sprintf("s-%05d", i), "Connected")
+		}
+		fake := fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(sessions...))
+		ep := newEndpoint(t, fake)
+		ep.transport(func(tr *http.Transport) { tr.MaxIdleConnsPerHost = 100 })
+
+		result, err := ep.client().Drain(t.Context(), sessionmanager.DrainInput{
+			Region: region, Selector: sessionmanager.Selector{Targets: []string{node}}, MaxSessions: count,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		if got := len(result.Outcomes); got != count {
+			t.Errorf("%d outcomes", got)
+		}
+		for id, outcome := range result.Outcomes {
+			if outcome != done {
+				t.Errorf("session %s: %s", id, outcome)
+			}
+		}
+		if got := len(effectiveEnds(fake)); got != count {
+			t.Errorf("%d sessions were ended", got)
+		}
+		if calls := len(fake.Requests()); calls > count+150 {
+			t.Errorf("%d calls", calls)
+		}
+		checkDrain(t, fake, result, err)
+	})
+}
+
+func TestClient_Matching(t *testing.T) {
+	t.Parallel()
+
+	const statuses = `{"Sessions":[
+		{"SessionId":"connecting","Status":"Connecting","Target":"` + node + `","StartDate":30},
+		{"SessionId":"connected","Status":"Connected","Target":"` + node + `","StartDate":20},
+		{"SessionId":"disconnected","Status":"Disconnected","Target":"` + node + `","StartDate":20},
+		{"SessionId":"terminating","Status":"Terminating","Target":"` + node + `"},
+		{"SessionId":"terminated","Status":"Terminated","Target":"` + node + `"},
+		{"SessionId":"failed","Status":"Failed","Target":"` + node + `"},
+		{"SessionId":"","Status":"Connected","Target":"` + node + `"},
+		{"Status":"Connected","Target":"` + node + `"},
+		{"SessionId":"tomorrow","Status":"Hibernating","Target":"` + node + `","StartDate":40},
+		{"SessionId":"silent","Target":"` + node + `","StartDate":10},
+		{"SessionId":"elsewhere","Status":"Connected","Target":"mi-other"},
+		{"SessionId":"nowhere","Status":"Connected"}
+	]}`
+	for name, tc := range map[string]struct {
+		faults   []fakessm.Fault
+		wrap     []func(http.Handler) http.Handler
+		selector sessionmanager.Selector
+		want     []string
+		kind     string
+		calls    int
+	}{
+		"those of the node":      {selector: sessionmanager.Selector{Targets: []string{node}}, want: []string{"a", "b"}, calls: 1},
+		"nobody":                 {selector: sessionmanager.Selector{Targets: []string{"mi-nobody"}}, want: []string{}, calls: 1},
+		"an empty set":           {selector: sessionmanager.Selector{Targets: []string{}}, want: []string{}},
+		"those that can be used": {wrap: []func(http.Handler) http.Handler{paged(statuses)}, selector: sessionmanager.Selector{Targets: []string{node}}, want: []string{"silent", "connected", "disconnected", "connecting", "tomorrow"}, calls: 1},
+		"denied":                 {faults: []fakessm.Fault{{Kind: fakessm.FaultDenied}}, selector: sessionmanager.Selector{Targets: []string{node}}, kind: accessDenied, calls: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				fake := fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(slices.Concat(bystanders(), people("b", "a"))...))
+				fake.Inject(tc.faults...)
+				ep := newEndpoint(t, fake, tc.wrap...)
+
+				ids, err := ep.client().Matching(t.Context(), region, tc.selector)
+
+				if diff := cmp.Diff(tc.want, ids); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+				if got := kindOf(err); got != tc.kind {
+					t.Errorf("error is %v, want %q", err, tc.kind)
+				}
+				checkListError(t, err)
+				synctest.Wait()
+				if got := len(fake.Requests()); got != tc.calls {
+					t.Errorf("%d requests, want %d", got, tc.calls)
+				}
+			})
+		})
+	}
+}
+
+func TestDrainTimeout(t *testing.T) {
+	t.Parallel()
+
+	for _, tc := range []struct {
+		grace time.Duration
+		most  int
+		want  time.Duration
+	}{
+		{0, 0, 2 * time.Minute},
+		{0, 6, 2*time.Minute + time.Second},
+		{0, sessionmanager.DefaultMaxSessions, 2*time.Minute + 100*time.Second/6},
+		{time.Hour, 600, time.Hour + 100*time.Second + 2*time.Minute},
+		{0, 1_000_000, 1_000_000*time.Second/6 + 2*time.Minute},
+	} {
+		if got := sessionmanager.DrainTimeout(tc.grace, tc.most); got != tc.want {
+			t.Errorf("a grace period of %s and %d sessions: %s, want %s", tc.grace, tc.most, got, tc.want)
+		}
+	}
+}
+
+func TestTooManyError(t *testing.T) {
+	t.Parallel()
+
+	err := &sessionmanager.TooManyError{Matching: 101, MaxSessions: 100}
+	if got, want := err.Error(), "101 sessions match, 100 may be ended"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

@@ -1,0 +1,707 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package sessionmanager_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
+)
+
+// listing is what reading a list leaves to be seen.
+type listing struct {
+	IDs   []string
+	Kind  string // Kind of the error.
+	Calls string
+}
+
+// listCalls lists the requests that reached the fake, which must all be
+// DescribeSessions: the list, "+" for a further page, the filters, and after a colon
+// the fault or the error.
+func listCalls(t *testing.T, fake *fakessm.Server) string {
+	t.Helper()
+
+	synctest.Wait()
+	var calls []string
+	for _, r := range fake.Requests() {
+		want := fakessm.Request{Service: "ssm", Operation: "DescribeSessions", Region: region, MaxResults: 200}
+		got := fakessm.Request{Service: r.Service, Operation: r.Operation, Region: r.Region, MaxResults: r.MaxResults}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("request (-want +got):\n%s", diff)
+		}
+		name := strings.ToLower(r.State)
+		if r.NextToken {
+			name += "+"
+		}
+		for _, key := range slices.Sorted(maps.Keys(r.Filters)) {
+			name += fmt.Sprintf("[%s=%s]", key, r.Filters[key])
+		}
+		switch {
+		case r.Fault != "":
+			name += ":" + string(r.Fault)
+		case r.ErrorCode != "":
+			name += ":" + r.ErrorCode
+		}
+		calls = append(calls, name)
+	}
+
+	return strings.Join(collapse(calls), " ")
+}
+
+// checkListError checks what an error of a listing must be like.
+func checkListError(t *testing.T, err error) {
+	t.Helper()
+
+	if err == nil {
+		return
+	}
+	var failed *sessionmanager.Error
+	if !errors.As(err, &failed) {
+		t.Fatalf("%T is no *sessionmanager.Error", err)
+	}
+	want := sessionmanager.Error{Operation: "DescribeSessions", Region: region}
+	got := sessionmanager.Error{Operation: failed.Operation, Region: failed.Region, SessionID: failed.SessionID}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("error (-want +got):\n%s", diff)
+	}
+	if !strings.HasPrefix(err.Error(), "looking up sessions: ") {
+		t.Errorf("error does not tell what failed: %v", err)
+	}
+}
+
+// idsOf returns the IDs of sessions in their order.
+func idsOf(sessions []sessionmanager.Session) []string {
+	var ids []string
+	for _, s := range sessions {
+		ids = append(ids, s.SessionID)
+	}
+
+	return ids
+}
+
+// paged answers the requests of DescribeSessions with one body after the other, the
+// last of them for ever, without a word of what time it is.
+func paged(bodies ...string) func(http.Handler) http.Handler {
+	var mu sync.Mutex
+
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			next.ServeHTTP(httptest.NewRecorder(), r)
+			mu.Lock()
+			body := bodies[0]
+			if len(bodies) > 1 {
+				bodies = bodies[1:]
+			}
+			mu.Unlock()
+			w.Header()["Date"] = nil
+			w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+			_, _ = io.WriteString(w, body)
+		})
+	}
+}
+
+// started returns a session of the tests' Region that began so long ago.
+func started(id string, ago time.Duration) fakessm.Session {
+	s := here(id, "Connected")
+	s.StartDate = time.Now().Add(-ago)
+
+	return s
+}
+
+func TestClient_List(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		sessions func() []fakessm.Session
+		options  []fakessm.Option
+		faults   []fakessm.Fault
+		wrap     []func(http.Handler) http.Handler
+		state    sessionmanager.State // The active list if empty.
+		selector sessionmanager.Selector
+		want     listing
+	}{
+		"no sessions": {
+			want: listing{Calls: "active"},
+		},
+		"all pages are read, and sorted by start date and ID": {
+			sessions: func() []fakessm.Session {
+				return []fakessm.Session{
+					started("d", time.Hour), started("b", 2*time.Hour), started("a", 2*time.Hour),
+					started("c", 3*time.Hour), started("e", time.Minute),
+				}
+			},
+			want: listing{IDs: []string{"c", "a", "b", "d", "e"}, Calls: "active active+ active+"},
+		},
+		"an empty page with a token is not the end": {
+			sessions: func() []fakessm.Session { return []fakessm.Session{started("a", 3), started("b", 2), started("c", 1)} },
+			options:  []fakessm.Option{fakessm.WithEmptyPages()},
+			want:     listing{IDs: []string{"a", "b", "c"}, Calls: "active active+ ..."},
+		},
+		"a page without a match is not the end": {
+			sessions: func() []fakessm.Session {
+				sessions := others("Connected", 5)
+				mine := started("a", time.Hour)
+				mine.DocumentName = "Mine"
+
+				return append(sessions, mine)
+			},
+			selector: sessionmanager.Selector{DocumentNames: []string{"Mine"}},
+			want:     listing{IDs: []string{"a"}, Calls: "active active+ active+"},
+		},
+		"the history": {
+			sessions: func() []fakessm.Session {
+				return []fakessm.Session{here("a", "Connected"), here("b", "Terminated"), here("c", "Failed"), here("d", "Terminating"), here("e", "Disconnected")}
+			},
+			state: sessionmanager.StateHistory,
+			want:  listing{IDs: []string{"b", "c", "d"}, Calls: "history history+"},
+		},
+		"the active list": {
+			sessions: func() []fakessm.Session {
+				return []fakessm.Session{here("a", "Connected"), here("b", "Terminated"), here("c", "Connecting"), here("d", "Terminating"), here("e", "Disconnected")}
+			},
+			want: listing{IDs: []string{"a", "c", "e"}, Calls: "active active+"},
+		},
+		"sessions of another Region are not listed": {
+			sessions: func() []fakessm.Session {
+				s := here("a", "Connected")
+				s.Region = "us-west-2"
+
+				return []fakessm.Session{s, here("b", "Connected")}
+			},
+			want: listing{IDs: []string{"b"}, Calls: "active"},
+		},
+		"a session that moved to a later page is listed once": {
+			wrap: []func(http.Handler) http.Handler{paged(
+				`{"Sessions":[{"SessionId":"b","StartDate":20,"Status":"Connected"},{"SessionId":"a","StartDate":10}],"NextToken":"2"}`,
+				`{"Sessions":[{"SessionId":"a","StartDate":10},{"SessionId":"c","StartDate":5}],"NextToken":""}`,
+			)},
+			want: listing{IDs: []string{"c", "a", "b"}, Calls: "active active+:InvalidNextToken"},
+		},
+		"sessions without a start date come first": {
+			wrap: []func(http.Handler) http.Handler{paged(
+				`{"Sessions":[{"SessionId":"c","StartDate":0},{"SessionId":"b"},{"SessionId":"a"}]}`)},
+			want: listing{IDs: []string{"a", "b", "c"}, Calls: "active"},
+		},
+		"a throttled page is asked for again": {
+			sessions: func() []fakessm.Session { return others("Connected", 3) },
+			faults:   []fakessm.Fault{{Kind: fakessm.FaultThrottle, Skip: 1, Times: 2}},
+			want:     listing{IDs: []string{"other-Connected-0", "other-Connected-1", "other-Connected-2"}, Calls: "active active+:throttle active+:throttle active+"},
+		},
+		"a page token that repeats itself": {
+			sessions: func() []fakessm.Session { return others("Connected", 5) },
+			faults:   []fakessm.Fault{{Kind: fakessm.FaultRepeatToken, Times: -1}},
+			want:     listing{Kind: incomplete, Calls: "active:repeat-token active+:repeat-token"},
+		},
+		"a later page token that repeats itself": {
+			sessions: func() []fakessm.Session { return others("Connected", 5) },
+			faults:   []fakessm.Fault{{Kind: fakessm.FaultRepeatToken, Skip: 2, Times: -1}},
+			want:     listing{Kind: incomplete, Calls: "active active+ active+:repeat-token"},
+		},
+		"page tokens that go in a circle": {
+			wrap: []func(http.Handler) http.Handler{paged(`{"NextToken":"1"}`, `{"NextToken":"2"}`, `{"NextToken":"3"}`, `{"NextToken":"1"}`)},
+			want: listing{Kind: incomplete, Calls: "active active+:InvalidNextToken ..."},
+		},
+		"denied": {
+			sessions: func() []fakessm.Session { return others("Connected", 5) },
+			faults:   []fakessm.Fault{{Kind: fakessm.FaultDenied}},
+			want:     listing{Kind: accessDenied, Calls: "active:denied"},
+		},
+		"a later page fails, and nothing is listed": {
+			sessions: func() []fakessm.Session { return others("Connected", 5) },
+			faults:   []fakessm.Fault{{Kind: fakessm.FaultInternal, Skip: 2, Times: -1}},
+			want:     listing{Kind: unavailable, Calls: "active active+ active+:internal ..."},
+		},
+		"a token that the service does not take": {
+			sessions: func() []fakessm.Session { return others("Connected", 5) },
+			faults:   []fakessm.Fault{{Kind: fakessm.FaultError, Code: "InvalidNextToken", Skip: 1}},
+			want:     listing{Kind: rejected, Calls: "active active+:error"},
+		},
+		"an empty answer": {
+			faults: []fakessm.Fault{{Kind: fakessm.FaultEmpty}},
+			want:   listing{Kind: incomplete, Calls: "active:empty"},
+		},
+		"an empty answer of a length that is not told": {
+			sessions: func() []fakessm.Session { return others("Connected", 1) },
+			wrap: []func(http.Handler) http.Handler{func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					next.ServeHTTP(httptest.NewRecorder(), r)
+					w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+					_ = http.NewResponseController(w).Flush()
+				})
+			}},
+			want: listing{Kind: incomplete, Calls: "active"},
+		},
+		"garbage": {
+			faults: []fakessm.Fault{{Kind: fakessm.FaultGarbage}},
+			want:   listing{Kind: unavailable, Calls: "active:garbage"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				fake := fakessm.New(tc.options...)
+				if tc.sessions != nil {
+					fake.AddSessions(tc.sessions()...)
+				}
+				fake.Inject(tc.faults...)
+				ep := newEndpoint(t, fake, tc.wrap...)
+				state := sessionmanager.StateActive
+				if tc.state != "" {
+					state = tc.state
+				}
+
+				result, err := ep.client().List(t.Context(), region, state, tc.selector, time.Time{})
+
+				if diff := cmp.Diff(tc.want, listing{idsOf(result.Sessions), kindOf(err), listCalls(t, fake)}); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+				checkListError(t, err)
+			})
+		})
+	}
+}
+
+// TestClient_List_filters is about what of a selector is sent, and that the
+// result does not depend on what the service makes of it.
+func TestClient_List_filters(t *testing.T) {
+	t.Parallel()
+
+	// The time within a bubble.
+	bubble := time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
+	west := time.FixedZone("west", -5*3600)
+	inventory := func() []fakessm.Session {
+		session := func(id, target, owner, document, access string, ago time.Duration) fakessm.Session {
+			s := started(id, ago)
+			s.Target, s.Owner, s.DocumentName, s.AccessType = target, owner, document, access
+
+			return s
+		}
+
+		return []fakessm.Session{
+			session("a", "i-1", ownerMary, "Shell", "Standard", 50*time.Hour),
+			session("b", "i-1", ownerJohn, "Port", "JustInTime", 30*time.Hour),
+			session("c", "i-2", ownerMary, "Shell", "JustInTime", 20*time.Hour),
+			session("d", "i-2", ownerRoot, "", "", 10*time.Hour),
+			session("e", "i-3", "", "Port", "Standard", time.Hour),
+			session("f", "", ownerJohn, "Shell", "Standard", time.Minute),
+		}
+	}
+
+	for name, tc := range map[string]struct {
+		selector sessionmanager.Selector
+		filter   string
+		want     []string
+	}{
+		"no condition":                       {sessionmanager.Selector{}, "", []string{"a", "b", "c", "d", "e", "f"}},
+		"a target":                           {sessionmanager.Selector{Targets: []string{"i-1"}}, "[Target=i-1]", []string{"a", "b"}},
+		"several targets":                    {sessionmanager.Selector{Targets: []string{"i-1", "i-3"}}, "", []string{"a", "b", "e"}},
+		"a target that has none":             {sessionmanager.Selector{Targets: []string{"i-9"}}, "[Target=i-9]", nil},
+		"an owner":                           {sessionmanager.Selector{Owners: []string{ownerMary}}, "[Owner=" + ownerMary + "]", []string{"a", "c"}},
+		"several owners":                     {sessionmanager.Selector{Owners: []string{ownerMary, ownerRoot}}, "", []string{"a", "c", "d"}},
+		"a pattern of owners":                {sessionmanager.Selector{Owners: []string{"*/john"}}, "", []string{"b", "f"}},
+		"an owner and a pattern":             {sessionmanager.Selector{Owners: []string{ownerRoot, "*/john"}}, "", []string{"b", "d", "f"}},
+		"any owner":                          {sessionmanager.Selector{Owners: []string{"*"}}, "", []string{"a", "b", "c", "d", "f"}},
+		"a target and an owner":              {sessionmanager.Selector{Targets: []string{"i-1"}, Owners: []string{ownerMary}}, "[Target=i-1]", []string{"a"}},
+		"a target and a pattern":             {sessionmanager.Selector{Targets: []string{"i-2"}, Owners: []string{"*:root"}}, "[Target=i-2]", []string{"d"}},
+		"several targets and an owner":       {sessionmanager.Selector{Targets: []string{"i-1", "i-2"}, Owners: []string{ownerMary}}, "[Owner=" + ownerMary + "]", []string{"a", "c"}},
+		"several targets and owners":         {sessionmanager.Selector{Targets: []string{"i-1", "i-2"}, Owners: []string{ownerMary, ownerRoot}}, "", []string{"a", "c", "d"}},
+		"a document":                         {sessionmanager.Selector{DocumentNames: []string{"Shell"}}, "", []string{"a", "c", "f"}},
+		"a target and a document":            {sessionmanager.Selector{Targets: []string{"i-1"}, DocumentNames: []string{"Shell"}}, "[Target=i-1]", []string{"a"}},
+		"several access types":               {sessionmanager.Selector{AccessTypes: []string{"Standard", "JustInTime"}}, "", []string{"a", "b", "c", "e", "f"}},
+		"an access type":                     {sessionmanager.Selector{AccessTypes: []string{"Standard"}}, "", []string{"a", "e", "f"}},
+		"an age":                             {sessionmanager.Selector{OlderThan: aged(20 * time.Hour)}, "", []string{"a", "b", "c"}},
+		"an age that nobody is quite":        {sessionmanager.Selector{OlderThan: aged(50*time.Hour + time.Second)}, "", nil},
+		"an age and a target":                {sessionmanager.Selector{OlderThan: aged(40 * time.Hour), Targets: []string{"i-1"}}, "[Target=i-1]", []string{"a"}},
+		"an excluded owner":                  {sessionmanager.Selector{ExcludeOwners: []string{ownerMary}}, "", []string{"b", "d", "f"}},
+		"excluded sessions":                  {sessionmanager.Selector{ExcludeSessionIDs: []string{"a", "f"}}, "", []string{"b", "c", "d", "e"}},
+		"started after":                      {sessionmanager.Selector{StartedAfter: bubble.Add(-20 * time.Hour)}, "[InvokedAfter=1999-12-30T04:00:00Z]", []string{"c", "d", "e", "f"}},
+		"started before":                     {sessionmanager.Selector{StartedBefore: bubble.Add(-20 * time.Hour)}, "[InvokedBefore=2000-01-01T04:00:00Z]", []string{"a", "b"}},
+		"started between":                    {sessionmanager.Selector{StartedAfter: bubble.Add(-40 * time.Hour), StartedBefore: bubble.Add(-15 * time.Hour)}, "[InvokedAfter=1999-12-29T08:00:00Z]", []string{"b", "c"}},
+		"started after, in another zone":     {sessionmanager.Selector{StartedAfter: bubble.Add(-20 * time.Hour).In(west)}, "[InvokedAfter=1999-12-30T04:00:00Z]", []string{"c", "d", "e", "f"}},
+		"started after, with a fraction":     {sessionmanager.Selector{StartedAfter: bubble.Add(-time.Hour - 1)}, "[InvokedAfter=1999-12-30T22:59:59Z]", []string{"e", "f"}},
+		"started in a year without sessions": {sessionmanager.Selector{StartedBefore: time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC)}, "[InvokedBefore=1970-01-02T00:00:00Z]", nil},
+		"a target and a date":                {sessionmanager.Selector{Targets: []string{"i-2"}, StartedAfter: bubble.Add(-15 * time.Hour)}, "[Target=i-2]", []string{"d"}},
+		"an owner and a date":                {sessionmanager.Selector{Owners: []string{ownerMary}, StartedBefore: bubble.Add(-24 * time.Hour)}, "[Owner=" + ownerMary + "]", []string{"a"}},
+		"a pattern and a date":               {sessionmanager.Selector{Owners: []string{"*mary"}, StartedBefore: bubble.Add(-24 * time.Hour)}, "[InvokedBefore=2000-01-01T00:00:00Z]", []string{"a"}},
+	} {
+		for mode, options := range map[string][]fakessm.Option{
+			"joined by AND":   nil,
+			"ignored":         {fakessm.WithFiltersIgnored()},
+			"and empty pages": {fakessm.WithEmptyPages()},
+		} {
+			t.Run(name+", filters "+mode, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					fake := fakessm.New(options...)
+					fake.AddSessions(inventory()...)
+					ep := newEndpoint(t, fake)
+
+					result, err := ep.client().List(t.Context(), region, sessionmanager.StateActive, tc.selector, time.Time{})
+					if err != nil {
+						t.Fatal(err)
+					}
+
+					if diff := cmp.Diff(tc.want, idsOf(result.Sessions)); diff != "" {
+						t.Errorf("(-want +got):\n%s", diff)
+					}
+					for call := range strings.FieldsSeq(listCalls(t, fake)) {
+						if want := "active" + tc.filter; call != "..." && strings.Replace(call, "+", "", 1) != want {
+							t.Errorf("asks for %s, want %s", call, want)
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestClient_List_property holds whole listings against the reference, whatever
+// the service makes of the filters.
+func TestClient_List_property(t *testing.T) {
+	t.Parallel()
+
+	n := uint64(60)
+	if testing.Short() {
+		n = 10
+	}
+	for seed := range n {
+		synctest.Test(t, func(t *testing.T) {
+			c := randomly(seed)
+			var (
+				now      = time.Now().Truncate(time.Second)
+				sessions = make([]fakessm.Session, c(40))
+				want     = make(map[string]bool)
+				selector = sessionmanager.Selector{
+					Targets:           c.set(c.oneOf("i-1", "i-2", "i-3")),
+					Owners:            c.set(c.oneOf("a", "b", "a*", "*é", "*")),
+					DocumentNames:     c.set(c.oneOf("Shell", "Port")),
+					AccessTypes:       c.set(c.oneOf("Standard", "JustInTime")),
+					ExcludeOwners:     c.set(c.oneOf("a", "*b*")),
+					ExcludeSessionIDs: c.set(c.oneOf("s-1", "s-2", "s-3")),
+				}
+			)
+			switch c(4) {
+			case 0:
+				selector.StartedAfter = now.Add(-time.Duration(c(100)) * time.Hour)
+			case 1:
+				selector.StartedBefore = now.Add(-time.Duration(c(100)) * time.Hour)
+			case 2:
+				selector.OlderThan = aged(time.Duration(c(100)) * time.Hour)
+			}
+			for i := range sessions {
+				s := fakessm.Session{
+					SessionID: fmt.Sprintf("s-%d", i), Region: region, StartDate: now.Add(-time.Duration(c(100)) * time.Hour),
+					Target: c.oneOf("", "i-1", "i-2", "i-3")(), Owner: c.text("abé"),
+					DocumentName: c.oneOf("", "Shell", "Port")(), AccessType: c.oneOf("", "Standard", "JustInTime")(),
+				}
+				sessions[i] = s
+				if referenceMatches(selector, sessionmanager.Session{
+					SessionID: s.SessionID, StartDate: s.StartDate, Target: s.Target, Owner: s.Owner, DocumentName: s.DocumentName, AccessType: s.AccessType,
+				}, now) {
+					want[s.SessionID] = true
+				}
+			}
+
+			for _, options := range [][]fakessm.Option{
+				{fakessm.WithPageSize(1 + c(10))},
+				{fakessm.WithPageSize(1 + c(10)), fakessm.WithFiltersIgnored(), fakessm.WithEmptyPages()},
+			} {
+				ep := newEndpoint(t, fakessm.New(append(options, fakessm.WithSessions(sessions...))...))
+				result, err := ep.client().List(t.Context(), region, sessionmanager.StateActive, selector, time.Time{})
+				if err != nil {
+					t.Fatalf("seed %d: %v", seed, err)
+				}
+				got := make(map[string]bool)
+				for i, s := range result.Sessions {
+					got[s.SessionID] = true
+					if i > 0 && s.StartDate.Before(result.Sessions[i-1].StartDate) {
+						t.Errorf("seed %d: not sorted by start date", seed)
+					}
+				}
+				if diff := cmp.Diff(want, got); diff != "" || len(got) != len(result.Sessions) {
+					t.Errorf("seed %d: %+v (-want +got):\n%s", seed, selector, diff)
+				}
+			}
+		})
+	}
+}
+
+// TestClient_List_unfit has conditions that the service refuses as filters.
+func TestClient_List_unfit(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		selector sessionmanager.Selector
+		want     []string
+	}{
+		"an owner longer than any":           {sessionmanager.Selector{Owners: []string{ownerMary + strings.Repeat("y", 400)}}, nil},
+		"started before the end of all days": {sessionmanager.Selector{StartedBefore: time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)}, []string{"a"}},
+		"started after the first second":     {sessionmanager.Selector{StartedAfter: time.Date(1, 1, 1, 0, 0, 1, 0, time.UTC)}, []string{"a"}},
+		"started after the end of all days":  {sessionmanager.Selector{StartedAfter: time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)}, nil},
+		"started before the first second":    {sessionmanager.Selector{StartedBefore: time.Date(1, 1, 1, 0, 0, 1, 0, time.UTC)}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(started("a", time.Hour))))
+
+				result, err := ep.client().List(t.Context(), region, sessionmanager.StateActive, tc.selector, time.Time{})
+				if err != nil {
+					t.Fatal(err)
+				}
+
+				if diff := cmp.Diff(tc.want, idsOf(result.Sessions)); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+func TestClient_List_emptySet(t *testing.T) {
+	t.Parallel()
+
+	for name, selector := range map[string]sessionmanager.Selector{
+		"targets":              {Targets: []string{}},
+		"owners":               {Owners: []string{}},
+		"documents":            {DocumentNames: []string{}},
+		"access types":         {AccessTypes: []string{}},
+		"one of several given": {Targets: []string{"mi-0123456789abcdef0"}, Owners: []string{}, OlderThan: aged(0)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(here("a", "Connected"))))
+
+				result, err := ep.client().List(t.Context(), region, sessionmanager.StateActive, selector, time.Time{})
+
+				if diff := cmp.Diff(listing{}, listing{idsOf(result.Sessions), kindOf(err), listCalls(t, ep.fake)}); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+// TestClient_List_clock is about the clock by which the age of a session goes.
+func TestClient_List_clock(t *testing.T) {
+	t.Parallel()
+
+	for name, ahead := range map[string]time.Duration{
+		"the service's clock is ahead":  9*time.Hour + 250*time.Millisecond,
+		"the service's clock is behind": -9 * time.Hour,
+		"the clocks agree":              0,
+		"the clocks differ a little":    -2 * time.Minute,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				theirs := func() time.Time { return time.Now().Add(ahead) }
+				fake := fakessm.New(fakessm.WithClock(theirs))
+				for id, age := range map[string]time.Duration{"old": 8*time.Hour + time.Second, "young": 8*time.Hour - time.Minute, "new": 0} {
+					s := here(id, "Connected")
+					s.StartDate = theirs().Add(-age)
+					fake.AddSessions(s)
+				}
+				client := newEndpoint(t, fake).client()
+				selector := sessionmanager.Selector{OlderThan: aged(8 * time.Hour)}
+
+				result, err := client.List(t.Context(), region, sessionmanager.StateActive, selector, time.Time{})
+
+				want := listing{IDs: []string{"old"}, Calls: "active active+"}
+				if ahead.Abs() > 5*time.Minute {
+					want.Calls = "active:InvalidSignatureException active active+"
+				}
+				if diff := cmp.Diff(want, listing{idsOf(result.Sessions), kindOf(err), listCalls(t, fake)}); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+				if off := theirs().Sub(result.Now); off < 0 || off > 2*time.Second {
+					t.Errorf("the listing's clock is %s, the service's %s", result.Now, theirs())
+				}
+
+				again, err := client.List(t.Context(), region, sessionmanager.StateActive, selector, result.Now.Add(time.Hour))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff([]string{"old", "young"}, idsOf(again.Sessions)); diff != "" {
+					t.Errorf("at a time that the caller names (-want +got):\n%s", diff)
+				}
+				if !again.Now.Equal(result.Now.Add(time.Hour)) {
+					t.Errorf("the listing's clock is %s, not what the caller named", again.Now)
+				}
+			})
+		})
+	}
+}
+
+// TestClient_List_clockAtTheBeginning has an hour pass between two pages.
+func TestClient_List_clockAtTheBeginning(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		fake := fakessm.New(fakessm.WithPageSize(1), fakessm.WithSessions(started("a", 90*time.Minute), started("b", 30*time.Minute), started("c", time.Minute)))
+		ep := newEndpoint(t, fake, after("DescribeSessions", func() { time.Sleep(10 * time.Second) }))
+		start := time.Now()
+
+		result, err := ep.client().List(t.Context(), region, sessionmanager.StateActive, sessionmanager.Selector{OlderThan: aged(90*time.Minute + 5*time.Second)}, time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		if len(result.Sessions) != 0 {
+			t.Errorf("lists %v, which became old enough while the pages were read", idsOf(result.Sessions))
+		}
+		if !result.Now.Equal(start.UTC().Truncate(time.Second)) {
+			t.Errorf("the listing's clock is %s, it began at %s", result.Now, start)
+		}
+	})
+}
+
+func TestClient_List_withoutDate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ep := newEndpoint(t, fakessm.New(), paged(fmt.Sprintf(
+			`{"Sessions":[{"SessionId":"a","StartDate":%d},{"SessionId":"b","StartDate":%d},{"SessionId":"c"}]}`,
+			time.Now().Add(-time.Hour).Unix(), time.Now().Add(-time.Minute).Unix())))
+
+		result, err := ep.client().List(t.Context(), region, sessionmanager.StateActive, sessionmanager.Selector{OlderThan: aged(time.Hour)}, time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		if diff := cmp.Diff([]string{"a"}, idsOf(result.Sessions)); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		if off := time.Since(result.Now); off < 0 || off > time.Second {
+			t.Errorf("the listing's clock is %s, ours %s", result.Now, time.Now())
+		}
+	})
+}
+
+func TestClient_List_outOfTime(t *testing.T) {
+	t.Parallel()
+
+	endless := func(next http.Handler) http.Handler {
+		n := 0
+
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			n++
+			paged(fmt.Sprintf(`{"NextToken":"%d"}`, n))(next).ServeHTTP(w, r)
+		})
+	}
+	for name, tc := range map[string]struct {
+		wrap  func(http.Handler) http.Handler
+		fault fakessm.FaultKind
+		want  string
+	}{
+		"pages without end":  {wrap: endless, want: outOfTime},
+		"hanging for ever":   {fault: fakessm.FaultHang, want: outOfTime},
+		"throttled for ever": {fault: fakessm.FaultThrottle, want: throttled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				const patience = 50 * time.Second
+				fake := fakessm.New(fakessm.WithLatency(time.Second))
+				ep := newEndpoint(t, fake)
+				if tc.wrap != nil {
+					ep = newEndpoint(t, fake, tc.wrap)
+				}
+				if tc.fault != "" {
+					fake.Inject(fakessm.Fault{Kind: tc.fault, Times: -1})
+				}
+				ep.retries(1000)
+				ctx, cancel := context.WithTimeout(t.Context(), patience)
+				defer cancel()
+				start := time.Now()
+
+				result, err := ep.client().List(ctx, region, sessionmanager.StateActive, sessionmanager.Selector{}, time.Time{})
+
+				if took := time.Since(start); took > patience {
+					t.Errorf("took %s, with a timeout of %s", took, patience)
+				}
+				if got := kindOf(err); got != tc.want || !errors.Is(err, context.DeadlineExceeded) || len(result.Sessions) > 0 {
+					t.Errorf("error is %v, want %q; sessions %v", err, tc.want, result.Sessions)
+				}
+				checkListError(t, err)
+			})
+		})
+	}
+}
+
+func TestClient_List_shows(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := started("a", 90*time.Minute)
+		s.Owner, s.DocumentName, s.AccessType, s.Reason = ownerMary, "Shell", "Standard", "audit"
+		ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(s)))
+
+		result, err := ep.client().List(t.Context(), region, sessionmanager.StateActive, sessionmanager.Selector{}, time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		want := sessionmanager.Session{
+			SessionID: "a", Target: s.Target, Status: "Connected", Owner: ownerMary, DocumentName: "Shell",
+			AccessType: "Standard", Reason: "audit", StartDate: s.StartDate.UTC(),
+		}
+		if len(result.Sessions) != 1 || result.Sessions[0] != want {
+			t.Errorf("lists %+v, want %+v", result.Sessions, want)
+		}
+	})
+}
+
+// canned is an HTTP client that answers every request with the same body.
+type canned []byte
+
+func (c canned) Do(*http.Request) (*http.Response, error) {
+	return &http.Response{
+		StatusCode:    http.StatusOK,
+		Header:        http.Header{"Content-Type": {"application/x-amz-json-1.1"}},
+		Body:          io.NopCloser(bytes.NewReader(c)),
+		ContentLength: int64(len(c)),
+	}, nil
+}
+
+// BenchmarkClient_List reads one full page, of which every tenth session matches.
+func BenchmarkClient_List(b *testing.B) {
+	var rows []string
+	for i := range 200 {
+		rows = append(rows, fmt.Sprintf(
+			`{"SessionId":"mary-%d","Target":"i-%d","Status":"Connected","StartDate":1700000000.123,"Owner":%q,"DocumentName":"Shell","Details":"","OutputUrl":{"S3OutputUrl":"","CloudWatchOutputUrl":""},"MaxSessionDuration":"60","AccessType":"Standard"}`,
+			i, i%10, ownerMary))
+	}
+	client := sessionmanager.New(aws.Config{
+		Region:       region,
+		BaseEndpoint: aws.String(endpointURL),
+		Credentials:  credentials.NewStaticCredentialsProvider(fakessm.DefaultAccessKeyID, fakessm.DefaultSecretAccessKey, ""),
+		HTTPClient:   canned(`{"Sessions":[` + strings.Join(rows, ",") + `]}`),
+	}, sessionmanager.Options{})
+	selector := sessionmanager.Selector{Targets: []string{"i-3"}, Owners: []string{"*/mary"}, OlderThan: aged(time.Hour)}
+
+	b.ReportAllocs()
+	for b.Loop() {
+		result, err := client.List(b.Context(), region, sessionmanager.StateActive, selector, time.Time{})
+		if err != nil || len(result.Sessions) != 20 {
+			b.Fatalf("%d sessions, %v", len(result.Sessions), err)
+		}
+	}
+}

@@ -1,0 +1,467 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package sessionmanager_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
+)
+
+// patient makes the endpoint's clients retry as the provider does: often, and with
+// the SDK's own pauses.
+func (e *endpoint) patient() *endpoint {
+	e.config.Retryer = func() aws.Retryer {
+		return retry.NewStandard(func(o *retry.StandardOptions) {
+			o.MaxAttempts = 26
+			o.RateLimiter = ratelimit.None
+		})
+	}
+
+	return e
+}
+
+// pacing is what many calls leave to be seen.
+type pacing struct {
+	took      time.Duration
+	calls     int
+	throttled int
+}
+
+// work has so many workers make n calls, one after the other, and reports what
+// reached the endpoint, but for calls about nobody.
+func (e *endpoint) work(t *testing.T, workers, n int, call func(ctx context.Context, i int) error) pacing {
+	t.Helper()
+
+	var (
+		wg    sync.WaitGroup
+		next  atomic.Int32
+		start = time.Now()
+	)
+	for range workers {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				if err := call(t.Context(), i); err != nil {
+					t.Errorf("call %d: %v", i, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+
+	seen := pacing{took: time.Since(start)}
+	for _, r := range e.fake.Requests() {
+		if r.SessionID == "nobody" {
+			continue
+		}
+		seen.calls++
+		if r.ErrorCode == "ThrottlingException" {
+			seen.throttled++
+		}
+	}
+	t.Logf("%d calls, %d throttled, in %s", seen.calls, seen.throttled, seen.took)
+
+	return seen
+}
+
+// terminating ends one session of the crowd after the other.
+func terminating(client *sessionmanager.Client, where string, verify bool) func(context.Context, int) error {
+	return func(ctx context.Context, i int) error {
+		result, err := client.Terminate(ctx, sessionmanager.TerminateInput{Region: where, SessionID: crowdID(i), Verify: verify})
+		if err == nil && verify && result.Outcome != sessionmanager.OutcomeTerminated {
+			return fmt.Errorf("outcome %s", result.Outcome)
+		}
+
+		return err
+	}
+}
+
+// within checks that something took its time, and no more.
+func within(t *testing.T, took, least, most time.Duration) {
+	t.Helper()
+
+	if took < least || took > most {
+		t.Errorf("took %s, want between %s and %s", took, least, most)
+	}
+}
+
+// TestClient_pace_noBrake: nothing is held back from a service that grants it.
+func TestClient_pace_noBrake(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowd(500)...)))
+
+		got := ep.work(t, 50, 500, terminating(ep.client(), region, false))
+
+		within(t, got.took, 0, time.Second)
+	})
+}
+
+// TestClient_pace_quota has as many workers as Terraform, or more, end sessions at
+// the service's quota. They cannot take less than the quota allows, and should not
+// take much more, nor be refused often.
+func TestClient_pace_quota(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		workers, sessions int
+		verify            bool
+		least, most       time.Duration
+		throttled         float64 // Part of the calls, at most.
+	}{
+		"ten workers, verified":     {workers: 10, sessions: 300, verify: true, least: 49 * time.Second, most: 52500 * time.Millisecond, throttled: 0.02},
+		"ten workers":               {workers: 10, sessions: 300, least: 49 * time.Second, most: 52500 * time.Millisecond, throttled: 0.06},
+		"one worker":                {workers: 1, sessions: 60, least: 9 * time.Second, most: 12 * time.Second, throttled: 0.06},
+		"no more than one second's": {workers: 6, sessions: 6, most: time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithDefaultQuotas(), fakessm.WithSessions(crowd(tc.sessions)...))).patient()
+
+				got := ep.work(t, tc.workers, tc.sessions, terminating(ep.client(), region, tc.verify))
+
+				within(t, got.took, tc.least, tc.most)
+				if most := int(tc.throttled * float64(got.calls)); got.throttled > most {
+					t.Errorf("%d of %d calls were throttled, want %d at most", got.throttled, got.calls, most)
+				}
+			})
+		})
+	}
+}
+
+// TestClient_pace_drain ends sessions by one drain, which has more calls under way
+// than a second grants.
+func TestClient_pace_drain(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		sessions    int
+		least, most time.Duration
+		throttled   int
+	}{
+		"as few as a second grants": {6, 0, time.Second, 0},
+		"120":                       {120, 19 * time.Second, 21 * time.Second, 45},
+		"300":                       {300, 49 * time.Second, 52500 * time.Millisecond, 55},
+		"1200":                      {1200, 199 * time.Second, 210 * time.Second, 80},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithDefaultQuotas(), fakessm.WithSessions(crowd(tc.sessions)...))).patient()
+				client := ep.client()
+
+				got := ep.work(t, 1, 1, func(ctx context.Context, _ int) error {
+					result, err := client.Drain(ctx, sessionmanager.DrainInput{
+						Region: region, Selector: sessionmanager.Selector{Targets: []string{"mi-0123456789abcdef0"}}, MaxSessions: tc.sessions,
+					})
+					if len(result.Outcomes) != tc.sessions {
+						t.Errorf("%d outcomes, want %d", len(result.Outcomes), tc.sessions)
+					}
+
+					return err
+				})
+
+				within(t, got.took, tc.least, tc.most)
+				if got.throttled > tc.throttled {
+					t.Errorf("%d of %d calls were throttled, want %d at most", got.throttled, got.calls, tc.throttled)
+				}
+			})
+		})
+	}
+}
+
+// TestClient_pace_adapts is about a quota that is not the usual one.
+func TestClient_pace_adapts(t *testing.T) {
+	t.Parallel()
+
+	t.Run("a larger quota is found out", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			const granted = 20
+			ep := newEndpoint(t, fakessm.New(fakessm.WithQuota("TerminateSession", granted), fakessm.WithSessions(crowd(1200)...))).patient()
+			client := ep.client()
+
+			got := ep.work(t, 40, 1200, terminating(client, region, false))
+
+			// A minute is what the quota needs, 200 seconds what 6 calls a second would.
+			within(t, got.took, 59*time.Second, 130*time.Second)
+			if got.throttled > 100 {
+				t.Errorf("%d calls were throttled", got.throttled)
+			}
+		})
+	})
+
+	t.Run("a smaller quota is kept to", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			ep := newEndpoint(t, fakessm.New(fakessm.WithQuota("TerminateSession", 2), fakessm.WithSessions(crowd(200)...))).patient()
+
+			got := ep.work(t, 10, 200, terminating(ep.client(), region, false))
+
+			within(t, got.took, 99*time.Second, 125*time.Second)
+			if got.throttled > 40 {
+				t.Errorf("%d calls were throttled", got.throttled)
+			}
+		})
+	})
+
+	t.Run("a quota that others use as well is shared, and taken over when they leave", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			ep := newEndpoint(t, fakessm.New(fakessm.WithQuota("TerminateSession", 6), fakessm.WithSessions(crowd(600)...)))
+			ep.retries(1)
+			other := ep.client(sessionmanager.Options{MaxRequestsPerSecond: 3})
+			client := ep.patient().client()
+
+			// For a minute somebody else asks at half the quota, and does not mind a no.
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				for range 180 {
+					_, _ = other.Terminate(t.Context(), sessionmanager.TerminateInput{Region: region, SessionID: "nobody"})
+				}
+			})
+			got := ep.work(t, 10, 600, terminating(client, region, false))
+			wg.Wait()
+
+			// A quota of its own takes 100 seconds, half a quota all the time 200.
+			within(t, got.took, 99*time.Second, 170*time.Second)
+			if got.throttled > 60 {
+				t.Errorf("%d calls were throttled", got.throttled)
+			}
+		})
+	})
+
+	t.Run("a moment of throttling does not brake for ever", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowd(1000)...))).patient()
+			ep.fake.Inject(fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultThrottle, Times: 20})
+
+			got := ep.work(t, 10, 1000, terminating(ep.client(), region, false))
+
+			// 167 seconds at 6 calls a second.
+			within(t, got.took, 0, 110*time.Second)
+		})
+	})
+}
+
+// TestClient_pace_fixed is about max_requests_per_second.
+func TestClient_pace_fixed(t *testing.T) {
+	t.Parallel()
+
+	t.Run("calls keep their distance", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowd(21)...)))
+			client := ep.client(sessionmanager.Options{MaxRequestsPerSecond: 2})
+
+			got := ep.work(t, 10, 21, terminating(client, region, false))
+
+			within(t, got.took, 10*time.Second, 10*time.Second+10*latency)
+			requests := ep.fake.Requests()
+			for i := range requests[1:] {
+				if gap := requests[i+1].Time.Sub(requests[i].Time); gap < 490*time.Millisecond {
+					t.Errorf("call %d came %s after the one before it", i+1, gap)
+				}
+			}
+		})
+	})
+
+	t.Run("a throttled call counts, and changes nothing", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowd(31)...)))
+			ep.fake.Inject(fakessm.Fault{Kind: fakessm.FaultThrottle, Times: 10})
+			client := ep.client(sessionmanager.Options{MaxRequestsPerSecond: 4})
+
+			got := ep.work(t, 10, 31, terminating(client, region, false))
+
+			within(t, got.took, 10*time.Second, 10*time.Second+10*latency)
+			if got.calls != 41 {
+				t.Errorf("%d calls, want 41", got.calls)
+			}
+		})
+	})
+
+	t.Run("less than one a second", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowd(4)...)))
+			client := ep.client(sessionmanager.Options{MaxRequestsPerSecond: 0.1})
+
+			got := ep.work(t, 4, 4, terminating(client, region, false))
+
+			within(t, got.took, 30*time.Second, 31*time.Second)
+		})
+	})
+}
+
+// TestClient_pace_lanes: the service counts the calls of each operation in each
+// Region by themselves, and so does the client.
+func TestClient_pace_lanes(t *testing.T) {
+	t.Parallel()
+
+	elsewhere := func(n int) []fakessm.Session {
+		sessions := crowd(n)
+		for i := range sessions {
+			sessions[i].Region = "us-west-2"
+		}
+
+		return sessions
+	}
+	for name, options := range map[string]sessionmanager.Options{
+		"a fixed pace":          {MaxRequestsPerSecond: 6},
+		"a pace that was found": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				fake := fakessm.New(fakessm.WithDefaultQuotas(), fakessm.WithSessions(crowd(60)...), fakessm.WithSessions(elsewhere(60)...))
+				ep := newEndpoint(t, fake).patient()
+				client := ep.client(options)
+
+				// Half a dozen calls are granted at once; the rest needs ten seconds in each lane.
+				var wg sync.WaitGroup
+				for what, call := range map[string]func(context.Context, int) error{
+					"terminating":           terminating(client, region, false),
+					"terminating elsewhere": terminating(client, "us-west-2", false),
+					"looking up": func(ctx context.Context, i int) error {
+						_, err := client.Find(ctx, region, crowdID(i))
+						if errors.Is(err, sessionmanager.ErrNotFound) {
+							err = nil
+						}
+
+						return err
+					},
+				} {
+					wg.Go(func() {
+						got := ep.work(t, 5, 60, call)
+						if what == "looking up" {
+							// Sessions that have ended take two calls.
+							within(t, got.took, 8*time.Second, 25*time.Second)
+						} else {
+							within(t, got.took, 8*time.Second, 13*time.Second)
+						}
+					})
+				}
+				wg.Wait()
+			})
+		})
+	}
+}
+
+// TestClient_pace_cancelled: who waits for a turn and is told to stop does so at
+// once, without a call, and leaves the turn to the next.
+func TestClient_pace_cancelled(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowd(40)...)))
+		client := ep.client(sessionmanager.Options{MaxRequestsPerSecond: 1})
+		if err := terminating(client, region, false)(t.Context(), 0); err != nil {
+			t.Fatal(err)
+		}
+
+		var (
+			wg     sync.WaitGroup
+			leave  []context.CancelFunc
+			before = time.Now()
+		)
+		for i := 1; i < 31; i++ {
+			ctx, cancel := context.WithCancel(t.Context())
+			leave = append(leave, cancel)
+			wg.Go(func() {
+				result, err := client.Terminate(ctx, sessionmanager.TerminateInput{Region: region, SessionID: crowdID(i)})
+				if kindOf(err) != outOfTime || !errors.Is(err, context.Canceled) {
+					t.Errorf("session %d: %v", i, err)
+				}
+				if result.Requested {
+					t.Errorf("session %d was asked for", i)
+				}
+			})
+			synctest.Wait()
+		}
+		for _, cancel := range leave {
+			cancel()
+			synctest.Wait()
+		}
+		wg.Wait()
+		within(t, time.Since(before), 0, 0)
+		if got := ep.fake.Count("TerminateSession"); got != 1 {
+			t.Errorf("%d calls, want 1", got)
+		}
+
+		// The thirty turns are not lost.
+		got := ep.work(t, 5, 5, func(ctx context.Context, i int) error {
+			return terminating(client, region, false)(ctx, 31+i)
+		})
+		within(t, got.took, 4*time.Second, 6*time.Second)
+	})
+}
+
+// TestClient_pace_outOfTime: a turn that comes too late is a matter of time, and not
+// of what the service said.
+func TestClient_pace_outOfTime(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		patience time.Duration
+		want     string
+		calls    int
+	}{
+		"in time":  {patience: time.Minute, calls: 2},
+		"too late": {patience: 5 * time.Second, want: outOfTime, calls: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowd(2)...)))
+				client := ep.client(sessionmanager.Options{MaxRequestsPerSecond: 0.1})
+				if err := terminating(client, region, false)(t.Context(), 0); err != nil {
+					t.Fatal(err)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), tc.patience)
+				defer cancel()
+
+				err := terminating(client, region, false)(ctx, 1)
+
+				if got := kindOf(err); got != tc.want || err != nil && !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("error is %q, want %q: %v", got, tc.want, err)
+				}
+				if got := ep.fake.Count("TerminateSession"); got != tc.calls {
+					t.Errorf("%d calls, want %d", got, tc.calls)
+				}
+			})
+		})
+	}
+
+	t.Run("after a throttled call", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowd(2)...))).patient()
+			ep.fake.Inject(fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultThrottle, Times: -1})
+			ctx, cancel := context.WithTimeout(t.Context(), 7*time.Second)
+			defer cancel()
+
+			result, err := ep.client().Terminate(ctx, sessionmanager.TerminateInput{Region: region, SessionID: crowdID(1)})
+
+			// What kept the call from succeeding in time tells more than the clock does.
+			if got := kindOf(err); got != throttled || result.Requested {
+				t.Errorf("error is %q, want %q; requested: %t: %v", got, throttled, result.Requested, err)
+			}
+		})
+	})
+}

@@ -1,0 +1,742 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package sessionmanager_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
+)
+
+// listingAge is how old a listing may be that look-ups share.
+const listingAge = 10 * time.Second
+
+// crowd returns n live sessions; crowdID names them.
+func crowd(n int) []fakessm.Session {
+	sessions := make([]fakessm.Session, n)
+	for i := range sessions {
+		sessions[i] = here(crowdID(i), "Connected")
+		sessions[i].Owner = "owner of " + crowdID(i)
+	}
+
+	return sessions
+}
+
+func crowdID(i int) string { return fmt.Sprintf("crowd-%05d", i) }
+
+// pages are how many calls of DescribeSessions were about one session, and how
+// many read a page of all active ones.
+type pages struct{ Lookups, Pages int }
+
+// described counts the calls of DescribeSessions since the last look, and checks
+// that each is of one of the two kinds.
+func (e *endpoint) described(t *testing.T) pages {
+	t.Helper()
+
+	synctest.Wait()
+	var got pages
+	for _, r := range e.fake.Requests() {
+		switch {
+		case r.Operation != "DescribeSessions":
+		case r.SessionID != "" && len(r.Filters) == 1:
+			got.Lookups++
+		case len(r.Filters) == 0 && r.State == "Active" && r.MaxResults == 200:
+			got.Pages++
+		default:
+			t.Errorf("neither the look-up of one session nor a page of all: %+v", r)
+		}
+	}
+	e.fake.ResetRequests()
+
+	return got
+}
+
+// ask previews so many sessions of the crowd at once, and checks that each answer
+// is about the session that was asked for.
+func ask(t *testing.T, client *sessionmanager.Client, from, n int) {
+	t.Helper()
+
+	var wg sync.WaitGroup
+	for i := from; i < from+n; i++ {
+		wg.Go(func() {
+			session, err := client.Preview(t.Context(), region, crowdID(i))
+			if err != nil {
+				t.Error(err)
+			}
+			if session.SessionID != crowdID(i) || session.Owner != "owner of "+crowdID(i) {
+				t.Errorf("asked for %s, got %s of %q", crowdID(i), session.SessionID, session.Owner)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// TestClient_Preview_together is about what questions cost that come together.
+func TestClient_Preview_together(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		live, questions int
+		want            pages
+	}{
+		"one":                                   {live: 1000, questions: 1, want: pages{Lookups: 1}},
+		"two":                                   {live: 1000, questions: 2, want: pages{Lookups: 2}},
+		"three":                                 {live: 1000, questions: 3, want: pages{Lookups: 3}},
+		"four share a listing of one page":      {live: 200, questions: 4, want: pages{Lookups: 3, Pages: 1}},
+		"four share a listing of two pages":     {live: 201, questions: 4, want: pages{Lookups: 3, Pages: 2}},
+		"a hundred share a listing of one page": {live: 100, questions: 100, want: pages{Lookups: 3, Pages: 1}},
+		"ten share a listing of five pages":     {live: 1000, questions: 10, want: pages{Lookups: 3, Pages: 5}},
+		"ten share a listing of ten pages":      {live: 2000, questions: 10, want: pages{Lookups: 3, Pages: 10}},
+		"six give up on a listing of ten pages": {live: 2000, questions: 6, want: pages{Lookups: 6, Pages: 6}},
+		"four give up on a listing of six":      {live: 1200, questions: 4, want: pages{Lookups: 4, Pages: 4}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(crowd(tc.live)...)))
+
+				ask(t, ep.client(), 0, tc.questions)
+
+				if diff := cmp.Diff(tc.want, ep.described(t)); diff != "" {
+					t.Errorf("calls (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+// TestClient_Preview_plan has as many workers as Terraform look up the sessions of
+// a large plan.
+func TestClient_Preview_plan(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		live, pageSize int
+		most           int // Calls, for 1000 questions.
+	}{
+		"five pages": {live: 1000, pageSize: 200, most: 8},
+		"one page":   {live: 200, pageSize: 200, most: 4},
+		// Not knowing beforehand how many pages and questions there are may cost twice
+		// what knowing it would.
+		"five hundred pages": {live: 1000, pageSize: 2, most: 2000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				const questions, workers = 1000, 10
+				ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(tc.pageSize), fakessm.WithSessions(crowd(tc.live)...)))
+				client := ep.client()
+
+				next := make(chan int)
+				var wg sync.WaitGroup
+				for range workers {
+					wg.Go(func() {
+						for i := range next {
+							session, err := client.Preview(t.Context(), region, crowdID(i%tc.live))
+							if err != nil || session.Owner != "owner of "+crowdID(i%tc.live) {
+								t.Errorf("session %d is of %q: %v", i, session.Owner, err)
+							}
+						}
+					})
+				}
+				for i := range questions {
+					next <- i
+				}
+				close(next)
+				wg.Wait()
+
+				got := ep.described(t)
+				if calls := got.Lookups + got.Pages; calls > tc.most {
+					t.Errorf("%d calls (%+v), want %d at most", calls, got, tc.most)
+				}
+				if got.Pages == 0 {
+					t.Error("nothing was listed")
+				}
+			})
+		})
+	}
+}
+
+// TestClient_Preview_age is about how long a listing is good for, and when there is
+// reason for a new one.
+func TestClient_Preview_age(t *testing.T) {
+	t.Parallel()
+
+	// listed has a client that has just listed all: the listing began at the time that it returns.
+	listed := func(t *testing.T, ep *endpoint) (*sessionmanager.Client, time.Time) {
+		t.Helper()
+
+		client, began := ep.client(), time.Now()
+		ask(t, client, 0, 4)
+		if diff := cmp.Diff(pages{Lookups: 3, Pages: 1}, ep.described(t)); diff != "" {
+			t.Fatalf("calls (-want +got):\n%s", diff)
+		}
+
+		return client, began
+	}
+
+	for name, tc := range map[string]struct {
+		after     time.Duration // From the beginning of the listing.
+		questions int
+		want      pages
+	}{
+		"one question a moment later":            {after: time.Second, questions: 1, want: pages{}},
+		"ninety questions a moment later":        {after: time.Second, questions: 90, want: pages{}},
+		"at the end of its time":                 {after: listingAge, questions: 5, want: pages{}},
+		"too late, and the first for some time":  {after: listingAge + time.Millisecond, questions: 3, want: pages{Lookups: 3}},
+		"too late, and enough for a new listing": {after: listingAge + time.Millisecond, questions: 4, want: pages{Lookups: 3, Pages: 1}},
+		"much too late":                          {after: time.Hour, questions: 2, want: pages{Lookups: 2}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(crowd(100)...)))
+				client, began := listed(t, ep)
+
+				time.Sleep(time.Until(began.Add(tc.after)))
+				ask(t, client, 5, tc.questions)
+
+				if diff := cmp.Diff(tc.want, ep.described(t)); diff != "" {
+					t.Errorf("calls (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+
+	t.Run("a listing that takes long is as old as its beginning", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(crowd(100)...), fakessm.WithLatency(4*time.Second)))
+			client, began := listed(t, ep)
+
+			time.Sleep(time.Until(began.Add(listingAge + time.Millisecond)))
+			ask(t, client, 5, 1)
+
+			// It asks for itself, or for all; what counts is that it asks.
+			if got := ep.described(t); got.Lookups+got.Pages != 1 {
+				t.Errorf("%+v calls, want one", got)
+			}
+		})
+	})
+
+	t.Run("a question every other second", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(crowd(100)...)))
+			client := ep.client()
+			for i := range 60 {
+				ask(t, client, i, 1)
+				time.Sleep(2 * time.Second)
+			}
+
+			// Two minutes are good for a dozen listings.
+			if got := ep.described(t); got.Lookups > 3 || got.Pages > 12 {
+				t.Errorf("60 questions took %+v", got)
+			}
+		})
+	})
+
+	t.Run("a question a minute", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(crowd(100)...)))
+			client := ep.client()
+			for i := range 60 {
+				ask(t, client, i, 1)
+				time.Sleep(time.Minute)
+			}
+
+			if diff := cmp.Diff(pages{Lookups: 60}, ep.described(t)); diff != "" {
+				t.Errorf("calls (-want +got):\n%s", diff)
+			}
+		})
+	})
+}
+
+// TestClient_Preview_proves is about what a listing can prove: that a session is
+// there, and nothing else.
+func TestClient_Preview_proves(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		happens func(*testing.T, *endpoint, *sessionmanager.Client) // After the listing.
+		id      string
+		want    string // Status.
+		calls   pages
+	}{
+		"a session that is listed is live": {
+			id: crowdID(9), want: "Connected",
+		},
+		"a session that is missing may be in the history": {
+			happens: func(_ *testing.T, ep *endpoint, _ *sessionmanager.Client) {
+				ep.fake.AddSessions(here("ended", "Failed"))
+			},
+			id: "ended", want: "Failed", calls: pages{Lookups: 1},
+		},
+		"a session that is missing may have begun since": {
+			happens: func(_ *testing.T, ep *endpoint, _ *sessionmanager.Client) {
+				ep.fake.AddSessions(here("new", "Connecting"))
+			},
+			id: "new", want: "Connecting", calls: pages{Lookups: 2},
+		},
+		"a session that is missing may not exist": {
+			id: "nobody", calls: pages{Lookups: 4},
+		},
+		"a session that this client has ended is looked up": {
+			happens: func(t *testing.T, ep *endpoint, client *sessionmanager.Client) {
+				t.Helper()
+				in := sessionmanager.TerminateInput{Region: region, SessionID: crowdID(9)}
+				if _, err := client.Terminate(t.Context(), in); err != nil {
+					t.Error(err)
+				}
+				ep.described(t)
+			},
+			id: crowdID(9), want: "Terminated", calls: pages{Lookups: 1},
+		},
+		"a session whose end was asked for in vain is looked up": {
+			happens: func(t *testing.T, ep *endpoint, client *sessionmanager.Client) {
+				t.Helper()
+				ep.fake.Inject(fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultDenied})
+				in := sessionmanager.TerminateInput{Region: region, SessionID: crowdID(9)}
+				if _, err := client.Terminate(t.Context(), in); !errors.Is(err, sessionmanager.ErrAccessDenied) {
+					t.Error(err)
+				}
+				ep.described(t)
+			},
+			id: crowdID(9), want: "Connected", calls: pages{Lookups: 2},
+		},
+		"a session that ended since is still live, for as long as the listing counts": {
+			happens: func(_ *testing.T, ep *endpoint, _ *sessionmanager.Client) { ep.fake.EndSession(crowdID(9)) },
+			id:      crowdID(9), want: "Connected",
+		},
+		"a session that ended is seen to have, once the listing is too old": {
+			happens: func(_ *testing.T, ep *endpoint, _ *sessionmanager.Client) {
+				ep.fake.EndSession(crowdID(9))
+				time.Sleep(listingAge)
+			},
+			id: crowdID(9), want: "Terminated", calls: pages{Lookups: 2},
+		},
+		"a listing is of one Region": {
+			happens: func(t *testing.T, ep *endpoint, client *sessionmanager.Client) {
+				t.Helper()
+				session, err := client.Preview(t.Context(), "us-east-1", crowdID(9))
+				if err != nil || session.Status != "" {
+					t.Errorf("session %+v of another Region, %v", session, err)
+				}
+				if diff := cmp.Diff(pages{Lookups: 4}, ep.described(t)); diff != "" {
+					t.Errorf("calls in another Region (-want +got):\n%s", diff)
+				}
+			},
+			id: crowdID(9), want: "Connected",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(crowd(100)...)))
+				client := ep.client()
+				ask(t, client, 0, 4)
+				ep.described(t)
+				if tc.happens != nil {
+					tc.happens(t, ep, client)
+				}
+
+				session, err := client.Preview(t.Context(), region, tc.id)
+				if err != nil {
+					t.Fatal(err)
+				}
+
+				if session.SessionID != tc.id || session.Status != tc.want {
+					t.Errorf("session %s is %q, want %s to be %q", session.SessionID, session.Status, tc.id, tc.want)
+				}
+				if diff := cmp.Diff(tc.calls, ep.described(t)); diff != "" {
+					t.Errorf("calls (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+// TestClient_Terminate_sharedListing is about terminations that know from a listing
+// how things stood: what proves their outcome must be asked for afterwards.
+func TestClient_Terminate_sharedListing(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		happens func(*fakessm.Server)
+		want    sessionmanager.Outcome
+		calls   pages
+	}{
+		"a live session":                          {want: sessionmanager.OutcomeTerminated, calls: pages{Lookups: 1}},
+		"a session that has ended since":          {happens: func(f *fakessm.Server) { f.EndSession(crowdID(9)) }, want: sessionmanager.OutcomeAlreadyEnded, calls: pages{Lookups: 1}},
+		"a session that has been forgotten since": {happens: func(f *fakessm.Server) { f.RemoveSession(crowdID(9)) }, want: sessionmanager.OutcomeAlreadyEnded, calls: pages{Lookups: 4}},
+		"a session that ended, and the reply is lost": {
+			happens: func(f *fakessm.Server) {
+				f.Inject(fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultResetAfter})
+			},
+			want: sessionmanager.OutcomeTerminated, calls: pages{Lookups: 1},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(crowd(100)...)))
+				client := ep.client()
+				ask(t, client, 0, 4)
+				ep.described(t)
+				if tc.happens != nil {
+					tc.happens(ep.fake)
+				}
+
+				got, err := client.Terminate(t.Context(), sessionmanager.TerminateInput{Region: region, SessionID: crowdID(9), Verify: true})
+				if err != nil {
+					t.Fatal(err)
+				}
+
+				if got.Outcome != tc.want || got.Session.Owner != "owner of "+crowdID(9) {
+					t.Errorf("outcome is %q of a session of %q, want %q", got.Outcome, got.Session.Owner, tc.want)
+				}
+				if diff := cmp.Diff(tc.calls, ep.described(t)); diff != "" {
+					t.Errorf("calls (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+// waiter is a question that waits for its answer.
+type waiter struct {
+	cancel  context.CancelFunc
+	done    chan struct{}
+	session sessionmanager.Session
+	err     error
+}
+
+// wait asks for a session of the crowd, and goes on once the question waits.
+func wait(t *testing.T, client *sessionmanager.Client, i int) *waiter {
+	t.Helper()
+
+	w := &waiter{done: make(chan struct{})}
+	ctx, cancel := context.WithCancel(t.Context())
+	w.cancel = cancel
+	t.Cleanup(cancel)
+	go func() {
+		defer close(w.done)
+		w.session, w.err = client.Preview(ctx, region, crowdID(i))
+	}()
+	time.Sleep(10 * latency)
+
+	return w
+}
+
+// answered reports whether the question has been answered by now.
+func (w *waiter) answered() bool {
+	synctest.Wait()
+	select {
+	case <-w.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// slowListing is an endpoint at which a page of all sessions takes its time, while
+// a single session is looked up as fast as ever. It tells how many pages are being
+// waited for.
+func slowListing(t *testing.T, fake *fakessm.Server) (ep *endpoint, underWay func() int) {
+	t.Helper()
+
+	var reading atomic.Int32
+	ep = newEndpoint(t, fake, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				t.Error(err)
+			}
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			if operation(r) == "DescribeSessions" && !bytes.Contains(body, []byte("Filters")) {
+				reading.Add(1)
+				defer reading.Add(-1)
+				select {
+				case <-time.After(listingTime):
+				case <-r.Context().Done():
+					return
+				}
+			}
+			next.ServeHTTP(w, r)
+		})
+	})
+
+	// What was given up on has to arrive before the endpoint closes.
+	t.Cleanup(func() { time.Sleep(time.Second) })
+
+	return ep, func() int {
+		time.Sleep(10 * latency)
+		synctest.Wait()
+
+		return int(reading.Load())
+	}
+}
+
+// listingTime is how long a page takes at a slowListing.
+const listingTime = 5 * time.Second
+
+// TestClient_Preview_waiting is about many who wait for one listing.
+func TestClient_Preview_waiting(t *testing.T) {
+	t.Parallel()
+
+	// waiting has so many questions wait for a listing.
+	waiting := func(t *testing.T, client *sessionmanager.Client, n int) []*waiter {
+		t.Helper()
+
+		ask(t, client, 0, 3)
+		waiters := make([]*waiter, n)
+		for i := range waiters {
+			waiters[i] = wait(t, client, i)
+		}
+
+		return waiters
+	}
+	for name, body := range map[string]func(*testing.T, *endpoint, *sessionmanager.Client, func() int){
+		"all get what one asks for": func(t *testing.T, ep *endpoint, client *sessionmanager.Client, underWay func() int) {
+			waiters := waiting(t, client, 50)
+			if n := underWay(); n != 1 {
+				t.Errorf("%d listings are under way, want 1", n)
+			}
+			for i, w := range waiters {
+				if w.answered() {
+					t.Errorf("question %d did not wait: %v", i, w.err)
+				}
+			}
+			time.Sleep(listingTime + time.Second)
+			for i, w := range waiters {
+				if !w.answered() || w.err != nil || w.session.Owner != "owner of "+crowdID(i) {
+					t.Errorf("question %d got %+v, %v", i, w.session, w.err)
+				}
+			}
+			if diff := cmp.Diff(pages{Lookups: 3, Pages: 1}, ep.described(t)); diff != "" {
+				t.Errorf("calls (-want +got):\n%s", diff)
+			}
+		},
+		"one who leaves does not disturb the others, not even the first": func(t *testing.T, ep *endpoint, client *sessionmanager.Client, underWay func() int) {
+			waiters := waiting(t, client, 10)
+			for _, i := range []int{0, 7} {
+				waiters[i].cancel()
+				if !waiters[i].answered() || kindOf(waiters[i].err) != outOfTime || !errors.Is(waiters[i].err, context.Canceled) {
+					t.Errorf("question %d did not end when it was cancelled: %v", i, waiters[i].err)
+				}
+			}
+			if n := underWay(); n != 1 {
+				t.Errorf("%d listings are under way, want 1", n)
+			}
+			time.Sleep(listingTime + time.Second)
+			for i, w := range waiters {
+				if i != 0 && i != 7 && (!w.answered() || w.err != nil || w.session.Owner != "owner of "+crowdID(i)) {
+					t.Errorf("question %d got %+v, %v", i, w.session, w.err)
+				}
+			}
+			if diff := cmp.Diff(pages{Lookups: 3, Pages: 1}, ep.described(t)); diff != "" {
+				t.Errorf("calls (-want +got):\n%s", diff)
+			}
+		},
+		"a listing ends with the last who waits": func(t *testing.T, ep *endpoint, client *sessionmanager.Client, underWay func() int) {
+			for _, w := range waiting(t, client, 5) {
+				if n := underWay(); n != 1 {
+					t.Errorf("%d listings are under way, want 1", n)
+				}
+				w.cancel()
+				<-w.done
+			}
+			if n := underWay(); n != 0 {
+				t.Errorf("%d listings go on for nobody", n)
+			}
+			time.Sleep(time.Minute)
+			if got := ep.described(t); got.Pages > 1 {
+				t.Errorf("somebody goes on listing: %+v", got)
+			}
+		},
+		"whoever comes after all have left begins anew": func(t *testing.T, _ *endpoint, client *sessionmanager.Client, underWay func() int) {
+			for _, w := range waiting(t, client, 5) {
+				w.cancel()
+			}
+			later := wait(t, client, 8)
+			if n := underWay(); n != 1 || later.answered() {
+				t.Fatalf("%d listings are under way, want 1; the answer is %v", n, later.err)
+			}
+			time.Sleep(listingTime + time.Second)
+			if !later.answered() || later.err != nil || later.session.Owner != "owner of "+crowdID(8) {
+				t.Errorf("it got %+v, %v", later.session, later.err)
+			}
+		},
+		"whoever comes as the last one leaves gets an answer": func(t *testing.T, _ *endpoint, client *sessionmanager.Client, _ func() int) {
+			// Which of the two is first is left to chance.
+			last := waiting(t, client, 1)[0]
+			for i := range 40 {
+				left := make(chan struct{})
+				go func() {
+					defer close(left)
+					last.cancel()
+					<-last.done
+				}()
+				next := wait(t, client, i)
+				<-left
+				if next.answered() {
+					t.Errorf("question %d ended at once: %v", i, next.err)
+				}
+				last = next
+			}
+			<-last.done
+			if last.err != nil || last.session.Owner != "owner of "+crowdID(39) {
+				t.Errorf("the last one got %+v, %v", last.session, last.err)
+			}
+		},
+		"one whose time is up leaves": func(t *testing.T, ep *endpoint, client *sessionmanager.Client, _ func() int) {
+			waiters := waiting(t, client, 1)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			_, err := client.Preview(ctx, region, crowdID(1))
+			if kindOf(err) != outOfTime || !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("error is %v", err)
+			}
+			var failed *sessionmanager.Error
+			if !errors.As(err, &failed) || failed.SessionID != crowdID(1) || failed.Region != region {
+				t.Errorf("error is not about the session: %v", err)
+			}
+			<-waiters[0].done
+			if waiters[0].err != nil {
+				t.Error(waiters[0].err)
+			}
+			if diff := cmp.Diff(pages{Lookups: 3, Pages: 1}, ep.described(t)); diff != "" {
+				t.Errorf("calls (-want +got):\n%s", diff)
+			}
+		},
+		"one that never had time does not begin a listing that goes on": func(t *testing.T, ep *endpoint, client *sessionmanager.Client, underWay func() int) {
+			ask(t, client, 0, 3)
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			_, err := client.Preview(ctx, region, crowdID(1))
+			if kindOf(err) != outOfTime {
+				t.Errorf("error is %v", err)
+			}
+			if n := underWay(); n != 0 {
+				t.Errorf("%d listings go on for nobody", n)
+			}
+			ep.described(t)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ep, underWay := slowListing(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(crowd(100)...)))
+
+				body(t, ep, ep.client(), underWay)
+			})
+		})
+	}
+}
+
+// TestClient_Preview_sharedFailure is about a listing that fails: its failure is that
+// of all who wait for it, each in its own name, and of nobody who comes later.
+func TestClient_Preview_sharedFailure(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		fault fakessm.FaultKind
+		want  string // Kind of the error.
+		pages int
+	}{
+		"throttled":        {fakessm.FaultThrottle, throttled, maxAttempts},
+		"internal error":   {fakessm.FaultInternal, unavailable, maxAttempts},
+		"reset":            {fakessm.FaultResetBefore, unavailable, maxAttempts},
+		"garbage":          {fakessm.FaultGarbage, unavailable, 1},
+		"nothing":          {fakessm.FaultEmpty, incomplete, 1},
+		"expired":          {fakessm.FaultExpired, credentialsWrong, 1},
+		"hanging":          {fakessm.FaultHang, unavailable, maxAttempts},
+		"denied, no error": {fakessm.FaultDenied, "", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ep, _ := slowListing(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(crowd(100)...)))
+				client := ep.client()
+				ask(t, client, 0, 3)
+				ep.fake.Inject(fakessm.Fault{Operation: "DescribeSessions", Kind: tc.fault, Times: -1})
+				ep.fake.ResetRequests()
+
+				var waiters []*waiter
+				for i := range 8 {
+					waiters = append(waiters, wait(t, client, i))
+				}
+				for i, w := range waiters {
+					<-w.done
+					if got := kindOf(w.err); got != tc.want {
+						t.Errorf("question %d: error is %q, want %q", i, got, tc.want)
+					}
+					var failed *sessionmanager.Error
+					if tc.want != "" && (!errors.As(w.err, &failed) || failed.SessionID != crowdID(i)) {
+						t.Errorf("question %d got the error of another: %v", i, w.err)
+					}
+					if w.session.Status != "" {
+						t.Errorf("question %d got %+v", i, w.session)
+					}
+				}
+				if diff := cmp.Diff(pages{Pages: tc.pages}, ep.described(t)); diff != "" {
+					t.Errorf("calls (-want +got):\n%s", diff)
+				}
+
+				ep.fake.ClearFaults()
+				time.Sleep(listingAge)
+				ask(t, client, 0, 8)
+				if diff := cmp.Diff(pages{Lookups: 3, Pages: 1}, ep.described(t)); diff != "" {
+					t.Errorf("calls afterwards (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+// TestClient_Preview_strangeListings is about listings that are not what the API
+// promises.
+func TestClient_Preview_strangeListings(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		options []fakessm.Option
+		fault   fakessm.FaultKind
+		most    int // Calls, for 20 questions.
+	}{
+		"empty pages before the full ones": {options: []fakessm.Option{fakessm.WithEmptyPages()}, most: 40},
+		"filters are ignored":              {options: []fakessm.Option{fakessm.WithFiltersIgnored()}, most: 20},
+		"a page token that repeats itself": {fault: fakessm.FaultRepeatToken, most: 80},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ep := newEndpoint(t, fakessm.New(append(tc.options, fakessm.WithPageSize(200), fakessm.WithSessions(crowd(150)...))...))
+				if tc.fault != "" {
+					ep.fake.Inject(fakessm.Fault{Operation: "DescribeSessions", Kind: tc.fault, Times: -1})
+				}
+
+				ask(t, ep.client(), 0, 20)
+
+				if n := ep.fake.Count("DescribeSessions"); n > tc.most {
+					t.Errorf("%d calls, want %d at most", n, tc.most)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,284 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package sessionmanager_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"math"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
+)
+
+// answer is an HTTP client that answers every request alike.
+type answer struct {
+	status int
+	body   []byte
+}
+
+func (a *answer) Do(*http.Request) (*http.Response, error) {
+	return &http.Response{
+		StatusCode:    a.status,
+		Header:        http.Header{"Content-Type": {"application/x-amz-json-1.1"}},
+		Body:          io.NopCloser(bytes.NewReader(a.body)),
+		ContentLength: int64(len(a.body)),
+	}, nil
+}
+
+// client returns a client that asks once, and gets this answer.
+func (a *answer) client() *sessionmanager.Client {
+	return sessionmanager.New(aws.Config{
+		Region:       region,
+		BaseEndpoint: aws.String(endpointURL),
+		Credentials:  credentials.NewStaticCredentialsProvider(fakessm.DefaultAccessKeyID, fakessm.DefaultSecretAccessKey, ""),
+		HTTPClient:   a,
+		Retryer:      func() aws.Retryer { return aws.NopRetryer{} },
+	}, sessionmanager.Options{})
+}
+
+// said is what a body says, whatever its structure: the strings and the numbers of
+// its JSON as far as that goes.
+type said struct {
+	texts   map[string]bool
+	numbers []float64
+	tokens  int
+}
+
+func hear(body []byte) said {
+	s := said{texts: map[string]bool{"": true}}
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()
+	for {
+		token, err := decoder.Token()
+		if err != nil {
+			return s
+		}
+		s.tokens++
+		switch token := token.(type) {
+		case string:
+			s.texts[token] = true
+		case json.Number:
+			if number, err := token.Float64(); err == nil || math.IsInf(number, 0) {
+				s.numbers = append(s.numbers, number)
+			}
+		}
+	}
+}
+
+// text reports whether a body says this text. The SDK takes bytes that are no UTF-8
+// as they are, which encoding/json does not.
+func (s said) text(text string) bool {
+	return s.texts[string([]rune(text))]
+}
+
+// date reports whether a body says this time, but for its fraction. The SDK counts
+// nanoseconds in 64 bits: what is beyond the year 2262 becomes any time.
+func (s said) date(t time.Time) bool {
+	return slices.ContainsFunc(s.numbers, func(number float64) bool {
+		return math.Abs(number) > math.MaxInt64/1e9 || math.Abs(math.Floor(number)-float64(t.Unix())) <= 1
+	})
+}
+
+// FuzzDecodeSession has DescribeSessions answer with anything. What is listed must
+// have been said, and what cannot be read must be an error.
+func FuzzDecodeSession(f *testing.F) {
+	for _, body := range []string{
+		``, `{}`, `null`, `[]`, `""`, `0`, `{`, `It works!`, `<html></html>`, "\xff\xfe{}", `{"Sessions":null}`, `{"Sessions":[]}`, `{"Sessions":[null]}`,
+		`{"Sessions":[{}]}`, `{"Sessions":{}}`, `{"Sessions":"none"}`, `{"sessions":[{"sessionid":"a"}]}`, `{"Sessions":[{"SessionId":"a"},{"SessionId":"a"}]}`,
+		`{"Sessions":[{"SessionId":"a","Status":"Hibernating","AccessType":"Biometric","MaxSessionDuration":"1045"}],"NextToken":""}`,
+		`{"Sessions":[{"SessionId":"a","OutputUrl":{"S3OutputUrl":"s3","CloudWatchOutputUrl":null}}],"NextToken":"again"}`,
+		`{"Sessions":[{"SessionId":"a","StartDate":1724889600.999,"EndDate":-1}]}`,
+		`{"Sessions":[{"SessionId":"a","StartDate":253402300800,"EndDate":-62135596801}]}`,
+		`{"Sessions":[{"SessionId":"a","StartDate":1e300,"EndDate":-1e300}]}`,
+		`{"Sessions":[{"SessionId":"a","StartDate":9223372036854775807,"EndDate":-9223372036854775808}]}`,
+		`{"Sessions":[{"SessionId":"a","StartDate":"2024-08-29T00:00:00Z"}]}`, `{"Sessions":[{"SessionId":"a","StartDate":"NaN","EndDate":"Infinity"}]}`,
+		`{"Sessions":[{"SessionId":7}]}`, `{"Sessions":[{"SessionId":"\ud800"}]}`, "{\"Sessions\":[{\"SessionId\":\"\xff\"}]}", `{"Sessions":[{"SessionId":"\u0000\n\u001b[31m"}]}`,
+		`{"Sessions":[{"SessionId":"a"}]} trailing`, `{"Sessions":[{"SessionId":"a"}],"Sessions":[{"SessionId":"b"}]}`,
+		strings.Repeat(`{"Sessions":[`, 200), `{"__type":"ThrottlingException","message":"Rate exceeded"}`, `{"__type":7,"message":[]}`,
+	} {
+		f.Add([]byte(body), uint8(0))
+		f.Add([]byte(body), uint8(1))
+		f.Add([]byte(body), uint8(2))
+	}
+	f.Fuzz(func(t *testing.T, body []byte, status uint8) {
+		synctest.Test(t, func(t *testing.T) {
+			defer noPanic(t)
+			a := &answer{status: []int{200, 400, 503}[int(status)%3], body: body}
+			heard := hear(body)
+
+			listing, err := a.client().List(t.Context(), region, sessionmanager.StateActive, sessionmanager.Selector{}, time.Time{})
+
+			if err != nil {
+				checkFuzzed(t, err)
+				if len(listing.Sessions) > 0 {
+					t.Errorf("%d sessions along with an error", len(listing.Sessions))
+				}
+			}
+			if err == nil && (a.status != 200 || heard.tokens == 0) {
+				t.Errorf("an answer with status %d and %d tokens of JSON is no error", a.status, heard.tokens)
+			}
+			seen := map[string]bool{}
+			for _, s := range listing.Sessions {
+				if seen[s.SessionID] {
+					t.Errorf("session %q is listed twice", s.SessionID)
+				}
+				seen[s.SessionID] = true
+				checkSaid(t, heard, s)
+			}
+
+			// Looked up by its ID, a session is the one that was asked for, or is not found.
+			id := sessionID
+			if len(listing.Sessions) > 0 {
+				id = listing.Sessions[0].SessionID
+			}
+			session, err := a.client().Find(t.Context(), region, id)
+			if err != nil {
+				checkFuzzed(t, err)
+
+				return
+			}
+			if session.SessionID != id {
+				t.Errorf("asked for %q, got %q", id, session.SessionID)
+			}
+			checkSaid(t, heard, session)
+		})
+	})
+}
+
+// noPanic makes a panic an ordinary failure, so that other tests go on.
+func noPanic(t *testing.T) {
+	t.Helper()
+
+	if reason := recover(); reason != nil {
+		t.Errorf("panic: %v", reason)
+	}
+}
+
+// checkSaid checks that what is known of a session has been said.
+func checkSaid(t *testing.T, heard said, s sessionmanager.Session) {
+	t.Helper()
+
+	for name, text := range map[string]string{
+		"ID": s.SessionID, "target": s.Target, "status": s.Status, "owner": s.Owner, "document": s.DocumentName, "reason": s.Reason,
+		"details": s.Details, "duration": s.MaxSessionDuration, "access type": s.AccessType, "S3 URL": s.S3OutputURL, "CloudWatch URL": s.CloudWatchOutputURL,
+	} {
+		if !heard.text(text) {
+			t.Errorf("the %s %q was never said", name, text)
+		}
+	}
+	for name, date := range map[string]time.Time{"start": s.StartDate, "end": s.EndDate} {
+		switch {
+		case date.IsZero():
+		case date.Nanosecond() != 0, date.Location() != time.UTC, date.Year() < 1, date.Year() > 9999:
+			t.Errorf("the %s %s is not in whole seconds of UTC that RFC 3339 can express", name, date)
+		case !heard.date(date):
+			t.Errorf("the %s %s was never said", name, date)
+		}
+	}
+}
+
+// checkFuzzed checks what every error must be like, whatever caused it.
+func checkFuzzed(t *testing.T, err error) {
+	t.Helper()
+
+	var failed *sessionmanager.Error
+	if !errors.As(err, &failed) {
+		t.Fatalf("%T is no *sessionmanager.Error", err)
+	}
+	if kind := kindOf(err); kind == "none of the kinds" || strings.Contains(kind, " and also ") {
+		t.Errorf("error is %q: %v", kind, err)
+	}
+}
+
+// resumeErrors are what a resumption can fail with if the answer is one of success:
+// not a word of it is the service's.
+var resumeErrors = []string{
+	"session has timed out",
+	"the answer names no session", "the answer names another session", "the answer has a token but no stream URL", "the answer is empty",
+	"the answer (HTTP status 200) could not be decoded",
+}
+
+// FuzzDecodeResume has ResumeSession answer with anything. Either there is all that
+// it takes to connect, or an error that repeats nothing of an answer that may hold
+// half of it.
+func FuzzDecodeResume(f *testing.F) {
+	for _, body := range []string{
+		``, `{}`, `null`, `[]`, `It works!`, `<html></html>`,
+		`{"SessionId":"` + sessionID + `","TokenValue":"AAEAAfe+/w==","StreamUrl":"wss://host/v1/data-channel/x?role=publish_subscribe&cell-number=AA+/="}`,
+		`{"SessionId":"` + sessionID + `","TokenValue":"AAEAAfe+/w==","StreamUrl":""}`, `{"SessionId":"` + sessionID + `","TokenValue":"AAEAAfe+/w=="}`,
+		`{"SessionId":"` + sessionID + `","TokenValue":"","StreamUrl":"wss://host"}`, `{"SessionId":"` + sessionID + `","StreamUrl":"wss://host"}`,
+		`{"SessionId":"another","TokenValue":"AAEAAfe+/w==","StreamUrl":"wss://host"}`, `{"TokenValue":"AAEAAfe+/w==","StreamUrl":"wss://host"}`,
+		`{"SessionId":"` + sessionID + `","TokenValue":"AAEAAfe+/w==","StreamUrl":"wss://ho`, `{"SessionId":"` + sessionID + `","TokenValue":["AAEAAfe+/w=="],"StreamUrl":7}`,
+		`{"SessionId":"` + sessionID + `","TokenValue":"` + strings.Repeat("t", 4000) + `","StreamUrl":"wss://host?a=+&b=%2B \u0000"}`,
+		`{"SessionId":"` + sessionID + `","TokenValue":"\ud800","StreamUrl":"\n"}`, "{\"SessionId\":\"" + sessionID + "\",\"TokenValue\":\"\xff\",\"StreamUrl\":\"\xff\"}",
+		`{"__type":"AccessDeniedException","Message":"no","TokenValue":"AAEAAfe+/w=="}`,
+		`{"sessionId":"` + sessionID + `","tokenValue":"AAEAAfe+/w==","streamUrl":"wss://host"}`,
+	} {
+		f.Add([]byte(body), uint8(0))
+		f.Add([]byte(body), uint8(1))
+		f.Add([]byte(body), uint8(2))
+	}
+	f.Fuzz(func(t *testing.T, body []byte, status uint8) {
+		defer noPanic(t)
+		a := &answer{status: []int{200, 400, 503}[int(status)%3], body: body}
+		heard := hear(body)
+
+		connection, err := a.client().Resume(t.Context(), region, sessionID)
+
+		if err == nil {
+			// Comparisons do not print what they compare: elsewhere it is secret.
+			if connection.TokenValue == "" || connection.StreamURL == "" {
+				t.Error("there is no error, and something is missing")
+			}
+			if !heard.text(connection.TokenValue) || !heard.text(connection.StreamURL) || !heard.text(sessionID) || a.status != 200 {
+				t.Error("what was returned was never said")
+			}
+
+			return
+		}
+		if connection != (sessionmanager.Connection{}) {
+			t.Error("something is returned along with an error")
+		}
+		checkFuzzed(t, err)
+		text := strings.TrimPrefix(err.Error(), "resuming session "+sessionID+": ")
+		if a.status == 200 && !slices.Contains(resumeErrors, text) {
+			t.Errorf("an error that may be the answer's own words: %q", text)
+		}
+		// Of a refusal, the code and the message are shown, and nothing else.
+		var refusal map[string]any
+		if json.Unmarshal(body, &refusal) == nil {
+			for _, member := range []string{"TokenValue", "StreamUrl"} {
+				if secret, ok := refusal[member].(string); ok && len(secret) > 5 && !shownAnyway(refusal, secret) && strings.Contains(text, secret) {
+					t.Errorf("the %s is shown: %q", member, text)
+				}
+			}
+		}
+	})
+}
+
+// shownAnyway reports whether a text is part of what a refusal is shown by, or what
+// every refusal shows.
+func shownAnyway(refusal map[string]any, text string) bool {
+	const always = "operation error SSM: ResumeSession, https response error StatusCode: 400 503, RequestID: , api error UnknownError: could not be decoded the answer (HTTP status )"
+	for name, value := range refusal {
+		shown, ok := value.(string)
+		if ok && name != "TokenValue" && name != "StreamUrl" && strings.Contains(shown, text) {
+			return true
+		}
+	}
+
+	return strings.Contains(always, text)
+}
