@@ -280,6 +280,11 @@ func fromBaseDiags(c *awsbase.Config, in basediag.Diagnostics) diag.Diagnostics 
 			summary, detail = summaryConfigure, "The AWS configuration could not be used.\n\nError: "+summary
 		}
 		detail = redact(c, detail)
+		if strings.Contains(detail, "validating provider credentials") {
+			detail = "STS did not confirm the credentials.\n\n" +
+				"Check access_key, secret_key and token, or the profile or environment variables that they come from; the clock of this machine; and proxies and endpoints on the way to STS.\n\n" +
+				strings.TrimPrefix(detail, "The AWS configuration could not be used.\n\n")
+		}
 
 		switch {
 		case d.Severity() == basediag.SeverityWarning:
@@ -318,8 +323,10 @@ func redact(c *awsbase.Config, text string) string {
 			text = strings.ReplaceAll(text, secret, "(sensitive value)")
 		}
 	}
+	// A refused signature is explained by what was signed, session token included.
+	text, _, _ = strings.Cut(text, "The Canonical String")
 
-	return text
+	return strings.TrimSpace(text)
 }
 
 // logAttempt writes the provider's one line for each attempt of a call.

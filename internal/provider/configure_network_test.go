@@ -24,6 +24,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -108,7 +109,7 @@ type testProxy struct {
 
 	mu            sync.Mutex
 	hosts         []string
-	authorization string
+	authorization string // Of the last request.
 }
 
 func newTestProxy(t *testing.T, target string) *testProxy {
@@ -164,6 +165,14 @@ func tunnel(w http.ResponseWriter, address string) {
 // withPassword returns the proxy's URL with credentials.
 func (p *testProxy) withPassword() string {
 	return strings.Replace(p.url, "http://", "http://ops:"+testProxyPassword+"@", 1)
+}
+
+// authorized reports whether the last request came with credentials.
+func (p *testProxy) authorized() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+
+	return p.authorization != ""
 }
 
 // asked returns which hosts the proxy was asked for, each once, sorted.
@@ -235,7 +244,7 @@ func TestConfigure_proxy(t *testing.T) {
 			if diff := cmp.Diff(tc.want, proxy.asked()); diff != "" {
 				t.Errorf("unexpected requests to the proxy (-want +got):\n%s", diff)
 			}
-			if proxy.authorization == "" {
+			if !proxy.authorized() {
 				t.Error("the proxy got no password")
 			}
 		})
@@ -518,6 +527,21 @@ func TestConfigure_maxRetries(t *testing.T) {
 			t.Errorf("%d attempts reached the endpoint, want 2", got)
 		}
 	})
+}
+
+func TestConfigure_maxRequestsPerSecond(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testFake(t)
+	s := newConfiguredServer(t, testArguments(url, map[string]any{"max_requests_per_second": 12.5}))
+	for range 5 {
+		testResume(t, s)
+	}
+	resumed := testRequests(fake, "ResumeSession")
+	// Four pauses of 80 ms each; what is measured at the endpoint may be a bit less.
+	if got, want := resumed[4].Time.Sub(resumed[0].Time), 300*time.Millisecond; got < want {
+		t.Errorf("five calls within %s, want at least %s", got, want)
+	}
 }
 
 // retryerOf returns the SDK's retryer, which aws-sdk-go-base wraps.
@@ -851,9 +875,14 @@ func TestConfigure_envSSOEndpoint(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	var asked []string
+	var (
+		mu    sync.Mutex
+		asked []string
+	)
 	portal := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
 		asked = append(asked, r.URL.Path+" "+r.FormValue("role_name"))
+		mu.Unlock()
 		fmt.Fprintf(w, `{"roleCredentials":{"accessKeyId":%q,"secretAccessKey":%q,"sessionToken":"","expiration":4070908800000}}`,
 			fakessm.DefaultAccessKeyID, fakessm.DefaultSecretAccessKey)
 	}))
@@ -866,6 +895,8 @@ func TestConfigure_envSSOEndpoint(t *testing.T) {
 		"shared_config_files": []any{testFile(t, "config",
 			"[profile sso]\nsso_start_url = "+start+"\nsso_region = us-east-1\nsso_account_id = 123456789012\nsso_role_name = Operator\n")},
 	})))
+	mu.Lock()
+	defer mu.Unlock()
 	if diff := cmp.Diff([]string{"/federation/credentials Operator"}, slices.Compact(asked)); diff != "" {
 		t.Errorf("unexpected requests of the SSO portal (-want +got):\n%s", diff)
 	}

@@ -287,19 +287,53 @@ func TestConfigure_secretsInAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				w.WriteHeader(http.StatusBadRequest)
-				fmt.Fprintf(w, "<ErrorResponse><Error><Code>ValidationError</Code><Message>%s</Message></Error></ErrorResponse>",
-					strings.Join(tc.secrets, " and "))
-			}))
-			t.Cleanup(echo.Close)
-			diags := newTestServer(t, testArguments(echo.URL, tc.arguments)).configure()
-			if len(diags) != 1 || !strings.Contains(diags[0].Detail, "ValidationError") {
-				t.Fatalf("want an error with the answer, got %+v", diags)
-			}
-			wantNoSecrets(t, tc.secrets, diags)
+			wantNoSecrets(t, tc.secrets, echoed(t, tc.arguments, tc.secrets))
 		})
 	}
+}
+
+func TestConfigure_envSecretsInAnswers(t *testing.T) {
+	const token = "session-token-of-the-test"
+	cases := map[string]struct {
+		env     map[string]string
+		secrets []string
+	}{
+		"keys": {
+			env: map[string]string{
+				"AWS_ACCESS_KEY_ID": fakessm.DefaultAccessKeyID, "AWS_SECRET_ACCESS_KEY": fakessm.DefaultSecretAccessKey, "AWS_SESSION_TOKEN": token,
+			},
+			secrets: []string{fakessm.DefaultSecretAccessKey, token},
+		},
+		"web identity": {
+			env:     map[string]string{"AWS_ROLE_ARN": testRoleARN, "AWS_WEB_IDENTITY_TOKEN_FILE": testFile(t, "token", testWebIdentityToken+"\n")},
+			secrets: []string{testWebIdentityToken},
+		},
+	}
+	for name, tc := range cases { //nolint:paralleltest // The environment is shared.
+		t.Run(name, func(t *testing.T) {
+			setenv(t, tc.env)
+			wantNoSecrets(t, tc.secrets, echoed(t, withoutKeys, tc.secrets))
+		})
+	}
+}
+
+// echoed configures with an endpoint that repeats secrets in its error, and
+// returns what comes of it.
+func echoed(t *testing.T, arguments map[string]any, secrets []string) []testDiagnostic {
+	t.Helper()
+
+	echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusBadRequest)
+		fmt.Fprintf(w, "<ErrorResponse><Error><Code>ValidationError</Code><Message>%s</Message></Error></ErrorResponse>",
+			strings.Join(secrets, " and "))
+	}))
+	t.Cleanup(echo.Close)
+	diags := newTestServer(t, testArguments(echo.URL, arguments)).configure()
+	if len(diags) != 1 || !strings.Contains(diags[0].Detail, "ValidationError") {
+		t.Fatalf("want an error with the answer, got %+v", diags)
+	}
+
+	return diags
 }
 
 func TestConfigure_profile(t *testing.T) {

@@ -86,6 +86,8 @@ func failureSentence(sessionID, region, what string, err error) string {
 // failureReason says in a clause why an operation failed.
 func failureReason(err error) string {
 	switch {
+	case errors.Is(err, context.Canceled):
+		return "the operation was cancelled"
 	case errors.Is(err, sessionmanager.ErrAccessDenied):
 		return "the credentials do not allow it"
 	case errors.Is(err, sessionmanager.ErrNotFound):
@@ -103,16 +105,24 @@ func failureReason(err error) string {
 	case errors.Is(err, sessionmanager.ErrCredentials):
 		return "SSM did not accept the credentials"
 	case errors.Is(err, sessionmanager.ErrThrottled):
-		return "the account's request quota for this Region stayed exhausted through all retries"
+		return "the account's request quota for this Region stayed exhausted " + howLong(err)
 	case errors.Is(err, sessionmanager.ErrUnavailable):
-		return "the SSM endpoint gave no usable answer through all retries"
-	case errors.Is(err, context.Canceled):
-		return "the operation was cancelled"
+		return "the SSM endpoint gave no usable answer " + howLong(err)
 	case errors.Is(err, sessionmanager.ErrDeadline):
 		return "the time allowed ran out"
 	default:
 		return "SSM rejected the request"
 	}
+}
+
+// howLong says what ended the attempts.
+func howLong(err error) string {
+	var failed *sessionmanager.Error
+	if errors.As(err, &failed) && failed.OutOfTime {
+		return "until the time allowed ran out"
+	}
+
+	return "through all retries"
 }
 
 // failureAdvice says what the reader can do, in terms of IAM actions and arguments.
@@ -124,6 +134,8 @@ func failureAdvice(err error) string {
 	}
 
 	switch {
+	case errors.Is(err, context.Canceled):
+		return ""
 	case errors.Is(err, sessionmanager.ErrAccessDenied) && (operation == "DescribeSessions" || operation == "GetConnectionStatus"):
 		return fmt.Sprintf("Allow the IAM action ssm:%s on the resource \"*\".", operation)
 	case errors.Is(err, sessionmanager.ErrAccessDenied):
@@ -147,8 +159,6 @@ func failureAdvice(err error) string {
 		return "Renew the credentials, and check that the clock of this machine is right."
 	case errors.Is(err, sessionmanager.ErrThrottled):
 		return "AWS shares 6 calls a second for each Session Manager operation among all users of the account and Region. Try again later, or with a longer timeout; max_requests_per_second in the provider block leaves quota to others."
-	case errors.Is(err, context.Canceled):
-		return ""
 	case errors.Is(err, sessionmanager.ErrUnavailable), errors.Is(err, sessionmanager.ErrDeadline):
 		return "Check the network, proxies and the endpoint that the provider is configured with, and try again."
 	default:

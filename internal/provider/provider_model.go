@@ -152,7 +152,7 @@ func (p *ssmProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *
 			},
 			"max_retries": schema.Int64Attribute{
 				Optional:            true,
-				MarkdownDescription: "How often a call is attempted before it fails. Defaults to `25`.",
+				MarkdownDescription: "How often a call is attempted before it fails; `0` leaves it to the AWS SDK, which tries 3 times. Defaults to `25`.",
 				Validators:          []validator.Int64{int64validator.Between(0, 1000)},
 			},
 			"no_proxy": schema.StringAttribute{

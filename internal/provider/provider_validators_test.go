@@ -180,6 +180,10 @@ func TestProvider_validate(t *testing.T) {
 			arguments: role(map[string]any{"role_arn": "arn:aws:iam::123456789012:user/Operator"}),
 			want:      want{"assume_role[0].role_arn", "Invalid Role ARN", "user/Operator\" is not the ARN of an IAM role\narn:aws:iam::123456789012:role/Operator"},
 		},
+		"ARN of another service's role": {
+			arguments: role(map[string]any{"role_arn": "arn:aws:rds::123456789012:role/Operator"}),
+			want:      want{"assume_role[0].role_arn", "Invalid Role ARN", "arn:aws:rds::123456789012:role/Operator\" is not the ARN of an IAM role\narn:aws:iam::123456789012:role/Operator"},
+		},
 		"ARN of a role session": {
 			arguments: role(map[string]any{"role_arn": "arn:aws:sts::123456789012:assumed-role/Operator/me"}),
 			want:      want{"assume_role[0].role_arn", "Invalid Role ARN", "assumed-role/Operator/me\" is not the ARN of an IAM role\narn:aws:iam::123456789012:role/Operator"},
@@ -259,6 +263,10 @@ func TestProvider_validate(t *testing.T) {
 		"malformed account ID among the forbidden": {
 			arguments: map[string]any{"forbidden_account_ids": []any{testAccountID, "12345678901"}},
 			want:      want{"forbidden_account_ids[...]", "Invalid Attribute Value Match", "must be an AWS account ID of 12 digits, got: 12345678901"},
+		},
+		"pace of zero": {
+			arguments: map[string]any{"max_requests_per_second": 0},
+			want:      want{"max_requests_per_second", "Invalid Attribute Value", "between 0.01"},
 		},
 		"negative retries": {
 			arguments: map[string]any{"max_retries": -1},

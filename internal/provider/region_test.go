@@ -132,7 +132,10 @@ func TestRegionModel_resolve(t *testing.T) {
 		"set, in a provider whose Region nobody knows": {meta: &providerMeta{region: "eu-mars-1", skipRegionValidation: true}, region: types.StringValue("us-east-1"), want: types.StringValue("us-east-1"), known: true},
 		"unset, provider not configured":               {region: types.StringNull(), want: types.StringNull()},
 		"unset, provider not known":                    {meta: &providerMeta{unknownArgument: "region"}, region: types.StringUnknown(), want: types.StringUnknown()},
-		"set, provider not known":                      {meta: &providerMeta{unknownArgument: "region"}, region: types.StringValue("us-east-1"), want: types.StringValue("us-east-1"), known: true},
+		"set, provider not known, nor whether names are checked": {
+			meta: &providerMeta{unknownArgument: "skip_region_validation"}, region: types.StringValue("eu-mars-1"), want: types.StringValue("eu-mars-1"), known: true,
+		},
+		"set, provider not known": {meta: &providerMeta{unknownArgument: "region"}, region: types.StringValue("us-east-1"), want: types.StringValue("us-east-1"), known: true},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

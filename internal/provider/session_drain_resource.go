@@ -38,15 +38,6 @@ const (
 	drainWhenDestroy = "destroy"
 	drainWhenBoth    = "both"
 
-	// drainFailedKey marks, in private state, a drain whose create failed: deleting
-	// it drains nothing.
-	drainFailedKey = "create_failed"
-
-	// drainKnownKey marks a planned change that knew the drain's prior state. To
-	// replace a tainted drain, Terraform plans without it, and passes the mark above
-	// to nobody.
-	drainKnownKey = "prior_state_known"
-
 	drainWayOutCreate  = "Narrow the selection, or raise max_sessions."
 	drainWayOutDestroy = "The limit in state counts: first apply a higher max_sessions (or a narrower selection), then destroy again. " +
 		"To destroy without draining, put a removed block with lifecycle { destroy = false } in the place of the resource."
@@ -73,17 +64,6 @@ func (m *sessionDrainResourceModel) drains(occasion string) bool {
 	when := m.When.ValueString()
 
 	return when == occasion || when == drainWhenBoth
-}
-
-// succeeded reports whether the last drain ended all that it had to.
-func (m *sessionDrainResourceModel) succeeded() bool {
-	for _, outcome := range stringMap(m.Outcomes) {
-		if outcome == string(sessionmanager.OutcomeFailed) || outcome == string(sessionmanager.OutcomeUnverified) {
-			return false
-		}
-	}
-
-	return true
 }
 
 func (r *sessionDrainResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
@@ -202,11 +182,6 @@ func (r *sessionDrainResource) ModifyPlan(ctx context.Context, req resource.Modi
 		resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
 		resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("region"), &configuredRegion)...)
 	}
-	failed, diags := req.Private.GetKey(ctx, drainFailedKey)
-	resp.Diagnostics.Append(diags...)
-	if !creating {
-		resp.Diagnostics.Append(resp.Private.SetKey(ctx, drainKnownKey, []byte("true"))...)
-	}
 	if resp.Diagnostics.HasError() {
 		return
 	}
@@ -216,7 +191,7 @@ func (r *sessionDrainResource) ModifyPlan(ctx context.Context, req resource.Modi
 		(!plan.Targets.Equal(state.Targets) || !plan.Triggers.Equal(state.Triggers) ||
 			!configuredRegion.IsNull() && !configuredRegion.Equal(state.Region))
 	var onDestroy, onCreate string
-	if (destroying || replacing) && failed == nil && state.drains(drainWhenDestroy) && r.ready() {
+	if (destroying || replacing) && state.drains(drainWhenDestroy) && r.ready() {
 		in, _ := state.input()
 		onDestroy = r.previewDrain(ctx, in, "to be ended before this drain is destroyed", &resp.Diagnostics)
 	}
@@ -247,7 +222,6 @@ func (r *sessionDrainResource) ModifyPlan(ctx context.Context, req resource.Modi
 func (r *sessionDrainResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var plan sessionDrainResourceModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
-	resp.Diagnostics.Append(resp.Private.SetKey(ctx, drainKnownKey, nil)...)
 	if resp.Diagnostics.HasError() || !r.requireReady(summaryDrain, &resp.Diagnostics) || !plan.resolve(r.providerMeta, &resp.Diagnostics) {
 		return
 	}
@@ -277,7 +251,8 @@ func (r *sessionDrainResource) Create(ctx context.Context, req resource.CreateRe
 		// and the next apply drains anew.
 		plan.Outcomes = outcomesValue(ctx, result.Outcomes, &resp.Diagnostics)
 		if err != nil {
-			resp.Diagnostics.Append(resp.Private.SetKey(ctx, drainFailedKey, []byte("true"))...)
+			// Deleting what was not created drains nothing.
+			plan.When = types.StringValue(drainWhenCreate)
 		}
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, &plan)...)
@@ -291,7 +266,6 @@ func (r *sessionDrainResource) Update(ctx context.Context, req resource.UpdateRe
 	// What changes in place takes effect with the next drain.
 	var plan sessionDrainResourceModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
-	resp.Diagnostics.Append(resp.Private.SetKey(ctx, drainKnownKey, nil)...)
 	if !plan.requireCondition(&resp.Diagnostics) {
 		return
 	}
@@ -301,14 +275,7 @@ func (r *sessionDrainResource) Update(ctx context.Context, req resource.UpdateRe
 func (r *sessionDrainResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
 	var state sessionDrainResourceModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
-	failed, diags := req.Private.GetKey(ctx, drainFailedKey)
-	resp.Diagnostics.Append(diags...)
-	known, diags := req.Private.GetKey(ctx, drainKnownKey)
-	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() || !state.drains(drainWhenDestroy) {
-		return
-	}
-	if failed != nil || known == nil && state.drains(drainWhenCreate) && !state.succeeded() {
 		return
 	}
 	if !r.requireReady(summaryDrain, &resp.Diagnostics) || !state.requireCondition(&resp.Diagnostics) {

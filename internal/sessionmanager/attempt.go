@@ -50,10 +50,20 @@ type callRecordKey struct{}
 func call[I, O any](
 	ctx context.Context, operation, region, sessionID string,
 	api func(context.Context, *I, ...func(*ssm.Options)) (*O, error), input *I,
-) (*O, *callRecord, error) {
-	record := &callRecord{}
+) (output *O, record *callRecord, err error) {
+	record = &callRecord{}
+	defer func() {
+		// The SDK's decoder panics on dates that are no numbers.
+		if recover() != nil {
+			record.lost = true
+			output, err = nil, &Error{
+				Operation: operation, Region: region, SessionID: sessionID,
+				Kind: ErrUnavailable, Err: errors.New("the answer could not be decoded"),
+			}
+		}
+	}()
 
-	output, err := api(context.WithValue(ctx, callRecordKey{}, record), input, inRegion(region))
+	output, err = api(context.WithValue(ctx, callRecordKey{}, record), input, inRegion(region))
 	if err != nil {
 		return nil, record, newError(ctx, operation, region, sessionID, err, record)
 	}

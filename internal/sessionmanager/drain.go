@@ -207,7 +207,7 @@ func (d *drain) settle(ctx context.Context, now time.Time) (Listing, error) {
 	for {
 		listing, err := d.client.live(ctx, d.in.Region, d.in.Selector, now)
 		if err != nil {
-			d.record(nil)
+			d.record(ctx, nil)
 
 			return Listing{}, err
 		}
@@ -229,7 +229,7 @@ func (d *drain) settle(ctx context.Context, now time.Time) (Listing, error) {
 		}
 		waited := pending && time.Since(start) < settleTime && sleep(ctx, interval) == nil
 		if !waited {
-			d.record(present)
+			d.record(ctx, present)
 			listing.Sessions = newcomers
 
 			return listing, nil
@@ -240,19 +240,34 @@ func (d *drain) settle(ctx context.Context, now time.Time) (Listing, error) {
 
 // record turns answers into outcomes, given the sessions that are still live; nil
 // stands for not knowing which are.
-func (d *drain) record(present map[string]Session) {
+func (d *drain) record(ctx context.Context, present map[string]Session) {
 	for id, answer := range d.ends {
 		if _, known := d.result.Outcomes[id]; known && present == nil {
 			continue // What an earlier listing showed holds.
 		}
 		session, live := present[id]
 		outcome, err := answer.outcome(present != nil, live, session)
+		switch {
+		case errors.Is(err, ErrStillLive) && errors.Is(ctx.Err(), context.Canceled):
+			err = &Error{Operation: operationTerminate, Region: d.in.Region, SessionID: id, Kind: ErrStillLive, Err: ctx.Err()}
+		case err != nil && present != nil && !live && d.gone(ctx, id):
+			// It was refused, and is gone all the same: SSM denies also what has ended.
+			outcome, err = OutcomeAlreadyEnded, nil
+		}
 		d.result.Outcomes[id] = outcome
 		delete(d.result.Failures, id)
 		if err != nil {
 			d.result.Failures[id] = err
 		}
 	}
+}
+
+// gone reports whether a session has ended, by its ID: that a listing lacks it
+// proves nothing.
+func (d *drain) gone(ctx context.Context, sessionID string) bool {
+	session, err := d.client.find(ctx, d.in.Region, sessionID, StateHistory, StateActive)
+
+	return err == nil && !session.Live() || errors.Is(err, ErrNotFound)
 }
 
 // outcome judges one answer by what the listing shows.

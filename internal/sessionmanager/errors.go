@@ -51,6 +51,10 @@ type Error struct {
 	SessionID string // Session that was asked for, if it was a single one.
 	Kind      error  // One of the Err values of this package.
 	Err       error  // Cause, nil if the Kind says it all.
+
+	// OutOfTime tells that it was the caller's deadline that ended the attempts, and
+	// not the number of retries.
+	OutOfTime bool
 }
 
 // Error implements error.
@@ -119,11 +123,12 @@ func newError(ctx context.Context, operation, region, sessionID string, err erro
 		return e
 	}
 
-	e.Kind, e.Err = ErrDeadline, ctx.Err()
+	e.Kind, e.Err, e.OutOfTime = ErrDeadline, ctx.Err(), true
 	if record != nil && record.failure != nil {
 		// What kept the call from succeeding in time tells more than the clock does.
-		e.Kind, e.Err = classify(record.failure)
-		e.Err = fmt.Errorf("%w, after %d attempts; the last one: %w", ctx.Err(), record.attempts, e.Err)
+		kind, cause := classify(record.failure)
+		e.Kind = kind
+		e.Err = fmt.Errorf("%w, after %d attempts; the last one: %s", ctx.Err(), record.attempts, cause)
 	}
 
 	return e
@@ -141,6 +146,11 @@ func classify(err error) (kind, cause error) {
 
 	switch status := httpStatus(err); {
 	case errors.As(err, &apiErr):
+		// A refused signature is explained by what was signed, session token included.
+		if what, _, found := strings.Cut(err.Error(), "The Canonical String"); found {
+			err = errors.New(strings.TrimSpace(what))
+		}
+
 		return classifyCode(apiErr, status), err
 	case errors.As(err, &decodeErr):
 		// What could not be decoded may be a body with a token in it: its text stays out.

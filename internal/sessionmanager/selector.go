@@ -106,9 +106,17 @@ func (s Selector) RequireCondition() error {
 	}
 }
 
-// matchesAll reports whether a pattern is made of wildcards only.
+// anyOwners are owners of every kind, with nothing in common but what all owners share.
+var anyOwners = []string{
+	"arn:aws:iam::000000000000:root",
+	"arn:aws-cn:iam::111111111111:user/a",
+	"arn:aws-us-gov:sts::222222222222:assumed-role/b/c",
+	"arn:aws-eusc:sts::333333333333:federated-user/d",
+}
+
+// matchesAll reports whether a pattern matches whatever owner there is.
 func matchesAll(pattern string) bool {
-	return pattern != "" && strings.Trim(pattern, "*") == ""
+	return !slices.ContainsFunc(anyOwners, func(owner string) bool { return !matchPattern(pattern, owner) })
 }
 
 var iamRoleShape = regexp.MustCompile(`^arn:([^:]*):iam::([^:]*):role/(?:.*/)?([^/]*)$`)
@@ -117,6 +125,11 @@ var iamRoleShape = regexp.MustCompile(`^arn:([^:]*):iam::([^:]*):role/(?:.*/)?([
 // records as the ARN of the identity that started the session.
 func CheckOwner(pattern string) error {
 	if role := iamRoleShape.FindStringSubmatch(pattern); role != nil {
+		if strings.Trim(role[3], "*") == "" {
+			// Whoever copies the suggestion must not select everybody's roles.
+			role[3] = "ROLE_NAME"
+		}
+
 		return fmt.Errorf("%q is the ARN of a role, and no session is owned by a role: SSM records the role session. Use \"arn:%s:sts::%s:assumed-role/%s/*\" for all sessions of the role",
 			pattern, role[1], role[2], role[3])
 	}

@@ -211,7 +211,7 @@ func (t *termination) watch(ctx context.Context) error {
 
 			return t.settleUnseen()
 		case ctx.Err() != nil && stillLive:
-			return t.failed(ErrStillLive, t.answer.err)
+			return t.outOfTime(ctx)
 		case err != nil:
 			return err
 		}
@@ -223,10 +223,19 @@ func (t *termination) watch(ctx context.Context) error {
 			return t.notEnded()
 		}
 		if sleep(ctx, interval) != nil {
-			return t.failed(ErrStillLive, t.answer.err)
+			return t.outOfTime(ctx)
 		}
 		interval = min(2*interval, maxPollInterval)
 	}
+}
+
+// outOfTime returns the error of a session that was live when the waiting ended.
+func (t *termination) outOfTime(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return t.failed(ErrStillLive, ctx.Err())
+	}
+
+	return t.failed(ErrStillLive, t.answer.err)
 }
 
 // endedOutcome tells whose doing the end of the session was.

@@ -1,0 +1,307 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"maps"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/providerserver"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+)
+
+// manyAttempts is a max_retries that nothing comes to the end of.
+const manyAttempts = int64(1000)
+
+// TestFaultMatrix_bounds shows that whatever the provider does ends when its total
+// bound is reached, at an endpoint that never answers.
+func TestFaultMatrix_bounds(t *testing.T) {
+	t.Parallel()
+
+	within := func(config map[string]any, name, timeout string) map[string]any {
+		config = maps.Clone(config)
+		config["timeouts"] = map[string]any{name: timeout}
+
+		return config
+	}
+	session := map[string]any{"session_id": testLive}
+	drain := map[string]any{"targets": []any{testTarget}}
+	longDrain := map[string]any{"targets": []any{testTarget}, "grace_period": "10m", "max_sessions": int64(600)}
+
+	for name, tc := range map[string]struct {
+		want     time.Duration
+		typeName string // Resource that is planned, and for a destroy created, before.
+		config   map[string]any
+		destroy  bool
+		act      func(*matrixRun) []testDiagnostic
+	}{
+		"termination create":                {want: 2 * time.Minute, typeName: "ssm_session_termination", config: session},
+		"termination create with a timeout": {want: 45 * time.Second, typeName: "ssm_session_termination", config: within(session, "create", "45s")},
+		"drain create":                      {want: matrixDrainTotal, typeName: "ssm_session_drain", config: drain},
+		"drain create with a grace period":  {want: 10*time.Minute + 100*time.Second + 2*time.Minute, typeName: "ssm_session_drain", config: longDrain},
+		"drain create with a timeout":       {want: 90 * time.Second, typeName: "ssm_session_drain", config: within(drain, "create", "90s")},
+		"drain destroy": {
+			want: matrixDrainTotal, typeName: "ssm_session_drain", config: map[string]any{"targets": []any{testTarget}, "when": "destroy"}, destroy: true,
+		},
+		"drain destroy with a timeout": {
+			want: 90 * time.Second, typeName: "ssm_session_drain", destroy: true,
+			config: within(map[string]any{"targets": []any{testTarget}, "when": "destroy"}, "delete", "90s"),
+		},
+		"termination refresh": {want: 2 * time.Minute},
+		"termination import": {want: 2 * time.Minute, act: func(x *matrixRun) []testDiagnostic {
+			_, diags := x.server.importState("ssm_session_termination", testEnded, nil)
+
+			return diags
+		}},
+		"termination plan": {want: 2 * time.Minute, act: func(x *matrixRun) []testDiagnostic {
+			_, diags := x.server.planCreate("ssm_session_termination", session)
+
+			return diags
+		}},
+		"drain plan": {want: 2 * time.Minute, act: func(x *matrixRun) []testDiagnostic {
+			_, diags := x.server.planCreate("ssm_session_drain", drain)
+
+			return diags
+		}},
+		"data session": {want: 2 * time.Minute, act: func(x *matrixRun) []testDiagnostic {
+			_, diags := x.server.readDataSource("ssm_session", session)
+
+			return diags
+		}},
+		"data sessions": {want: 20 * time.Minute, act: func(x *matrixRun) []testDiagnostic {
+			_, diags := x.server.readDataSource("ssm_sessions", drain)
+
+			return diags
+		}},
+		"data connection": {want: 2 * time.Minute, act: func(x *matrixRun) []testDiagnostic {
+			_, diags := x.server.readDataSource("ssm_connection_status", map[string]any{"target": testTarget})
+
+			return diags
+		}},
+		"data resume": {want: 2 * time.Minute, act: func(x *matrixRun) []testDiagnostic {
+			_, diags := x.server.readDataSource("ssm_session_resume", session)
+
+			return diags
+		}},
+		"ephemeral open": {want: 2 * time.Minute, act: func(x *matrixRun) []testDiagnostic {
+			_, diags := x.server.openEphemeral("ssm_session_resume", session)
+
+			return diags
+		}},
+		"action terminate": {want: 2 * time.Minute, act: func(x *matrixRun) []testDiagnostic {
+			return x.server.invokeAction("ssm_terminate_session", session).diags
+		}},
+		"action terminate with a timeout": {want: 45 * time.Second, act: func(x *matrixRun) []testDiagnostic {
+			return x.server.invokeAction("ssm_terminate_session", within(session, "invoke", "45s")).diags
+		}},
+		"action drain": {want: matrixTotal + matrixDrainTotal, act: func(x *matrixRun) []testDiagnostic {
+			// Its plan comes first.
+			return x.server.invokeAction("ssm_drain_sessions", drain).diags
+		}},
+		"action drain with a timeout": {want: matrixTotal + 90*time.Second, act: func(x *matrixRun) []testDiagnostic {
+			return x.server.invokeAction("ssm_drain_sessions", within(drain, "invoke", "90s")).diags
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				x := newMatrixRun(t, manyAttempts)
+				switch {
+				case tc.typeName != "":
+					x.planned(x.server.planCreate(tc.typeName, tc.config))
+					if tc.destroy {
+						state, _ := x.server.apply(x.plan)
+						x.planned(x.server.plan(state, nil))
+					}
+					tc.act = func(x *matrixRun) []testDiagnostic {
+						_, diags := x.server.apply(x.plan)
+
+						return diags
+					}
+				case tc.act == nil:
+					x.unverifiedTermination()
+					tc.act = func(x *matrixRun) []testDiagnostic {
+						_, diags := x.server.read(x.prior)
+
+						return diags
+					}
+				}
+				x.fake.Inject(fakessm.Fault{Kind: fakessm.FaultHang, Times: -1})
+
+				start := time.Now()
+				diags := tc.act(x)
+
+				if took := time.Since(start); took != tc.want {
+					t.Errorf("it took %s, and may take %s", took, tc.want)
+				}
+				if len(diags) == 0 || !strings.Contains(allDetails(diags), "context deadline exceeded") {
+					t.Errorf("the user is not told that time ran out: %+v", diags)
+				}
+			})
+		})
+	}
+}
+
+// TestFaultMatrix_boundOfConfigure shows that configuring the provider ends as well.
+func TestFaultMatrix_boundOfConfigure(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		fake := fakessm.New()
+		fake.Inject(fakessm.Fault{Kind: fakessm.FaultHang, Times: -1})
+		ep := newTestEndpoint(t, fake)
+		p := &ssmProvider{version: "test", httpClient: &http.Client{Transport: ep.transport}}
+		s := newTestServer(t, testArguments(testEndpointURL))
+		s.server = providerserver.NewProtocol6(p)()
+
+		start := time.Now()
+		diags := s.configure()
+
+		if took := time.Since(start); took != 2*time.Minute {
+			t.Errorf("it took %s", took)
+		}
+		if !hasErrors(diags) {
+			t.Errorf("the user sees no error: %+v", diags)
+		}
+	})
+}
+
+// TestFaultMatrix_interrupted is about waiting for people and for sessions,
+// not for the endpoint: that is a row of the matrix.
+func TestFaultMatrix_interrupted(t *testing.T) {
+	t.Parallel()
+
+	grace := map[string]any{"targets": []any{testTarget}, "grace_period": "10m"}
+	drain := map[string]any{"targets": []any{testTarget}}
+	session := map[string]any{"session_id": testLive}
+	resource := func(typeName string, config map[string]any, show func(*testState, bool) string) func(*matrixRun) (string, []testDiagnostic) {
+		return func(x *matrixRun) (string, []testDiagnostic) {
+			state, diags := x.server.create(typeName, config)
+
+			return show(state, hasErrors(diags)), onlyErrors(diags)
+		}
+	}
+	action := func(typeName string, config map[string]any) func(*matrixRun) (string, []testDiagnostic) {
+		return func(x *matrixRun) (string, []testDiagnostic) {
+			done := x.server.invokeAction(typeName, config)
+
+			return lastProgress(done.progress), done.diags
+		}
+	}
+	for name, tc := range map[string]struct {
+		unkillable bool
+		act        func(*matrixRun) (string, []testDiagnostic)
+		state      string
+		calls      string // The last of them.
+	}{
+		"termination create, for the end to show": {
+			unkillable: true, act: resource("ssm_session_termination", session, showTermination), state: "unverified, tainted", calls: "(history active)×4",
+		},
+		"drain create, for the end to show": {
+			unkillable: true, act: resource("ssm_session_drain", drain, showDrain), state: "failed, tainted", calls: "list×4",
+		},
+		"drain create, in the grace period": {
+			act: resource("ssm_session_drain", grace, showDrain), state: "nothing", calls: "list×2",
+		},
+		"action terminate, for the end to show": {
+			unkillable: true, act: action("ssm_terminate_session", session), state: "says Ending", calls: "(history active)×4",
+		},
+		"action drain, for the end to show": {
+			unkillable: true, act: action("ssm_drain_sessions", drain), state: "says Ended 2 of 2 sessions", calls: "list×4",
+		},
+		"action drain, in the grace period": {
+			act: action("ssm_drain_sessions", grace), state: "says Waiting for 2 sessions to end within the grace period ..", calls: "list×2",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				x := newMatrixRun(t, manyAttempts)
+				if tc.unkillable {
+					for _, s := range []fakessm.Session{testSessions()[0], matrixSecondSession()} {
+						s.Behaviour = fakessm.BehaviourUnkillable
+						x.fake.AddSessions(s)
+					}
+				}
+
+				state, diags := x.interrupted(7*time.Second, func() (string, []testDiagnostic) { return tc.act(x) })
+
+				if state != tc.state {
+					t.Errorf("in state is %q, want %q", state, tc.state)
+				}
+				if !hasErrors(diags) {
+					t.Errorf("the user sees no error: %+v", diags)
+				}
+				if calls := x.ep.calls(); !strings.HasSuffix(calls, " "+tc.calls) && calls != tc.calls {
+					t.Errorf("the calls are %s, want them to end in %s", calls, tc.calls)
+				}
+				x.wantCancelled(diags)
+			})
+		})
+	}
+}
+
+// newMatrixRun starts an endpoint with the sessions of the matrix and a provider
+// for it.
+func newMatrixRun(t *testing.T, attempts int64, options ...fakessm.Option) *matrixRun {
+	t.Helper()
+
+	fake := fakessm.New(append([]fakessm.Option{
+		fakessm.WithSessions(testSessions()...),
+		fakessm.WithSessions(matrixSecondSession()),
+		fakessm.WithPageSize(200),
+	}, options...)...)
+	ep := newTestEndpoint(t, fake)
+
+	return &matrixRun{t: t, fake: fake, ep: ep, server: ep.server(map[string]any{"max_retries": attempts})}
+}
+
+// interrupted does something that waits, interrupts it after a time as Terraform
+// does, and checks that it ends at once.
+func (x *matrixRun) interrupted(after time.Duration, act func() (string, []testDiagnostic)) (state string, diags []testDiagnostic) {
+	x.t.Helper()
+
+	ended := make(chan time.Time)
+	go func() {
+		state, diags = act()
+		ended <- time.Now()
+	}()
+	time.Sleep(after)
+	select {
+	case <-ended:
+		x.t.Fatalf("it ended by itself: %s, %+v", state, diags)
+	default:
+	}
+
+	interruption := time.Now()
+	if _, err := x.server.server.StopProvider(x.t.Context(), &tfprotov6.StopProviderRequest{}); err != nil {
+		x.t.Fatal(err)
+	}
+	if took := (<-ended).Sub(interruption); took > 0 {
+		x.t.Errorf("it ended %s after the interruption", took)
+	}
+
+	return state, diags
+}
+
+// wantCancelled checks that the user is told of the interruption, and of no other
+// reason that there is not.
+func (x *matrixRun) wantCancelled(diags []testDiagnostic) {
+	x.t.Helper()
+
+	details := allDetails(diags)
+	if !strings.Contains(details, "the operation was cancelled") {
+		x.t.Errorf("the user is not told that the operation was cancelled, but:\n%s", details)
+	}
+	for _, untrue := range []string{"the time allowed", "through all retries", "(1 ended)"} {
+		if strings.Contains(details, untrue) {
+			x.t.Errorf("the user is told %q, which is not so:\n%s", untrue, details)
+		}
+	}
+}

@@ -1,0 +1,527 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+)
+
+const (
+	// matrixTotal bounds what has no longer bound of its own.
+	matrixTotal = 2 * time.Minute
+
+	// matrixDrainTotal is the default of a drain: its 100 calls, and two minutes.
+	matrixDrainTotal = matrixTotal + 100*time.Second/6
+
+	// matrixListTotal bounds reading a whole listing.
+	matrixListTotal = 20 * time.Minute
+)
+
+// The phases of what ends sessions: looking, ending and looking again.
+const (
+	before = "before"
+	call   = "call"
+	after  = "after"
+)
+
+// The look-ups that wait for an end to show, over 15 seconds.
+const (
+	looks    = "(history active)×7"
+	listings = "list×7"
+)
+
+// matrixColumns returns the columns, with what comes of a fault unless a row says
+// otherwise.
+func matrixColumns() []matrixColumn {
+	var (
+		live       = []string{testLive}
+		both       = []string{testLive, matrixSecond}
+		describe   = "DescribeSessions"
+		termConfig = map[string]any{"session_id": testLive}
+		drain      = map[string]any{"targets": []any{testTarget}}
+	)
+
+	return []matrixColumn{
+		{
+			name: "termination create", sessions: live, bound: matrixTotal,
+			prepare: func(x *matrixRun) { x.planned(x.server.planCreate("ssm_session_termination", termConfig)) },
+			act: func(x *matrixRun) (string, []testDiagnostic) {
+				state, diags := x.server.apply(x.plan)
+				x.state = state
+
+				return showTermination(state, hasErrors(diags)), diags
+			},
+			again:  func(x *matrixRun) []testDiagnostic { return x.replace(termConfig) },
+			phases: terminationPhases("terminated", "nothing", "unverified, tainted"),
+		},
+		{
+			name: "termination refresh", sessions: live, bound: matrixTotal,
+			prepare: (*matrixRun).unverifiedTermination,
+			act: func(x *matrixRun) (string, []testDiagnostic) {
+				state, diags := x.server.read(x.prior)
+
+				return showTermination(state, false), diags
+			},
+			phases: []matrixPhase{
+				{
+					name: "ended", operation: describe,
+					recovers: matrixCell{state: "terminated", left: "Terminated", calls: "{active} history"},
+					fails: matrixCell{
+						sees: "error: Unable to Read Session", says: "could not be looked up: {reason}",
+						state: "unverified", left: "Terminated", calls: "{active}",
+					},
+				},
+				{
+					name: "live", operation: describe,
+					// Session IDs are unique: this stands for one whose end was accepted and never came.
+					prepare: func(x *matrixRun) { x.fake.AddSessions(testSessions()[0]) },
+					recovers: matrixCell{
+						sees: "warning: Session Still Live", says: "The next apply ends it.",
+						state: "nothing", left: "Connected", calls: "{active}",
+					},
+					fails: matrixCell{
+						sees: "error: Unable to Read Session", says: "could not be looked up: {reason}",
+						state: "unverified", left: "Connected", calls: "{active}",
+					},
+				},
+			},
+		},
+		{
+			name: "termination import", sessions: []string{testEnded}, bound: matrixTotal,
+			act: func(x *matrixRun) (string, []testDiagnostic) {
+				state, diags := x.server.importState("ssm_session_termination", testEnded, nil)
+
+				return showTermination(state, false), diags
+			},
+			phases: []matrixPhase{{
+				name: "look", operation: describe,
+				recovers: matrixCell{state: "already_ended", left: "Terminated", calls: "{active} history"},
+				fails: matrixCell{
+					sees: "error: Unable to Import Session Termination", says: "was not imported: {reason}",
+					state: "nothing", left: "Terminated", calls: "{active}",
+				},
+			}},
+		},
+		{
+			name: "termination plan", sessions: live, bound: matrixTotal,
+			act: func(x *matrixRun) (string, []testDiagnostic) {
+				plan, diags := x.server.planCreate("ssm_session_termination", termConfig)
+
+				return showPlan(plan, "target", "owner", "start_date"), diags
+			},
+			phases: []matrixPhase{{
+				name: "look", operation: describe,
+				recovers: matrixCell{state: "shows target owner start_date", left: "Connected", calls: "{active}"},
+				fails: matrixCell{
+					sees: "error on session_id: Unable to Read Session", says: "could not be looked up for the plan: {reason}",
+					state: "nothing", left: "Connected", calls: "{active}",
+				},
+			}},
+		},
+		{
+			name: "drain plan", sessions: both, bound: matrixTotal,
+			act: func(x *matrixRun) (string, []testDiagnostic) {
+				plan, diags := x.server.planCreate("ssm_session_drain", drain)
+
+				return showPlan(plan, "outcomes"), diags
+			},
+			phases: []matrixPhase{{
+				name: "look", operation: describe,
+				recovers: matrixCell{
+					sees: "warning: Sessions To Be Ended", says: "2 sessions in Region us-east-1 match now\n" + testLive + "\n" + matrixSecond,
+					state: "shows nothing", left: "Connected", calls: "{list}",
+				},
+				fails: matrixCell{
+					sees: "warning: Sessions Not Counted", says: "could not be found out: {reason}",
+					state: "shows nothing", left: "Connected", calls: "{list}",
+				},
+			}},
+		},
+		{
+			name: "drain create", sessions: both, bound: matrixDrainTotal,
+			prepare: func(x *matrixRun) { x.planned(x.server.planCreate("ssm_session_drain", drain)) },
+			act: func(x *matrixRun) (string, []testDiagnostic) {
+				state, diags := x.server.apply(x.plan)
+				x.state = state
+
+				return showDrain(state, hasErrors(diags)), diags
+			},
+			again: func(x *matrixRun) []testDiagnostic { return x.replace(drain) },
+			phases: drainPhases("", matrixStates{
+				ended: "terminated", untouched: "nothing",
+				failed: "failed terminated, tainted", unseen: "unverified, tainted",
+			}),
+		},
+		{
+			name: "drain destroy", sessions: both, bound: matrixDrainTotal,
+			prepare: (*matrixRun).drainToDestroy,
+			act: func(x *matrixRun) (string, []testDiagnostic) {
+				state, diags := x.server.apply(x.plan)
+				x.state = state
+
+				return showDrain(state, false), diags
+			},
+			again: func(x *matrixRun) []testDiagnostic {
+				_, diags := x.server.destroy(x.state)
+
+				return diags
+			},
+			phases: drainPhases("", matrixStates{
+				// It was drained before, on create.
+				ended: "nothing", untouched: "terminated",
+				failed: "failed terminated", unseen: "unverified",
+			}),
+		},
+		{
+			name: "data session", sessions: live, bound: matrixTotal,
+			act: func(x *matrixRun) (string, []testDiagnostic) {
+				values, diags := x.server.readDataSource("ssm_session", termConfig)
+				if values == nil {
+					return "nothing", diags
+				}
+
+				return fmt.Sprint(values["session_id"], " ", values["status"]), diags
+			},
+			phases: []matrixPhase{{
+				name: "look", operation: describe,
+				recovers: matrixCell{state: testLive + " Connected", left: "Connected", calls: "{active}"},
+				fails: matrixCell{
+					sees: "error on session_id: Unable to Read Session", says: "could not be read: {reason}",
+					state: "nothing", left: "Connected", calls: "{active}",
+				},
+			}},
+		},
+		{
+			name: "data sessions", sessions: both, bound: matrixListTotal,
+			act: func(x *matrixRun) (string, []testDiagnostic) {
+				values, diags := x.server.readDataSource("ssm_sessions", drain)
+				if values == nil {
+					return "nothing", diags
+				}
+
+				return strings.Trim(fmt.Sprint(values["session_ids"]), "[]"), diags
+			},
+			phases: []matrixPhase{{
+				name: "look", operation: describe,
+				recovers: matrixCell{state: testLive + " " + matrixSecond, left: "Connected", calls: "{list}"},
+				fails: matrixCell{
+					sees: "error: Unable to Read Sessions", says: "could not be listed: {reason}",
+					state: "nothing", left: "Connected", calls: "{list}",
+				},
+			}},
+		},
+		{
+			name: "data connection", sessions: live, bound: matrixTotal,
+			act: func(x *matrixRun) (string, []testDiagnostic) {
+				values, diags := x.server.readDataSource("ssm_connection_status", map[string]any{"target": testTarget})
+				if values == nil {
+					return "nothing", diags
+				}
+
+				return fmt.Sprint(values["status"]), diags
+			},
+			phases: []matrixPhase{{
+				name: "call", operation: "GetConnectionStatus",
+				recovers: matrixCell{state: "connected", left: "Connected", calls: "{status}"},
+				fails: matrixCell{
+					sees: "error on target: Unable to Read Connection Status", says: "could not be read: {reason}",
+					state: "nothing", left: "Connected", calls: "{status}",
+				},
+			}},
+		},
+		{
+			name: "data resume", sessions: []string{testAway}, bound: matrixTotal,
+			act: func(x *matrixRun) (string, []testDiagnostic) {
+				values, diags := x.server.readDataSource("ssm_session_resume", map[string]any{"session_id": testAway})
+
+				return x.showConnection(values), diags
+			},
+			phases: resumePhases(),
+		},
+		{
+			name: "ephemeral open", sessions: []string{testAway}, bound: matrixTotal,
+			act: func(x *matrixRun) (string, []testDiagnostic) {
+				values, diags := x.server.openEphemeral("ssm_session_resume", map[string]any{"session_id": testAway})
+
+				return x.showConnection(values), diags
+			},
+			phases: resumePhases(),
+		},
+		{
+			name: "action terminate", sessions: live, bound: matrixTotal,
+			act: func(x *matrixRun) (string, []testDiagnostic) {
+				done := x.server.invokeAction("ssm_terminate_session", termConfig)
+
+				return lastProgress(done.progress), done.diags
+			},
+			again: func(x *matrixRun) []testDiagnostic {
+				return x.server.invokeAction("ssm_terminate_session", termConfig).diags
+			},
+			phases: terminationPhases("says terminated", "says Ending", "says Ending"),
+		},
+		{
+			name: "action drain", sessions: both, bound: matrixDrainTotal,
+			act: func(x *matrixRun) (string, []testDiagnostic) {
+				done := x.server.invokeAction("ssm_drain_sessions", drain)
+
+				return lastProgress(done.progress), done.diags
+			},
+			again: func(x *matrixRun) []testDiagnostic { return x.server.invokeAction("ssm_drain_sessions", drain).diags },
+			// The first listing is the plan's; the fault comes after it.
+			phases: drainPhases("list", matrixStates{
+				ended: "says Drained 2 sessions", untouched: "says nothing",
+				failed: "says Ended 1 of 2 sessions, 1 failed", unseen: "says Ended 2 of 2 sessions",
+			}),
+		},
+	}
+}
+
+// terminationPhases are those of ending one session, given what is in state after
+// success, when nothing was done, and when what was asked for was not seen.
+func terminationPhases(ended, untouched, unseen string) []matrixPhase {
+	const (
+		failed = "error on session_id: Unable to Terminate Session"
+		asked  = "was asked to terminate, but its end could not be confirmed: {reason}"
+	)
+
+	return []matrixPhase{
+		{
+			name: before, operation: "DescribeSessions",
+			recovers: matrixCell{state: ended, left: "Terminated", calls: "{active} terminate history"},
+			fails:    matrixCell{sees: failed, says: "was not terminated: {reason}", state: untouched, left: "Connected", calls: "{active}"},
+		},
+		{
+			name: call, operation: "TerminateSession", skipAll: 1,
+			recovers: matrixCell{state: ended, left: "Terminated", calls: "active {terminate} history"},
+			fails:    matrixCell{sees: failed, says: "was not terminated: {reason}", state: untouched, left: "Connected", calls: "active {terminate}"},
+			lost:     &matrixCell{sees: failed, says: asked, state: unseen, left: "Connected", calls: "active {terminate} " + looks},
+			done:     &matrixCell{state: ended, left: "Terminated", calls: "active {terminate} history"},
+		},
+		{
+			name: after, operation: "DescribeSessions", skip: 1, skipAll: 2,
+			recovers: matrixCell{state: ended, left: "Terminated", calls: "active terminate {history}"},
+			fails:    matrixCell{sees: failed, says: asked, state: unseen, left: "Terminated", calls: "active terminate {history}"},
+		},
+	}
+}
+
+// matrixStates are what is in state after a drain: of two sessions that it ended;
+// of none, as it did not get that far; of two of which it ended one; and of two
+// that it may have ended.
+type matrixStates struct {
+	ended, untouched, failed, unseen string
+}
+
+// drainPhases are those of ending two sessions. A fault at the call strikes one
+// of the two. Before all of it comes what the plan asks.
+func drainPhases(plan string, states matrixStates) []matrixPhase {
+	const failed = "error: Unable to Drain Sessions"
+	first := len(strings.Fields(plan))
+
+	phases := []matrixPhase{
+		{
+			name: before, operation: "DescribeSessions", skip: first, skipAll: first,
+			recovers: matrixCell{state: states.ended, left: "Terminated", calls: "{list} terminate×2 list"},
+			fails: matrixCell{
+				sees: failed, says: "could not be listed: {reason}\nNothing was ended.",
+				state: states.untouched, left: "Connected", calls: "{list}",
+			},
+		},
+		{
+			name: call, operation: "TerminateSession", session: testLive, skipAll: first + 1,
+			recovers: matrixCell{state: states.ended, left: "Terminated", calls: "list terminate {terminate} list"},
+			fails: matrixCell{
+				sees: failed, says: "1 session in Region us-east-1 could not be ended (1 ended)\n" + testLive + ": {reason}",
+				state: states.failed, left: "Connected Terminated", calls: "list terminate {terminate} list",
+			},
+			lost: &matrixCell{
+				sees: failed, says: "1 session in Region us-east-1 could not be ended (1 ended)\n" + testLive + ": {reason}",
+				state: states.failed, left: "Connected Terminated", calls: "list terminate {terminate} " + listings,
+			},
+			done: &matrixCell{state: states.ended, left: "Terminated", calls: "list terminate {terminate} list"},
+		},
+		{
+			name: after, operation: "DescribeSessions", skip: first + 1, skipAll: first + 3,
+			recovers: matrixCell{state: states.ended, left: "Terminated", calls: "list terminate×2 {list}"},
+			fails: matrixCell{
+				sees: failed, says: "2 sessions in Region us-east-1 were asked to terminate, but whether they are gone could not be seen: {reason}",
+				state: states.unseen, left: "Terminated", calls: "list terminate×2 {list}",
+			},
+		},
+	}
+	if plan != "" {
+		for i := range phases {
+			for _, cell := range []*matrixCell{&phases[i].recovers, &phases[i].fails, phases[i].lost, phases[i].done} {
+				switch {
+				case cell == nil:
+				case strings.HasPrefix(cell.calls, plan+" "):
+					cell.calls = plan + "×2" + strings.TrimPrefix(cell.calls, plan)
+				default:
+					cell.calls = plan + " " + cell.calls
+				}
+			}
+		}
+	}
+
+	return phases
+}
+
+// resumePhases are those of resuming a session.
+func resumePhases() []matrixPhase {
+	return []matrixPhase{{
+		name: "call", operation: "ResumeSession",
+		recovers: matrixCell{state: "the last token and URL", left: "Connected", calls: "{resume}"},
+		fails: matrixCell{
+			sees: "error on session_id: Unable to Resume Session", says: "was not resumed: {reason}",
+			state: "nothing", left: "Disconnected", calls: "{resume}",
+		},
+		// The service has done its part, but nobody has the token.
+		done: &matrixCell{
+			sees: "error on session_id: Unable to Resume Session", says: "was not resumed: {reason}",
+			state: "nothing", left: "Connected", calls: "{resume}",
+		},
+	}}
+}
+
+// planned keeps the plan that is to be applied.
+func (x *matrixRun) planned(plan *testPlan, diags []testDiagnostic) {
+	x.t.Helper()
+
+	if plan == nil {
+		x.t.Fatalf("there is no plan: %+v", diags)
+	}
+	x.plan = plan
+}
+
+// replace does what Terraform does after a create that failed: it refreshes what
+// there is in state, destroys it as it is tainted, and creates anew.
+func (x *matrixRun) replace(config map[string]any) []testDiagnostic {
+	x.t.Helper()
+
+	state := x.state
+	var diags []testDiagnostic
+	if state.values != nil {
+		refreshed, more := x.server.read(state)
+		state, diags = refreshed, append(diags, more...)
+	}
+	if state.values != nil {
+		_, more := x.server.destroy(state)
+		diags = append(diags, more...)
+	}
+	_, more := x.server.create(state.typeName, config)
+
+	return append(diags, more...)
+}
+
+// unverifiedTermination creates a termination whose end it may not see.
+func (x *matrixRun) unverifiedTermination() {
+	x.t.Helper()
+
+	x.fake.Inject(fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Times: -1})
+	state, diags := x.server.create("ssm_session_termination", map[string]any{"session_id": testLive})
+	if hasErrors(diags) || showTermination(state, false) != "unverified" {
+		x.t.Fatalf("the termination is not unverified: %+v, %+v", state, diags)
+	}
+	x.fake.ClearFaults()
+	x.prior = state
+}
+
+// drainToDestroy creates a drain for create and destroy, and plans to destroy it
+// when there are sessions again.
+func (x *matrixRun) drainToDestroy() {
+	x.t.Helper()
+
+	state, diags := x.server.create("ssm_session_drain", map[string]any{"targets": []any{testTarget}, "when": "both"})
+	if hasErrors(diags) {
+		x.t.Fatalf("there is no drain: %+v", diags)
+	}
+	x.fake.AddSessions(testSessions()[0], matrixSecondSession())
+	x.planned(x.server.plan(state, nil))
+}
+
+// showTermination words the state of a termination. All of it must be known.
+func showTermination(state *testState, tainted bool) string {
+	if state == nil || state.values == nil {
+		return "nothing"
+	}
+
+	return show(state, fmt.Sprint(state.values["outcome"]), tainted)
+}
+
+// showDrain words the state of a drain.
+func showDrain(state *testState, tainted bool) string {
+	if state == nil || state.values == nil {
+		return "nothing"
+	}
+
+	return show(state, showOutcomes(state.values), tainted)
+}
+
+func show(state *testState, text string, tainted bool) string {
+	for name, value := range state.values {
+		if value == testUnknown {
+			text += ", " + name + " unknown"
+		}
+	}
+	if tainted {
+		text += ", tainted"
+	}
+
+	return text
+}
+
+// showPlan tells which of the attributes are known in a plan.
+func showPlan(plan *testPlan, attributes ...string) string {
+	if plan == nil {
+		return "nothing"
+	}
+
+	known := slices.DeleteFunc(slices.Clone(attributes), func(name string) bool { return plan.values[name] == testUnknown })
+	if len(known) == 0 {
+		return "shows nothing"
+	}
+
+	return "shows " + strings.Join(known, " ")
+}
+
+// showConnection tells whose token and URL a result holds.
+func (x *matrixRun) showConnection(values map[string]any) string {
+	if values == nil {
+		return "nothing"
+	}
+
+	tokens, urls := x.fake.Tokens(testAway), x.fake.StreamURLs(testAway)
+	switch {
+	case len(tokens) == 0 || values["token_value"] != tokens[len(tokens)-1]:
+		return "not the last token"
+	case values["stream_url"] != urls[len(urls)-1]:
+		return "not the last URL"
+	default:
+		return "the last token and URL"
+	}
+}
+
+// lastProgress words the last that an action told: its first three words, and
+// what came of it.
+func lastProgress(progress []string) string {
+	if len(progress) == 0 {
+		return "says nothing"
+	}
+	last := strings.TrimSuffix(progress[len(progress)-1], ".")
+	switch {
+	case strings.HasPrefix(last, "Ending"):
+		last = "Ending"
+	case strings.HasPrefix(last, "Session"):
+		last = last[strings.LastIndex(last, " ")+1:]
+	case strings.HasPrefix(last, "Drained"):
+		last, _, _ = strings.Cut(last, " in Region")
+	}
+
+	return "says " + last
+}

@@ -1,0 +1,310 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"time"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+)
+
+// Why something failed, as the user is told.
+const (
+	reasonThrottled   = "the account's request quota for this Region stayed exhausted"
+	reasonUnavailable = "the SSM endpoint gave no usable answer"
+	reasonCredentials = "SSM did not accept the credentials"
+	reasonDenied      = "the credentials do not allow it"
+	reasonIncomplete  = "SSM's answer lacks what was asked for"
+	reasonCancelled   = "the operation was cancelled"
+	reasonUnfiltered  = "SSM did not filter its listing by session ID"
+)
+
+// matrixFaults returns the rows.
+func matrixFaults() []matrixFault {
+	// The service takes the first request, and so refuses the second.
+	refusedRetry := matrixCell{calls: "active terminate:reset-after terminate:ValidationException history"}
+	// Where nobody can look, what SSM accepted counts as done, but not as seen.
+	unseen := matrixCell{
+		sees:  "warning on session_id: Termination Not Verified",
+		says:  "was asked to terminate, but its end could not be seen: {reason}",
+		state: "unverified", left: "Terminated",
+	}
+	// Both sessions are struck, and the listing after them.
+	allRefused := func(state, calls string) matrixCell {
+		return matrixCell{
+			says:  testLive + ": {reason}\n" + matrixSecond + ": {reason}",
+			never: "were asked to terminate",
+			state: state, left: "Connected", calls: calls,
+		}
+	}
+	// One session takes up all of the time, so that nobody can look what became of
+	// the other.
+	unseenOther := func(reason string) func(state, calls string) matrixCell {
+		return func(state, calls string) matrixCell {
+			return matrixCell{
+				says:  "could not be seen: " + reason + "\n" + testLive + ": ",
+				never: "(1 ended)\nthrough all retries",
+				state: state, calls: calls,
+			}
+		}
+	}
+	outOfTime, interrupted := unseenOther("the time allowed ran out"), unseenOther(reasonCancelled)
+	unfiltered := "active active+×2 history history+×2"
+
+	return []matrixFault{
+		{
+			name: "throttled for a while", kind: fakessm.FaultThrottle, times: 2, class: recovers, spent: "2",
+		},
+		{
+			name: "throttled for ever", kind: fakessm.FaultThrottle, times: -1, class: refused, spent: "5",
+			reason: reasonThrottled, cause: "ThrottlingException: Rate exceeded",
+		},
+		{
+			name: "500 for a while", kind: fakessm.FaultInternal, times: 2, class: recovers, spent: "2",
+		},
+		{
+			name: "500 for ever", kind: fakessm.FaultInternal, times: -1, class: lost, spent: "5",
+			reason: reasonUnavailable, cause: "InternalServerError",
+		},
+		{
+			name: "503 HTML for a while", kind: fakessm.FaultProxy, times: 2, class: recovers, spent: "2",
+		},
+		{
+			name: "503 HTML for ever", kind: fakessm.FaultProxy, times: -1, class: lost, spent: "5",
+			reason: reasonUnavailable, cause: "(HTTP status 503)",
+		},
+		{
+			name: "connection refused for a while", refuse: true, times: 2, class: recovers, spent: "2",
+			cells: map[string]matrixCell{
+				"drain create/call":  {calls: "list refused×2 terminate×2 list"},
+				"drain destroy/call": {calls: "list refused×2 terminate×2 list"},
+				"action drain/call":  {calls: "list×2 refused×2 terminate×2 list"},
+			},
+		},
+		{
+			name: "connection refused for ever", refuse: true, times: -1, class: refused, spent: "5",
+			reason: reasonUnavailable, cause: "connection refused",
+			cells: map[string]matrixCell{
+				"drain create/call":  allRefused("failed, tainted", "list refused×15"),
+				"drain destroy/call": allRefused("failed", "list refused×15"),
+				"action drain/call":  allRefused("says Ended 0 of 2 sessions, 2 failed", "list×2 refused×15"),
+			},
+		},
+		{
+			name: "reset before the work, once", kind: fakessm.FaultResetBefore, times: 1, class: recovers, spent: "1",
+		},
+		{
+			name: "reset before the work, always", kind: fakessm.FaultResetBefore, times: -1, class: lost, spent: "5",
+			reason: reasonUnavailable,
+		},
+		{
+			name: "reset after the work, once", kind: fakessm.FaultResetAfter, times: 1, class: recovers, spent: "1",
+			cells: map[string]matrixCell{
+				"termination create/call": refusedRetry,
+				"action terminate/call":   refusedRetry,
+				"drain create/call":       {calls: "list terminate terminate:reset-after terminate:ValidationException list"},
+				"drain destroy/call":      {calls: "list terminate terminate:reset-after terminate:ValidationException list"},
+				"action drain/call":       {calls: "list×2 terminate terminate:reset-after terminate:ValidationException list"},
+			},
+		},
+		{
+			name: "reset after the work, always", kind: fakessm.FaultResetAfter, times: -1, class: done, spent: "5",
+			reason: reasonUnavailable,
+		},
+		{
+			name: "hang once", kind: fakessm.FaultHang, times: 1, class: recovers, spent: "1",
+		},
+		{
+			// Three attempts of 20 seconds, so that they end before the total bound does.
+			name: "hang for ever", kind: fakessm.FaultHang, times: -1, attempts: 3, class: lost, spent: "3",
+			reason: reasonUnavailable,
+		},
+		{
+			name: "empty 200", kind: fakessm.FaultEmpty, times: -1, class: lost, spent: "1",
+			reason: reasonIncomplete, cause: "the answer is empty",
+		},
+		{
+			name: "garbage 200", kind: fakessm.FaultGarbage, times: -1, class: lost, spent: "1",
+			reason: reasonUnavailable, cause: "(HTTP status 200) could not be decoded", never: "through all retries",
+		},
+		{
+			name: "truncated body", kind: fakessm.FaultTruncated, times: -1, class: done, spent: "1",
+			reason: reasonUnavailable, cause: "(HTTP status 200) could not be decoded", never: "through all retries",
+		},
+		{
+			name: "slow body", kind: fakessm.FaultSlow, delay: 16 * time.Second, times: 1, class: recovers, spent: "1",
+		},
+		{
+			name: "body slower than the bound", kind: fakessm.FaultSlow, delay: time.Hour, times: -1, attempts: 3, class: done, spent: "3",
+			reason: reasonUnavailable,
+		},
+		{
+			name: "credentials expired", kind: fakessm.FaultExpired, times: -1, sticky: true, class: refused, spent: "1",
+			reason: reasonCredentials, cause: "ExpiredTokenException",
+			cells: map[string]matrixCell{
+				"drain create/call":  allRefused("failed, tainted", "list terminate:expired×2 list:expired"),
+				"drain destroy/call": allRefused("failed", "list terminate:expired×2 list:expired"),
+				"action drain/call":  allRefused("says Ended 0 of 2 sessions, 2 failed", "list×2 terminate:expired×2 list:expired"),
+			},
+		},
+		{
+			name: "DescribeSessions denied", kind: fakessm.FaultDenied, times: -1, operation: "DescribeSessions", class: refused, spent: "1",
+			reason: reasonDenied, cause: "AccessDeniedException\nAllow the IAM action ssm:DescribeSessions ",
+			cells: map[string]matrixCell{
+				"termination create":        unseen,
+				"termination create/before": {calls: "{active} terminate"},
+				"termination refresh": {
+					sees: "warning: Termination Not Verified", says: "so that its end remains unverified: {reason}",
+				},
+				"termination plan":        {sees: "-", says: "-", state: "shows nothing"},
+				"action terminate":        unseen,
+				"action terminate/before": {state: "says unverified", calls: "{active} terminate"},
+				"action terminate/after":  {state: "says unverified"},
+			},
+		},
+		{
+			name: "TerminateSession denied", kind: fakessm.FaultDenied, times: -1, operation: "TerminateSession", class: refused, spent: "1",
+			reason: reasonDenied, cause: "AccessDeniedException\nAllow the IAM action ssm:TerminateSession ",
+		},
+		{
+			name: "ResumeSession denied", kind: fakessm.FaultDenied, times: -1, operation: "ResumeSession", class: refused, spent: "1",
+			reason: reasonDenied, cause: "AccessDeniedException\nAllow the IAM action ssm:ResumeSession ",
+		},
+		{
+			name: "GetConnectionStatus denied", kind: fakessm.FaultDenied, times: -1, operation: "GetConnectionStatus", class: refused, spent: "1",
+			reason: reasonDenied, cause: "AccessDeniedException\nAllow the IAM action ssm:GetConnectionStatus ",
+		},
+		{
+			name: "clock skew of hours", skew: 3 * time.Hour, kind: "InvalidSignatureException", class: recovers, spent: "1",
+			cells: map[string]matrixCell{
+				"termination create/call":  {na: "the first call corrects the clock"},
+				"termination create/after": {na: "the first call corrects the clock"},
+				"drain create/call":        {na: "the first call corrects the clock"},
+				"drain create/after":       {na: "the first call corrects the clock"},
+				"drain destroy/call":       {na: "the first call corrects the clock"},
+				"drain destroy/after":      {na: "the first call corrects the clock"},
+				"action terminate/call":    {na: "the first call corrects the clock"},
+				"action terminate/after":   {na: "the first call corrects the clock"},
+				"action drain/before":      {calls: "list:InvalidSignatureException list×2 terminate×2 list"},
+				"action drain/call":        {na: "the first call corrects the clock"},
+				"action drain/after":       {na: "the first call corrects the clock"},
+			},
+		},
+		{
+			name: "clock skew for ever", kind: fakessm.FaultClockSkew, times: -1, sticky: true, class: refused, spent: "1",
+			reason: reasonCredentials, cause: "Signature expired",
+			cells: map[string]matrixCell{
+				"drain create/call":  allRefused("failed, tainted", "list terminate:clock-skew×2 list:clock-skew"),
+				"drain destroy/call": allRefused("failed", "list terminate:clock-skew×2 list:clock-skew"),
+				"action drain/call":  allRefused("says Ended 0 of 2 sessions, 2 failed", "list×2 terminate:clock-skew×2 list:clock-skew"),
+			},
+		},
+		{
+			name: "page token that repeats", kind: fakessm.FaultRepeatToken, times: -1, operation: "DescribeSessions", class: refused, spent: "1",
+			reason: reasonIncomplete, cause: "a page token repeated itself",
+			cells: map[string]matrixCell{
+				// A session that is found needs no further page, and an absent one is looked
+				// for in the other list.
+				"termination create/before": {recovers: true, calls: "{active} terminate history:repeat-token"},
+				"termination create/after":  {recovers: true, calls: "active terminate {history}"},
+				"termination refresh/ended": {recovers: true, calls: "{active} active+:repeat-token history:repeat-token"},
+				"termination refresh/live":  {recovers: true, calls: "{active}"},
+				"termination import":        {recovers: true, calls: "{active} active+:repeat-token history:repeat-token"},
+				"termination plan":          {recovers: true},
+				"data session":              {recovers: true},
+				"action terminate/before":   {recovers: true, calls: "{active} terminate history:repeat-token"},
+				"action terminate/after":    {recovers: true, calls: "active terminate {history}"},
+				// A listing that does not end is none.
+				"drain plan":           {calls: "{list} list+:repeat-token"},
+				"drain create/before":  {calls: "{list} list+:repeat-token"},
+				"drain create/after":   {calls: "list terminate×2 {list} list+:repeat-token"},
+				"drain destroy/before": {calls: "{list} list+:repeat-token"},
+				"drain destroy/after":  {calls: "list terminate×2 {list} list+:repeat-token"},
+				"data sessions":        {calls: "{list} list+:repeat-token"},
+				"action drain/before":  {calls: "list {list} list+:repeat-token"},
+				"action drain/after":   {calls: "list×2 terminate×2 {list} list+:repeat-token"},
+			},
+		},
+		{
+			name: "filter ignored", ignored: true, operation: "DescribeSessions", class: refused,
+			reason: reasonUnfiltered,
+			cells: map[string]matrixCell{
+				"termination create":        unseen,
+				"termination create/before": {calls: unfiltered + " terminate history history+×2 active active+×2"},
+				"termination create/after":  {na: "filters are ignored from the start"},
+				// Not seen is not gone: what was unverified stays so.
+				"termination refresh":     {sees: "-", says: "-", state: "unverified", calls: unfiltered},
+				"termination import":      {calls: unfiltered},
+				"termination plan":        {sees: "-", says: "-", state: "shows nothing", calls: unfiltered},
+				"data session":            {calls: unfiltered},
+				"action terminate":        unseen,
+				"action terminate/before": {state: "says unverified", calls: unfiltered + " terminate history history+×2 active active+×2"},
+				"action terminate/after":  {na: "filters are ignored from the start"},
+				// A selection does not rely on filters.
+				"drain plan":           {recovers: true, calls: "list list+×5"},
+				"drain create/before":  {recovers: true, calls: "list list+×5 terminate×2 list list+×4"},
+				"drain create/after":   {na: "filters are ignored from the start"},
+				"drain destroy/before": {recovers: true, calls: "list list+×5 terminate×2 list list+×4"},
+				"drain destroy/after":  {na: "filters are ignored from the start"},
+				"data sessions":        {recovers: true, calls: "list list+×5"},
+				"action drain/before":  {recovers: true, calls: "list list+×5 list list+×5 terminate×2 list list+×4"},
+				"action drain/after":   {na: "filters are ignored from the start"},
+			},
+		},
+		{
+			name: "throttled for ever, 25 attempts", kind: fakessm.FaultThrottle, times: -1, attempts: 25, class: refused, spent: "9..11",
+			// The total bound comes first.
+			reason: reasonThrottled, never: "through all retries", cause: "context deadline exceeded, after\nThrottlingException: Rate exceeded",
+			cells: map[string]matrixCell{
+				"drain create/call":  outOfTime("failed unverified, tainted", "list terminate {terminate}"),
+				"drain destroy/call": outOfTime("failed unverified", "list terminate {terminate}"),
+				"data sessions":      {says: "could not be listed: " + reasonThrottled, spent: "25", never: "-"},
+				"action drain/call":  outOfTime("says Ended 1 of 2 sessions, 1 failed", "list×2 terminate {terminate}"),
+			},
+		},
+		{
+			name: "connection refused for ever, 25 attempts", refuse: true, times: -1, attempts: 25, class: refused, spent: "9",
+			reason: reasonUnavailable, cause: "connection refused",
+			cells: map[string]matrixCell{
+				// What time the terminations leave is spent on the listing.
+				"drain create/call":  allRefused("failed, tainted", "list refused×20..27"),
+				"drain destroy/call": allRefused("failed", "list refused×20..27"),
+				"action drain/call":  allRefused("says Ended 0 of 2 sessions, 2 failed", "list×2 refused×20..27"),
+			},
+		},
+		{
+			name: "hang for ever, 25 attempts", kind: fakessm.FaultHang, times: -1, attempts: 25, class: lost, spent: "5..6",
+			// The total bound comes first.
+			cause: "context deadline exceeded, after", never: "through all retries",
+			cells: map[string]matrixCell{
+				"termination create/call": {calls: "active {terminate}"},
+				"action terminate/call":   {calls: "active {terminate}"},
+				"drain create/call":       outOfTime("failed unverified, tainted", "list terminate {terminate}"),
+				"drain destroy/call":      outOfTime("failed unverified", "list terminate {terminate}"),
+				"data sessions":           {says: "could not be listed: " + reasonUnavailable, spent: "25", never: "-"},
+				"action drain/call":       outOfTime("says Ended 1 of 2 sessions, 1 failed", "list×2 terminate {terminate}"),
+			},
+		},
+		{
+			name: "interrupted while it hangs", kind: fakessm.FaultHang, times: -1, attempts: 1000, interrupt: 10 * time.Second, class: lost, spent: "1",
+			reason: reasonCancelled, never: "through all retries", cause: "context canceled",
+			cells: map[string]matrixCell{
+				"termination create/call": {calls: "active {terminate}"},
+				"action terminate/call":   {calls: "active {terminate}"},
+				"drain create/call":       interrupted("failed unverified, tainted", "list terminate {terminate}"),
+				"drain destroy/call":      interrupted("failed unverified", "list terminate {terminate}"),
+				"action drain/call":       interrupted("says Ended 1 of 2 sessions, 1 failed", "list×2 terminate {terminate}"),
+			},
+		},
+		{
+			name: "interrupted while throttled", kind: fakessm.FaultThrottle, times: -1, attempts: 1000, interrupt: 10 * time.Second, class: refused, spent: "3..5",
+			reason: reasonCancelled, never: "through all retries", cause: "context canceled",
+			cells: map[string]matrixCell{
+				"drain create/call":  interrupted("failed unverified, tainted", "list terminate {terminate}"),
+				"drain destroy/call": interrupted("failed unverified", "list terminate {terminate}"),
+				"action drain/call":  interrupted("says Ended 1 of 2 sessions, 1 failed", "list×2 terminate {terminate}"),
+			},
+		},
+	}
+}
