@@ -27,5 +27,13 @@ tofu*)
 	;;
 esac
 
+# The race detector needs a C compiler, which a machine need not have.
+race=
+if [ "$(go env CGO_ENABLED)" = 1 ] && command -v "$(go env CC)" >/dev/null; then
+	race=-race
+else
+	echo "without the race detector: there is no C compiler"
+fi
+
 echo "testing with $TF_ACC_TERRAFORM_PATH"
-exec go test -cover -timeout 20m "$@" ./...
+exec go test $race -cover -timeout 20m "$@" ./...

@@ -105,9 +105,9 @@ func failureReason(err error) string {
 	case errors.Is(err, sessionmanager.ErrCredentials):
 		return "SSM did not accept the credentials"
 	case errors.Is(err, sessionmanager.ErrThrottled):
-		return "the account's request quota for this Region stayed exhausted " + howLong(err)
+		return "the account's request quota for this Region stayed exhausted" + untilWhen(err)
 	case errors.Is(err, sessionmanager.ErrUnavailable):
-		return "the SSM endpoint gave no usable answer " + howLong(err)
+		return "the SSM endpoint gave no usable answer" + untilWhen(err)
 	case errors.Is(err, sessionmanager.ErrDeadline):
 		return "the time allowed ran out"
 	default:
@@ -115,14 +115,14 @@ func failureReason(err error) string {
 	}
 }
 
-// howLong says what ended the attempts.
-func howLong(err error) string {
+// untilWhen tells that it was the clock which ended the attempts, if it was.
+func untilWhen(err error) string {
 	var failed *sessionmanager.Error
 	if errors.As(err, &failed) && failed.OutOfTime {
-		return "until the time allowed ran out"
+		return " until the time allowed ran out"
 	}
 
-	return "through all retries"
+	return ""
 }
 
 // failureAdvice says what the reader can do, in terms of IAM actions and arguments.

@@ -148,9 +148,15 @@ func reportDrain(region string, result sessionmanager.DrainResult, err error, wa
 	case err != nil && len(result.Outcomes) == 0:
 		diags.AddError(summaryDrain,
 			failureDetail(fmt.Sprintf("The sessions in Region %s could not be listed: %s. Nothing was ended.", region, failureReason(err)), err))
+	case err != nil && len(result.Failures) == len(result.Outcomes):
+		diags.AddError(summaryDrain, drainFailures(region, result))
 	case err != nil:
-		sentence := fmt.Sprintf("%s in Region %s were asked to terminate, but whether they are gone could not be seen: %s.",
-			sessionCount(len(result.Outcomes)), region, failureReason(err))
+		asked, were, they := len(result.Outcomes)-len(result.Failures), "were", "they are"
+		if asked == 1 {
+			were, they = "was", "it is"
+		}
+		sentence := fmt.Sprintf("%s in Region %s %s asked to terminate, but whether %s gone could not be seen: %s.",
+			sessionCount(asked), region, were, they, failureReason(err))
 		if len(result.Failures) > 0 {
 			sentence += "\n\n" + drainFailures(region, result)
 		}
@@ -183,7 +189,7 @@ func drainFailures(region string, result sessionmanager.DrainResult) string {
 		lines = append(lines, printable(id)+": it began while the others were being ended, and is live")
 	}
 
-	ended := len(result.Outcomes) - len(result.Failures)
+	ended := len(result.Outcomes) - len(result.Failures) - len(result.Unverified())
 	detail := fmt.Sprintf("%s in Region %s could not be ended (%d ended):\n\n  %s", sessionCount(len(lines)), region, ended, strings.Join(lines, "\n  "))
 	if len(advice) > 0 {
 		detail += "\n\n" + strings.Join(advice, "\n\n")

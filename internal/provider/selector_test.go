@@ -212,7 +212,7 @@ func TestSelector_badInput(t *testing.T) {
 		},
 		"any role": {
 			map[string]any{"owners": []any{"arn:aws:iam::*:role/*"}},
-			testDiagnostic{"error", "owners[...]", "Invalid Owner", "\"arn:aws:sts::*:assumed-role/*/*\""},
+			testDiagnostic{"error", "owners[...]", "Invalid Owner", "\"arn:aws:sts::*:assumed-role/ROLE_NAME/*\""},
 		},
 		"a role to be spared": {
 			map[string]any{"exclude_owners": []any{"arn:aws:iam::123456789012:role/Operator"}},

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/smithy-go/logging"
 )
 
 const (
@@ -86,6 +87,8 @@ func New(cfg aws.Config, options Options) *Client {
 				o.EndpointOptions.UseFIPSEndpoint = aws.FIPSEndpointStateDisabled
 				o.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateDisabled
 			}
+			// The provider's own line for each attempt is all that is logged.
+			o.Logger = logging.Nop{}
 			o.APIOptions = append(o.APIOptions, aroundAttempts(newPacer(options.MaxRequestsPerSecond), options.Observe))
 		}),
 	}

@@ -276,7 +276,6 @@ func TestClient_aMillionSessions(t *testing.T) {
 			sessions[i] = fakessm.Session{SessionID: fmt.Sprintf("past-%07d", i), Region: region, Status: "Terminated", StartDate: day.Add(time.Duration(i) * time.Millisecond)}
 		}
 		fake.AddSessions(sessions...)
-		sessions = nil
 		client := newEndpoint(t, fake).client()
 
 		for name, tc := range map[string]struct {

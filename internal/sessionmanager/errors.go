@@ -128,7 +128,7 @@ func newError(ctx context.Context, operation, region, sessionID string, err erro
 		// What kept the call from succeeding in time tells more than the clock does.
 		kind, cause := classify(record.failure)
 		e.Kind = kind
-		e.Err = fmt.Errorf("%w, after %d attempts; the last one: %s", ctx.Err(), record.attempts, cause)
+		e.Err = fmt.Errorf("%w, after attempt %d: %w", ctx.Err(), record.attempts, cause)
 	}
 
 	return e

@@ -1,0 +1,685 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build unix
+
+package provider
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+)
+
+// signalDeadline is how long a run may take that was told to stop. It is no
+// measure of anything: what ignores the signal takes minutes.
+const signalDeadline = 60 * time.Second
+
+// testService is an endpoint that can be slow about one operation, and remembers
+// what arrived even if nobody waited for the answer.
+type testService struct {
+	fake *fakessm.Server
+	url  string
+
+	slow     string        // The operation.
+	delay    time.Duration // How long to think about it; negative means for ever.
+	finishes bool          // What was asked for is done even if the client has left, and before the delay.
+	signalAt int32         // Which request of the operation is the one that a test waits for.
+	reached  chan struct{} // Closed when it has arrived.
+
+	off      atomic.Bool // No longer slow.
+	arrivals atomic.Int32
+	slowOnes atomic.Int32
+	busy     sync.WaitGroup
+}
+
+// newTestService starts the endpoint, which is slow about an operation.
+func newTestService(t *testing.T, service *testService, sessions ...fakessm.Session) *testService {
+	t.Helper()
+
+	service.fake = fakessm.New(fakessm.WithSessions(testSessions()...), fakessm.WithSessions(sessions...), fakessm.WithPageSize(200))
+	service.reached = make(chan struct{})
+	service.signalAt = max(service.signalAt, 1)
+	server := httptest.NewServer(service)
+	t.Cleanup(server.Close)
+	service.url = server.URL
+
+	return service
+}
+
+func (s *testService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.busy.Add(1)
+	defer s.busy.Done()
+	s.arrivals.Add(1)
+
+	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	if operation == "" {
+		operation = "GetCallerIdentity"
+	}
+	if s.off.Load() || operation != s.slow {
+		s.fake.ServeHTTP(w, r)
+
+		return
+	}
+	answer := httptest.NewRecorder()
+	if s.finishes {
+		s.fake.ServeHTTP(answer, r)
+	}
+	if s.slowOnes.Add(1) == s.signalAt {
+		close(s.reached)
+	}
+	patience := time.NewTimer(s.delay)
+	defer patience.Stop()
+	if s.delay < 0 {
+		patience.Stop()
+	}
+	select {
+	case <-patience.C:
+	case <-r.Context().Done():
+		return
+	}
+	if !s.finishes {
+		s.fake.ServeHTTP(w, r)
+
+		return
+	}
+	for name, values := range answer.Header() {
+		w.Header()[name] = values
+	}
+	w.WriteHeader(answer.Code)
+	_, _ = w.Write(answer.Body.Bytes())
+}
+
+// recover ends the slowness.
+func (s *testService) recover() {
+	s.off.Store(true)
+	s.busy.Wait()
+}
+
+// testRun is a run of Terraform that is under way, in a process group of its own as
+// a shell would give it.
+type testRun struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	output *bytes.Buffer
+	done   chan struct{}
+	err    error
+}
+
+// start starts Terraform.
+func (w *testWorkspace) start(arguments ...string) *testRun {
+	w.t.Helper()
+
+	cmd, output := w.command(arguments...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	run := &testRun{t: w.t, cmd: cmd, output: output, done: make(chan struct{})}
+	if err := cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	go func() {
+		defer close(run.done)
+		run.err = cmd.Wait()
+	}()
+	w.t.Cleanup(func() {
+		select {
+		case <-run.done:
+		default:
+			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+			<-run.done
+		}
+	})
+
+	return run
+}
+
+// until waits for an event during the run.
+func (r *testRun) until(event <-chan struct{}) {
+	r.t.Helper()
+
+	select {
+	case <-event:
+	case <-r.done:
+		r.t.Fatalf("Terraform ended before its time: %v\n%s", r.err, r.output)
+	case <-time.After(signalDeadline):
+		r.t.Fatal("what the test waits for does not happen")
+	}
+}
+
+// interrupt is Ctrl-C: Terraform and the provider both receive it.
+func (r *testRun) interrupt() {
+	r.t.Helper()
+
+	if err := syscall.Kill(-r.cmd.Process.Pid, syscall.SIGINT); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// wait waits for the end of the run, which must be one with an error, and returns
+// what was printed.
+func (r *testRun) wait() string {
+	r.t.Helper()
+
+	select {
+	case <-r.done:
+	case <-time.After(signalDeadline):
+		r.t.Fatalf("Terraform goes on and on")
+	}
+	var exit *exec.ExitError
+	if !errors.As(r.err, &exit) || !exit.Exited() {
+		r.t.Errorf("Terraform ended with %v, want an exit status\n%s", r.err, r.output)
+	}
+
+	return r.output.String()
+}
+
+// provider returns the ID of the provider's process, a child of Terraform's.
+func (r *testRun) provider() int {
+	r.t.Helper()
+
+	var pids []int
+	parent := strconv.Itoa(r.cmd.Process.Pid)
+	if stats, err := filepath.Glob("/proc/[0-9]*/stat"); err == nil && len(stats) > 0 {
+		for _, name := range stats {
+			// PID (name) state PPID ...; the name may hold anything.
+			stat, _ := os.ReadFile(name)
+			pid, rest, _ := strings.Cut(string(stat), " (")
+			fields := strings.Fields(rest[strings.LastIndex(rest, ")")+1:])
+			if len(fields) > 1 && fields[1] == parent && strings.HasPrefix(rest, "terraform-provi") {
+				pids = append(pids, testPID(r.t, pid))
+			}
+		}
+	} else if pgrep, err := exec.LookPath("pgrep"); err == nil {
+		output, _ := exec.Command(pgrep, "-P", parent, "terraform-provi").Output()
+		for _, pid := range strings.Fields(string(output)) {
+			pids = append(pids, testPID(r.t, pid))
+		}
+	} else {
+		r.t.Skip("there is neither /proc nor pgrep to find the provider's process with")
+	}
+	if len(pids) != 1 {
+		r.t.Fatalf("Terraform has %d provider processes, want 1", len(pids))
+	}
+
+	return pids[0]
+}
+
+func testPID(t *testing.T, text string) int {
+	t.Helper()
+
+	pid, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return pid
+}
+
+// testGone checks that a process ends, if it has not done so.
+func testGone(t *testing.T, pid int) {
+	t.Helper()
+
+	for deadline := time.Now().Add(signalDeadline); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+			return
+		}
+	}
+	t.Errorf("the provider's process %d outlives Terraform", pid)
+}
+
+// quiet checks that nothing reaches the endpoint any more, now that Terraform has ended.
+func (s *testService) quiet(t *testing.T) {
+	t.Helper()
+
+	before := s.arrivals.Load()
+	time.Sleep(300 * time.Millisecond)
+	if after := s.arrivals.Load(); after != before {
+		t.Errorf("%d requests came after Terraform had ended", after-before)
+	}
+}
+
+// testStored is what the state holds of the only resource.
+type testStored struct {
+	Status     string `json:"status"` // "tainted" or nothing.
+	Attributes struct {
+		Outcome  string            `json:"outcome"`
+		Outcomes map[string]string `json:"outcomes"`
+	} `json:"attributes"`
+}
+
+// stored returns what the state holds, nil if there is nothing.
+func (w *testWorkspace) stored() *testStored {
+	w.t.Helper()
+
+	text := w.read("terraform.tfstate")
+	if text == "" {
+		return nil
+	}
+	var state struct {
+		Resources []struct {
+			Mode      string       `json:"mode"`
+			Instances []testStored `json:"instances"`
+		} `json:"resources"`
+	}
+	if err := json.Unmarshal([]byte(text), &state); err != nil {
+		w.t.Fatalf("the state is broken: %s", err)
+	}
+	for _, resource := range state.Resources {
+		if resource.Mode == "managed" && len(resource.Instances) == 1 {
+			return &resource.Instances[0]
+		}
+	}
+
+	return nil
+}
+
+// newSignalWorkspace is a workspace without a log, which takes time.
+func newSignalWorkspace(t *testing.T, config string) *testWorkspace {
+	t.Helper()
+
+	w := newTestWorkspace(t, config)
+	w.env = append(w.env, "TF_LOG=", "TF_LOG_PATH=")
+
+	return w
+}
+
+// endings counts how the requests to end each session were answered, by session,
+// and checks that none was refused for a session that has ended.
+func endings(t *testing.T, fake *fakessm.Server) map[string]int {
+	t.Helper()
+
+	counts := map[string]int{}
+	for _, r := range testRequests(fake, "TerminateSession") {
+		counts[r.SessionID]++
+		if r.ErrorCode != "" {
+			t.Errorf("ending session %s was answered with %s", r.SessionID, r.ErrorCode)
+		}
+	}
+
+	return counts
+}
+
+const (
+	testCrowd       = 100
+	testCrowdTarget = "i-0c0ffee0c0ffee000"
+)
+
+// testCrowded are the sessions of a drain that takes some time.
+func testCrowded() []fakessm.Session {
+	sessions := make([]fakessm.Session, testCrowd)
+	for i := range sessions {
+		sessions[i] = fakessm.Session{SessionID: fmt.Sprintf("crowd-%03d", i), Target: testCrowdTarget}
+	}
+
+	return sessions
+}
+
+// testHalfDrained checks the end of a drain that was stopped half-way: that the
+// outcomes in state, if any, are true; and what the next run has to do. It returns
+// the sessions that are left.
+func testHalfDrained(t *testing.T, service *testService, outcomes map[string]string) map[string]int {
+	t.Helper()
+
+	left := map[string]int{}
+	for _, s := range testCrowded() {
+		now, _ := service.fake.Session(s.SessionID)
+		live := now.Status == "Connected"
+		if live {
+			left[s.SessionID] = 1
+		}
+		outcome, told := outcomes[s.SessionID]
+		switch {
+		case outcomes == nil:
+		case !told && !live:
+			t.Errorf("session %s was ended, and the state does not tell", s.SessionID)
+		case live && outcome != "failed" && told:
+			t.Errorf("session %s is live, and its outcome is %q", s.SessionID, outcome)
+		case !live && outcome == "failed" && !service.finishes:
+			t.Errorf("session %s was ended, and its outcome is %q", s.SessionID, outcome)
+		}
+	}
+	if len(left) == 0 || len(left) == testCrowd {
+		t.Fatalf("%d of %d sessions are left: the drain was not stopped half-way", len(left), testCrowd)
+	}
+	service.fake.ResetRequests()
+
+	return left
+}
+
+// testDrained checks the run that does the rest: each session that was left is
+// ended, once, and nobody else is bothered.
+func testDrained(t *testing.T, service *testService, left map[string]int) {
+	t.Helper()
+
+	if diff := cmp.Diff(left, endings(t, service.fake)); diff != "" {
+		t.Errorf("unexpected terminations (-want +got):\n%s", diff)
+	}
+	for _, s := range testCrowded() {
+		testStatus(t, service.fake, s.SessionID, "Terminated")
+	}
+	for _, s := range testSessions() {
+		testStatus(t, service.fake, s.SessionID, s.Status)
+	}
+}
+
+func testCrowdConfig(url, when string) string {
+	return testSessionDrainResourceConfig_basic(url, fmt.Sprintf("targets = [%q]", testCrowdTarget), fmt.Sprintf("when = %q", when))
+}
+
+// TestSignals_interruptedDrain presses Ctrl-C in the middle of a drain: it ends at
+// once, what was done is in state, and the next run does the rest.
+func TestSignals_interruptedDrain(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		when     string
+		finishes bool
+	}{
+		"on create": {"create", false},
+		"on create, of a service that finishes what it was asked": {"create", true},
+		"on destroy": {"destroy", false},
+		"on destroy, of a service that finishes what it was asked": {"destroy", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			service := newTestService(t, &testService{slow: "TerminateSession", delay: time.Second, signalAt: 45, finishes: tc.finishes}, testCrowded()...)
+			w := newSignalWorkspace(t, testCrowdConfig(service.url, tc.when))
+			command := "apply"
+			if tc.when == "destroy" {
+				w.mustRun("apply", "-auto-approve")
+				command = "destroy"
+			}
+
+			run := w.start(command, "-auto-approve")
+			run.until(service.reached)
+			provider := run.provider()
+			run.interrupt()
+			output := run.wait()
+
+			service.quiet(t)
+			testGone(t, provider)
+			service.recover()
+			if !strings.Contains(output, testDrainError) || !strings.Contains(output, "cancelled") {
+				t.Errorf("the output does not tell what happened:\n%s", output)
+			}
+			stored := w.stored()
+			if stored == nil {
+				t.Fatal("nothing is in state")
+			}
+			// Whoever is created anew must not be drained twice; whoever is to be
+			// destroyed is still there.
+			if want := map[string]string{"create": "tainted"}[tc.when]; stored.Status != want {
+				t.Errorf("the resource is %q, want %q", stored.Status, want)
+			}
+			left := testHalfDrained(t, service, stored.Attributes.Outcomes)
+
+			w.mustRun(command, "-auto-approve")
+
+			testDrained(t, service, left)
+			if tc.when == "destroy" {
+				if w.stored() != nil {
+					t.Error("the drain is still in state")
+				}
+
+				return
+			}
+			want := map[string]string{}
+			for id := range left {
+				want[id] = "terminated"
+			}
+			stored = w.stored()
+			if diff := cmp.Diff(want, stored.Attributes.Outcomes); diff != "" || stored.Status != "" {
+				t.Errorf("unexpected outcomes (-want +got), of a resource that is %q:\n%s", stored.Status, diff)
+			}
+		})
+	}
+}
+
+// TestSignals_killedDrain kills the provider in the middle of a drain: nothing of it
+// is known, and the next run does the rest all the same.
+func TestSignals_killedDrain(t *testing.T) {
+	t.Parallel()
+
+	for _, when := range []string{"create", "destroy"} {
+		t.Run(when, func(t *testing.T) {
+			t.Parallel()
+
+			service := newTestService(t, &testService{slow: "TerminateSession", delay: time.Second, signalAt: 45, finishes: true}, testCrowded()...)
+			w := newSignalWorkspace(t, testCrowdConfig(service.url, when))
+			command := "apply"
+			if when == "destroy" {
+				w.mustRun("apply", "-auto-approve")
+				command = "destroy"
+			}
+
+			run := w.start(command, "-auto-approve")
+			run.until(service.reached)
+			if err := syscall.Kill(run.provider(), syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			run.wait()
+
+			service.quiet(t)
+			service.recover()
+			left := testHalfDrained(t, service, nil)
+
+			w.mustRun(command, "-auto-approve")
+
+			testDrained(t, service, left)
+		})
+	}
+}
+
+// TestSignals_create stops a termination while SSM has yet to answer: by Ctrl-C, and
+// by the death of the provider. Whether SSM has ended the session by then, or
+// forgets about it, the next apply gets it right.
+func TestSignals_create(t *testing.T) {
+	t.Parallel()
+
+	const interrupted, killed = "interrupted", "killed"
+	for name, tc := range map[string]struct {
+		how      string
+		finishes bool
+		argument string
+		stored   string // Outcome in state, if there is any.
+		want     string // Outcome of the next apply.
+		endings  int    // Requests to end the session in it.
+		refused  bool   // Whether SSM says no to them.
+	}{
+		"interrupted, not ended":             {how: interrupted, stored: "unverified", want: "terminated", endings: 1},
+		"interrupted, ended":                 {how: interrupted, stored: "unverified", finishes: true, want: "already_ended"},
+		"interrupted, not ended, unverified": {how: interrupted, stored: "unverified", argument: "verify = false", want: "unverified", endings: 1},
+		"interrupted, ended, unverified":     {how: interrupted, stored: "unverified", finishes: true, argument: "verify = false", want: "unverified", endings: 1, refused: true},
+		"killed, not ended":                  {how: killed, want: "terminated", endings: 1},
+		"killed, ended":                      {how: killed, finishes: true, want: "already_ended"},
+		"killed, not ended, unverified":      {how: killed, argument: "verify = false", want: "unverified", endings: 1},
+		"killed, ended, unverified":          {how: killed, finishes: true, argument: "verify = false", want: "unverified", endings: 1, refused: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			service := newTestService(t, &testService{slow: "TerminateSession", delay: -1, finishes: tc.finishes})
+			w := newSignalWorkspace(t, testSessionTerminationResourceConfig_basic(service.url, testLive, tc.argument))
+
+			run := w.start("apply", "-auto-approve")
+			run.until(service.reached)
+			provider := run.provider()
+			if tc.how == interrupted {
+				run.interrupt()
+			} else if err := syscall.Kill(provider, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			output := run.wait()
+
+			service.quiet(t)
+			testGone(t, provider)
+			service.recover()
+			if tc.how == interrupted && (!strings.Contains(output, "Unable to Terminate Session") || !strings.Contains(output, "cancelled")) {
+				t.Errorf("the output does not tell what happened:\n%s", output)
+			}
+			switch stored := w.stored(); {
+			case stored == nil && tc.stored != "":
+				t.Error("nothing is in state, although SSM was asked")
+			case stored != nil && (stored.Attributes.Outcome != tc.stored || stored.Status != "tainted"):
+				t.Errorf("outcome is %q of a resource that is %q, want %q", stored.Attributes.Outcome, stored.Status, tc.stored)
+			}
+			service.fake.ResetRequests()
+
+			w.mustRun("apply", "-auto-approve")
+
+			if stored := w.stored(); stored == nil || stored.Attributes.Outcome != tc.want || stored.Status != "" {
+				t.Errorf("unexpected state %+v, want %q", stored, tc.want)
+			}
+			asked := testRequests(service.fake, "TerminateSession")
+			if len(asked) != tc.endings {
+				t.Errorf("SSM was asked %d times, want %d", len(asked), tc.endings)
+			}
+			for _, r := range asked {
+				if (r.ErrorCode != "") != tc.refused {
+					t.Errorf("SSM answered with %q", r.ErrorCode)
+				}
+			}
+			testStatus(t, service.fake, testLive, "Terminated")
+			w.mustRun("plan", "-detailed-exitcode")
+		})
+	}
+}
+
+// TestSignals_waiting presses Ctrl-C while something else waits for an answer that
+// does not come.
+func TestSignals_waiting(t *testing.T) {
+	t.Parallel()
+
+	const (
+		termination = "resource \"ssm_session_termination\" \"test\" {\n  session_id = \"" + testLive + "\"\n}\n"
+		imported    = "resource \"ssm_session_termination\" \"test\" {\n  session_id = \"" + testEnded + "\"\n}\n"
+		drain       = "resource \"ssm_session_drain\" \"test\" {\n  targets = [\"" + testTarget + "\"]\n  %s\n}\n"
+	)
+	for name, tc := range map[string]struct {
+		config  string
+		slow    string
+		before  func(*testing.T, *testService, *testWorkspace)
+		command []string
+		calls   int // Of the operation.
+	}{
+		"credentials":            {config: termination, slow: "GetCallerIdentity", command: []string{"plan"}},
+		"the plan's look-up":     {config: termination, slow: "DescribeSessions", command: []string{"plan"}},
+		"the plan of a drain":    {config: fmt.Sprintf(drain, ""), slow: "DescribeSessions", command: []string{"plan"}},
+		"an import":              {config: imported, slow: "DescribeSessions", command: []string{"import", "ssm_session_termination.test", testEnded}},
+		"a data source":          {config: "data \"ssm_session\" \"test\" {\n  session_id = \"" + testLive + "\"\n}\n", slow: "DescribeSessions", command: []string{"apply", "-auto-approve"}},
+		"a list":                 {config: "data \"ssm_sessions\" \"test\" {}\n", slow: "DescribeSessions", command: []string{"apply", "-auto-approve"}},
+		"a connection status":    {config: "data \"ssm_connection_status\" \"test\" {\n  target = \"" + testTarget + "\"\n}\n", slow: "GetConnectionStatus", command: []string{"plan"}},
+		"resuming":               {config: "data \"ssm_session_resume\" \"test\" {\n  session_id = \"" + testAway + "\"\n}\n", slow: "ResumeSession", command: []string{"plan"}},
+		"a grace period":         {config: fmt.Sprintf(drain, `grace_period = "1h"`), slow: "", command: []string{"apply", "-auto-approve"}},
+		"resuming, ephemerally":  {config: "ephemeral \"ssm_session_resume\" \"test\" {\n  session_id = \"" + testAway + "\"\n}\n", slow: "ResumeSession", command: []string{"plan"}},
+		"refreshing":             {config: termination, slow: "DescribeSessions", command: []string{"plan"}, before: unverified},
+		"waiting for the end":    {config: termination, slow: "", command: []string{"apply", "-auto-approve"}, before: unkillable},
+		"the plan of a destroy":  {config: fmt.Sprintf(drain, `when = "destroy"`), slow: "DescribeSessions", command: []string{"plan", "-destroy"}, before: applied},
+		"looking before the end": {config: termination, slow: "DescribeSessions", command: []string{"apply", "planned"}, before: planned},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			service := newTestService(t, &testService{slow: tc.slow, delay: -1})
+			w := newSignalWorkspace(t, testProviderConfig(service.url)+tc.config)
+			service.off.Store(true)
+			if tc.before != nil {
+				tc.before(t, service, w)
+			}
+			stateBefore := w.read("terraform.tfstate")
+			service.off.Store(false)
+
+			run := w.start(tc.command...)
+			if tc.slow == "" {
+				// The wait is one of the provider's own, after some calls.
+				run.until(settled(service))
+			} else {
+				run.until(service.reached)
+			}
+			provider := run.provider()
+			run.interrupt()
+			output := run.wait()
+
+			service.quiet(t)
+			testGone(t, provider)
+			if !strings.Contains(output, "nterrupt") || strings.Contains(output, "panic") {
+				t.Errorf("unexpected output:\n%s", output)
+			}
+			if stateBefore != "" && w.stored() == nil {
+				t.Error("what was in state is gone")
+			}
+			if name != "waiting for the end" {
+				for _, s := range testSessions() {
+					if before := map[string]string{testLive: "Connected"}[s.SessionID]; tc.before == nil && before != "" {
+						testStatus(t, service.fake, s.SessionID, before)
+					}
+				}
+			}
+		})
+	}
+}
+
+// settled tells when no request has come for a while, after some have.
+func settled(service *testService) <-chan struct{} {
+	quiet := make(chan struct{})
+	go func() {
+		defer close(quiet)
+		last, since := service.arrivals.Load(), time.Now()
+		for last == 0 || time.Since(since) < 1500*time.Millisecond {
+			time.Sleep(20 * time.Millisecond)
+			if now := service.arrivals.Load(); now != last {
+				last, since = now, time.Now()
+			}
+		}
+	}()
+
+	return quiet
+}
+
+// unverified leaves a termination whose end was not seen, so that the next refresh looks.
+func unverified(t *testing.T, service *testService, w *testWorkspace) {
+	t.Helper()
+
+	service.fake.Inject(fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Times: -1})
+	w.mustRun("apply", "-auto-approve")
+	service.fake.ClearFaults()
+	if stored := w.stored(); stored == nil || stored.Attributes.Outcome != "unverified" {
+		t.Fatalf("unexpected state %+v", stored)
+	}
+}
+
+// unkillable has the session stay live for ever.
+func unkillable(_ *testing.T, service *testService, _ *testWorkspace) {
+	session := testSessions()[0]
+	session.Behaviour = fakessm.BehaviourUnkillable
+	service.fake.AddSessions(session)
+}
+
+func applied(t *testing.T, _ *testService, w *testWorkspace) {
+	t.Helper()
+
+	w.mustRun("apply", "-auto-approve")
+}
+
+func planned(t *testing.T, _ *testService, w *testWorkspace) {
+	t.Helper()
+
+	w.mustRun("plan", "-out=planned")
+}
