@@ -125,7 +125,7 @@ func TestDataChannel_refusedOpening(t *testing.T) {
 		code   string
 		reason string
 	}{
-		"an altered token":          {text, func(token, _ string) string { return opening(token[:399] + "x") }, denied, "was not issued"},
+		"an altered token":          {text, func(token, _ string) string { return opening(token[:399] + altered(token[399:])) }, denied, "was not issued"},
 		"half a token":              {text, func(token, _ string) string { return opening(token[:200]) }, denied, "was not issued"},
 		"another session's token":   {text, func(_, other string) string { return opening(other) }, denied, "was not issued"},
 		"no token":                  {text, func(string, string) string { return opening("") }, invalid, "TokenValue"},
@@ -283,4 +283,13 @@ func TestDataChannel_leaving(t *testing.T) {
 		time.Sleep(time.Minute)
 		_ = deaf.CloseNow()
 	})
+}
+
+// altered returns another character than the one it is given.
+func altered(character string) string {
+	if character == "x" {
+		return "y"
+	}
+
+	return "x"
 }
