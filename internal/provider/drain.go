@@ -189,7 +189,12 @@ func drainFailures(region string, result sessionmanager.DrainResult) string {
 		lines = append(lines, printable(id)+": it began while the others were being ended, and is live")
 	}
 
-	ended := len(result.Outcomes) - len(result.Failures) - len(result.Unverified())
+	ended := 0
+	for _, outcome := range result.Outcomes {
+		if outcome == sessionmanager.OutcomeTerminated || outcome == sessionmanager.OutcomeAlreadyEnded {
+			ended++
+		}
+	}
 	detail := fmt.Sprintf("%s in Region %s could not be ended (%d ended):\n\n  %s", sessionCount(len(lines)), region, ended, strings.Join(lines, "\n  "))
 	if len(advice) > 0 {
 		detail += "\n\n" + strings.Join(advice, "\n\n")

@@ -280,8 +280,8 @@ func matrixFaults() []matrixFault {
 			cells: map[string]matrixCell{
 				"termination create/call": {calls: "active {terminate}"},
 				"action terminate/call":   {calls: "active {terminate}"},
-				"drain create/call":       outOfTime("failed unverified, tainted", "list terminate {terminate}"),
-				"drain destroy/call":      outOfTime("failed unverified", "list terminate {terminate}"),
+				"drain create/call":       outOfTime("unverified, tainted", "list terminate {terminate}"),
+				"drain destroy/call":      outOfTime("unverified", "list terminate {terminate}"),
 				"data sessions":           {says: "could not be listed: " + reasonUnavailable, spent: "25", never: "-"},
 				"action drain/call":       outOfTime("says Ended 1 of 2 sessions, 1 failed", "list×2 terminate {terminate}"),
 			},
@@ -292,8 +292,8 @@ func matrixFaults() []matrixFault {
 			cells: map[string]matrixCell{
 				"termination create/call": {calls: "active {terminate}"},
 				"action terminate/call":   {calls: "active {terminate}"},
-				"drain create/call":       interrupted("failed unverified, tainted", "list terminate {terminate}"),
-				"drain destroy/call":      interrupted("failed unverified", "list terminate {terminate}"),
+				"drain create/call":       interrupted("unverified, tainted", "list terminate {terminate}"),
+				"drain destroy/call":      interrupted("unverified", "list terminate {terminate}"),
 				"action drain/call":       interrupted("says Ended 1 of 2 sessions, 1 failed", "list×2 terminate {terminate}"),
 			},
 		},

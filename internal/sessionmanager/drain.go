@@ -57,7 +57,7 @@ type DrainProgress struct {
 // DrainResult is what a drain did, also when it returns an error.
 type DrainResult struct {
 	Outcomes map[string]Outcome // By session ID.
-	Failures map[string]error   // By session ID, for the outcome failed.
+	Failures map[string]error   // By session ID, for the outcome failed, and for an answer that was lost.
 	Left     []string           // Matching sessions that are live at the end, and not in Failures.
 }
 
@@ -277,6 +277,9 @@ func (e end) outcome(seen, live bool, session Session) (Outcome, error) {
 	switch {
 	case !seen && (e.accepted() || refused):
 		return OutcomeUnverified, nil
+	case !seen && e.lost:
+		// It may have been done; that no answer came is reported all the same.
+		return OutcomeUnverified, e.err
 	case !seen:
 		return OutcomeFailed, e.err
 	case !live && (e.accepted() || e.lost):
