@@ -4,12 +4,19 @@
 package provider
 
 import (
+	"archive/zip"
 	"bytes"
+	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -143,8 +150,53 @@ func issued(fake *fakessm.Server, sessionIDs ...string) []string {
 	return secrets
 }
 
+// files returns all that is in the workspace by its name. What is in an archive, such
+// as a saved plan, is named by both.
+func (w *testWorkspace) files() map[string]string {
+	w.t.Helper()
+
+	files := map[string]string{}
+	err := filepath.WalkDir(w.dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		name, err := filepath.Rel(w.dir, path)
+		if err != nil {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		files[name] = string(content)
+		archive, err := zip.NewReader(bytes.NewReader(content), int64(len(content)))
+		if err != nil {
+			return nil //nolint:nilerr // It is no archive.
+		}
+		for _, member := range archive.File {
+			opened, err := member.Open()
+			if err != nil {
+				return err
+			}
+			content, err := io.ReadAll(opened)
+			if err != nil {
+				return err
+			}
+			files[name+"/"+member.Name] = string(content)
+		}
+
+		return nil
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+
+	return files
+}
+
 // leaked reports which of the secrets a text holds, by number and not by value:
-// as they are, escaped for JSON or a URL, or cut off after their first part.
+// as they are, cut off after their first part, escaped for JSON, HTML or a URL, or in
+// base64 as part of something longer.
 func leaked(text string, secrets []string) error {
 	for i, secret := range secrets {
 		// A stream URL is recognised by its secret part, the cell number.
@@ -152,7 +204,7 @@ func leaked(text string, secrets []string) error {
 			secret = cell
 		}
 		for _, form := range []string{secret, secret[:min(len(secret), 24)]} {
-			for _, escaped := range []string{form, strings.NewReplacer("+", "%2B", "/", "%2F", "=", "%3D").Replace(form), strings.NewReplacer("+", `\u002b`, "=", `\u003d`).Replace(form)} {
+			for _, escaped := range escapedForms(form) {
 				if at := strings.Index(text, escaped); at >= 0 {
 					line := strings.Count(text[:at], "\n") + 1
 
@@ -163,4 +215,33 @@ func leaked(text string, secrets []string) error {
 	}
 
 	return nil
+}
+
+// escapedForms returns how a secret can be written.
+func escapedForms(secret string) []string {
+	quoted := strconv.Quote(secret)
+	forms := []string{
+		secret,
+		quoted[1 : len(quoted)-1],
+		url.QueryEscape(secret),
+		url.PathEscape(secret),
+		strings.NewReplacer("+", "%2B", "/", "%2F", "=", "%3D").Replace(secret),
+		strings.NewReplacer("+", `\u002b`, "=", `\u003d`).Replace(secret),
+		strings.NewReplacer("&", `\u0026`, "<", `\u003c`, ">", `\u003e`).Replace(secret),
+		strings.NewReplacer("+", "&#43;", "=", "&#61;", "/", "&#47;").Replace(secret),
+		hex.EncodeToString([]byte(secret)),
+	}
+	// Three bytes are four characters: how the secret is written depends on where it
+	// begins, and at its ends on what is next to it.
+	const group = 4
+	for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+		for before := range 3 {
+			encoded := encoding.EncodeToString([]byte("..."[:before] + secret))
+			if len(encoded) >= 4*group {
+				forms = append(forms, encoded[group:len(encoded)/group*group-group])
+			}
+		}
+	}
+
+	return forms
 }

@@ -125,6 +125,12 @@ func checkDrain(t *testing.T, fake *fakessm.Server, result sessionmanager.DrainR
 			t.Errorf("session %s is left, with the outcome %q", id, outcome)
 		}
 	}
+	// An answer that was lost is reported as well, though its session may have ended.
+	for id := range result.Failures {
+		if result.Outcomes[id] == unverified {
+			failures = append(failures, id)
+		}
+	}
 	slices.Sort(failures)
 	slices.Sort(doubtful)
 	for what, lists := range map[string][2][]string{

@@ -4,6 +4,7 @@
 package sessionmanager
 
 import (
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -35,25 +36,31 @@ type Session struct {
 // newSession translates a listed session.
 func newSession(in types.Session, state State) Session {
 	s := Session{
-		SessionID:          aws.ToString(in.SessionId),
-		Target:             aws.ToString(in.Target),
-		Status:             string(in.Status),
-		Owner:              aws.ToString(in.Owner),
-		DocumentName:       aws.ToString(in.DocumentName),
-		Reason:             aws.ToString(in.Reason),
-		Details:            aws.ToString(in.Details),
-		MaxSessionDuration: aws.ToString(in.MaxSessionDuration),
-		AccessType:         string(in.AccessType),
+		SessionID:          text(in.SessionId),
+		Target:             text(in.Target),
+		Status:             text((*string)(&in.Status)),
+		Owner:              text(in.Owner),
+		DocumentName:       text(in.DocumentName),
+		Reason:             text(in.Reason),
+		Details:            text(in.Details),
+		MaxSessionDuration: text(in.MaxSessionDuration),
+		AccessType:         text((*string)(&in.AccessType)),
 		StartDate:          wholeSeconds(in.StartDate),
 		EndDate:            wholeSeconds(in.EndDate),
 		history:            state == StateHistory,
 	}
 	if in.OutputUrl != nil {
-		s.S3OutputURL = aws.ToString(in.OutputUrl.S3OutputUrl)
-		s.CloudWatchOutputURL = aws.ToString(in.OutputUrl.CloudWatchOutputUrl)
+		s.S3OutputURL = text(in.OutputUrl.S3OutputUrl)
+		s.CloudWatchOutputURL = text(in.OutputUrl.CloudWatchOutputUrl)
 	}
 
 	return s
+}
+
+// text returns a string of the service's, empty for none. What is no UTF-8 would not
+// survive the way to Terraform and back.
+func text(s *string) string {
+	return strings.ToValidUTF8(aws.ToString(s), "\uFFFD")
 }
 
 // wholeSeconds returns a time in UTC without its fraction, and the zero time for

@@ -69,7 +69,7 @@ func hear(body []byte) said {
 		s.tokens++
 		switch token := token.(type) {
 		case string:
-			s.texts[token] = true
+			s.texts[oneMark(token)] = true
 		case json.Number:
 			if number, err := token.Float64(); err == nil || math.IsInf(number, 0) {
 				s.numbers = append(s.numbers, number)
@@ -78,10 +78,22 @@ func hear(body []byte) said {
 	}
 }
 
-// text reports whether a body says this text. The SDK takes bytes that are no UTF-8
-// as they are, which encoding/json does not.
+// text reports whether a body says this text, but for bytes that are no UTF-8: some
+// keep them, some put a mark in their place, or several.
 func (s said) text(text string) bool {
-	return s.texts[string([]rune(text))]
+	return s.texts[oneMark(text)]
+}
+
+// oneMark returns a text with one U+FFFD in the place of bytes that are no UTF-8, and
+// of the marks that others put there.
+func oneMark(text string) string {
+	const mark = "\ufffd"
+	text = strings.ToValidUTF8(text, mark)
+	for strings.Contains(text, mark+mark) {
+		text = strings.ReplaceAll(text, mark+mark, mark)
+	}
+
+	return text
 }
 
 // date reports whether a body says this time, but for its fraction. The SDK counts

@@ -1,0 +1,295 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build unix
+
+package provider
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+)
+
+// callsOfEveryObject returns, for each object, what Terraform does to have it call
+// SSM, for as long as a context lasts.
+func callsOfEveryObject(s *testServer) map[string]func(ctx context.Context) error {
+	actions, ok := s.server.(tfprotov6.ProviderServerWithActions)
+	if !ok {
+		s.t.Fatal("the provider serves no actions")
+	}
+	config := func(name string, value any) map[string]any { return map[string]any{name: value} }
+	read := func(typeName string, config map[string]any) func(context.Context) error {
+		raw := s.encode(s.schemas.DataSourceSchemas[typeName], config)
+
+		return func(ctx context.Context) error {
+			_, err := s.server.ReadDataSource(ctx, &tfprotov6.ReadDataSourceRequest{TypeName: typeName, Config: raw})
+
+			return err
+		}
+	}
+	create := func(typeName string, config map[string]any) func(context.Context) error {
+		schema := s.schemas.ResourceSchemas[typeName]
+		raw, none := s.encode(schema, config), s.encode(schema, nil)
+		planned := s.encode(schema, proposed(schema.Block, nil, config))
+
+		return func(ctx context.Context) error {
+			plan, err := s.server.PlanResourceChange(ctx, &tfprotov6.PlanResourceChangeRequest{TypeName: typeName, PriorState: none, ProposedNewState: planned, Config: raw})
+			if err != nil || len(plan.Diagnostics) > 0 && plan.Diagnostics[0].Severity == tfprotov6.DiagnosticSeverityError {
+				return err
+			}
+			_, err = s.server.ApplyResourceChange(ctx, &tfprotov6.ApplyResourceChangeRequest{TypeName: typeName, PriorState: none, PlannedState: plan.PlannedState, Config: raw})
+
+			return err
+		}
+	}
+	invoke := func(typeName string, config map[string]any) func(context.Context) error {
+		raw := s.encode(s.schemas.ActionSchemas[typeName].Schema, config)
+
+		return func(ctx context.Context) error {
+			if _, err := actions.PlanAction(ctx, &tfprotov6.PlanActionRequest{ActionType: typeName, Config: raw}); err != nil {
+				return err
+			}
+			stream, err := actions.InvokeAction(ctx, &tfprotov6.InvokeActionRequest{ActionType: typeName, Config: raw})
+			if err != nil {
+				return err
+			}
+			for event := range stream.Events {
+				_ = event
+			}
+
+			return nil
+		}
+	}
+	resume := s.encode(s.schemas.EphemeralResourceSchemas["ssm_session_resume"], config("session_id", testAway))
+
+	return map[string]func(context.Context) error{
+		"action ssm_drain_sessions":        invoke("ssm_drain_sessions", map[string]any{"targets": []any{testTarget}, "grace_period": "10s"}),
+		"action ssm_terminate_session":     invoke("ssm_terminate_session", config("session_id", testLive)),
+		"data ssm_connection_status":       read("ssm_connection_status", config("target", testTarget)),
+		"data ssm_session":                 read("ssm_session", config("session_id", testLive)),
+		"data ssm_session_resume":          read("ssm_session_resume", config("session_id", testAway)),
+		"data ssm_sessions":                read("ssm_sessions", config("targets", []any{testTarget})),
+		"resource ssm_session_drain":       create("ssm_session_drain", map[string]any{"targets": []any{testTarget}, "when": "create", "grace_period": "10s", "max_sessions": int64(100)}),
+		"resource ssm_session_termination": create("ssm_session_termination", map[string]any{"session_id": testLive, "if_not_found": "fail", "verify": true}),
+		"import": func(ctx context.Context) error {
+			_, err := s.server.ImportResourceState(ctx, &tfprotov6.ImportResourceStateRequest{TypeName: "ssm_session_termination", ID: testEnded})
+
+			return err
+		},
+		"ephemeral ssm_session_resume": func(ctx context.Context) error {
+			_, err := s.server.OpenEphemeralResource(ctx, &tfprotov6.OpenEphemeralResourceRequest{TypeName: "ssm_session_resume", Config: resume})
+
+			return err
+		},
+	}
+}
+
+// TestGoroutines_cancelled has every object work at once, many times over, and tells
+// each to stop at some time: it does so then, and nothing goes on behind. A goroutine
+// that is left fails the bubble.
+func TestGoroutines_cancelled(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		arguments map[string]any
+		options   []fakessm.Option
+		fault     fakessm.Fault
+	}{
+		"a slow service":              {options: []fakessm.Option{fakessm.WithLatency(3 * time.Second)}},
+		"a service that hangs":        {fault: fakessm.Fault{Kind: fakessm.FaultHang}},
+		"a service that throttles":    {fault: fakessm.Fault{Kind: fakessm.FaultThrottle}},
+		"answers that take an hour":   {fault: fakessm.Fault{Kind: fakessm.FaultSlow, Delay: time.Hour}},
+		"a service that breaks":       {fault: fakessm.Fault{Kind: fakessm.FaultResetAfter}},
+		"a pace of one call in 100 s": {arguments: map[string]any{"max_requests_per_second": 0.01}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				const times = 12
+				fake := fakessm.New(append(tc.options, fakessm.WithSessions(testSessions()...), fakessm.WithPageSize(200))...)
+				endpoint := newTestEndpoint(t, fake)
+				s := endpoint.server(merged(offline, tc.arguments))
+				if tc.fault.Kind != "" {
+					tc.fault.Times = -1
+					fake.Inject(tc.fault)
+				}
+
+				var wg sync.WaitGroup
+				for object, call := range callsOfEveryObject(s) {
+					for i := range times {
+						// Some are told before they begin, most in between.
+						patience := time.Duration(i) * time.Duration(rand.IntN(3000)) * time.Millisecond
+						wg.Go(func() {
+							ctx, cancel := context.WithTimeout(t.Context(), patience)
+							defer cancel()
+							start := time.Now()
+							if err := call(ctx); err != nil {
+								t.Errorf("%s: %v", object, err)
+							}
+							if took := time.Since(start); took > patience+time.Second {
+								t.Errorf("%s took %s, and was told to stop after %s", object, took, patience)
+							}
+						})
+					}
+				}
+				wg.Wait()
+
+				before := len(fake.Requests())
+				// What was on its way has to arrive.
+				time.Sleep(time.Second)
+				settled := len(fake.Requests())
+				if before == 0 && name != "a pace of one call in 100 s" {
+					t.Error("nothing was called")
+				}
+				time.Sleep(time.Hour)
+				if after := len(fake.Requests()); after != settled {
+					t.Errorf("%d calls were made when nobody waited any more", after-settled)
+				}
+			})
+		})
+	}
+}
+
+var (
+	reattachLine = regexp.MustCompile(`TF_REATTACH_PROVIDERS='([^']*)'`)
+	// goroutineOurs are frames that a goroutine has that works for a request.
+	goroutineOurs = regexp.MustCompile(`terraform-provider-ssm/internal/|aws-sdk-go|terraform-plugin-framework/internal/fwserver|tf6server\.\(\*server\)\.(Read|Plan|Apply|Open|Invoke|Configure|Import)`)
+)
+
+// TestGoroutines_stopProvider looks into the process of a provider after Terraform has
+// used it for everything, and told it to stop in the middle of a drain.
+func TestGoroutines_stopProvider(t *testing.T) {
+	t.Parallel()
+
+	if strings.HasPrefix(filepath.Base(testCLI(t)), "tofu") {
+		t.Skip("OpenTofu looks for the provider at an address of its own")
+	}
+	service := newTestService(t, &testService{slow: "TerminateSession", delay: 2 * time.Second, signalAt: 45}, testCrowded()...)
+	service.off.Store(true)
+	w := newSignalWorkspace(t, testCrowdConfig(service.url, "destroy")+fmt.Sprintf(`
+data "ssm_connection_status" "test" {
+  target = %[1]q
+}
+data "ssm_session" "test" {
+  session_id = %[2]q
+}
+data "ssm_sessions" "test" {
+  owners = ["*"]
+}
+data "ssm_session_resume" "test" {
+  session_id = %[3]q
+}
+ephemeral "ssm_session_resume" "test" {
+  session_id = %[3]q
+}
+resource "ssm_session_termination" "test" {
+  session_id = %[2]q
+}
+`, testTarget, testEnded, testAway))
+	provider := startDebugged(t, w)
+
+	w.mustRun("apply", "-auto-approve")
+	w.mustRun("plan")
+	service.off.Store(false)
+	run := w.start("destroy", "-auto-approve")
+	run.until(service.reached)
+	run.interrupt()
+	run.fail()
+	service.quiet(t)
+
+	dump := provider.dump()
+	goroutines := strings.Split(dump, "\n\n")
+	if !slices.ContainsFunc(goroutines, func(g string) bool { return strings.Contains(g, "main.main()") }) {
+		t.Fatalf("this is no dump of the goroutines:\n%s", dump)
+	}
+	for _, goroutine := range goroutines {
+		if strings.HasPrefix(goroutine, "goroutine ") && !strings.Contains(goroutine, "main.main()") && goroutineOurs.MatchString(goroutine) {
+			t.Errorf("this was left behind:\n%s", goroutine)
+		}
+	}
+}
+
+// testDebugged is a provider that runs by itself, as for a debugger.
+type testDebugged struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	stderr bytes.Buffer
+	done   chan struct{}
+}
+
+// startDebugged starts the provider such that the workspace's Terraform uses it, and
+// leaves it running.
+func startDebugged(t *testing.T, w *testWorkspace) *testDebugged {
+	t.Helper()
+
+	dir, err := buildProvider()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &testDebugged{t: t, cmd: exec.CommandContext(t.Context(), filepath.Join(dir, "terraform-provider-ssm"), "-debug"), done: make(chan struct{})}
+	p.cmd.Env, p.cmd.Stderr = append(w.env, "GOTRACEBACK=all"), &p.stderr
+	stdout, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		<-p.done
+	})
+	reattach := make(chan string, 1)
+	go func() {
+		defer close(p.done)
+		lines := bufio.NewScanner(stdout)
+		for lines.Scan() {
+			if found := reattachLine.FindStringSubmatch(lines.Text()); found != nil {
+				reattach <- found[1]
+			}
+		}
+		_ = p.cmd.Wait()
+	}()
+
+	select {
+	case providers := <-reattach:
+		w.env = append(w.env, "TF_REATTACH_PROVIDERS="+providers)
+	case <-time.After(signalDeadline):
+		t.Fatal("the provider does not say how to reach it")
+	}
+
+	return p
+}
+
+// dump ends the provider by a signal that makes it tell what it was doing.
+func (p *testDebugged) dump() string {
+	p.t.Helper()
+
+	if err := p.cmd.Process.Signal(syscall.SIGQUIT); err != nil {
+		p.t.Fatal(err)
+	}
+	select {
+	case <-p.done:
+	case <-time.After(signalDeadline):
+		p.t.Fatal("the provider does not end")
+	}
+
+	return p.stderr.String()
+}

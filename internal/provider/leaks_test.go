@@ -1,0 +1,646 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+	"github.com/hashicorp/terraform-plugin-log/tflogtest"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+)
+
+// The secrets of these tests, which look like what they stand for.
+const (
+	canaryAccessKeyID     = "AKIACANARYCANARY4242"
+	canarySecretAccessKey = "canary/Secret+Access/Key=abcdefghijklmno"
+	canaryWebIdentity     = "eyJjYW5hcnkiOiJ3ZWIifQ.eyJzdWIiOiJjYW5hcnkifQ.canary-Web_Identity-Signature"
+	canaryProxyPassword   = "canary-proxy-password" // In URLs there follows an escaped "!".
+)
+
+// leakHunt is a run of Terraform at the lowest log level, the endpoint of which
+// notes whatever secrets it gives out.
+type leakHunt struct {
+	t    *testing.T
+	fake *fakessm.Server
+	url  string
+	w    *testWorkspace
+
+	mu      sync.Mutex
+	secrets map[string]string // By what they are.
+	printed strings.Builder
+}
+
+var issuedCredentials = regexp.MustCompile(`<(AccessKeyId|SecretAccessKey|SessionToken)>([^<]+)<`)
+
+// newLeakHunt starts an endpoint that accepts the canary's key pair.
+func newLeakHunt(t *testing.T, options ...fakessm.Option) *leakHunt {
+	t.Helper()
+
+	h := &leakHunt{t: t, secrets: map[string]string{
+		"secret access key": canarySecretAccessKey, "web identity token": canaryWebIdentity, "proxy password": canaryProxyPassword,
+		"proxy password, as it is sent": base64.StdEncoding.EncodeToString([]byte("ops:" + canaryProxyPassword + "!")),
+	}}
+	h.fake = fakessm.New(append([]fakessm.Option{
+		fakessm.WithSessions(testSessions()...), fakessm.WithCredentials(canaryAccessKeyID, canarySecretAccessKey), fakessm.WithWebIdentityToken(canaryWebIdentity),
+	}, options...)...)
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	h.url = server.URL
+
+	return h
+}
+
+// ServeHTTP answers as the fake does, and notes what secrets there are in the answer
+// and in the request.
+func (h *leakHunt) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.note("security token", r.Header.Get("X-Amz-Security-Token"))
+	if strings.HasPrefix(r.Header.Get("X-Amz-Target"), "AmazonSSM.") {
+		h.fake.ServeHTTP(w, r)
+
+		return
+	}
+	answer := httptest.NewRecorder()
+	h.fake.ServeHTTP(answer, r)
+	for _, found := range issuedCredentials.FindAllStringSubmatch(answer.Body.String(), -1) {
+		if found[1] != "AccessKeyId" {
+			h.note("issued "+found[1], found[2])
+		}
+	}
+	maps.Copy(w.Header(), answer.Header())
+	w.WriteHeader(answer.Code)
+	_, _ = w.Write(answer.Body.Bytes())
+}
+
+func (h *leakHunt) note(what, secret string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if secret != "" {
+		h.secrets[fmt.Sprintf("%s %d", what, len(h.secrets))] = secret
+	}
+}
+
+// config makes a configuration with a provider block of these lines, and the
+// environment that goes with it.
+func (h *leakHunt) config(endpoint, providerLines, objects string, env ...string) {
+	h.t.Helper()
+
+	h.w = newTestWorkspace(h.t, fmt.Sprintf(`
+variable "canary" {
+  type      = map(string)
+  default   = {}
+  ephemeral = true
+  sensitive = true
+}
+provider "ssm" {
+  region      = %[1]q
+  max_retries = 2
+  %[2]s
+  endpoints {
+    ssm = %[3]q
+    sts = %[3]q
+  }
+}
+`, testRegion, providerLines, endpoint)+objects)
+	h.w.env = append(h.w.env, env...)
+}
+
+// run runs Terraform and keeps what it printed.
+func (h *leakHunt) run(arguments ...string) error {
+	h.t.Helper()
+
+	output, err := h.w.run(arguments...)
+	h.printed.WriteString(output)
+
+	return err
+}
+
+// check looks for the secrets in everything there is. Where the documentation says so,
+// tokens and stream URLs may be: a function tells by the name of the file.
+func (h *leakHunt) check(stored func(file string) bool) {
+	h.t.Helper()
+
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	names := slices.Sorted(maps.Keys(h.secrets))
+	var secrets []string
+	for _, name := range names {
+		secrets = append(secrets, h.secrets[name])
+	}
+	tokens := issued(h.fake, testAway, testLive, testEnded)
+	for i := range tokens {
+		names = append(names, []string{"resume token", "stream URL"}[min(1, i/(len(tokens)/2))])
+	}
+
+	texts := h.w.files()
+	texts["what was printed"] = h.printed.String()
+	if len(texts["trace.log"]) < 10_000 {
+		h.t.Errorf("the log has %d bytes only", len(texts["trace.log"]))
+	}
+	for file, text := range texts {
+		wanted := append(slices.Clone(secrets), tokens...)
+		if stored != nil && stored(file) {
+			wanted = secrets
+		}
+		if err := leaked(text, wanted); err != nil {
+			var number int
+			_, _ = fmt.Sscanf(err.Error(), "secret number %d", &number)
+			h.t.Errorf("in %s: the %s: %s", file, names[number-1], err)
+		}
+	}
+}
+
+// leakObjects are all objects that every Terraform has, but for the data source whose
+// results are in state.
+const leakObjects = `
+data "ssm_connection_status" "test" {
+  target = "` + testTarget + `"
+}
+data "ssm_session" "test" {
+  session_id = "` + testAway + `"
+}
+data "ssm_sessions" "test" {
+  state = "History"
+}
+ephemeral "ssm_session_resume" "test" {
+  session_id = "` + testAway + `"
+}
+resource "ssm_session_termination" "test" {
+  session_id = "` + testLive + `"
+}
+resource "ssm_session_drain" "test" {
+  owners     = ["*/nobody"]
+  when       = "both"
+  depends_on = [ssm_session_termination.test]
+}
+`
+
+// everything runs all that Terraform can do with the objects, or the most of it.
+func (h *leakHunt) everything(all bool) {
+	h.t.Helper()
+
+	commands := [][]string{{"plan", "-out=planned"}, {"show", "-json", "planned"}, {"apply", "planned"}, {"destroy", "-auto-approve"}}
+	if all {
+		commands = [][]string{
+			{"validate"}, {"plan", "-out=planned"}, {"show", "planned"}, {"show", "-json", "planned"}, {"apply", "planned"}, {"show", "-json"},
+			{"state", "pull"}, {"apply", "-auto-approve", "-refresh-only"}, {"plan", "-destroy", "-out=destruction"}, {"output", "-json"}, {"providers", "schema", "-json"},
+			{"state", "rm", "ssm_session_termination.test"}, {"import", "ssm_session_termination.test", testLive}, {"destroy", "-auto-approve"},
+		}
+	}
+	for _, arguments := range commands {
+		if err := h.run(arguments...); err != nil {
+			h.t.Fatalf("%s: %s\n%s", strings.Join(arguments, " "), err, h.printed.String()[max(0, h.printed.Len()-2000):])
+		}
+	}
+	if len(issued(h.fake, testAway)) == 0 {
+		h.t.Fatal("the endpoint gave out nothing that could leak")
+	}
+}
+
+const (
+	canaryKeysEnv   = "AWS_ACCESS_KEY_ID=" + canaryAccessKeyID
+	canarySecretEnv = "AWS_SECRET_ACCESS_KEY=" + canarySecretAccessKey
+	leakRole        = "assume_role {\n    role_arn = \"" + testRoleARN + "\"\n    session_name = \"canary\"\n  }"
+)
+
+// canaryVariables hands over secrets that stand in the provider block, by variables
+// that Terraform does not store.
+func canaryVariables(t *testing.T, values map[string]string) string {
+	t.Helper()
+
+	encoded, err := json.Marshal(values)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return "TF_VAR_canary=" + string(encoded)
+}
+
+// TestLeaks_everything uses every object with every kind of credentials, and looks for
+// all secrets in all that is left behind.
+func TestLeaks_everything(t *testing.T) {
+	t.Parallel()
+
+	tokenFile := testFile(t, "token", canaryWebIdentity)
+	webIdentity := "assume_role_with_web_identity {\n    role_arn = \"" + testRoleARN + "\"\n    session_name = \"canary\"\n    %s\n  }"
+	for name, tc := range map[string]struct {
+		provider string
+		env      []string
+		before   func(*testing.T, *leakHunt) // Adds to the environment.
+		secret   string                      // What there must be, besides tokens and URLs.
+	}{
+		"keys of the environment": {env: []string{canaryKeysEnv, canarySecretEnv}},
+		"keys of the configuration": {
+			provider: "access_key = var.canary.id\n  secret_key = var.canary.secret",
+			env:      []string{canaryVariables(t, map[string]string{"id": canaryAccessKeyID, "secret": canarySecretAccessKey})},
+		},
+		"a session token of the environment": {secret: "security token", before: func(t *testing.T, h *leakHunt) {
+			t.Helper()
+			keys := leakRoleKeys(t, h)
+			h.w.env = append(h.w.env, "AWS_ACCESS_KEY_ID="+keys["access_key"], "AWS_SECRET_ACCESS_KEY="+keys["secret_key"], "AWS_SESSION_TOKEN="+keys["token"])
+		}},
+		"a session token of the configuration": {
+			secret:   "security token",
+			provider: "access_key = var.canary.access_key\n  secret_key = var.canary.secret_key\n  token = var.canary.token",
+			before: func(t *testing.T, h *leakHunt) {
+				t.Helper()
+				h.w.env = append(h.w.env, canaryVariables(t, leakRoleKeys(t, h)))
+			},
+		},
+		"a role":                       {provider: leakRole, env: []string{canaryKeysEnv, canarySecretEnv}, secret: "issued SessionToken"},
+		"a web identity in a file":     {provider: fmt.Sprintf(webIdentity, fmt.Sprintf("web_identity_token_file = %q", tokenFile)), secret: "issued SessionToken"},
+		"a web identity, in line":      {provider: fmt.Sprintf(webIdentity, "web_identity_token = var.canary.token"), env: []string{canaryVariables(t, map[string]string{"token": canaryWebIdentity})}, secret: "issued SessionToken"},
+		"a web identity, by variables": {env: []string{"AWS_WEB_IDENTITY_TOKEN_FILE=" + tokenFile, "AWS_ROLE_ARN=" + testRoleARN, "AWS_ROLE_SESSION_NAME=canary"}, secret: "issued SessionToken"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			h := newLeakHunt(t)
+			h.config(h.url, tc.provider, leakObjects, tc.env...)
+			if tc.before != nil {
+				tc.before(t, h)
+			}
+
+			h.everything(name == "a role")
+
+			h.check(nil)
+			if tc.secret != "" && !slices.ContainsFunc(slices.Collect(maps.Keys(h.secrets)), func(what string) bool { return strings.HasPrefix(what, tc.secret) }) {
+				t.Errorf("there was no %s that could leak", tc.secret)
+			}
+		})
+	}
+}
+
+// leakRoleKeys are temporary credentials that the endpoint issued.
+func leakRoleKeys(t *testing.T, h *leakHunt) map[string]string {
+	t.Helper()
+
+	client := sts.New(sts.Options{
+		Region:       testRegion,
+		BaseEndpoint: aws.String(h.url),
+		Credentials:  credentials.NewStaticCredentialsProvider(canaryAccessKeyID, canarySecretAccessKey, ""),
+	})
+	out, err := client.AssumeRole(t.Context(), &sts.AssumeRoleInput{RoleArn: aws.String(testRoleARN), RoleSessionName: aws.String("canary")})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return map[string]string{
+		"access_key": aws.ToString(out.Credentials.AccessKeyId),
+		"secret_key": aws.ToString(out.Credentials.SecretAccessKey),
+		"token":      aws.ToString(out.Credentials.SessionToken),
+	}
+}
+
+// TestLeaks_stored: what the data source gives is in state and in plans, as its page
+// says, and nowhere else; and no other secret is there.
+func TestLeaks_stored(t *testing.T) {
+	t.Parallel()
+
+	h := newLeakHunt(t)
+	h.config(h.url, leakRole, leakObjects+`
+data "ssm_session_resume" "test" {
+  session_id = "`+testAway+`"
+}
+output "token" {
+  value     = data.ssm_session_resume.test.token_value
+  sensitive = true
+}
+`, canaryKeysEnv, canarySecretEnv)
+	for _, arguments := range [][]string{{"plan", "-out=planned"}, {"show", "planned"}, {"apply", "planned"}, {"output"}, {"plan"}, {"state", "show", "data.ssm_session_resume.test"}, {"apply", "-auto-approve", "-refresh-only"}} {
+		if err := h.run(arguments...); err != nil {
+			t.Fatalf("%s: %s\n%s", strings.Join(arguments, " "), err, h.printed.String())
+		}
+	}
+
+	stored := map[string]bool{}
+	h.check(func(file string) bool {
+		documented := strings.HasPrefix(file, "terraform.tfstate") || slices.Contains([]string{"tfstate", "tfstate-prev", "tfplan"}, path.Base(file)) && strings.HasPrefix(file, "planned/")
+		if documented && leaked(h.w.files()[file], issued(h.fake, testAway)) != nil {
+			stored[file] = true
+		}
+
+		return documented
+	})
+	if !stored["terraform.tfstate"] {
+		t.Error("the token is not even in state: this test looks at the wrong place")
+	}
+
+	// Within the state there are two attributes that hold them, and the output.
+	var state map[string]any
+	if err := json.Unmarshal([]byte(h.w.read("terraform.tfstate")), &state); err != nil {
+		t.Fatal(err)
+	}
+	delete(state, "outputs")
+	blank(state, "token_value", "stream_url")
+	rest, err := json.Marshal(state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := leaked(string(rest), issued(h.fake, testAway)); err != nil {
+		t.Errorf("the state holds it in yet another place: %s", err)
+	}
+}
+
+// blank takes the values of these names out of a document.
+func blank(document any, names ...string) {
+	switch document := document.(type) {
+	case map[string]any:
+		for name, value := range document {
+			if slices.Contains(names, name) {
+				document[name] = nil
+			}
+			blank(value, names...)
+		}
+	case []any:
+		for _, value := range document {
+			blank(value, names...)
+		}
+	}
+}
+
+// TestLeaks_proxy sends everything through a proxy that wants a password.
+func TestLeaks_proxy(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		provider string
+		env      func(proxy string) []string
+	}{
+		"of the configuration": {"http_proxy = var.canary.proxy\n  https_proxy = var.canary.proxy", func(proxy string) []string {
+			return []string{canaryVariables(t, map[string]string{"proxy": proxy})}
+		}},
+		"of the environment": {"", func(proxy string) []string {
+			return []string{"HTTP_PROXY=" + proxy, "HTTPS_PROXY=" + proxy, "NO_PROXY="}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			h := newLeakHunt(t)
+			proxy := newTestProxy(t, h.url)
+			address := strings.Replace(proxy.url, "http://", "http://ops:"+canaryProxyPassword+"%21@", 1)
+			h.config("http://ssm.example.com", tc.provider, leakObjects, append(tc.env(address), canaryKeysEnv, canarySecretEnv)...)
+
+			h.everything(false)
+
+			h.check(nil)
+			if want := h.secrets["proxy password, as it is sent"]; !strings.HasSuffix(proxy.authorization, want) {
+				t.Error("the proxy got no password, or another")
+			}
+		})
+	}
+}
+
+// echoing is an endpoint that refuses everything, and repeats in its refusal all that
+// it was sent, as AWS does with what was signed.
+func echoing(code, prefix string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = r.ParseForm()
+		said := prefix
+		for _, name := range slices.Sorted(maps.Keys(r.Header)) {
+			said += "\n" + strings.ToLower(name) + ":" + strings.Join(r.Header[name], ",")
+		}
+		for name, values := range r.PostForm {
+			said += "\n" + name + "=" + strings.Join(values, ",")
+		}
+		if strings.HasPrefix(r.Header.Get("X-Amz-Target"), "AmazonSSM.") {
+			w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+			w.WriteHeader(http.StatusBadRequest)
+			_ = json.NewEncoder(w).Encode(map[string]string{"__type": code, "message": said})
+
+			return
+		}
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprintf(w, "<ErrorResponse><Error><Type>Sender</Type><Code>%s</Code><Message>%s</Message></Error></ErrorResponse>", code, said)
+	})
+}
+
+// TestLeaks_failures has everything fail that has to do with a secret: what is said of
+// it does not repeat it.
+func TestLeaks_failures(t *testing.T) {
+	t.Parallel()
+
+	const explained = "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method.\n\n" +
+		"The Canonical String for this request should have been\n'POST\n/\n"
+	tokenFile := testFile(t, "token", canaryWebIdentity)
+	webIdentity := "assume_role_with_web_identity {\n    role_arn = \"" + testRoleARN + "\"\n    session_name = \"canary\"\n    %s\n  }"
+	skip := "skip_credentials_validation = true\n  skip_requesting_account_id = true"
+	keys := []string{canaryKeysEnv, canarySecretEnv}
+	token := append(slices.Clone(keys), "AWS_SESSION_TOKEN=canary-session-token-"+strings.Repeat("+/", 50))
+	proxied := "http://ops:" + canaryProxyPassword + "%21@"
+	proxyVariable := func(address string) string {
+		return canaryVariables(t, map[string]string{"proxy": address, "token": canaryWebIdentity})
+	}
+	refusingProxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Proxy-Authenticate", "Basic realm="+r.Header.Get("Proxy-Authorization"))
+		http.Error(w, "wrong: "+r.Header.Get("Proxy-Authorization"), http.StatusProxyAuthRequired)
+	}))
+	t.Cleanup(refusingProxy.Close)
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	_, tlsServer, _ := testTLSFake(t)
+	tlsProxy := newTestProxy(t, tlsServer.URL)
+
+	for name, tc := range map[string]struct {
+		provider string
+		env      []string
+		options  []fakessm.Option
+		fault    fakessm.Fault
+		endpoint string       // Instead of the fake's.
+		handler  http.Handler // Instead of the fake.
+		want     string       // Part of what is said.
+	}{
+		"a wrong secret":                   {env: []string{canaryKeysEnv, "AWS_SECRET_ACCESS_KEY=" + canarySecretAccessKey + "wrong"}, want: "SignatureDoesNotMatch"},
+		"a wrong secret, for SSM only":     {provider: skip, env: []string{canaryKeysEnv, "AWS_SECRET_ACCESS_KEY=" + canarySecretAccessKey + "wrong"}, want: "InvalidSignatureException"},
+		"an unknown session token":         {env: token, want: "InvalidClientTokenId"},
+		"expired credentials":              {provider: leakRole, env: keys, fault: fakessm.Fault{Kind: fakessm.FaultExpired}, want: "Expired"},
+		"an expired web identity, in line": {provider: fmt.Sprintf(webIdentity, "web_identity_token = var.canary.token"), env: []string{proxyVariable("")}, options: []fakessm.Option{fakessm.WithWebIdentityToken("another")}, want: "InvalidIdentityToken"},
+		"an expired web identity, in a file": {
+			provider: fmt.Sprintf(webIdentity, fmt.Sprintf("web_identity_token_file = %q", tokenFile)), options: []fakessm.Option{fakessm.WithWebIdentityToken("another")}, want: "InvalidIdentityToken",
+		},
+		"STS repeats a web identity, in line":   {provider: fmt.Sprintf(webIdentity, "web_identity_token = var.canary.token"), env: []string{proxyVariable("")}, handler: echoing("ExpiredTokenException", "Token expired: "), want: "ExpiredTokenException"},
+		"STS repeats a web identity, in a file": {provider: fmt.Sprintf(webIdentity, fmt.Sprintf("web_identity_token_file = %q", tokenFile)), handler: echoing("ExpiredTokenException", "Token expired: "), want: "ExpiredTokenException"},
+		"STS explains a signature":              {env: token, handler: echoing("SignatureDoesNotMatch", explained), want: "SignatureDoesNotMatch"},
+		"SSM explains a signature":              {provider: skip, env: token, handler: echoing("InvalidSignatureException", explained), want: "InvalidSignatureException"},
+		"a proxy refuses": {
+			provider: "http_proxy = var.canary.proxy\n  https_proxy = var.canary.proxy", env: append(slices.Clone(keys), proxyVariable(strings.Replace(refusingProxy.URL, "http://", proxied, 1))),
+			endpoint: "https://ssm.example.com", want: "Proxy Authentication Required",
+		},
+		"a proxy refuses, without TLS": {
+			provider: "http_proxy = var.canary.proxy\n  https_proxy = var.canary.proxy", env: append(slices.Clone(keys), proxyVariable(strings.Replace(refusingProxy.URL, "http://", proxied, 1))),
+			endpoint: "http://ssm.example.com", want: "407",
+		},
+		"a proxy of the environment refuses": {
+			env: append(slices.Clone(keys), "HTTPS_PROXY="+strings.Replace(refusingProxy.URL, "http://", proxied, 1)), endpoint: "https://ssm.example.com", want: "Proxy Authentication Required",
+		},
+		"a proxy is gone": {
+			provider: "http_proxy = var.canary.proxy\n  https_proxy = var.canary.proxy", env: append(slices.Clone(keys), proxyVariable(strings.Replace(gone.URL, "http://", proxied, 1))),
+			endpoint: "https://ssm.example.com", want: "refused",
+		},
+		"a proxy of the environment is gone": {
+			env: append(slices.Clone(keys), "HTTPS_PROXY="+strings.Replace(gone.URL, "http://", proxied, 1)), endpoint: "https://ssm.example.com", want: "refused",
+		},
+		"a proxy of the environment that is none": {
+			env: append(slices.Clone(keys), "HTTPS_PROXY=http://ops:"+canaryProxyPassword+"%zz@proxy.example.com"), endpoint: "https://ssm.example.com",
+		},
+		"a proxy of the environment that is none, for SSM": {
+			provider: skip, env: append(slices.Clone(keys), "HTTPS_PROXY=http://ops:"+canaryProxyPassword+"%zz@proxy.example.com"), endpoint: "https://ssm.example.com",
+		},
+		"a proxy of the configuration that is none": {
+			provider: "http_proxy = var.canary.proxy\n  https_proxy = var.canary.proxy", env: append(slices.Clone(keys), proxyVariable("http://ops:"+canaryProxyPassword+"%zz@proxy.example.com")),
+			endpoint: "https://ssm.example.com", want: "Invalid Proxy",
+		},
+		"an unknown authority behind a proxy": {
+			provider: "http_proxy = var.canary.proxy\n  https_proxy = var.canary.proxy", env: append(slices.Clone(keys), proxyVariable(strings.Replace(tlsProxy.url, "http://", proxied, 1))),
+			endpoint: "https://ssm.example.com", want: "certificate",
+		},
+		"an answer that is cut off":   {provider: leakRole, env: keys, fault: fakessm.Fault{Operation: "ResumeSession", Kind: fakessm.FaultTruncated}, want: "decoded"},
+		"an answer without a URL":     {provider: leakRole, env: keys, fault: fakessm.Fault{Operation: "ResumeSession", Kind: fakessm.FaultNoURL}, want: "stream URL"},
+		"an answer to somebody else":  {provider: leakRole, env: keys, fault: fakessm.Fault{Operation: "ResumeSession", Kind: fakessm.FaultWrongSession}, want: "another session"},
+		"a role that is denied":       {provider: leakRole, env: keys, fault: fakessm.Fault{Operation: "AssumeRole", Kind: fakessm.FaultDenied}, want: "AccessDenied"},
+		"a role's answer, cut off":    {provider: leakRole, env: keys, fault: fakessm.Fault{Operation: "AssumeRole", Kind: fakessm.FaultTruncated}},
+		"a role's answer, garbage":    {provider: leakRole, env: keys, fault: fakessm.Fault{Operation: "AssumeRole", Kind: fakessm.FaultGarbage}},
+		"an answer that never comes":  {provider: leakRole, env: keys, fault: fakessm.Fault{Operation: "ResumeSession", Kind: fakessm.FaultResetAfter}, want: "no usable answer"},
+		"a session that is not there": {provider: leakRole, env: keys, fault: fakessm.Fault{Operation: "ResumeSession", Kind: fakessm.FaultError, Code: "DoesNotExistException", Message: "gone"}, want: "DoesNotExist"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			h := newLeakHunt(t, tc.options...)
+			h.secrets["session token"] = "canary-session-token-" + strings.Repeat("+/", 50)
+			if tc.fault.Kind != "" {
+				tc.fault.Times = -1
+				h.fake.Inject(tc.fault)
+			}
+			endpoint := h.url
+			if tc.handler != nil {
+				server := httptest.NewServer(tc.handler)
+				t.Cleanup(server.Close)
+				endpoint = server.URL
+			}
+			if tc.endpoint != "" {
+				endpoint = tc.endpoint
+			}
+			// No retries: there are enough refusals without.
+			h.config(endpoint, strings.TrimSpace(tc.provider), leakObjects, tc.env...)
+			h.w.write("main.tf", strings.Replace(h.w.read("main.tf"), "max_retries = 2", "max_retries = 0", 1))
+
+			if err := h.run("plan", "-out=planned"); err == nil {
+				t.Errorf("the plan went well:\n%s", h.printed.String())
+			}
+			printed := h.printed.String()
+			if _, after, found := strings.Cut(printed, "Error: "); !found || !strings.Contains(strings.Join(strings.Fields(after), " "), tc.want) {
+				t.Errorf("nothing is said of %q:\n%s", tc.want, printed)
+			}
+			_ = h.run("apply", "-auto-approve")
+
+			h.check(nil)
+		})
+	}
+}
+
+// TestLeaks_actions invokes the actions, with the log that the provider writes at its
+// lowest level.
+func TestLeaks_actions(t *testing.T) {
+	t.Parallel()
+
+	h := newLeakHunt(t)
+	keys := map[string]any{"access_key": canaryAccessKeyID, "secret_key": canarySecretAccessKey, "assume_role": testRole()}
+	s := newConfiguredServer(t, testArguments(h.url, keys))
+	var log strings.Builder
+	ctx := tflogtest.RootLogger(t.Context(), &log)
+	for action, config := range map[string]map[string]any{
+		"ssm_terminate_session": {"session_id": testLive},
+		"ssm_drain_sessions":    {"targets": []any{"i-0fedcba9876543210"}},
+	} {
+		said := invokeLogged(ctx, s, action, config)
+		if !strings.Contains(said, testRegion) {
+			t.Errorf("%s says nothing: %q", action, said)
+		}
+		if err := leaked(said, slices.Collect(maps.Values(h.secrets))); err != nil {
+			t.Errorf("%s says a secret: %s", action, err)
+		}
+	}
+	if calls := strings.Count(log.String(), "Called SSM"); calls < 5 {
+		t.Errorf("the log tells of %d calls", calls)
+	}
+	if err := leaked(log.String(), slices.Collect(maps.Values(h.secrets))); err != nil {
+		t.Errorf("in the log: %s", err)
+	}
+	if !strings.Contains(fmt.Sprint(slices.Collect(maps.Keys(h.secrets))), "issued SessionToken") {
+		t.Error("there was no session token that could leak")
+	}
+}
+
+// invokeLogged plans and invokes an action with a log, and returns all that it says.
+func invokeLogged(ctx context.Context, s *testServer, action string, config map[string]any) string {
+	s.t.Helper()
+
+	server, ok := s.server.(tfprotov6.ProviderServerWithActions)
+	if !ok {
+		s.t.Fatal("the provider serves no actions")
+	}
+	raw := s.encode(s.schemas.ActionSchemas[action].Schema, config)
+	plan, err := server.PlanAction(ctx, &tfprotov6.PlanActionRequest{ActionType: action, Config: raw})
+	s.must(err)
+	said := fmt.Sprintf("%+v", plainDiagnostics(plan.Diagnostics))
+	stream, err := server.InvokeAction(ctx, &tfprotov6.InvokeActionRequest{ActionType: action, Config: raw})
+	s.must(err)
+	for event := range stream.Events {
+		switch event := event.Type.(type) {
+		case tfprotov6.ProgressInvokeActionEventType:
+			said += event.Message
+		case tfprotov6.CompletedInvokeActionEventType:
+			said += fmt.Sprintf("%+v", plainDiagnostics(event.Diagnostics))
+		}
+	}
+
+	return said
+}
+
+// TestLeaks_terraformActions does so through Terraform.
+func TestLeaks_terraformActions(t *testing.T) {
+	t.Parallel()
+
+	testSkipBelow(t, 1, 14)
+	h := newLeakHunt(t)
+	h.config(h.url, leakRole, leakObjects+`
+action "ssm_terminate_session" "test" {
+  config {
+    session_id = "`+testAway+`"
+  }
+}
+action "ssm_drain_sessions" "test" {
+  config {
+    owners = ["*/nobody"]
+  }
+}
+`, canaryKeysEnv, canarySecretEnv)
+	for _, arguments := range [][]string{
+		{"plan", "-out=planned"}, {"apply", "planned"}, {"apply", "-auto-approve", "-invoke=action.ssm_drain_sessions.test"}, {"apply", "-auto-approve", "-invoke=action.ssm_terminate_session.test"},
+	} {
+		if err := h.run(arguments...); err != nil {
+			t.Fatalf("%s: %s\n%s", strings.Join(arguments, " "), err, h.printed.String())
+		}
+	}
+	testStatus(t, h.fake, testAway, "Terminated")
+	h.check(nil)
+}
