@@ -30,7 +30,7 @@ import (
 // callsOfEveryObject returns, for each object, what Terraform does to have it call
 // SSM, for as long as a context lasts.
 func callsOfEveryObject(s *testServer) map[string]func(ctx context.Context) error {
-	actions, ok := s.server.(tfprotov6.ProviderServerWithActions)
+	actions, ok := s.server.(tfprotov6.ActionServer)
 	if !ok {
 		s.t.Fatal("the provider serves no actions")
 	}

@@ -594,7 +594,7 @@ func TestLeaks_actions(t *testing.T) {
 func invokeLogged(ctx context.Context, s *testServer, action string, config map[string]any) string {
 	s.t.Helper()
 
-	server, ok := s.server.(tfprotov6.ProviderServerWithActions)
+	server, ok := s.server.(tfprotov6.ActionServer)
 	if !ok {
 		s.t.Fatal("the provider serves no actions")
 	}
