@@ -699,3 +699,34 @@ func planned(t *testing.T, _ *testService, w *testWorkspace) {
 
 	w.mustRun("plan", "-out=planned")
 }
+
+// TestSignals_crash has the provider crash while it reads a token, and looks for it in
+// what the crash leaves behind.
+func TestSignals_crash(t *testing.T) {
+	t.Parallel()
+
+	h := newLeakHunt(t)
+	h.config(h.url, leakRole, leakObjects, canaryKeysEnv, canarySecretEnv, "GOTRACEBACK=all")
+	h.fake.Inject(fakessm.Fault{Operation: "ResumeSession", Kind: fakessm.FaultSlow, Delay: 2 * signalDeadline, Times: -1})
+
+	run := h.w.start("plan", "-out=planned")
+	given := make(chan struct{})
+	go func() {
+		defer close(given)
+		for len(h.fake.Tokens(testAway)) == 0 {
+			time.Sleep(10 * time.Millisecond)
+		}
+		// Part of the answer is to arrive.
+		time.Sleep(300 * time.Millisecond)
+	}()
+	run.until(given)
+	if err := syscall.Kill(run.provider(), syscall.SIGQUIT); err != nil {
+		t.Fatal(err)
+	}
+	h.printed.WriteString(run.fail())
+
+	if log := h.w.read("trace.log"); !strings.Contains(log, "SIGQUIT") || !strings.Contains(log, "sessionmanager.(*Client).Resume") {
+		t.Error("the log does not show the crash")
+	}
+	h.check(nil)
+}

@@ -1,0 +1,255 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// benchmarks are the targets, in the order of the report.
+var benchmarks = []benchmark{
+	{name: "apply", work: "Apply of 1000 terminations, without quotas", run: benchmarkApply},
+	{name: "apply-quotas", work: "Apply of 300 terminations under the quotas", run: benchmarkApplyQuotas},
+	{name: "plan-quotas", work: "Plan of 1000 terminations under the quotas", run: benchmarkPlanQuotas},
+	{name: "refresh", work: "Refresh of 1000 settled terminations", run: benchmarkRefresh},
+	{name: "drain", work: "Drain of 10 000 sessions, 20 ms latency, without quotas", run: benchmarkDrain},
+	{name: "drain-quotas", work: "Drain of 120 sessions under the quotas", run: benchmarkDrainQuotas},
+	{name: "history", work: "Reading and ending one session, with a million in the history", run: benchmarkHistory},
+	{name: "start", work: "Start of the provider, to its first answer", once: true, run: benchmarkStart},
+	{name: "state", work: "State of 1000 terminations", run: benchmarkState},
+}
+
+// callsPerSecond is the quota of each operation, for an account and a Region.
+const callsPerSecond = 6
+
+// quotaPause lets the endpoint grant again what it grants in a burst.
+const quotaPause = 1500 * time.Millisecond
+
+// benchmarkApply compares with as many of Terraform's own resources, of the same
+// size: they cost what Terraform itself takes for its graph and its state.
+func benchmarkApply(ctx context.Context, l *lab) ([]check, error) {
+	const count = 1000
+	sessions := liveSessions(count)
+	e, err := l.startEndpoint(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer e.stop()
+	ours, err := l.workspace(terminationsConfig(count, true), e)
+	if err != nil {
+		return nil, err
+	}
+	defer ours.remove()
+
+	var (
+		took, bare []float64
+		theirs     *workspace
+	)
+	for range l.runs {
+		if err := e.renew(ctx, sessions); err != nil {
+			return nil, err
+		}
+		s, err := ours.apply(ctx)
+		if err != nil {
+			return nil, err
+		}
+		took = append(took, s.seconds)
+		if err := ours.requireOutcome(count, "terminated"); err != nil {
+			return nil, err
+		}
+
+		if theirs == nil {
+			if theirs, err = l.paddedWorkspace(ctx, ours, count); err != nil {
+				return nil, err
+			}
+			defer theirs.remove()
+		}
+		if s, err = theirs.apply(ctx); err != nil {
+			return nil, err
+		}
+		bare = append(bare, s.seconds)
+	}
+	t, err := e.count(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l.note("Each apply of 1000 terminations made %.0f calls of Session Manager; those of `terraform_data` none.", t.calls)
+
+	return []check{{
+		quantity: "time", values: took, unit: inSeconds,
+		rule: ratio, against: "1000 `terraform_data` of the same size", limit: bare, target: 1.2,
+	}}, nil
+}
+
+// paddedWorkspace returns a workspace of terraform_data whose state is as large as
+// that of another workspace.
+func (l *lab) paddedWorkspace(ctx context.Context, like *workspace, count int) (*workspace, error) {
+	const probe = 100
+	size := func(count, padding int) (float64, error) {
+		w, err := l.workspace(dataConfig(count, padding), nil)
+		if err != nil {
+			return 0, err
+		}
+		defer w.remove()
+		if _, err := w.apply(ctx); err != nil {
+			return 0, err
+		}
+		return w.stateSize()
+	}
+
+	want, err := like.stateSize()
+	if err != nil {
+		return nil, err
+	}
+	got, err := size(probe, probe)
+	if err != nil {
+		return nil, err
+	}
+	// The padding is in state twice, as input and as output.
+	padding := probe + int((want/float64(count)-got/probe)/2)
+	if padding < 0 {
+		return nil, errors.New("a termination takes less state than a terraform_data without padding")
+	}
+	l.note("A `terraform_data` of %s was padded with %d characters, so that its state took as many bytes as a termination's: %.0f.", l.cli.name, padding, want/float64(count))
+
+	return l.workspace(dataConfig(count, padding), nil)
+}
+
+// benchmarkApplyQuotas compares with what the quota allows at best.
+func benchmarkApplyQuotas(ctx context.Context, l *lab) ([]check, error) {
+	const count = 300
+	sessions := liveSessions(count)
+	e, err := l.startEndpoint(ctx, nil, "-quotas")
+	if err != nil {
+		return nil, err
+	}
+	defer e.stop()
+	w, err := l.workspace(terminationsConfig(count, true), e)
+	if err != nil {
+		return nil, err
+	}
+	defer w.remove()
+
+	var took, throttled []float64
+	for range l.runs {
+		if err := e.renew(ctx, sessions); err != nil {
+			return nil, err
+		}
+		time.Sleep(quotaPause)
+		s, err := w.apply(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if err := w.requireOutcome(count, "terminated"); err != nil {
+			return nil, err
+		}
+		t, err := e.count(ctx)
+		if err != nil {
+			return nil, err
+		}
+		took = append(took, s.seconds)
+		throttled = append(throttled, t.throttled/t.calls)
+	}
+
+	return []check{
+		{
+			quantity: "time", values: took, unit: inSeconds,
+			rule: ratio, against: "300 calls at 6 a second", limit: []float64{count / callsPerSecond}, target: 1.05,
+		},
+		{quantity: "throttled answers", values: throttled, unit: inPercent, target: 0.02},
+	}, nil
+}
+
+// benchmarkPlanQuotas compares with the same plan that looks nothing up.
+func benchmarkPlanQuotas(ctx context.Context, l *lab) ([]check, error) {
+	const count = 1000
+	e, err := l.startEndpoint(ctx, liveSessions(count), "-quotas")
+	if err != nil {
+		return nil, err
+	}
+	defer e.stop()
+	seeing, err := l.workspace(terminationsConfig(count, true), e)
+	if err != nil {
+		return nil, err
+	}
+	defer seeing.remove()
+	blind, err := l.workspace(terminationsConfig(count, false), e)
+	if err != nil {
+		return nil, err
+	}
+	defer blind.remove()
+
+	var took, bare, described []float64
+	for range l.runs {
+		s, err := blind.terraform(ctx, "plan")
+		if err != nil {
+			return nil, err
+		}
+		bare = append(bare, s.seconds)
+
+		if err := e.renew(ctx, nil); err != nil {
+			return nil, err
+		}
+		time.Sleep(quotaPause)
+		if s, err = seeing.terraform(ctx, "plan"); err != nil {
+			return nil, err
+		}
+		if shown := strings.Count(s.output, "assumed-role/Operator/mary.major"); shown != count {
+			return nil, fmt.Errorf("the plan shows %d owners, want %d", shown, count)
+		}
+		t, err := e.count(ctx)
+		if err != nil {
+			return nil, err
+		}
+		took = append(took, s.seconds)
+		described = append(described, t.calls)
+	}
+
+	return []check{
+		{quantity: "calls", values: described, unit: inCalls, target: 8},
+		{
+			quantity: "time", values: took, unit: inSeconds,
+			rule: excess, against: "the same with `verify = false`", limit: bare, target: 1,
+		},
+	}, nil
+}
+
+// benchmarkRefresh reads terminations that cannot change any more.
+func benchmarkRefresh(ctx context.Context, l *lab) ([]check, error) {
+	const count = 1000
+	e, err := l.startEndpoint(ctx, liveSessions(count))
+	if err != nil {
+		return nil, err
+	}
+	defer e.stop()
+	w, err := l.workspace(terminationsConfig(count, true), e)
+	if err != nil {
+		return nil, err
+	}
+	defer w.remove()
+	if _, err := w.apply(ctx); err != nil {
+		return nil, err
+	}
+
+	var made []float64
+	for range l.runs {
+		if err := e.renew(ctx, nil); err != nil {
+			return nil, err
+		}
+		if _, err := w.terraform(ctx, "apply", "-refresh-only", "-auto-approve"); err != nil {
+			return nil, err
+		}
+		t, err := e.count(ctx)
+		if err != nil {
+			return nil, err
+		}
+		made = append(made, t.calls)
+	}
+
+	return []check{{quantity: "calls", values: made, unit: inCalls, target: 0}}, w.requireOutcome(count, "terminated")
+}

@@ -1,0 +1,127 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"strings"
+)
+
+// benchmarkHistory reads one session of a long history, and ends one, which has
+// ended before. Whoever listed would read five thousand pages.
+func benchmarkHistory(ctx context.Context, l *lab) ([]check, error) {
+	ended := endedSessions(1_000_000)
+	e, err := l.startEndpoint(ctx, ended)
+	if err != nil {
+		return nil, err
+	}
+	defer e.stop()
+
+	some := ended[len(ended)/2].SessionID
+	var listed []float64
+	for _, config := range []string{sessionConfig(some), terminationConfig(some)} {
+		w, err := l.workspace(config, e)
+		if err != nil {
+			return nil, err
+		}
+		defer w.remove()
+		for range l.runs {
+			if err := e.renew(ctx, nil); err != nil {
+				return nil, err
+			}
+			if _, err := w.apply(ctx); err != nil {
+				return nil, err
+			}
+			t, err := e.count(ctx)
+			if err != nil {
+				return nil, err
+			}
+			listed = append(listed, t.unfiltered)
+		}
+		if strings.HasPrefix(config, requirements+"resource") {
+			if err := w.requireOutcome(1, "already_ended"); err != nil {
+				return nil, err
+			}
+		}
+	}
+
+	return []check{{quantity: "pages listed without a session ID", values: listed, unit: inPages, target: 0}}, nil
+}
+
+// benchmarkStart compares with a provider that registers one empty resource.
+func benchmarkStart(ctx context.Context, l *lab) ([]check, error) {
+	const starts = 10
+
+	var ours, empty started
+	for i := range starts*l.runs + 1 {
+		for program, s := range map[string]*started{"terraform-provider-ssm": &ours, "terraform-provider-empty": &empty} {
+			took, memory, err := l.startProvider(ctx, program)
+			if err != nil {
+				return nil, err
+			}
+			if i == 0 {
+				// The system has to read the programs from disk.
+				continue
+			}
+			s.took = append(s.took, took.Seconds())
+			if memory > 0 {
+				s.memory = append(s.memory, memory)
+			}
+		}
+	}
+	for program, name := range map[string]string{"terraform-provider-ssm": "provider", "terraform-provider-empty": "empty provider"} {
+		info, err := os.Stat(l.bin(program))
+		if err != nil {
+			return nil, err
+		}
+		l.note("The binary of the %s has %s.", name, inMegabytes(float64(info.Size())))
+	}
+
+	const against = "a provider of one empty resource"
+	return []check{
+		{quantity: "time", values: ours.took, unit: inMilliseconds, rule: ratio, against: against, limit: empty.took, target: 1.3},
+		{quantity: "resident memory", values: ours.memory, unit: inMegabytes, rule: ratio, against: against, limit: empty.memory, target: 1.3},
+	}, nil
+}
+
+// started is what the starts of a program took.
+type started struct {
+	took, memory []float64
+}
+
+// benchmarkState measures what Terraform writes.
+func benchmarkState(ctx context.Context, l *lab) ([]check, error) {
+	const count = 1000
+	e, err := l.startEndpoint(ctx, liveSessions(count))
+	if err != nil {
+		return nil, err
+	}
+	defer e.stop()
+	w, err := l.workspace(terminationsConfig(count, true), e)
+	if err != nil {
+		return nil, err
+	}
+	defer w.remove()
+	if _, err := w.apply(ctx); err != nil {
+		return nil, err
+	}
+	size, err := w.stateSize()
+	if err != nil {
+		return nil, err
+	}
+	all, err := w.attributes()
+	if err != nil {
+		return nil, err
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, all[0]); err != nil {
+		return nil, err
+	}
+	l.note("Of the state of a termination, the provider's own part is %d bytes of JSON; %s indents it, and adds its own.", compact.Len(), l.cli.name)
+
+	return []check{{quantity: "size, for each", values: []float64{size / count}, unit: inBytes, target: 700}}, nil
+}
