@@ -145,8 +145,12 @@ func (h *leakHunt) check(stored func(file string) bool) {
 		secrets = append(secrets, h.secrets[name])
 	}
 	tokens := issued(h.fake, testAway, testLive, testEnded)
-	for i := range tokens {
-		names = append(names, []string{"resume token", "stream URL"}[min(1, i/(len(tokens)/2))])
+	for _, token := range tokens {
+		name := "resume token"
+		if strings.HasPrefix(token, "wss://") {
+			name = "stream URL"
+		}
+		names = append(names, name)
 	}
 
 	texts := h.w.files()

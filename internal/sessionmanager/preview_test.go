@@ -582,6 +582,28 @@ func TestClient_Preview_waiting(t *testing.T) {
 				t.Errorf("it got %+v, %v", later.session, later.err)
 			}
 		},
+		"whoever comes right after the last one has left does not join in his end": func(t *testing.T, _ *endpoint, client *sessionmanager.Client, _ func() int) {
+			last := waiting(t, client, 1)[0]
+			for i := range 20 {
+				last.cancel()
+				<-last.done
+				next := &waiter{done: make(chan struct{})}
+				ctx, cancel := context.WithCancel(t.Context())
+				next.cancel = cancel
+				defer cancel()
+				left := time.AfterFunc(listingTime/2, cancel)
+				next.session, next.err = client.Preview(ctx, region, crowdID(i))
+				close(next.done)
+				if kindOf(next.err) != outOfTime || left.Stop() {
+					t.Fatalf("question %d did not wait for a listing of its own: %v", i, next.err)
+				}
+				last = wait(t, client, i)
+			}
+			<-last.done
+			if last.err != nil || last.session.Owner != "owner of "+crowdID(19) {
+				t.Errorf("the last one got %+v, %v", last.session, last.err)
+			}
+		},
 		"whoever comes as the last one leaves gets an answer": func(t *testing.T, _ *endpoint, client *sessionmanager.Client, _ func() int) {
 			// Which of the two is first is left to chance.
 			last := waiting(t, client, 1)[0]
