@@ -133,7 +133,7 @@ func matrixFaults() []matrixFault {
 			reason: reasonUnavailable, cause: "(HTTP status 200) could not be decoded", never: "through all retries",
 		},
 		{
-			name: "slow body", kind: fakessm.FaultSlow, delay: 16 * time.Second, times: 1, class: recovers, spent: "1",
+			name: "slow body", kind: fakessm.FaultSlow, delay: 8 * time.Second, times: 1, class: recovers, spent: "1",
 		},
 		{
 			name: "body slower than the bound", kind: fakessm.FaultSlow, delay: time.Hour, times: -1, attempts: 3, class: done, spent: "3",
