@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -387,9 +388,8 @@ func TestHostile_texts(t *testing.T) {
 		behaviour fakessm.Behaviour
 		absent    bool
 		fault     fakessm.Fault
-		silent    []string // What says nothing.
 	}{
-		"a session that is not found": {absent: true, silent: []string{"draining", "listing", "reading a connection status"}},
+		"a session that is not found": {absent: true},
 		"a session that has ended":    {status: "Terminated"},
 		"a session that is live":      {},
 		"a session that stays live":   {behaviour: fakessm.BehaviourUnkillable},
@@ -408,37 +408,36 @@ func TestHostile_texts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			fake, url := testFake(t)
-			if !tc.absent {
-				own := session
-				own.Behaviour = tc.behaviour
-				if tc.status != "" {
-					own.Status = tc.status
+			synctest.Test(t, func(t *testing.T) {
+				fake := fakessm.New(fakessm.WithSessions(testSessions()...))
+				if !tc.absent {
+					own := session
+					own.Behaviour = tc.behaviour
+					if tc.status != "" {
+						own.Status = tc.status
+					}
+					fake.AddSessions(own)
 				}
-				fake.AddSessions(own)
-			}
-			if tc.fault.Kind != "" {
-				tc.fault.Times = -1
-				fake.Inject(tc.fault)
-			}
-			s := newTestServer(t, testArguments(url, map[string]any{"max_retries": 0, "skip_credentials_validation": true, "skip_requesting_account_id": true}))
-			wantNoDiagnostics(t, s.configure())
+				s := newTestEndpoint(t, fake).server(merged(offline, map[string]any{"max_retries": 0}))
+				if tc.fault.Kind != "" {
+					tc.fault.Times = -1
+					fake.Inject(tc.fault)
+				}
 
-			said := hostileCalls(s, hostile)
-
-			shown := false
-			for what, texts := range said {
-				for _, text := range texts {
-					wantPrintable(t, text)
-					shown = shown || strings.Contains(text, "forged")
+				shown := false
+				for what, texts := range hostileCalls(s, hostile) {
+					for _, text := range texts {
+						wantPrintable(t, text)
+						shown = shown || strings.Contains(text, "forged")
+					}
+					if t.Failed() {
+						t.Fatalf("this was said by %s", what)
+					}
 				}
-				if t.Failed() {
-					t.Fatalf("this was said by %s", what)
+				if !shown {
+					t.Error("nothing of the hostile value is shown: there is nothing to check")
 				}
-			}
-			if !shown {
-				t.Error("nothing of the hostile value is shown: there is nothing to check")
-			}
+			})
 		})
 	}
 }

@@ -411,6 +411,7 @@ func TestSignals_interruptedDrain(t *testing.T) {
 		finishes bool
 	}{
 		"on create": {"create", false},
+		"on create, of a drain for both occasions":                {"both", false},
 		"on create, of a service that finishes what it was asked": {"create", true},
 		"on destroy": {"destroy", false},
 		"on destroy, of a service that finishes what it was asked": {"destroy", true},
@@ -444,7 +445,7 @@ func TestSignals_interruptedDrain(t *testing.T) {
 			}
 			// Whoever is created anew must not be drained twice; whoever is to be
 			// destroyed is still there.
-			if want := map[string]string{"create": "tainted"}[tc.when]; stored.Status != want {
+			if want := map[string]string{"create": "tainted", "both": "tainted"}[tc.when]; stored.Status != want {
 				t.Errorf("the resource is %q, want %q", stored.Status, want)
 			}
 			left := testHalfDrained(t, service, stored.Attributes.Outcomes)
