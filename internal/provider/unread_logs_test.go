@@ -1,0 +1,55 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// What nobody reads is not written; the greeting of the plugin library cannot be
+// helped.
+func TestProcess_unreadLogs(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		env    []string
+		writes bool
+	}{
+		"nobody reads":                     {},
+		"everything is read":               {env: []string{"TF_LOG=TRACE"}, writes: true},
+		"the providers' logs are read":     {env: []string{"TF_LOG_PROVIDER=DEBUG"}, writes: true},
+		"this provider's own log is asked": {env: []string{"TF_LOG_PROVIDER_SSM=DEBUG"}, writes: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			w := newTestWorkspace(t, "")
+			built, err := buildProvider()
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.write("cli.tfrc", fmt.Sprintf("provider_installation {\n  dev_overrides {\n    \"sessionops/ssm\" = %q\n  }\n  direct {}\n}\n", w.dir))
+			w.write("terraform-provider-ssm", fmt.Sprintf("#!/bin/sh\nexec %q 2>>%q\n", filepath.Join(built, "terraform-provider-ssm"), filepath.Join(w.dir, "stderr")))
+			if err := os.Chmod(filepath.Join(w.dir, "terraform-provider-ssm"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			w.env = append(w.env, "TF_LOG=", "TF_LOG_PATH=")
+			w.env = append(w.env, tc.env...)
+
+			w.mustRun("providers", "schema", "-json")
+
+			stderr := w.read("stderr")
+			if !strings.Contains(stderr, "plugin address") {
+				t.Fatalf("the provider did not run: %s", stderr)
+			}
+			if writes := strings.Contains(stderr, `"@module":`); writes != tc.writes {
+				t.Errorf("the provider writes: %t, want %t:\n%s", writes, tc.writes, stderr)
+			}
+		})
+	}
+}
