@@ -199,7 +199,7 @@ func benchmarkPlanQuotas(ctx context.Context, l *lab) ([]check, error) {
 		if s, err = seeing.terraform(ctx, "plan"); err != nil {
 			return nil, err
 		}
-		if shown := strings.Count(s.output, "assumed-role/Operator/mary.major"); shown != count {
+		if shown := strings.Count(s.output, owner); shown != count {
 			return nil, fmt.Errorf("the plan shows %d owners, want %d", shown, count)
 		}
 		t, err := e.count(ctx)

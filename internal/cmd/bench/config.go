@@ -24,7 +24,7 @@ const requirements = `terraform {
 func terminationsConfig(count int, verify bool) string {
 	return requirements + fmt.Sprintf(`resource "ssm_session_termination" "test" {
   count      = %d
-  session_id = format("mary.major-0a1b2c3d4e5f%%05d", count.index)
+  session_id = format("mary-0a1b2c3d4e5f%%05d", count.index)
   verify     = %t
 }
 `, count, verify)

@@ -19,7 +19,6 @@ type session struct {
 	Status       string    `json:"Status,omitempty"`
 	Owner        string    `json:"Owner,omitempty"`
 	DocumentName string    `json:"DocumentName,omitempty"`
-	Reason       string    `json:"Reason,omitempty"`
 	StartDate    time.Time `json:"StartDate,omitzero"`
 	EndDate      time.Time `json:"EndDate,omitzero"`
 }
@@ -27,12 +26,16 @@ type session struct {
 // document is what the sessions run, and what a drain selects them by.
 const document = "SSM-SessionManagerRunShell"
 
+// owner is whose sessions they are. An ID begins with the session name of the role,
+// and ends with 17 characters that SSM gives.
+const owner = "arn:aws:sts::123456789012:assumed-role/Admin/mary"
+
 // sessionID returns the ID of a live session, by its number.
 func sessionID(number int) string {
-	return fmt.Sprintf("mary.major-0a1b2c3d4e5f%05d", number)
+	return fmt.Sprintf("mary-0a1b2c3d4e5f%05d", number)
 }
 
-// liveSessions returns sessions as an account holds them.
+// liveSessions returns sessions as an account holds them. Few people give a reason.
 func liveSessions(count int) []session {
 	start := time.Now().Add(-time.Hour).Truncate(time.Second)
 	sessions := make([]session, count)
@@ -41,9 +44,8 @@ func liveSessions(count int) []session {
 			SessionID:    sessionID(i),
 			Target:       fmt.Sprintf("i-0a1b2c3d4e5f%05d", i%100),
 			Status:       "Connected",
-			Owner:        "arn:aws:sts::123456789012:assumed-role/Operator/mary.major",
+			Owner:        owner,
 			DocumentName: document,
-			Reason:       "CHG-1042",
 			StartDate:    start.Add(time.Duration(i) * time.Millisecond),
 		}
 	}
