@@ -681,20 +681,31 @@ func (c canned) Do(*http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// BenchmarkClient_List reads one full page, of which every tenth session matches.
-func BenchmarkClient_List(b *testing.B) {
+// cannedPage is one full page of sessions, mary-0 to mary-199.
+var cannedPage = sync.OnceValue(func() canned {
 	var rows []string
 	for i := range 200 {
 		rows = append(rows, fmt.Sprintf(
 			`{"SessionId":"mary-%d","Target":"i-%d","Status":"Connected","StartDate":1700000000.123,"Owner":%q,"DocumentName":"Shell","Details":"","OutputUrl":{"S3OutputUrl":"","CloudWatchOutputUrl":""},"MaxSessionDuration":"60","AccessType":"Standard"}`,
 			i, i%10, ownerMary))
 	}
-	client := sessionmanager.New(aws.Config{
+
+	return canned(`{"Sessions":[` + strings.Join(rows, ",") + `]}`)
+})
+
+// cannedClient returns a client of an endpoint that always answers with that page.
+func cannedClient() *sessionmanager.Client {
+	return sessionmanager.New(aws.Config{
 		Region:       region,
 		BaseEndpoint: aws.String(endpointURL),
 		Credentials:  credentials.NewStaticCredentialsProvider(fakessm.DefaultAccessKeyID, fakessm.DefaultSecretAccessKey, ""),
-		HTTPClient:   canned(`{"Sessions":[` + strings.Join(rows, ",") + `]}`),
+		HTTPClient:   cannedPage(),
 	}, sessionmanager.Options{})
+}
+
+// BenchmarkClient_List decodes one full page, of which every tenth session matches.
+func BenchmarkClient_List(b *testing.B) {
+	client := cannedClient()
 	selector := sessionmanager.Selector{Targets: []string{"i-3"}, Owners: []string{"*/mary"}, OlderThan: aged(time.Hour)}
 
 	b.ReportAllocs()

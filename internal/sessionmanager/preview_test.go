@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
@@ -760,5 +761,30 @@ func TestClient_Preview_strangeListings(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// BenchmarkClient_Preview looks up as many sessions as a page holds, ten at a time
+// as Terraform does. All but the first few share one listing.
+func BenchmarkClient_Preview(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		client := cannedClient()
+		var group errgroup.Group
+		group.SetLimit(10)
+		for i := range 200 {
+			group.Go(func() error {
+				id := fmt.Sprintf("mary-%d", i)
+				session, err := client.Preview(b.Context(), region, id)
+				if err == nil && (session.SessionID != id || session.Owner != ownerMary) {
+					err = fmt.Errorf("%s is shown as %+v", id, session)
+				}
+
+				return err
+			})
+		}
+		if err := group.Wait(); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
