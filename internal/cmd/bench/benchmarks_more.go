@@ -56,10 +56,21 @@ func benchmarkHistory(ctx context.Context, l *lab) ([]check, error) {
 func benchmarkStart(ctx context.Context, l *lab) ([]check, error) {
 	const starts = 10
 
-	var ours, empty started
+	var (
+		ours, empty, libraries started
+
+		all = []struct {
+			program, name string
+			*started
+		}{
+			{"terraform-provider-ssm", "provider", &ours},
+			{"terraform-provider-empty", "empty provider", &empty},
+			{"terraform-provider-libraries", "empty provider with the libraries", &libraries},
+		}
+	)
 	for i := range starts*l.runs + 1 {
-		for program, s := range map[string]*started{"terraform-provider-ssm": &ours, "terraform-provider-empty": &empty} {
-			took, memory, err := l.startProvider(ctx, program)
+		for _, s := range all {
+			took, memory, err := l.startProvider(ctx, s.program)
 			if err != nil {
 				return nil, err
 			}
@@ -73,13 +84,16 @@ func benchmarkStart(ctx context.Context, l *lab) ([]check, error) {
 			}
 		}
 	}
-	for program, name := range map[string]string{"terraform-provider-ssm": "provider", "terraform-provider-empty": "empty provider"} {
-		info, err := os.Stat(l.bin(program))
+	for _, s := range all {
+		info, err := os.Stat(l.bin(s.program))
 		if err != nil {
 			return nil, err
 		}
-		l.note("The binary of the %s has %s.", name, inMegabytes(float64(info.Size())))
+		l.note("The binary of the %s has %s.", s.name, inMegabytes(float64(info.Size())))
 	}
+	l.note("An empty provider with the libraries that this one is built on, the SDK of SSM and aws-sdk-go-base, starts in %s and holds %s: %s and %s of one without.",
+		inMilliseconds(median(libraries.took)), inMegabytes(median(libraries.memory)),
+		inTimes(median(libraries.took)/median(empty.took)), inTimes(median(libraries.memory)/median(empty.memory)))
 
 	const against = "a provider of one empty resource"
 	return []check{

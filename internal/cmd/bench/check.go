@@ -53,7 +53,7 @@ func (c check) met() bool {
 // word words a result or a target.
 func (c check) word(result float64) string {
 	if c.rule == ratio {
-		return fmt.Sprintf("%.2f ×", result)
+		return inTimes(result)
 	}
 
 	return c.unit(result)
@@ -105,6 +105,8 @@ func inSeconds(v float64) string { return fmt.Sprintf("%.2f s", v) }
 func inMilliseconds(v float64) string { return fmt.Sprintf("%.1f ms", v*1000) }
 
 func inMegabytes(v float64) string { return fmt.Sprintf("%.1f MB", v/1e6) }
+
+func inTimes(v float64) string { return fmt.Sprintf("%.2f ×", v) }
 
 func inBytes(v float64) string { return fmt.Sprintf("%.0f bytes", v) }
 

@@ -88,21 +88,23 @@ func (l *lab) close() {
 	}
 }
 
-// programs are built from the repository: by package, the name of the binary.
-var programs = map[string]string{
-	".":                                  "terraform-provider-ssm",
-	"./internal/cmd/bench/emptyprovider": "terraform-provider-empty",
-	"./internal/cmd/fakessm":             "fakessm",
+// programs are built from the repository: by the name of the binary, its package,
+// and a build tag if there is one.
+var programs = map[string][]string{
+	"fakessm":                      {"./internal/cmd/fakessm"},
+	"terraform-provider-empty":     {"./internal/cmd/bench/emptyprovider"},
+	"terraform-provider-libraries": {"-tags", "libraries", "./internal/cmd/bench/emptyprovider"},
+	"terraform-provider-ssm":       {"."},
 }
 
 // build builds the programs as a release is built.
 func (l *lab) build(ctx context.Context) error {
-	l.logf("building the provider, an empty provider and the fake endpoint")
-	for pkg, name := range programs {
-		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", l.bin(name), pkg)
+	l.logf("building the provider, empty providers and the fake endpoint")
+	for name, pkg := range programs {
+		cmd := exec.CommandContext(ctx, "go", append([]string{"build", "-trimpath", "-ldflags", "-s -w", "-o", l.bin(name)}, pkg...)...)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if output, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("building %s: %w\n%s", pkg, err, output)
+			return fmt.Errorf("building %s: %w\n%s", name, err, output)
 		}
 	}
 
