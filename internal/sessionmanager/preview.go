@@ -20,6 +20,11 @@ const (
 	// singleLookups is how many look-ups within listingAge each ask for their own
 	// session, before a listing is thought to pay.
 	singleLookups = 3
+
+	// gatherTime is how long a look-up waits for others that come with it: Terraform
+	// works on ten resources at once.
+	gatherTime = 50 * time.Millisecond
+	together   = 10
 )
 
 // Preview looks a session up to show it in a plan. It returns what can be shown:
@@ -91,15 +96,21 @@ func (s *sharedListings) find(ctx context.Context, c *Client, region, sessionID 
 		s.regions[region] = r
 	}
 
-	now := time.Now()
-	r.count(now)
-	if now.Sub(r.began) <= listingAge {
+	r.count(time.Now())
+	if !r.listed() && !r.pays(0) && r.pays(together-1) {
+		s.mutex.Unlock()
+		if err := sleep(ctx, gatherTime); err != nil {
+			return Session{}, false, newError(ctx, operationDescribe, region, sessionID, err, nil)
+		}
+		s.mutex.Lock()
+	}
+	if r.listed() {
 		session = r.sessions[sessionID]
 		s.mutex.Unlock()
 
 		return session, true, nil
 	}
-	if r.flight == nil && len(r.lookups) <= max(singleLookups, r.pages) {
+	if !r.pays(0) {
 		s.mutex.Unlock()
 
 		return Session{}, false, nil
@@ -123,6 +134,17 @@ func (r *sharedListing) count(now time.Time) {
 		}
 	}
 	r.lookups = append(recent, now)
+}
+
+// listed reports whether there is a listing that is not too old.
+func (r *sharedListing) listed() bool {
+	return time.Since(r.began) <= listingAge
+}
+
+// pays reports whether to wait for a listing, were there so many look-ups more: one
+// is under way, or the look-ups make up for its pages.
+func (r *sharedListing) pays(more int) bool {
+	return r.flight != nil || len(r.lookups)+more > max(singleLookups, r.pages)
 }
 
 // launch begins a listing. It belongs to all who wait for it: none of their
