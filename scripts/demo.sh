@@ -5,10 +5,22 @@
 # Everything happens in a temporary directory, which is removed at the end; the
 # caller's own configuration of Terraform and AWS is not looked at.
 #
-# usage: scripts/demo.sh
+# The front page of the documentation shows two screens of this run. They are
+# compared with examples/demo/plan.txt and apply.txt; -screens writes them instead.
+#
+# usage: scripts/demo.sh [-screens]
 set -eu
 
 cd "$(dirname "$0")/.."
+
+case ${1-} in
+'') write_screens= ;;
+-screens) write_screens=yes ;;
+*)
+	echo "usage: scripts/demo.sh [-screens]" >&2
+	exit 2
+	;;
+esac
 
 scratch=$(mktemp -d)
 endpoint= # Process ID of the fake.
@@ -77,6 +89,18 @@ expect() {
 $(cat "$3")"
 }
 
+# screen NAME: compares the standard input with the screen of that name, or writes
+# it.
+screen() {
+	cat >"$scratch/screen"
+	if [ -n "$write_screens" ]; then
+		cp "$scratch/screen" "examples/demo/$1"
+	elif ! diff -u "examples/demo/$1" "$scratch/screen" >"$scratch/difference"; then
+		fail "examples/demo/$1 shows something else; if the change is meant, run 'make screens generate':
+$(cat "$scratch/difference")"
+	fi
+}
+
 cli=$(scripts/find-terraform.sh)
 case ${cli##*/} in
 tofu) host=registry.opentofu.org ;;
@@ -139,12 +163,25 @@ expect 4 '^ +\+ owner += "arn:.*mary\.major"' "$scratch/plan"
 expect 4 '^ +\+ target += "m?i-' "$scratch/plan"
 view requests >"$scratch/planned"
 expect 0 'TerminateSession|ResumeSession' "$scratch/planned"
+{
+	# Without the indentation, of which a page would lose that of the first line.
+	first='  # ssm_session_termination.mary["mary.major-0a1b2c3d4e5f60001"] will be created'
+	awk -v first="$first" '$0 == first { on = 1 } on { print substr($0, 3) } on && /^    }/ { exit }' "$scratch/plan"
+	echo
+	grep '^Plan: ' "$scratch/plan"
+} | screen plan.txt
 
 say "terraform apply"
 terraform apply -no-color -input=false tfplan >"$scratch/apply" 2>&1 || fail "apply:
 $(cat "$scratch/apply")"
 grep -E 'Creation complete|^Apply complete' "$scratch/apply"
 expect 1 '^Apply complete! Resources: 4 added, 0 changed, 0 destroyed\.$' "$scratch/apply"
+{
+	# The order and the time are the only things that vary.
+	grep ': Creation complete' "$scratch/apply" | sed 's/ after [0-9]*s$/ after 0s/' | LC_ALL=C sort
+	echo
+	sed -n '/^Apply complete/,$p' "$scratch/apply"
+} | screen apply.txt
 
 say "The outcomes"
 terraform output -no-color outcomes >"$scratch/outcomes"

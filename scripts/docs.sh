@@ -1,9 +1,10 @@
 #!/bin/sh
-# Renders docs/ from the provider's schema, templates/ and examples/. The schema
-# comes from the provider itself, so that the pages do not depend on the version
-# of an installed Terraform; none is needed.
+# Renders docs/ from the provider's schema, templates/ and examples/, or validates
+# it as it is: each object has its page, the pages suit the Registry, their links
+# lead somewhere. The schema comes from the provider itself, so that the pages do
+# not depend on the version of an installed Terraform; none is needed.
 #
-# usage: scripts/docs.sh write|check
+# usage: scripts/docs.sh write|check|validate
 #
 # Only index.md and the folders of the Registry's layout (resources, data-sources,
 # ephemeral-resources, actions, list-resources, functions, guides) are written,
@@ -17,11 +18,11 @@ trap 'rm -rf "$scratch"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# render DIRECTORY: writes DIRECTORY/docs.
-render() {
+# tfplugindocs COMMAND DIRECTORY: with the pages in DIRECTORY/docs.
+tfplugindocs() {
 	go run ./internal/cmd/providerschema -out "$scratch/schema.json"
-	if ! go tool -modfile=internal/tools/go.mod tfplugindocs generate \
-		--provider-dir "$1" \
+	if ! go tool -modfile=internal/tools/go.mod tfplugindocs "$1" \
+		--provider-dir "$2" \
 		--provider-name ssm \
 		--providers-schema "$scratch/schema.json" >"$scratch/log" 2>&1; then
 		cat "$scratch/log" >&2
@@ -31,7 +32,7 @@ render() {
 
 case ${1-} in
 write)
-	render .
+	tfplugindocs generate .
 	;;
 check)
 	mkdir "$scratch/copy"
@@ -40,15 +41,19 @@ check)
 			cp -R "$folder" "$scratch/copy/"
 		fi
 	done
-	render "$scratch/copy"
+	tfplugindocs generate "$scratch/copy"
 	if ! git --no-pager diff --no-index --exit-code docs "$scratch/copy/docs"; then
 		echo "docs/ is out of date: run 'make generate' and commit the result." >&2
 		exit 1
 	fi
 	echo "docs/ is up to date."
 	;;
+validate)
+	tfplugindocs validate .
+	go run ./internal/cmd/checklinks
+	;;
 *)
-	echo "usage: scripts/docs.sh write|check" >&2
+	echo "usage: scripts/docs.sh write|check|validate" >&2
 	exit 2
 	;;
 esac

@@ -1,0 +1,66 @@
+#!/bin/sh
+# Lists the licenses of what is compiled into the provider, in
+# THIRD_PARTY_LICENSES.md. The list has no versions, so that it changes only when a
+# module comes, goes or takes another license.
+#
+# usage: scripts/licenses.sh write|check
+set -eu
+
+cd "$(dirname "$0")/.."
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+list=THIRD_PARTY_LICENSES.md
+
+# render: writes the list to $scratch/list.
+render() {
+	# go-licenses is built for this machine, and told of others.
+	go build -modfile=internal/tools/licenses/go.mod -o "$scratch/go-licenses" github.com/google/go-licenses/v2
+	# Windows needs what the others do not, and the other way round.
+	for os in linux windows; do
+		if ! GOOS=$os CGO_ENABLED=0 "$scratch/go-licenses" report . \
+			--ignore github.com/sessionops/terraform-provider-ssm \
+			--template internal/tools/licenses/report.tmpl >>"$scratch/rows" 2>"$scratch/log"; then
+			cat "$scratch/log" >&2
+			return 1
+		fi
+	done
+	if grep Unknown "$scratch/rows" >&2; then
+		echo "these have no license that is known" >&2
+		return 1
+	fi
+	{
+		cat <<'END'
+# Licenses of Third Parties
+
+The provider is built from these modules, besides its own code and the Go standard library (BSD-3-Clause). `make generate` writes this list with
+[go-licenses](https://github.com/google/go-licenses); the versions are in [go.mod](go.mod). A module with two licenses has a line for each.
+
+| Module or package | License |
+|---|---|
+END
+		sed '/^$/d' "$scratch/rows" | LC_ALL=C sort -u
+	} >"$scratch/list"
+}
+
+case ${1-} in
+write)
+	render
+	cp "$scratch/list" "$list"
+	;;
+check)
+	render
+	if ! git --no-pager diff --no-index --exit-code "$list" "$scratch/list"; then
+		echo "$list is out of date: run 'make generate' and commit the result." >&2
+		exit 1
+	fi
+	echo "$list is up to date."
+	;;
+*)
+	echo "usage: scripts/licenses.sh write|check" >&2
+	exit 2
+	;;
+esac
