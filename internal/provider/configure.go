@@ -277,12 +277,16 @@ func fromBaseDiags(c *awsbase.Config, in basediag.Diagnostics) diag.Diagnostics 
 		summary, detail := d.Summary(), d.Detail()
 		if detail == "" {
 			// It gives plain errors as a summary; ours are short and without values.
-			summary, detail = summaryConfigure, "The AWS configuration could not be used.\n\nError: "+summary
+			advice := ""
+			if strings.Contains(summary, "shared config profile") {
+				advice = "Check profile or AWS_PROFILE, and that the shared configuration or credentials files have it.\n\n"
+			}
+			summary, detail = summaryConfigure, "The AWS configuration could not be used.\n\n"+advice+"Error: "+summary
 		}
 		detail = redact(c, detail)
 		if strings.Contains(detail, "validating provider credentials") {
 			detail = "STS did not confirm the credentials.\n\n" +
-				"Check access_key, secret_key and token, or the profile or environment variables that they come from; the clock of this machine; and proxies and endpoints on the way to STS.\n\n" +
+				"If they have expired, renew them or sign in again. Otherwise check access_key, secret_key and token, or the profile or environment variables that they come from; the clock of this machine; and proxies and endpoints on the way to STS.\n\n" +
 				strings.TrimPrefix(detail, "The AWS configuration could not be used.\n\n")
 		}
 

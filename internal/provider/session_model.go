@@ -57,7 +57,7 @@ func (v sessionIDLooks) ValidateString(_ context.Context, req validator.StringRe
 	switch {
 	case nodeIDShape.MatchString(value):
 		resp.Diagnostics.AddAttributeWarning(req.Path, "Node ID Instead of Session ID",
-			fmt.Sprintf("%q looks like the ID of a managed node. A session ID looks like \"Mary-Major-07a16060613c408b5\".", value))
+			fmt.Sprintf("%q looks like the ID of a managed node. A session ID looks like \"Mary-Major-07a16060613c408b5\".\n\nTo end all sessions of a node, use ssm_session_drain with targets.", value))
 	case sessionARNShape.MatchString(value):
 		resp.Diagnostics.AddAttributeWarning(req.Path, "ARN Instead of Session ID",
 			fmt.Sprintf("%q is a session's ARN. The session ID is what follows \"session/\".", value))
