@@ -4,7 +4,9 @@
 package fakessm
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"log"
 	"net"
 	"net/http"
@@ -110,11 +112,16 @@ func refused() error {
 	return &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 }
 
-// distant lets a moment pass before a request arrives. In a bubble it ends only
+// distant lets a moment pass once a request has arrived. In a bubble it ends only
 // when the client has nothing left to do: a connection without a buffer could
 // otherwise answer a client that is not quite done with sending.
 func distant(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
 		time.Sleep(LocalLatency)
 		next.ServeHTTP(w, r)
 	})
