@@ -57,6 +57,7 @@ type Options struct {
 type Client struct {
 	api    *ssm.Client
 	shared sharedListings
+	shown  shownListings
 }
 
 // New returns a Client that calls SSM with the credentials, retryer and transport of cfg.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -148,9 +149,12 @@ type drain struct {
 // waitGracePeriod lists the sessions, and gives people the time to finish by
 // themselves. How old a session is, is measured once, at the first listing.
 func (d *drain) waitGracePeriod(ctx context.Context) (Listing, error) {
-	listing, err := d.client.live(ctx, d.in.Region, d.in.Selector, time.Time{})
-	if err != nil {
-		return listing, err
+	listing, ok := d.client.shown.take(d.in.Region, d.in.Selector)
+	if !ok {
+		var err error
+		if listing, err = d.client.live(ctx, d.in.Region, d.in.Selector, time.Time{}); err != nil {
+			return listing, err
+		}
 	}
 
 	deadline := time.Now().Add(d.in.GracePeriod)
@@ -159,6 +163,7 @@ func (d *drain) waitGracePeriod(ctx context.Context) (Listing, error) {
 		if err := sleep(ctx, min(left, gracePoll)); err != nil {
 			return Listing{}, newError(ctx, operationDescribe, d.in.Region, "", err, nil)
 		}
+		var err error
 		if listing, err = d.client.live(ctx, d.in.Region, d.in.Selector, listing.Now); err != nil {
 			return listing, err
 		}
@@ -322,12 +327,14 @@ func (r DrainResult) Unverified() []string {
 }
 
 // Matching returns the IDs of the sessions that a drain would end now, by start
-// date, then by ID.
+// date, then by ID. A drain that follows at once ends those of a long listing.
 func (c *Client) Matching(ctx context.Context, region string, selector Selector) ([]string, error) {
+	began := time.Now()
 	listing, err := c.live(ctx, region, selector, time.Time{})
 	if err != nil {
 		return nil, err
 	}
+	c.shown.keep(shownListing{region: region, selector: selector, began: began, listing: listing})
 
 	ids := make([]string, 0, len(listing.Sessions))
 	for _, session := range listing.Sessions {
@@ -335,4 +342,55 @@ func (c *Client) Matching(ctx context.Context, region string, selector Selector)
 	}
 
 	return ids, nil
+}
+
+// shownListings are listings that were shown a moment ago. Terraform plans a drain
+// once more right before it creates it: what takes a second of the quota, or more,
+// is not listed twice.
+type shownListings struct {
+	mutex sync.Mutex
+	kept  []shownListing
+}
+
+type shownListing struct {
+	region   string
+	selector Selector
+	began    time.Time
+	listing  Listing
+}
+
+// keep keeps a listing for one drain, if it is worth it.
+func (s *shownListings) keep(shown shownListing) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+
+	s.kept = slices.DeleteFunc(s.kept, func(k shownListing) bool {
+		return time.Since(k.began) > listingAge || k.of(shown.region, shown.selector)
+	})
+	if shown.listing.pages > callsPerSecond {
+		s.kept = append(s.kept, shown)
+	}
+}
+
+// take returns a listing that is not too old, and forgets it.
+func (s *shownListings) take(region string, selector Selector) (listing Listing, ok bool) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+
+	s.kept = slices.DeleteFunc(s.kept, func(k shownListing) bool {
+		fresh := time.Since(k.began) <= listingAge
+		if fresh && k.of(region, selector) {
+			listing, ok = k.listing, true
+			return true
+		}
+
+		return !fresh
+	})
+
+	return listing, ok
+}
+
+// of reports whether a listing is one of the sessions that are meant.
+func (k shownListing) of(region string, selector Selector) bool {
+	return k.region == region && reflect.DeepEqual(k.selector, selector)
 }

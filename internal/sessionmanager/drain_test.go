@@ -1335,6 +1335,94 @@ func TestClient_Matching(t *testing.T) {
 	}
 }
 
+// TestClient_Drain_shown drains what Matching has shown, one session a page.
+func TestClient_Drain_shown(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		sessions int
+		after    time.Duration
+		selector *sessionmanager.Selector // Of the drain, if it is another one.
+		again    bool                     // It was drained before.
+		happens  func(*fakessm.Server)
+		in       sessionmanager.DrainInput
+		listed   int // Pages, besides the last one, which is empty.
+		want     outcomes
+	}{
+		"a long listing is not repeated":      {sessions: 7, listed: 0},
+		"a short one is":                      {sessions: 6, listed: 6},
+		"at the end of its time":              {sessions: 7, after: listingAge - time.Second, listed: 0},
+		"one that is too old is":              {sessions: 7, after: listingAge, listed: 7},
+		"one of other sessions is":            {sessions: 7, selector: &sessionmanager.Selector{Targets: []string{node, "mi-other"}}, listed: 7},
+		"one that was drained before is":      {sessions: 7, again: true, listed: 7},
+		"one that was shown before the grace": {sessions: 7, in: sessionmanager.DrainInput{GracePeriod: time.Second}, listed: 7},
+		"who has ended meanwhile": {
+			sessions: 7, listed: 0,
+			happens: func(fake *fakessm.Server) { fake.EndSession(crowdID(3)) },
+			want:    outcomes{crowdID(3): already},
+		},
+		"who has come meanwhile": {
+			sessions: 7, listed: 1,
+			happens: joined("newcomer"),
+			want:    outcomes{"newcomer": done},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				fake := fakessm.New(fakessm.WithPageSize(1), fakessm.WithSessions(crowd(tc.sessions)...))
+				ep := newEndpoint(t, fake)
+				client := ep.client()
+				in := tc.in
+				in.Region, in.Selector, in.MaxSessions = region, sessionmanager.Selector{Targets: []string{node}}, 10
+
+				ids, err := client.Matching(t.Context(), region, in.Selector)
+				if err != nil || len(ids) != tc.sessions {
+					t.Fatalf("%d are shown, want %d: %v", len(ids), tc.sessions, err)
+				}
+				if tc.again {
+					if _, err := client.Drain(t.Context(), in); err != nil {
+						t.Fatal(err)
+					}
+					fake.AddSessions(crowd(tc.sessions)...)
+				}
+				time.Sleep(tc.after)
+				if tc.happens != nil {
+					tc.happens(fake)
+				}
+				if tc.selector != nil {
+					in.Selector = *tc.selector
+				}
+				fake.ResetRequests()
+
+				result, err := client.Drain(t.Context(), in)
+				if err != nil {
+					t.Fatal(err)
+				}
+
+				want := outcomes{}
+				for i := range tc.sessions {
+					want[crowdID(i)] = done
+				}
+				maps.Copy(want, tc.want)
+				if diff := cmp.Diff(want, result.Outcomes); diff != "" {
+					t.Errorf("outcomes (-want +got):\n%s", diff)
+				}
+				listed := 0
+				for _, r := range fake.Requests() {
+					if r.Operation == "DescribeSessions" && r.SessionID == "" {
+						listed++
+					}
+				}
+				if listed != tc.listed+1 {
+					t.Errorf("%d pages were listed, want %d", listed, tc.listed+1)
+				}
+				checkDrain(t, fake, result, err)
+			})
+		})
+	}
+}
+
 func TestDrainTimeout(t *testing.T) {
 	t.Parallel()
 

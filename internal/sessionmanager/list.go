@@ -18,6 +18,8 @@ import (
 type Listing struct {
 	Sessions []Session // By start date, then by ID.
 	Now      time.Time // The service's clock when the listing began.
+
+	pages int // How many calls it took.
 }
 
 // List returns the sessions of a Region that are meant, of the active ones or of
@@ -44,6 +46,7 @@ func (c *Client) List(ctx context.Context, region string, state State, selector 
 		if err != nil {
 			return Listing{}, err
 		}
+		listing.pages++
 		if listing.Now.IsZero() {
 			listing.Now = record.date
 		}
