@@ -21,6 +21,7 @@ const (
 	summaryRead      = "Unable to Read Session"
 	summaryReadAll   = "Unable to Read Sessions"
 	summaryNotFound  = "Session Not Found"
+	summaryNotShown  = "Session Not Shown"
 	summaryImport    = "Unable to Import Session Termination"
 	summaryDrain     = "Unable to Drain Sessions"
 

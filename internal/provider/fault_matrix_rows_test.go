@@ -157,7 +157,7 @@ func matrixFaults() []matrixFault {
 				"termination refresh": {
 					sees: "warning: Termination Not Verified", says: "so that its end remains unverified: {reason}",
 				},
-				"termination plan":        {sees: "-", says: "-", state: "shows nothing"},
+				"termination plan":        {sees: "warning on session_id: Session Not Shown", says: "cannot be shown in the plan: {reason}", state: "shows nothing"},
 				"action terminate":        unseen,
 				"action terminate/before": {state: "says unverified", calls: "{active} terminate"},
 				"action terminate/after":  {state: "says unverified"},
@@ -236,7 +236,7 @@ func matrixFaults() []matrixFault {
 				// Not seen is not gone: what was unverified stays so.
 				"termination refresh":     {sees: "-", says: "-", state: "unverified", calls: unfiltered},
 				"termination import":      {calls: unfiltered},
-				"termination plan":        {sees: "-", says: "-", state: "shows nothing", calls: unfiltered},
+				"termination plan":        {sees: "warning on session_id: Session Not Shown", says: "cannot be shown in the plan: {reason}", state: "shows nothing", calls: unfiltered},
 				"data session":            {calls: unfiltered},
 				"action terminate":        unseen,
 				"action terminate/before": {state: "says unverified", calls: unfiltered + " terminate history history+×2 active active+×2"},

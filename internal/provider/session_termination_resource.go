@@ -5,6 +5,7 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -230,13 +231,19 @@ func (r *sessionTerminationResource) ModifyPlan(ctx context.Context, req resourc
 		defer cancel()
 
 		session, err := r.client.Preview(ctx, plan.Region.ValueString(), plan.SessionID.ValueString())
-		if err != nil {
+		switch {
+		case err == nil:
+			plan.preview(session)
+		case errors.Is(err, sessionmanager.ErrNotFound) && plan.IfNotFound.ValueString() == ifNotFoundSucceed:
+		case sessionmanager.NothingToShow(err):
+			resp.Diagnostics.AddAttributeWarning(path.Root("session_id"), summaryNotShown,
+				failureDetail(failureSentence(plan.SessionID.ValueString(), plan.Region.ValueString(), "cannot be shown in the plan", err), err))
+		default:
 			resp.Diagnostics.AddAttributeError(path.Root("session_id"), summaryRead,
 				failureDetail(failureSentence(plan.SessionID.ValueString(), plan.Region.ValueString(), "could not be looked up for the plan", err), err))
 
 			return
 		}
-		plan.preview(session)
 	}
 
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, &plan)...)

@@ -27,17 +27,17 @@ const (
 	together   = 10
 )
 
-// Preview looks a session up to show it in a plan. It returns what can be shown:
-// nothing if the session is not found or may not be seen, which is no error.
-// Terraform plans twice and rejects a value that it has seen once and does not
-// see again, so that every other failure is an error.
+// Preview looks a session up to show it in a plan. Terraform plans twice, and rejects
+// a value that it has seen once and does not see again: of the errors, a plan can do
+// with those alone that NothingToShow knows.
 func (c *Client) Preview(ctx context.Context, region, sessionID string) (Session, error) {
-	session, err := c.glance(ctx, region, sessionID)
-	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrUndetermined) || errors.Is(err, ErrAccessDenied) {
-		return Session{SessionID: sessionID}, nil
-	}
+	return c.glance(ctx, region, sessionID)
+}
 
-	return session, err
+// NothingToShow reports whether a preview ended with the session not found, or with
+// nothing to be said of it by those who ask.
+func NothingToShow(err error) bool {
+	return errors.Is(err, ErrNotFound) || errors.Is(err, ErrUndetermined) || errors.Is(err, ErrAccessDenied)
 }
 
 // glance looks a session up as Find does, but may find it in a listing of the

@@ -335,7 +335,7 @@ func TestClient_Preview_proves(t *testing.T) {
 			happens: func(t *testing.T, ep *endpoint, client *sessionmanager.Client) {
 				t.Helper()
 				session, err := client.Preview(t.Context(), "us-east-1", crowdID(9))
-				if err != nil || session.Status != "" {
+				if kindOf(err) != notFound || session.Status != "" {
 					t.Errorf("session %+v of another Region, %v", session, err)
 				}
 				if diff := cmp.Diff(pages{Lookups: 4}, ep.described(t)); diff != "" {
@@ -357,11 +357,11 @@ func TestClient_Preview_proves(t *testing.T) {
 				}
 
 				session, err := client.Preview(t.Context(), region, tc.id)
-				if err != nil {
+
+				if missing := tc.want == ""; (kindOf(err) == notFound) != missing || err != nil && !missing {
 					t.Fatal(err)
 				}
-
-				if session.SessionID != tc.id || session.Status != tc.want {
+				if err == nil && session.SessionID != tc.id || session.Status != tc.want {
 					t.Errorf("session %s is %q, want %s to be %q", session.SessionID, session.Status, tc.id, tc.want)
 				}
 				if diff := cmp.Diff(tc.calls, ep.described(t)); diff != "" {
@@ -682,14 +682,14 @@ func TestClient_Preview_sharedFailure(t *testing.T) {
 		want  string // Kind of the error.
 		pages int
 	}{
-		"throttled":        {fakessm.FaultThrottle, throttled, maxAttempts},
-		"internal error":   {fakessm.FaultInternal, unavailable, maxAttempts},
-		"reset":            {fakessm.FaultResetBefore, unavailable, maxAttempts},
-		"garbage":          {fakessm.FaultGarbage, unavailable, 1},
-		"nothing":          {fakessm.FaultEmpty, incomplete, 1},
-		"expired":          {fakessm.FaultExpired, credentialsWrong, 1},
-		"hanging":          {fakessm.FaultHang, unavailable, maxAttempts},
-		"denied, no error": {fakessm.FaultDenied, "", 1},
+		"throttled":      {fakessm.FaultThrottle, throttled, maxAttempts},
+		"internal error": {fakessm.FaultInternal, unavailable, maxAttempts},
+		"reset":          {fakessm.FaultResetBefore, unavailable, maxAttempts},
+		"garbage":        {fakessm.FaultGarbage, unavailable, 1},
+		"nothing":        {fakessm.FaultEmpty, incomplete, 1},
+		"expired":        {fakessm.FaultExpired, credentialsWrong, 1},
+		"hanging":        {fakessm.FaultHang, unavailable, maxAttempts},
+		"denied":         {fakessm.FaultDenied, accessDenied, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -710,7 +710,7 @@ func TestClient_Preview_sharedFailure(t *testing.T) {
 						t.Errorf("question %d: error is %q, want %q", i, got, tc.want)
 					}
 					var failed *sessionmanager.Error
-					if tc.want != "" && (!errors.As(w.err, &failed) || failed.SessionID != crowdID(i)) {
+					if !errors.As(w.err, &failed) || failed.SessionID != crowdID(i) {
 						t.Errorf("question %d got the error of another: %v", i, w.err)
 					}
 					if w.session.Status != "" {
