@@ -2,7 +2,10 @@
 # Runs every test that needs no AWS account. Tests of the provider run a real
 # Terraform or OpenTofu against a fake endpoint.
 #
-# usage: scripts/test.sh [argument of go test]...
+# usage: scripts/test.sh [cli] [argument of go test]...
+#
+# With "cli" only the packages are tested that run Terraform or OpenTofu, without the
+# race detector: to see how they get on with another version.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -27,13 +30,34 @@ tofu*)
 	;;
 esac
 
-# The race detector needs a C compiler, which a machine need not have.
-race=
-if [ "$(go env CGO_ENABLED)" = 1 ] && command -v "$(go env CC)" >/dev/null; then
-	race=-race
+packages=./...
+options=-cover
+if [ "${1-}" = cli ]; then
+	shift
+	packages='./internal/provider ./internal/cmd/providerschema'
+	# These tests wait for other processes most of the time.
+	options='-parallel 4'
+elif [ "$(go env CGO_ENABLED)" = 1 ] && command -v "$(go env CC)" >/dev/null; then
+	options='-race -cover'
 else
 	echo "without the race detector: there is no C compiler"
 fi
 
-echo "testing with $TF_ACC_TERRAFORM_PATH"
-exec go test $race -cover -timeout 20m "$@" ./...
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+# The tests leave here the names of those that this version cannot run.
+export TEST_SKIPPED_FILE="$scratch/skipped"
+
+version=$("$TF_ACC_TERRAFORM_PATH" version | sed -n 1p)
+echo "testing with $TF_ACC_TERRAFORM_PATH, $version"
+status=0
+# shellcheck disable=SC2086 # Each is several arguments.
+go test $options -timeout 20m "$@" $packages || status=$?
+
+if [ -s "$TEST_SKIPPED_FILE" ]; then
+	printf '\n%s lacks what these tests need, so they were skipped:\n' "$version"
+	sort -u "$TEST_SKIPPED_FILE"
+fi
+exit "$status"

@@ -28,7 +28,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
-	"github.com/hashicorp/terraform-plugin-testing/tfversion"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 )
@@ -230,7 +229,7 @@ func TestConfigure_wrongKeys(t *testing.T) {
 		arguments map[string]any
 		want      string
 	}{
-		"secret key": {arguments: map[string]any{"secret_key": wrong}, want: "validating provider credentials\nSignatureDoesNotMatch"},
+		"secret key": {arguments: map[string]any{"secret_key": wrong}, want: "sign in again\nvalidating provider credentials\nSignatureDoesNotMatch"},
 		"access key": {arguments: map[string]any{"access_key": "AKIAI44QH8DHBEXAMPLE"}, want: "validating provider credentials\nInvalidClientTokenId"},
 		"token":      {arguments: map[string]any{"token": wrong}, want: "validating provider credentials\nInvalidClientTokenId"},
 		"secret key of somebody with a role": {
@@ -402,7 +401,7 @@ func TestConfigure_profileMissing(t *testing.T) {
 	s := newTestServer(t, testArguments(url, withoutKeys, map[string]any{
 		"profile": "nobody", "shared_credentials_files": []any{testCredentialsFile(t, "ops")},
 	}))
-	wantDiagnostic(t, testDiagnostic{Severity: "error", Summary: summaryConfigure, Detail: "nobody\nprofile"}, s.configure())
+	wantDiagnostic(t, testDiagnostic{Severity: "error", Summary: summaryConfigure, Detail: "nobody\nCheck profile or AWS_PROFILE"}, s.configure())
 }
 
 func TestConfigure_envCredentials(t *testing.T) {
@@ -1119,10 +1118,12 @@ func TestConfigure_terraformUnknownRead(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			if name == "ephemeral" {
+				testNeeds(t, featureEphemerals)
+			}
 
 			fake, url := testFake(t)
 			resource.UnitTest(t, resource.TestCase{
-				TerraformVersionChecks:   []tfversion.TerraformVersionCheck{tfversion.SkipBelow(tfversion.Version1_10_0)},
 				ProtoV6ProviderFactories: testFactories,
 				Steps: []resource.TestStep{{
 					Config:      testLaterConfig(url, "") + fmt.Sprintf("%s {\n  session_id = %q\n}\n", object, testAway),

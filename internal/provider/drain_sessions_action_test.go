@@ -30,8 +30,7 @@ action "ssm_drain_sessions" "test" {
 
 func TestDrainSessionsAction_basic(t *testing.T) {
 	t.Parallel()
-
-	testSkipBelow(t, 1, 14)
+	testNeeds(t, featureActions)
 	fake, url := testInventoryFake(t)
 	config := testDrainSessionsActionConfig_basic(url, `targets = ["i-a"]`) + testTrigger("one", "after_create", "ssm_drain_sessions")
 	resource.UnitTest(t, resource.TestCase{
@@ -67,8 +66,7 @@ func TestDrainSessionsAction_basic(t *testing.T) {
 // it has come.
 func TestDrainSessionsAction_invoke(t *testing.T) {
 	t.Parallel()
-
-	testSkipBelow(t, 1, 14)
+	testNeeds(t, featureActions)
 	fake, url := testInventoryFake(t)
 	w := newTestWorkspace(t, testDrainSessionsActionConfig_basic(url, `owners = ["*:assumed-role/Operator/*"]`))
 	w.mustRun("apply", "-auto-approve")
@@ -137,8 +135,7 @@ func testEndings(fake *fakessm.Server) []string {
 // destroyed, and know what.
 func TestDrainSessionsAction_beforeDestroy(t *testing.T) {
 	t.Parallel()
-
-	testSkipBelow(t, 1, 16)
+	testNeeds(t, featureDestroyEvents)
 	fake, url := testInventoryFake(t)
 	resource.UnitTest(t, resource.TestCase{
 		ProtoV6ProviderFactories: testFactories,
@@ -178,8 +175,7 @@ func TestDrainSessionsAction_beforeDestroy(t *testing.T) {
 // replacement, but goes on with "terraform destroy".
 func TestDrainSessionsAction_beforeDestroyFailing(t *testing.T) {
 	t.Parallel()
-
-	testSkipBelow(t, 1, 16)
+	testNeeds(t, featureDestroyEvents)
 	fake, url := testInventoryFake(t)
 	fake.Inject(fakessm.Fault{Operation: "TerminateSession", SessionID: "cat-1", Kind: fakessm.FaultDenied, Times: -1})
 	w := newTestWorkspace(t, testCallerConfig(url, "i-a"))

@@ -22,7 +22,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/config"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
-	"github.com/hashicorp/terraform-plugin-testing/tfversion"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 )
@@ -262,6 +261,7 @@ func testExample(t *testing.T, files []string, want example) {
 		}
 		exampleWrite(t, filepath.Join(directory, filepath.Base(file)), string(content))
 	}
+	testReads(t, text)
 	exampleWrite(t, filepath.Join(directory, "fake_override.tf"), exampleOverride(t, url))
 
 	step := resource.TestStep{
@@ -270,17 +270,14 @@ func testExample(t *testing.T, files []string, want example) {
 		ConfigVariables:          want.variables,
 	}
 	apply, destroy := step, step
-	apply.ExpectNonEmptyPlan = want.restless
+	apply.ExpectNonEmptyPlan = want.restless || strings.Contains(text, "\nephemeral ") && testListsEphemerals(t)
 	apply.PostApplyFunc = func() {
 		testExampleCalls(t, fake, want.calls)
 		testStatuses(t, fake, want.status)
 	}
 	// The testing library cannot do this by itself after a for_each over strings.
 	destroy.Destroy = true
-	resource.UnitTest(t, resource.TestCase{
-		TerraformVersionChecks: exampleVersionChecks(t, text),
-		Steps:                  []resource.TestStep{apply, destroy},
-	})
+	resource.UnitTest(t, resource.TestCase{Steps: []resource.TestStep{apply, destroy}})
 	testStatuses(t, fake, want.destroyed)
 }
 
@@ -516,31 +513,6 @@ func exampleReadme(t *testing.T) string {
 	exampleWrite(t, name, string(block[1]))
 
 	return name
-}
-
-// exampleVersionChecks skips an example on versions that cannot read it.
-func exampleVersionChecks(t *testing.T, text string) []tfversion.TerraformVersionCheck {
-	t.Helper()
-
-	openTofu := strings.HasPrefix(filepath.Base(exampleCLI()), "tofu")
-	var checks []tfversion.TerraformVersionCheck
-	if regexp.MustCompile(`(?m)^ephemeral "|\bterraform\.applying\b`).MatchString(text) {
-		checks = append(checks, tfversion.SkipBelow(tfversion.Version1_10_0))
-	}
-	if regexp.MustCompile(`(?m)^ +identity += \{`).MatchString(text) {
-		checks = append(checks, tfversion.SkipBelow(tfversion.Version1_12_0))
-		if openTofu {
-			t.Skip("OpenTofu cannot import by identity")
-		}
-	}
-	if regexp.MustCompile(`(?m)^ *action(_trigger)? .*\{`).MatchString(text) {
-		checks = append(checks, tfversion.SkipBelow(tfversion.Version1_14_0))
-		if openTofu {
-			t.Skip("OpenTofu has no actions")
-		}
-	}
-
-	return checks
 }
 
 // exampleFake starts an endpoint with the sessions that the examples name.

@@ -177,10 +177,8 @@ var (
 // used it for everything, and told it to stop in the middle of a drain.
 func TestGoroutines_stopProvider(t *testing.T) {
 	t.Parallel()
+	testNeeds(t, featureEphemerals)
 
-	if strings.HasPrefix(filepath.Base(testCLI(t)), "tofu") {
-		t.Skip("OpenTofu looks for the provider at an address of its own")
-	}
 	service := newTestService(t, &testService{slow: "TerminateSession", delay: 2 * time.Second, signalAt: 45}, testCrowded()...)
 	service.off.Store(true)
 	w := newSignalWorkspace(t, testCrowdConfig(service.url, "destroy")+fmt.Sprintf(`
@@ -270,6 +268,10 @@ func startDebugged(t *testing.T, w *testWorkspace) *testDebugged {
 
 	select {
 	case providers := <-reattach:
+		if program, _ := testProgram(t); program == openTofu {
+			// It completes the provider's address with a host of its own.
+			providers = strings.Replace(providers, "registry.terraform.io", "registry.opentofu.org", 1)
+		}
 		w.env = append(w.env, "TF_REATTACH_PROVIDERS="+providers)
 	case <-time.After(signalDeadline):
 		t.Fatal("the provider does not say how to reach it")

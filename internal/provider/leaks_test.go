@@ -622,8 +622,7 @@ func invokeLogged(ctx context.Context, s *testServer, action string, config map[
 // TestLeaks_terraformActions does so through Terraform.
 func TestLeaks_terraformActions(t *testing.T) {
 	t.Parallel()
-
-	testSkipBelow(t, 1, 14)
+	testNeeds(t, featureActions)
 	h := newLeakHunt(t)
 	h.config(h.url, leakRole, leakObjects+`
 action "ssm_terminate_session" "test" {

@@ -70,6 +70,7 @@ func testCLI(t *testing.T) string {
 // newTestWorkspace writes a configuration, given without its provider requirements.
 func newTestWorkspace(t *testing.T, config string) *testWorkspace {
 	t.Helper()
+	testReads(t, config)
 
 	provider, err := buildProvider()
 	if err != nil {

@@ -4,13 +4,6 @@
 package provider
 
 import (
-	"encoding/json"
-	"os/exec"
-	"path/filepath"
-	"strconv"
-	"strings"
-	"testing"
-
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 )
 
@@ -78,34 +71,4 @@ func (s *testServer) invokeAction(typeName string, config map[string]any, later 
 	}
 
 	return out
-}
-
-// testSkipBelow skips a test on OpenTofu and on a Terraform that is too old. A
-// pre-release counts as the version that it leads to.
-func testSkipBelow(t *testing.T, major, minor int) {
-	t.Helper()
-
-	cli := testCLI(t)
-	if strings.HasPrefix(filepath.Base(cli), "tofu") {
-		t.Skip("OpenTofu has no actions")
-	}
-	output, err := exec.CommandContext(t.Context(), cli, "version", "-json").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var version struct {
-		Terraform string `json:"terraform_version"`
-	}
-	if err := json.Unmarshal(output, &version); err != nil {
-		t.Fatal(err)
-	}
-	var got [2]int
-	for i, part := range strings.Split(version.Terraform, ".")[:2] {
-		if got[i], err = strconv.Atoi(part); err != nil {
-			t.Fatalf("version %q: %s", version.Terraform, err)
-		}
-	}
-	if got[0] < major || got[0] == major && got[1] < minor {
-		t.Skipf("Terraform %s is below %d.%d", version.Terraform, major, minor)
-	}
 }

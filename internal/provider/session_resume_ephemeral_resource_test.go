@@ -15,7 +15,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
-	"github.com/hashicorp/terraform-plugin-testing/tfversion"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 )
@@ -35,18 +34,17 @@ resource "echo" "test" {}
 `, sessionID, strings.Join(arguments, "\n  "))
 }
 
-var testEphemeralVersions = []tfversion.TerraformVersionCheck{tfversion.SkipBelow(tfversion.Version1_10_0)}
-
 func TestSessionResumeEphemeralResource_basic(t *testing.T) {
 	t.Parallel()
+	testNeeds(t, featureEphemerals)
 
 	fake, url := testFake(t)
 	resource.UnitTest(t, resource.TestCase{
 		ProtoV6ProviderFactories: testFactoriesWithEcho,
-		TerraformVersionChecks:   testEphemeralVersions,
 		Steps: []resource.TestStep{
 			{
-				Config: testSessionResumeEphemeralResourceConfig_echo(url, testAway),
+				Config:             testSessionResumeEphemeralResourceConfig_echo(url, testAway),
+				ExpectNonEmptyPlan: testListsEphemerals(t),
 				ConfigStateChecks: []statecheck.StateCheck{
 					statecheck.ExpectKnownValue("echo.test", tfjsonpath.New("data").AtMapKey("region"), knownvalue.StringExact(testRegion)),
 					statecheck.ExpectKnownValue("echo.test", tfjsonpath.New("data").AtMapKey("enabled"), knownvalue.Bool(true)),
@@ -72,6 +70,7 @@ func TestSessionResumeEphemeralResource_basic(t *testing.T) {
 // enabled = terraform.applying keeps plans from resuming.
 func TestSessionResumeEphemeralResource_enabled(t *testing.T) {
 	t.Parallel()
+	testNeeds(t, featureEphemerals)
 
 	for name, tc := range map[string]struct {
 		enabled string
@@ -87,10 +86,10 @@ func TestSessionResumeEphemeralResource_enabled(t *testing.T) {
 			fake, url := testFake(t)
 			resource.UnitTest(t, resource.TestCase{
 				ProtoV6ProviderFactories: testFactoriesWithEcho,
-				TerraformVersionChecks:   testEphemeralVersions,
 				Steps: []resource.TestStep{
 					{
-						Config: testSessionResumeEphemeralResourceConfig_echo(url, testAway, tc.enabled),
+						Config:             testSessionResumeEphemeralResourceConfig_echo(url, testAway, tc.enabled),
+						ExpectNonEmptyPlan: testListsEphemerals(t),
 						ConfigPlanChecks: resource.ConfigPlanChecks{
 							PreApply: []plancheck.PlanCheck{planHook(func() { testExpectCalls(t, fake) })},
 							PostApplyPreRefresh: []plancheck.PlanCheck{planHook(func() {
@@ -113,13 +112,13 @@ func TestSessionResumeEphemeralResource_enabled(t *testing.T) {
 
 func TestSessionResumeEphemeralResource_region(t *testing.T) {
 	t.Parallel()
+	testNeeds(t, featureEphemerals)
 
 	session := testSessions()[1]
 	session.Region = "eu-central-1"
 	fake, url := testFake(t, fakessm.WithSessions(session))
 	resource.UnitTest(t, resource.TestCase{
 		ProtoV6ProviderFactories: testFactoriesWithEcho,
-		TerraformVersionChecks:   testEphemeralVersions,
 		Steps: []resource.TestStep{
 			{
 				Config:      testSessionResumeEphemeralResourceConfig_echo(url, testAway, `region = "cn-north-1"`),
@@ -130,7 +129,8 @@ func TestSessionResumeEphemeralResource_region(t *testing.T) {
 				ExpectError: testWrapped(`Invalid AWS Region.*cn-north-1.*aws-cn`),
 			},
 			{
-				Config: testSessionResumeEphemeralResourceConfig_echo(url, testAway, `region = "eu-central-1"`),
+				Config:             testSessionResumeEphemeralResourceConfig_echo(url, testAway, `region = "eu-central-1"`),
+				ExpectNonEmptyPlan: testListsEphemerals(t),
 			},
 		},
 	})
@@ -143,11 +143,11 @@ func TestSessionResumeEphemeralResource_region(t *testing.T) {
 
 func TestSessionResumeEphemeralResource_unknownSessionID(t *testing.T) {
 	t.Parallel()
+	testNeeds(t, featureEphemerals)
 
 	fake, url := testFake(t)
 	resource.UnitTest(t, resource.TestCase{
 		ProtoV6ProviderFactories: testFactoriesWithEcho,
-		TerraformVersionChecks:   testEphemeralVersions,
 		Steps: []resource.TestStep{
 			{
 				Config: fmt.Sprintf(`
@@ -155,6 +155,7 @@ resource "terraform_data" "id" {
   input = %q
 }
 `, testAway) + strings.Replace(testSessionResumeEphemeralResourceConfig_echo(url, testAway), fmt.Sprintf("%q", testAway), "terraform_data.id.output", 1),
+				ExpectNonEmptyPlan: testListsEphemerals(t),
 				ConfigPlanChecks: resource.ConfigPlanChecks{
 					PreApply: []plancheck.PlanCheck{planHook(func() { testExpectCalls(t, fake) })},
 				},
@@ -168,6 +169,7 @@ resource "terraform_data" "id" {
 
 func TestSessionResumeEphemeralResource_failures(t *testing.T) {
 	t.Parallel()
+	testNeeds(t, featureEphemerals)
 
 	for name, tc := range testResumeFailures {
 		t.Run(name, func(t *testing.T) {
@@ -180,7 +182,6 @@ func TestSessionResumeEphemeralResource_failures(t *testing.T) {
 			}
 			resource.UnitTest(t, resource.TestCase{
 				ProtoV6ProviderFactories: testFactoriesWithEcho,
-				TerraformVersionChecks:   testEphemeralVersions,
 				Steps: []resource.TestStep{
 					{
 						Config:      testSessionResumeEphemeralResourceConfig_echo(url, tc.sessionID),

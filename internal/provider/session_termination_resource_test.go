@@ -16,7 +16,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
-	"github.com/hashicorp/terraform-plugin-testing/tfversion"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 )
@@ -576,6 +575,7 @@ func TestSessionTerminationResource_import(t *testing.T) {
 
 func TestSessionTerminationResource_importByIdentity(t *testing.T) {
 	t.Parallel()
+	testNeeds(t, featureIdentityImports)
 
 	fake, url := testFake(t)
 	importBlock := fmt.Sprintf(`
@@ -590,7 +590,6 @@ import {
 `, testEnded, testAccountID)
 	resource.UnitTest(t, resource.TestCase{
 		ProtoV6ProviderFactories: testFactories,
-		TerraformVersionChecks:   []tfversion.TerraformVersionCheck{tfversion.SkipBelow(tfversion.Version1_12_0)},
 		Steps: []resource.TestStep{
 			{
 				Config: testSessionTerminationResourceConfig_basic(url, testEnded) + importBlock,

@@ -617,6 +617,9 @@ func TestSignals_waiting(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			if name == "credentials" {
+				testNeeds(t, featureStopConfigure)
+			}
 
 			service := newTestService(t, &testService{slow: tc.slow, delay: -1})
 			w := newSignalWorkspace(t, testProviderConfig(service.url)+tc.config)

@@ -5,7 +5,6 @@ package provider
 
 import (
 	"encoding/json"
-	"fmt"
 	"io/fs"
 	"net/http/httptest"
 	"os"
@@ -137,7 +136,7 @@ func storyNodeReplacement(t *testing.T, w *testWorkspace, fake *fakessm.Server) 
 
 func storyNodeReplacementAction(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
 	t.Helper()
-	storyNeedsActions(t, 16)
+	testNeeds(t, featureDestroyEvents)
 
 	w.mustRun("apply", "-auto-approve")
 	testStatuses(t, fake, map[string]string{storyMary: "Connected", storyShirley: "Disconnected"})
@@ -236,18 +235,21 @@ func storyPlanPolicy(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
 		storyContains(t, output, want)
 	}
 
-	if storyTerraform1(t) >= 14 {
-		for action, want := range map[string]string{
-			"ssm_drain_sessions":    "action.ssm_drain_sessions.example: exclude_owners lacks",
-			"ssm_terminate_session": "action.ssm_terminate_session.example: an action does not say whose session it ends.",
-		} {
+	for action, want := range map[string]string{
+		"ssm_drain_sessions":    "action.ssm_drain_sessions.example: exclude_owners lacks",
+		"ssm_terminate_session": "action.ssm_terminate_session.example: an action does not say whose session it ends.",
+	} {
+		t.Run(action, func(t *testing.T) {
+			testNeeds(t, featureActions)
+			w.t = t
+
 			w.write("action.tf", storyRead(t, filepath.Join(examplesRoot, "actions", action, "action_trigger.tf")))
 			output, err := judge(allowed...)
 			if err == nil {
 				t.Errorf("a plan with the action was let through:\n%s", output)
 			}
 			storyContains(t, output, want)
-		}
+		})
 	}
 	if n := fake.Count("TerminateSession"); n != 0 {
 		t.Errorf("planning ended %d sessions", n)
@@ -287,6 +289,7 @@ func storyRego(t *testing.T, w *testWorkspace) {
 
 func storyModuleTests(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
 	t.Helper()
+	testNeeds(t, featureMocks)
 
 	storyContains(t, w.mustRun("test", "-filter=tests/mock.tftest.hcl"), "Success! 3 passed, 0 failed.")
 	if requests := fake.Requests(); len(requests) > 0 {
@@ -303,7 +306,7 @@ func TestExamples_invoke(t *testing.T) {
 	for _, action := range []string{"ssm_drain_sessions", "ssm_terminate_session"} {
 		t.Run(action, func(t *testing.T) {
 			t.Parallel()
-			storyNeedsActions(t, 14)
+			testNeeds(t, featureActions)
 
 			fake, url := testFake(t)
 			w := newTestWorkspace(t, storyRead(t, filepath.Join(examplesRoot, "actions", action, "action.tf")))
@@ -392,32 +395,6 @@ func (w *testWorkspace) json(arguments ...string) []byte {
 	}
 
 	return output
-}
-
-// storyNeedsActions skips a story on versions that cannot read its actions.
-func storyNeedsActions(t *testing.T, minor int) {
-	t.Helper()
-
-	if storyTerraform1(t) < minor {
-		t.Skipf("needs Terraform 1.%d", minor)
-	}
-}
-
-// storyTerraform1 returns the minor version of a Terraform 1, or -1 of another
-// program: OpenTofu counts in its own way.
-func storyTerraform1(t *testing.T) int {
-	t.Helper()
-
-	output, err := exec.CommandContext(t.Context(), testCLI(t), "version").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var minor int
-	if _, err := fmt.Sscanf(string(output), "Terraform v1.%d.", &minor); err != nil {
-		return -1
-	}
-
-	return minor
 }
 
 func storyRead(t *testing.T, name string) string {

@@ -47,8 +47,7 @@ resource "terraform_data" "trigger" {
 
 func TestTerminateSessionAction_basic(t *testing.T) {
 	t.Parallel()
-
-	testSkipBelow(t, 1, 14)
+	testNeeds(t, featureActions)
 	fake, url := testFake(t)
 	config := testTerminateSessionActionConfig_basic(url, testLive) + testTrigger("one", "after_create", "ssm_terminate_session")
 	resource.UnitTest(t, resource.TestCase{
@@ -85,8 +84,7 @@ func TestTerminateSessionAction_basic(t *testing.T) {
 // Without any resource, on demand.
 func TestTerminateSessionAction_invoke(t *testing.T) {
 	t.Parallel()
-
-	testSkipBelow(t, 1, 14)
+	testNeeds(t, featureActions)
 	fake, url := testFake(t)
 	w := newTestWorkspace(t, testTerminateSessionActionConfig_basic(url, testLive))
 	w.mustRun("apply", "-auto-approve")
