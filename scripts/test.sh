@@ -35,8 +35,9 @@ options=-cover
 if [ "${1-}" = cli ]; then
 	shift
 	packages='./internal/provider ./internal/cmd/providerschema'
-	# These tests wait for other processes most of the time.
-	options='-parallel 4'
+	# These tests wait for other processes most of the time, and Go does not see that
+	# another version answers to the same name.
+	options='-count=1 -parallel 4'
 elif [ "$(go env CGO_ENABLED)" = 1 ] && command -v "$(go env CC)" >/dev/null; then
 	options='-race -cover'
 else
