@@ -5,15 +5,17 @@
 package main
 
 import (
-	"context"
 	"flag"
 	"log"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6/tf6server"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/provider"
 )
@@ -36,12 +38,23 @@ func main() {
 		debug.SetGCPercent(gcPercent)
 	}
 
-	err := providerserver.Serve(context.Background(), provider.New(version), providerserver.ServeOpts{
-		Address: "registry.terraform.io/sessionops/ssm",
-		Debug:   *debugger,
-	})
-	if err != nil {
+	// providerserver.Serve would do the same, and link what serves the older protocol.
+	var options []tf6server.ServeOpt
+	if *debugger {
+		options = append(options, tf6server.WithManagedDebug())
+	}
+	server := providerserver.NewProtocol6(provider.New(version, sync.OnceFunc(leaveProcessors))())
+	if err := tf6server.Serve("registry.terraform.io/sessionops/ssm", server, options...); err != nil {
 		log.Fatal(err)
+	}
+}
+
+// leaveProcessors leaves half of the processors to Terraform. The provider waits
+// for the network most of the time, and Terraform for the processor: it writes its
+// state after each resource, and an apply waits for that.
+func leaveProcessors() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)/2))
 	}
 }
 

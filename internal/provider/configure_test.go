@@ -22,7 +22,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
+	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
@@ -91,7 +93,7 @@ func testAWSConfig(t *testing.T, arguments map[string]any) aws.Config {
 
 	s := newTestServer(t, arguments)
 	var schema provider.SchemaResponse
-	New("test")().Schema(t.Context(), provider.SchemaRequest{}, &schema)
+	New("test", nil)().Schema(t.Context(), provider.SchemaRequest{}, &schema)
 	raw := tfsdk.Config{
 		Raw:    s.value(s.schemas.Provider.ValueType(), withBlocks(s.schemas.Provider.Block, arguments)),
 		Schema: schema.Schema,
@@ -1220,5 +1222,24 @@ resource "ssm_session_termination" "test" {
 		if request.Service == "ssm" && request.Caller != "arn:aws:sts::999988887777:assumed-role/Operator/second" {
 			t.Errorf("%s was called by %s", request.Operation, request.Caller)
 		}
+	}
+}
+
+func TestProvider_prepare(t *testing.T) {
+	t.Parallel()
+
+	prepared := 0
+	s := newTestServer(t, testArguments("", offline))
+	s.server = providerserver.NewProtocol6(New("test", func() { prepared++ })())()
+	if _, err := s.server.GetProviderSchema(t.Context(), &tfprotov6.GetProviderSchemaRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	wantNoDiagnostics(t, s.validateProvider())
+	if prepared != 0 {
+		t.Error("a provider that is only asked for its schema was prepared for work")
+	}
+	wantNoDiagnostics(t, s.configure())
+	if prepared != 1 {
+		t.Errorf("a provider that was configured was prepared for work %d times", prepared)
 	}
 }

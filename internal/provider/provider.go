@@ -27,15 +27,18 @@ var (
 	_ provider.ProviderWithValidateConfig     = (*ssmProvider)(nil)
 )
 
-// New returns the provider's constructor, as providerserver wants it.
-func New(version string) func() provider.Provider {
+// New returns the provider's constructor, as providerserver wants it. The provider
+// calls prepare, unless it is nil, when it is configured: until then it only tells
+// of itself.
+func New(version string, prepare func()) func() provider.Provider {
 	return func() provider.Provider {
-		return &ssmProvider{version: version}
+		return &ssmProvider{version: version, prepare: prepare}
 	}
 }
 
 type ssmProvider struct {
 	version string
+	prepare func()
 
 	// httpClient takes the place of the one that the configuration asks for. Only
 	// tests set it, to keep an endpoint in their own process and time.
@@ -48,6 +51,10 @@ func (p *ssmProvider) Metadata(_ context.Context, _ provider.MetadataRequest, re
 }
 
 func (p *ssmProvider) Configure(ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse) {
+	if p.prepare != nil {
+		p.prepare()
+	}
+
 	meta, diags := p.configureMeta(ctx, req.Config, req.TerraformVersion)
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {

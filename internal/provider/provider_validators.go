@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
@@ -138,15 +139,13 @@ func (v roleARN) MarkdownDescription(ctx context.Context) string {
 	return v.Description(ctx)
 }
 
-var roleResourceShape = regexp.MustCompile(`^role/.+`)
-
 func (v roleARN) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
 	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
 		return
 	}
 
 	parsed, err := arn.Parse(req.ConfigValue.ValueString())
-	if err != nil || parsed.Service != "iam" || !roleResourceShape.MatchString(parsed.Resource) {
+	if name, ok := strings.CutPrefix(parsed.Resource, "role/"); err != nil || parsed.Service != "iam" || !ok || name == "" {
 		resp.Diagnostics.AddAttributeError(req.Path, "Invalid Role ARN",
 			fmt.Sprintf("%q is not the ARN of an IAM role.\n\nGive one such as \"arn:aws:iam::123456789012:role/Operator\".", req.ConfigValue.ValueString()))
 	}

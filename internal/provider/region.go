@@ -6,6 +6,7 @@ package provider
 import (
 	"fmt"
 	"regexp"
+	"sync"
 
 	"github.com/hashicorp/aws-sdk-go-base/v2/endpoints"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
@@ -19,7 +20,9 @@ const regionDescription = "AWS Region to call. Defaults to the Region of the pro
 	"It must be a Region of the provider's partition, since credentials are valid in one partition only."
 
 // regionShape is what every Region of every partition looks like.
-var regionShape = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+){1,3}-[0-9]{1,2}$`)
+var regionShape = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+){1,3}-[0-9]{1,2}$`)
+})
 
 // regionModel is embedded by the model of every object.
 type regionModel struct {

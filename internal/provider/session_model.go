@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
@@ -36,8 +37,8 @@ func sessionIDValidators() []validator.String {
 }
 
 var (
-	nodeIDShape     = regexp.MustCompile(`^(i|mi)-[0-9a-f]{8,17}$`)
-	sessionARNShape = regexp.MustCompile(`^arn:[^:]*:ssm:[^:]*:[^:]*:session/`)
+	nodeIDShape     = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(i|mi)-[0-9a-f]{8,17}$`) })
+	sessionARNShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^arn:[^:]*:ssm:[^:]*:[^:]*:session/`) })
 )
 
 // sessionIDLooks warns of a value that is probably not a session ID.
@@ -55,10 +56,10 @@ func (v sessionIDLooks) ValidateString(_ context.Context, req validator.StringRe
 	value := req.ConfigValue.ValueString()
 
 	switch {
-	case nodeIDShape.MatchString(value):
+	case nodeIDShape().MatchString(value):
 		resp.Diagnostics.AddAttributeWarning(req.Path, "Node ID Instead of Session ID",
 			fmt.Sprintf("%q looks like the ID of a managed node. A session ID looks like \"Mary-Major-07a16060613c408b5\".\n\nTo end all sessions of a node, use ssm_session_drain with targets.", value))
-	case sessionARNShape.MatchString(value):
+	case sessionARNShape().MatchString(value):
 		resp.Diagnostics.AddAttributeWarning(req.Path, "ARN Instead of Session ID",
 			fmt.Sprintf("%q is a session's ARN. The session ID is what follows \"session/\".", value))
 	}

@@ -107,7 +107,7 @@ func (r *sessionTerminationResource) checkImport(ctx context.Context, identity s
 // that only a suffix with the shape of a Region counts as one.
 func parseImportID(id string) (sessionID, region string) {
 	at := strings.LastIndex(id, "@")
-	if at < 0 || !regionShape.MatchString(id[at+1:]) {
+	if at < 0 || !regionShape().MatchString(id[at+1:]) {
 		return id, ""
 	}
 

@@ -49,7 +49,7 @@ type callRecordKey struct{}
 // call makes one API call in a Region and classifies its failure.
 func call[I, O any](
 	ctx context.Context, operation, region, sessionID string,
-	api func(context.Context, *I, ...func(*ssm.Options)) (*O, error), input *I,
+	api operation[I, O], input *I,
 ) (output *O, record *callRecord, err error) {
 	record = &callRecord{}
 	defer func() {

@@ -55,10 +55,23 @@ type Options struct {
 // Client calls Session Manager in one account. It is safe for concurrent use;
 // every method takes the Region to call.
 type Client struct {
-	api    *ssm.Client
+	api    operations
 	shared sharedListings
 	shown  shownListings
 }
+
+// operations are the calls that are made. They stand alone, since a Client is
+// handed around as an interface: with a whole ssm.Client in it the linker would
+// keep every operation of Systems Manager, 4 MB of them.
+type operations struct {
+	DescribeSessions    operation[ssm.DescribeSessionsInput, ssm.DescribeSessionsOutput]
+	GetConnectionStatus operation[ssm.GetConnectionStatusInput, ssm.GetConnectionStatusOutput]
+	ResumeSession       operation[ssm.ResumeSessionInput, ssm.ResumeSessionOutput]
+	TerminateSession    operation[ssm.TerminateSessionInput, ssm.TerminateSessionOutput]
+}
+
+// operation is one of the SDK's calls.
+type operation[I, O any] func(context.Context, *I, ...func(*ssm.Options)) (*O, error)
 
 // New returns a Client that calls SSM with the credentials, retryer and transport of cfg.
 func New(cfg aws.Config, options Options) *Client {
@@ -77,22 +90,27 @@ func New(cfg aws.Config, options Options) *Client {
 		cfg.HTTPClient = &bounded
 	}
 
-	return &Client{
-		api: ssm.NewFromConfig(cfg, func(o *ssm.Options) {
-			if options.Endpoint != "" {
-				o.BaseEndpoint = aws.String(options.Endpoint)
-			}
-			// The SDK refuses FIPS and dual-stack together with a custom endpoint,
-			// wherever that endpoint was configured: whoever names an endpoint has chosen.
-			if o.BaseEndpoint != nil {
-				o.EndpointOptions.UseFIPSEndpoint = aws.FIPSEndpointStateDisabled
-				o.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateDisabled
-			}
-			// The provider's own line for each attempt is all that is logged.
-			o.Logger = logging.Nop{}
-			o.APIOptions = append(o.APIOptions, aroundAttempts(newPacer(options.MaxRequestsPerSecond), options.Observe))
-		}),
-	}
+	api := ssm.NewFromConfig(cfg, func(o *ssm.Options) {
+		if options.Endpoint != "" {
+			o.BaseEndpoint = aws.String(options.Endpoint)
+		}
+		// The SDK refuses FIPS and dual-stack together with a custom endpoint,
+		// wherever that endpoint was configured: whoever names an endpoint has chosen.
+		if o.BaseEndpoint != nil {
+			o.EndpointOptions.UseFIPSEndpoint = aws.FIPSEndpointStateDisabled
+			o.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateDisabled
+		}
+		// The provider's own line for each attempt is all that is logged.
+		o.Logger = logging.Nop{}
+		o.APIOptions = append(o.APIOptions, aroundAttempts(newPacer(options.MaxRequestsPerSecond), options.Observe))
+	})
+
+	return &Client{api: operations{
+		DescribeSessions:    api.DescribeSessions,
+		GetConnectionStatus: api.GetConnectionStatus,
+		ResumeSession:       api.ResumeSession,
+		TerminateSession:    api.TerminateSession,
+	}}
 }
 
 // sleep waits for d, or until the context ends, and then returns its error.

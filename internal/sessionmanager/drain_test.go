@@ -950,7 +950,12 @@ func TestClient_Drain_cancelled(t *testing.T) {
 				for _, s := range fake.Sessions() {
 					switch outcome := result.Outcomes[s.SessionID]; {
 					case outcome == unverified && s.Status == "Connected":
-						t.Errorf("session %s is connected, and %s", s.SessionID, outcome)
+						// Cut off on its way: what became of it nobody here can tell.
+						if slices.ContainsFunc(fake.Requests(), func(r fakessm.Request) bool {
+							return r.Operation == "TerminateSession" && r.SessionID == s.SessionID
+						}) {
+							t.Errorf("session %s is connected, and %s", s.SessionID, outcome)
+						}
 					case outcome == unverified:
 						accepted++
 					case outcome != failed:

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -119,12 +120,14 @@ func matchesAll(pattern string) bool {
 	return !slices.ContainsFunc(anyOwners, func(owner string) bool { return !matchPattern(pattern, owner) })
 }
 
-var iamRoleShape = regexp.MustCompile(`^arn:([^:]*):iam::([^:]*):role/(?:.*/)?([^/]*)$`)
+var iamRoleShape = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^arn:([^:]*):iam::([^:]*):role/(?:.*/)?([^/]*)$`)
+})
 
 // CheckOwner returns an error if a pattern can never match an owner, which SSM
 // records as the ARN of the identity that started the session.
 func CheckOwner(pattern string) error {
-	if role := iamRoleShape.FindStringSubmatch(pattern); role != nil {
+	if role := iamRoleShape().FindStringSubmatch(pattern); role != nil {
 		if strings.Trim(role[3], "*") == "" {
 			// Whoever copies the suggestion must not select everybody's roles.
 			role[3] = "ROLE_NAME"

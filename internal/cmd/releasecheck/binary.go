@@ -186,6 +186,7 @@ func checkFormat(program io.ReaderAt, t target) error {
 func checkBuild(info *debug.BuildInfo, t target, commit string) string {
 	want := map[string]string{
 		"path":         module,
+		"-tags":        "grpcnotrace",
 		"-trimpath":    "true",
 		"CGO_ENABLED":  "0",
 		"GOOS":         t.os,

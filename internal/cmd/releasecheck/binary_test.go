@@ -82,6 +82,7 @@ func TestCheckBuild(t *testing.T) {
 		arm      = target{"linux", "arm"}
 		settings = []debug.BuildSetting{
 			{Key: "-buildmode", Value: "exe"},
+			{Key: "-tags", Value: "grpcnotrace"},
 			{Key: "-trimpath", Value: "true"},
 			{Key: "CGO_ENABLED", Value: "0"},
 			{Key: "GOARCH", Value: "arm"},
