@@ -39,7 +39,7 @@ func benchmarkApply(ctx context.Context, l *lab) ([]check, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer e.stop()
+	defer e.Stop()
 	ours, err := l.workspace(terminationsConfig(count, true), e)
 	if err != nil {
 		return nil, err
@@ -128,7 +128,7 @@ func benchmarkApplyQuotas(ctx context.Context, l *lab) ([]check, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer e.stop()
+	defer e.Stop()
 	w, err := l.workspace(terminationsConfig(count, true), e)
 	if err != nil {
 		return nil, err
@@ -172,7 +172,7 @@ func benchmarkPlanQuotas(ctx context.Context, l *lab) ([]check, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer e.stop()
+	defer e.Stop()
 	seeing, err := l.workspace(terminationsConfig(count, true), e)
 	if err != nil {
 		return nil, err
@@ -226,7 +226,7 @@ func benchmarkRefresh(ctx context.Context, l *lab) ([]check, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer e.stop()
+	defer e.Stop()
 	w, err := l.workspace(terminationsConfig(count, true), e)
 	if err != nil {
 		return nil, err

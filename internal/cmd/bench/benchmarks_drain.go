@@ -52,7 +52,7 @@ func (l *lab) drain(ctx context.Context, count int, arguments ...string) (draine
 	if err != nil {
 		return d, err
 	}
-	defer e.stop()
+	defer e.Stop()
 	w, err := l.workspace(drainConfig(count), e)
 	if err != nil {
 		return d, err
@@ -64,7 +64,9 @@ func (l *lab) drain(ctx context.Context, count int, arguments ...string) (draine
 			return d, err
 		}
 		time.Sleep(quotaPause)
+		watch := watchMemory(l.bin("terraform-provider-ssm"))
 		s, err := w.apply(ctx)
+		memory := watch.stop()
 		if err != nil {
 			return d, err
 		}
@@ -77,8 +79,8 @@ func (l *lab) drain(ctx context.Context, count int, arguments ...string) (draine
 		}
 		d.took = append(d.took, s.seconds)
 		d.calls = append(d.calls, t.calls)
-		if s.memory > 0 {
-			d.memory = append(d.memory, s.memory)
+		if memory > 0 {
+			d.memory = append(d.memory, memory)
 		}
 	}
 

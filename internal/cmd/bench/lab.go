@@ -89,12 +89,12 @@ func (l *lab) close() {
 }
 
 // programs are built from the repository: by the name of the binary, its package,
-// and a build tag if there is one.
+// and its build tag if there is one.
 var programs = map[string][]string{
 	"fakessm":                      {"./internal/cmd/fakessm"},
 	"terraform-provider-empty":     {"./internal/cmd/bench/emptyprovider"},
 	"terraform-provider-libraries": {"-tags", "libraries", "./internal/cmd/bench/emptyprovider"},
-	"terraform-provider-ssm":       {"."},
+	"terraform-provider-ssm":       {"-tags", "grpcnotrace", "."},
 }
 
 // build builds the programs as a release is built.
@@ -102,7 +102,7 @@ func (l *lab) build(ctx context.Context) error {
 	l.logf("building the provider, empty providers and the fake endpoint")
 	for name, pkg := range programs {
 		cmd := exec.CommandContext(ctx, "go", append([]string{"build", "-trimpath", "-ldflags", "-s -w", "-o", l.bin(name)}, pkg...)...)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
 		if output, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("building %s: %w\n%s", name, err, output)
 		}

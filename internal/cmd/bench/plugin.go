@@ -4,82 +4,85 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"fmt"
+	"io"
 	"os/exec"
 	"strconv"
-	"strings"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/types/known/emptypb"
 )
 
-// startProvider starts a provider as Terraform does, asks for its schema, which is
-// what Terraform asks first, and ends it. It returns how long the answer took, and
-// the most memory that the provider has held by then.
-func (l *lab) startProvider(ctx context.Context, program string) (took time.Duration, memory float64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
+// protocolVersion is that of the plugin protocol which the providers serve.
+const protocolVersion = 6
 
-	cmd := exec.CommandContext(ctx, l.bin(program))
-	cmd.Env = l.environment(
-		// What tells a plugin that it was not started by hand; see tf6server.Serve of
-		// terraform-plugin-go.
-		"TF_PLUGIN_MAGIC_COOKIE=d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2",
-		"PLUGIN_PROTOCOL_VERSIONS=6",
-	)
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return 0, 0, err
-	}
+// startProvider starts a provider, asks for its schema, which is what Terraform
+// asks first, and ends it. It returns how long the answer took, and the most memory
+// that the provider has held by then. Terraform has providers encrypt what they
+// say, for which they make a key; without encryption it is their own work alone
+// that is measured.
+func (l *lab) startProvider(program string, encrypted bool) (took time.Duration, memory float64, err error) {
+	cmd := exec.Command(l.bin(program))
+	cmd.Env = l.environment()
 
 	start := time.Now()
-	if err := cmd.Start(); err != nil {
-		return 0, 0, err
-	}
-	defer func() {
-		cmd.Process.Kill() //nolint:errcheck // Nothing is left to be said.
-		cmd.Wait()         //nolint:errcheck // It was killed.
-	}()
-	line, err := bufio.NewReader(stdout).ReadString('\n')
+	client := plugin.NewClient(&plugin.ClientConfig{
+		HandshakeConfig: plugin.HandshakeConfig{
+			// What tells a provider that it was not started by hand; see tf6server.Serve of
+			// terraform-plugin-go.
+			MagicCookieKey:   "TF_PLUGIN_MAGIC_COOKIE",
+			MagicCookieValue: "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2",
+		},
+		VersionedPlugins: map[int]plugin.PluginSet{protocolVersion: {"provider": connection{}}},
+		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
+		AutoMTLS:         encrypted,
+		Cmd:              cmd,
+		SkipHostEnv:      true,
+		StartTimeout:     30 * time.Second,
+		Logger:           hclog.NewNullLogger(),
+		SyncStdout:       io.Discard,
+		SyncStderr:       io.Discard,
+	})
+	defer client.Kill()
+	started, err := client.Client()
 	if err != nil {
 		return 0, 0, fmt.Errorf("starting %s: %w", program, err)
 	}
-	target, err := plugged(line)
+	served, err := started.Dispense("provider")
 	if err != nil {
 		return 0, 0, fmt.Errorf("starting %s: %w", program, err)
 	}
-	conn, err := grpc.NewClient(target, grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		return 0, 0, err
+	conn, ok := served.(*grpc.ClientConn)
+	if !ok {
+		return 0, 0, fmt.Errorf("starting %s: it serves %T", program, served)
 	}
-	defer conn.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
 	// The request has no members; what the answer holds is of no interest.
-	if err := conn.Invoke(ctx, "/tfplugin6.Provider/GetProviderSchema", &emptypb.Empty{}, &emptypb.Empty{}); err != nil {
+	err = conn.Invoke(ctx, "/tfplugin6.Provider/GetProviderSchema", &emptypb.Empty{}, &emptypb.Empty{})
+	took = time.Since(start)
+	if err != nil {
 		return 0, 0, fmt.Errorf("asking %s for its schema: %w", program, err)
 	}
-	took = time.Since(start)
 
 	return took, peakMemory(strconv.Itoa(cmd.Process.Pid)), nil
 }
 
-// plugged returns where a plugin serves, by the line that it prints: the version of
-// the plugin system, that of the protocol, the network, the address and the kind.
-func plugged(line string) (target string, err error) {
-	parts := strings.Split(strings.TrimSpace(line), "|")
-	if len(parts) < 5 || parts[4] != "grpc" {
-		return "", errors.New("the plugin does not speak gRPC")
-	}
-	switch parts[2] {
-	case "unix":
-		return "unix:" + parts[3], nil
-	case "tcp":
-		return "dns:" + parts[3], nil
-	default:
-		return "", fmt.Errorf("the plugin serves on an unknown network %q", parts[2])
-	}
+// connection is a plugin of which nothing is wanted but the connection to it.
+type connection struct {
+	plugin.NetRPCUnsupportedPlugin
+}
+
+var _ plugin.GRPCPlugin = connection{}
+
+func (connection) GRPCServer(*plugin.GRPCBroker, *grpc.Server) error {
+	return nil
+}
+
+func (connection) GRPCClient(_ context.Context, _ *plugin.GRPCBroker, conn *grpc.ClientConn) (any, error) {
+	return conn, nil
 }

@@ -73,12 +73,9 @@ func endedSessions(count int) []session {
 	return sessions
 }
 
-// writeSessions writes an array of sessions, without holding all of its text.
-func writeSessions(name string, sessions []session) (err error) {
-	file, err := os.Create(name)
-	if err != nil {
-		return err
-	}
+// writeSessions writes an array of sessions, without holding all of its text, and
+// closes the file.
+func writeSessions(file *os.File, sessions []session) (err error) {
 	defer func() { err = errors.Join(err, file.Close()) }()
 
 	w := bufio.NewWriter(file)

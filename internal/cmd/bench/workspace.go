@@ -26,7 +26,6 @@ type workspace struct {
 // sample is what one run of Terraform took.
 type sample struct {
 	seconds float64
-	memory  float64 // The most that a process of the provider held, 0 if unknown.
 	output  string
 }
 
@@ -43,7 +42,7 @@ func (l *lab) workspace(config string, e *endpoint) (*workspace, error) {
 		"TF_IN_AUTOMATION=1",
 	)
 	if e != nil {
-		w.env = append(w.env, e.env...)
+		w.env = append(w.env, e.Env...)
 	}
 
 	overrides := fmt.Sprintf("provider_installation {\n  dev_overrides {\n    \"sessionops/ssm\" = %q\n  }\n  direct {}\n}\n", filepath.Join(l.dir, "bin"))
@@ -78,17 +77,15 @@ func (w *workspace) terraform(ctx context.Context, arguments ...string) (sample,
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
 
-	watch := watchMemory(w.lab.bin("terraform-provider-ssm"))
 	start := time.Now()
 	err := cmd.Run()
 	took := time.Since(start)
-	memory := watch.stop()
 	if err != nil {
 		return sample{}, fmt.Errorf("%s %s: %w\n%s", w.lab.cli.name, strings.Join(arguments, " "), err, lastLines(output.String(), 40))
 	}
 	w.lab.logf("  %s %s: %.2f s", w.lab.cli.name, arguments[0], took.Seconds())
 
-	return sample{seconds: took.Seconds(), memory: memory, output: output.String()}, nil
+	return sample{seconds: took.Seconds(), output: output.String()}, nil
 }
 
 // apply applies the configuration from the beginning.

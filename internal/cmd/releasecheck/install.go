@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/mod/sumdb/dirhash"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/cmd/internal/fakeprocess"
 )
 
 // sessionID names a session that the fake endpoint starts with.
@@ -55,12 +57,16 @@ func (r release) installWith(ctx context.Context, cli string, stdout io.Writer) 
 	if err := i.prepare(ctx); err != nil {
 		return err
 	}
-	fake, err := startEndpoint(ctx, dir, i.env)
+	program := filepath.Join(dir, "fakessm")
+	if output, err := exec.CommandContext(ctx, "go", "build", "-o", program, "./internal/cmd/fakessm").CombinedOutput(); err != nil {
+		return fmt.Errorf("building the fake endpoint: %w\n%s", err, output)
+	}
+	fake, err := fakeprocess.Start(ctx, program, i.env)
 	if err != nil {
 		return err
 	}
-	defer fake.stop()
-	i.env = append(i.env, fake.env...)
+	defer fake.Stop()
+	i.env = append(i.env, fake.Env...)
 
 	if err := i.initialise(ctx); err != nil {
 		return err
@@ -230,7 +236,7 @@ func checkLock(content, provider, version string, known map[string]bool, count i
 }
 
 // apply ends a session, which only the provider that was installed can have done.
-func (i *installation) apply(ctx context.Context, fake *endpoint) error {
+func (i *installation) apply(ctx context.Context, fake *fakeprocess.Process) error {
 	if _, err := i.run(ctx, "apply", "-input=false", "-no-color", "-auto-approve"); err != nil {
 		return err
 	}
@@ -242,13 +248,13 @@ func (i *installation) apply(ctx context.Context, fake *endpoint) error {
 		return fmt.Errorf("the outcome is %q, want %q", outcome, "terminated")
 	}
 
-	requests, err := fake.requests(ctx)
+	requests, err := fake.Requests(ctx)
 	if err != nil {
 		return err
 	}
 	// The user agent tells the version that the program has of itself.
 	product := fmt.Sprintf(" %s/%s (", project, i.release.version)
-	if !slices.ContainsFunc(requests, func(r request) bool {
+	if !slices.ContainsFunc(requests, func(r fakeprocess.Request) bool {
 		return r.Operation == "TerminateSession" && r.SessionID == sessionID && r.Status == 200 && strings.Contains(r.UserAgent, product)
 	}) {
 		return fmt.Errorf("the endpoint was not asked to end %s by%s: %+v", sessionID, strings.TrimSuffix(product, " ("), requests)

@@ -5,8 +5,25 @@
 
 package main
 
-// What the provider is built on is initialised at every start, whatever is made of it.
 import (
-	_ "github.com/aws/aws-sdk-go-v2/service/ssm"
-	_ "github.com/hashicorp/aws-sdk-go-base/v2"
+	"context"
+	"os"
+
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	awsbase "github.com/hashicorp/aws-sdk-go-base/v2"
 )
+
+// What a provider is built on is loaded and initialised at every start, whatever is
+// made of it. Without a call of it, the linker would leave most of it out.
+func init() {
+	if len(os.Args) == 1 {
+		return
+	}
+	var (
+		ctx    = context.Background()
+		config awsbase.Config
+	)
+	_, aws, _ := awsbase.GetAwsConfig(ctx, &config)
+	awsbase.GetAwsAccountIDAndPartition(ctx, aws, &config)
+	ssm.NewFromConfig(aws).TerminateSession(ctx, &ssm.TerminateSessionInput{}) //nolint:errcheck // Nobody calls this.
+}

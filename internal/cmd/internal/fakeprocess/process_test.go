@@ -1,0 +1,92 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package fakeprocess_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/cmd/internal/fakeprocess"
+)
+
+func TestProcess(t *testing.T) {
+	t.Parallel()
+
+	program := filepath.Join(t.TempDir(), "fakessm")
+	if output, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../../fakessm").CombinedOutput(); err != nil {
+		t.Fatalf("%s\n%s", err, output)
+	}
+	// Go wants to know where its temporary files may be.
+	env := []string{"TMPDIR=" + t.TempDir(), "PATH=" + os.Getenv("PATH")}
+
+	t.Run("an endpoint that is told of sessions and asked for one", func(t *testing.T) {
+		t.Parallel()
+
+		fake, err := fakeprocess.Start(t.Context(), program, env, "-quotas=false")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer fake.Stop()
+		if err := fake.AddSessions(t.Context(), []byte(`[{"SessionId": "mary-1", "Target": "i-1", "Status": "Connected"}]`)); err != nil {
+			t.Fatal(err)
+		}
+		if err := fake.AddSessions(t.Context(), []byte("no JSON")); err == nil || !strings.Contains(err.Error(), "400") {
+			t.Errorf("what is no JSON was taken: %v", err)
+		}
+
+		variables := make(map[string]string)
+		for _, variable := range fake.Env {
+			name, value, _ := strings.Cut(variable, "=")
+			variables[name] = value
+		}
+		client := ssm.New(ssm.Options{
+			BaseEndpoint: aws.String(variables["AWS_ENDPOINT_URL_SSM"]),
+			Region:       variables["AWS_REGION"],
+			Credentials:  credentials.NewStaticCredentialsProvider(variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"], ""),
+		})
+		if _, err := client.TerminateSession(t.Context(), &ssm.TerminateSessionInput{SessionId: aws.String("mary-1")}); err != nil {
+			t.Fatal(err)
+		}
+
+		got, err := fake.Requests(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []fakeprocess.Request{{Service: "ssm", Operation: "TerminateSession", SessionID: "mary-1", Status: 200}}
+		if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(fakeprocess.Request{}, "UserAgent")); diff != "" {
+			t.Errorf("requests (-want +got):\n%s", diff)
+		}
+		if len(got) == 1 && !strings.Contains(got[0].UserAgent, "aws-sdk-go-v2/") {
+			t.Errorf("the user agent is %q", got[0].UserAgent)
+		}
+		if err := fake.Forget(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got, err = fake.Requests(t.Context()); err != nil || len(got) > 0 {
+			t.Errorf("after it forgot: %v, %v", got, err)
+		}
+	})
+
+	t.Run("an endpoint that does not start", func(t *testing.T) {
+		t.Parallel()
+
+		fake, err := fakeprocess.Start(t.Context(), program, env, "-listen", "192.0.2.1:0")
+		if err == nil {
+			fake.Stop()
+			t.Fatal("it started")
+		}
+		if !strings.Contains(err.Error(), "not a loopback address") {
+			t.Errorf("the error is %q", err)
+		}
+	})
+}
