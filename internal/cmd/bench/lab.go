@@ -93,13 +93,14 @@ func (l *lab) close() {
 var programs = map[string][]string{
 	"fakessm":                      {"./internal/cmd/fakessm"},
 	"terraform-provider-empty":     {"./internal/cmd/bench/emptyprovider"},
+	"terraform-provider-idle":      {"./internal/cmd/bench/idleprovider"},
 	"terraform-provider-libraries": {"-tags", "libraries", "./internal/cmd/bench/emptyprovider"},
 	"terraform-provider-ssm":       {"-tags", "grpcnotrace", "."},
 }
 
 // build builds the programs as a release is built.
 func (l *lab) build(ctx context.Context) error {
-	l.logf("building the provider, empty providers and the fake endpoint")
+	l.logf("building the provider, those that it is held against, and the fake endpoint")
 	for name, pkg := range programs {
 		cmd := exec.CommandContext(ctx, "go", append([]string{"build", "-trimpath", "-ldflags", "-s -w", "-o", l.bin(name)}, pkg...)...)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")

@@ -45,7 +45,7 @@ func (l *lab) workspace(config string, e *endpoint) (*workspace, error) {
 		w.env = append(w.env, e.Env...)
 	}
 
-	overrides := fmt.Sprintf("provider_installation {\n  dev_overrides {\n    \"sessionops/ssm\" = %q\n  }\n  direct {}\n}\n", filepath.Join(l.dir, "bin"))
+	overrides := fmt.Sprintf("provider_installation {\n  dev_overrides {\n    \"sessionops/idle\" = %[1]q\n    \"sessionops/ssm\" = %[1]q\n  }\n  direct {}\n}\n", filepath.Join(l.dir, "bin"))
 	err = errors.Join(
 		os.WriteFile(w.path("cli.tfrc"), []byte(overrides), 0o600),
 		os.WriteFile(w.path("main.tf"), []byte(config), 0o600),
