@@ -88,14 +88,14 @@ func (l *lab) close() {
 	}
 }
 
-// programs are built from the repository: by the name of the binary, its package,
-// and its build tag if there is one.
+// programs are built from the repository: by the name of the binary, its package
+// and its build tags, whatever GOFLAGS says.
 var programs = map[string][]string{
-	"fakessm":                      {"./internal/cmd/fakessm"},
-	"terraform-provider-empty":     {"./internal/cmd/bench/emptyprovider"},
-	"terraform-provider-idle":      {"./internal/cmd/bench/idleprovider"},
-	"terraform-provider-libraries": {"-tags", "libraries", "./internal/cmd/bench/emptyprovider"},
-	"terraform-provider-ssm":       {"-tags", "grpcnotrace", "."},
+	"fakessm":                      {"-tags=", "./internal/cmd/fakessm"},
+	"terraform-provider-empty":     {"-tags=", "./internal/cmd/bench/emptyprovider"},
+	"terraform-provider-idle":      {"-tags=", "./internal/cmd/bench/idleprovider"},
+	"terraform-provider-libraries": {"-tags=libraries", "./internal/cmd/bench/emptyprovider"},
+	"terraform-provider-ssm":       {"-tags=grpcnotrace", "."},
 }
 
 // build builds the programs as a release is built.
@@ -103,7 +103,7 @@ func (l *lab) build(ctx context.Context) error {
 	l.logf("building the provider, those that it is held against, and the fake endpoint")
 	for name, pkg := range programs {
 		cmd := exec.CommandContext(ctx, "go", append([]string{"build", "-trimpath", "-ldflags", "-s -w", "-o", l.bin(name)}, pkg...)...)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if output, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("building %s: %w\n%s", name, err, output)
 		}
