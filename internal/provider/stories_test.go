@@ -23,6 +23,7 @@ import (
 // built, from the command line, as the guides tell their readers to.
 var stories = map[string]func(t *testing.T, w *testWorkspace, fake *fakessm.Server){
 	"age-limit":               storyAgeLimit,
+	"from-local-exec":         storyFromLocalExec,
 	"leaver":                  storyLeaver,
 	"module-tests":            storyModuleTests,
 	"node-replacement":        storyNodeReplacement,

@@ -12,10 +12,6 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 )
 
-func init() {
-	stories["from-local-exec"] = storyFromLocalExec
-}
-
 // storyBefore stands for the configuration that the guide begins with. Its
 // provisioners leave a trace instead of calling the AWS CLI.
 const storyBefore = `
