@@ -89,8 +89,8 @@ func benchmarkApply(ctx context.Context, l *lab) ([]check, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.note("A provider whose resource has as many attributes and does nothing took %s with %s: %s of `terraform_data`. That is what Terraform takes for a plug-in of this shape.",
-		spread(shape, inSeconds), l.cli.name, inTimes(median(shape)/median(bare)))
+	l.note("A provider whose resource has as many attributes and does nothing took %s: %s of `terraform_data`. That is what %s takes for a plug-in of this shape.",
+		spread(shape, inSeconds), inTimes(median(shape)/median(bare)), l.cli.name)
 	l.note("Each apply of 1000 terminations made %.0f calls of Session Manager; those of `terraform_data` none.", t.calls)
 
 	return []check{{
