@@ -51,7 +51,8 @@ func main() {
 
 // leaveProcessors leaves half of the processors to Terraform. The provider waits
 // for the network most of the time, and Terraform for the processor: it writes its
-// state after each resource, and an apply waits for that.
+// state after each resource, and an apply waits for that. Not at the start, though,
+// which has work for all of them.
 func leaveProcessors() {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)/2))

@@ -184,6 +184,10 @@ func TestProvider_validate(t *testing.T) {
 			arguments: role(map[string]any{"role_arn": "arn:aws:rds::123456789012:role/Operator"}),
 			want:      want{"assume_role[0].role_arn", "Invalid Role ARN", "arn:aws:rds::123456789012:role/Operator\" is not the ARN of an IAM role\narn:aws:iam::123456789012:role/Operator"},
 		},
+		"ARN of a role without a name": {
+			arguments: role(map[string]any{"role_arn": "arn:aws:iam::123456789012:role/"}),
+			want:      want{"assume_role[0].role_arn", "Invalid Role ARN", "arn:aws:iam::123456789012:role/\" is not the ARN of an IAM role\narn:aws:iam::123456789012:role/Operator"},
+		},
 		"ARN of a role session": {
 			arguments: role(map[string]any{"role_arn": "arn:aws:sts::123456789012:assumed-role/Operator/me"}),
 			want:      want{"assume_role[0].role_arn", "Invalid Role ARN", "assumed-role/Operator/me\" is not the ARN of an IAM role\narn:aws:iam::123456789012:role/Operator"},

@@ -58,8 +58,7 @@ func sessionConfig(id string) string {
 // idleConfig is what a provider can do that has as many attributes, and nothing to do.
 func idleConfig(count int) string {
 	return strings.ReplaceAll(requirements, "ssm", "idle") + fmt.Sprintf(`resource "idle_resource" "test" {
-  count      = %d
-  session_id = format("mary-0a1b2c3d4e5f%%05d", count.index)
+  count = %d
 }
 `, count)
 }

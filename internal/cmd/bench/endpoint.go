@@ -57,9 +57,7 @@ func (e *endpoint) renew(ctx context.Context, sessions []session) error {
 type tally struct {
 	calls      float64
 	throttled  float64
-	described  float64 // Calls of DescribeSessions.
-	unfiltered float64 // Those of them that name no session.
-	terminated float64 // Calls of TerminateSession.
+	unfiltered float64 // Calls of DescribeSessions that name no session.
 }
 
 // count returns what the endpoint was asked since it was renewed.
@@ -78,14 +76,8 @@ func (e *endpoint) count(ctx context.Context) (tally, error) {
 		if r.ErrorCode == "ThrottlingException" {
 			t.throttled++
 		}
-		switch r.Operation {
-		case "DescribeSessions":
-			t.described++
-			if r.SessionID == "" {
-				t.unfiltered++
-			}
-		case "TerminateSession":
-			t.terminated++
+		if r.Operation == "DescribeSessions" && r.SessionID == "" {
+			t.unfiltered++
 		}
 	}
 

@@ -93,7 +93,7 @@ func (l *lab) close() {
 var programs = map[string][]string{
 	"fakessm":                      {"-tags=", "./internal/cmd/fakessm"},
 	"terraform-provider-empty":     {"-tags=", "./internal/cmd/bench/emptyprovider"},
-	"terraform-provider-idle":      {"-tags=", "./internal/cmd/bench/idleprovider"},
+	"terraform-provider-idle":      {"-tags=idle", "./internal/cmd/bench/emptyprovider"},
 	"terraform-provider-libraries": {"-tags=libraries", "./internal/cmd/bench/emptyprovider"},
 	"terraform-provider-ssm":       {"-tags=grpcnotrace", "."},
 }

@@ -10,17 +10,17 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"net/http"
 	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/cmd/internal/fakecontrol"
 )
 
 func main() {
@@ -37,31 +37,24 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if len(args) != 2 {
 		return errors.New("usage: fakessmview sessions|requests|reset CONTROL_URL")
 	}
-	command, url := args[0], strings.TrimSuffix(args[1], "/")
+	command, control := args[0], fakecontrol.Client{URL: strings.TrimSuffix(args[1], "/")}
 
 	switch command {
 	case "sessions":
-		return printSessions(ctx, url, stdout)
+		return printSessions(ctx, control, stdout)
 	case "requests":
-		return printRequests(ctx, url, stdout)
+		return printRequests(ctx, control, stdout)
 	case "reset":
-		_, err := call(ctx, http.MethodDelete, url+"/requests")
-		return err
+		return control.Forget(ctx)
 	default:
 		return fmt.Errorf("unknown command %q", command)
 	}
 }
 
 // printSessions prints a line for each session.
-func printSessions(ctx context.Context, url string, stdout io.Writer) error {
-	var sessions []struct {
-		SessionID string `json:"SessionId"`
-		Region    string
-		Target    string
-		Status    string
-		Owner     string
-	}
-	if err := get(ctx, url+"/sessions", &sessions); err != nil {
+func printSessions(ctx context.Context, control fakecontrol.Client, stdout io.Writer) error {
+	sessions, err := control.Sessions(ctx)
+	if err != nil {
 		return err
 	}
 
@@ -76,14 +69,9 @@ func printSessions(ctx context.Context, url string, stdout io.Writer) error {
 
 // printRequests prints, for each operation and session, how often it was called
 // and how often that was refused. Calls to STS have no session.
-func printRequests(ctx context.Context, url string, stdout io.Writer) error {
-	var requests []struct {
-		Service   string
-		Operation string
-		SessionID string `json:"sessionId"`
-		ErrorCode string
-	}
-	if err := get(ctx, url+"/requests", &requests); err != nil {
+func printRequests(ctx context.Context, control fakecontrol.Client, stdout io.Writer) error {
+	requests, err := control.Requests(ctx)
+	if err != nil {
 		return err
 	}
 
@@ -101,36 +89,4 @@ func printRequests(ctx context.Context, url string, stdout io.Writer) error {
 		fmt.Fprintf(table, "%d\t%s\n", counts[line], line)
 	}
 	return table.Flush()
-}
-
-func get(ctx context.Context, url string, value any) error {
-	content, err := call(ctx, http.MethodGet, url)
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(content, value); err != nil {
-		return fmt.Errorf("decoding the answer of %s: %w", url, err)
-	}
-	return nil
-}
-
-func call(ctx context.Context, method, url string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, method, url, nil)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-
-	content, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return nil, fmt.Errorf("reading the answer of %s: %w", url, err)
-	}
-	if resp.StatusCode/100 != 2 {
-		return nil, fmt.Errorf("%s %s: %s: %s", method, url, resp.Status, content)
-	}
-	return content, nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
 )
 
 var (
@@ -24,17 +25,24 @@ var (
 
 func main() {
 	err := providerserver.Serve(context.Background(), func() provider.Provider { return &emptyProvider{} }, providerserver.ServeOpts{
-		Address: "registry.terraform.io/sessionops/empty",
+		Address: "registry.terraform.io/sessionops/" + name,
 	})
 	if err != nil {
 		log.Fatal(err)
 	}
 }
 
+// What a build tag can change: the name of the provider, and the attributes of its
+// resource, with their values.
+var (
+	name   = "empty"
+	values map[string]string
+)
+
 type emptyProvider struct{}
 
 func (p *emptyProvider) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
-	resp.TypeName = "empty"
+	resp.TypeName = name
 }
 
 func (p *emptyProvider) Schema(context.Context, provider.SchemaRequest, *provider.SchemaResponse) {}
@@ -59,10 +67,19 @@ func (r *emptyResource) Metadata(_ context.Context, req resource.MetadataRequest
 }
 
 func (r *emptyResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
-	resp.Schema = schema.Schema{}
+	resp.Schema = schema.Schema{Attributes: make(map[string]schema.Attribute)}
+	for name := range values {
+		resp.Schema.Attributes[name] = schema.StringAttribute{Computed: true}
+	}
 }
 
-func (r *emptyResource) Create(context.Context, resource.CreateRequest, *resource.CreateResponse) {}
+func (r *emptyResource) Create(_ context.Context, _ resource.CreateRequest, resp *resource.CreateResponse) {
+	attributes := make(map[string]tftypes.Value)
+	for name, value := range values {
+		attributes[name] = tftypes.NewValue(tftypes.String, value)
+	}
+	resp.State.Raw = tftypes.NewValue(resp.State.Raw.Type(), attributes)
+}
 
 func (r *emptyResource) Read(context.Context, resource.ReadRequest, *resource.ReadResponse) {}
 

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/sessionops/terraform-provider-ssm/internal/cmd/internal/fakecontrol"
 	"github.com/sessionops/terraform-provider-ssm/internal/cmd/internal/fakeprocess"
 )
 
@@ -62,8 +63,8 @@ func TestProcess(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := []fakeprocess.Request{{Service: "ssm", Operation: "TerminateSession", SessionID: "mary-1", Status: 200}}
-		if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(fakeprocess.Request{}, "UserAgent")); diff != "" {
+		want := []fakecontrol.Request{{Service: "ssm", Operation: "TerminateSession", SessionID: "mary-1", Status: 200}}
+		if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(fakecontrol.Request{}, "UserAgent")); diff != "" {
 			t.Errorf("requests (-want +got):\n%s", diff)
 		}
 		if len(got) == 1 && !strings.Contains(got[0].UserAgent, "aws-sdk-go-v2/") {

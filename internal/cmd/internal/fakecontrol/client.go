@@ -1,0 +1,103 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+// Package fakecontrol asks the control surface of a fake endpoint that runs.
+package fakecontrol
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+)
+
+// Client asks the control surface at URL, which ends without a slash.
+type Client struct {
+	URL string
+}
+
+// Session is what the endpoint says of a session. Its members are those of the API.
+type Session struct {
+	SessionID string `json:"SessionId"`
+	Region    string
+	Target    string
+	Status    string
+	Owner     string
+}
+
+// Sessions returns all sessions.
+func (c Client) Sessions(ctx context.Context) ([]Session, error) {
+	var sessions []Session
+	err := c.get(ctx, "/sessions", &sessions)
+
+	return sessions, err
+}
+
+// AddSessions adds sessions, or replaces those of the same ID: an array in JSON, of
+// objects with the members of the API.
+func (c Client) AddSessions(ctx context.Context, sessions []byte) error {
+	_, err := c.call(ctx, http.MethodPost, "/sessions", sessions)
+
+	return err
+}
+
+// Request is what the endpoint says of a request that it got.
+type Request struct {
+	Service   string `json:"service"`
+	Operation string `json:"operation"`
+	SessionID string `json:"sessionId"`
+	Status    int    `json:"status"`
+	ErrorCode string `json:"errorCode"`
+	UserAgent string `json:"userAgent"`
+}
+
+// Requests returns what the endpoint was asked, in the order of arrival.
+func (c Client) Requests(ctx context.Context) ([]Request, error) {
+	var requests []Request
+	err := c.get(ctx, "/requests", &requests)
+
+	return requests, err
+}
+
+// Forget forgets the requests so far.
+func (c Client) Forget(ctx context.Context) error {
+	_, err := c.call(ctx, http.MethodDelete, "/requests", nil)
+
+	return err
+}
+
+func (c Client) get(ctx context.Context, path string, value any) error {
+	content, err := c.call(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(content, value); err != nil {
+		return fmt.Errorf("decoding the answer of %s: %w", c.URL+path, err)
+	}
+
+	return nil
+}
+
+func (c Client) call(ctx context.Context, method, path string, body []byte) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, c.URL+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+
+	content, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, fmt.Errorf("reading the answer of %s: %w", c.URL+path, err)
+	}
+	if resp.StatusCode/100 != 2 {
+		return nil, fmt.Errorf("%s %s: %s: %s", method, c.URL+path, resp.Status, content)
+	}
+
+	return content, nil
+}
