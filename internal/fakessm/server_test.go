@@ -11,12 +11,14 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/wholebody"
 )
 
 var staticCredentials = credentials.NewStaticCredentialsProvider(fakessm.DefaultAccessKeyID, fakessm.DefaultSecretAccessKey, "")
@@ -28,7 +30,8 @@ func serve(t *testing.T, fake *fakessm.Server) string {
 	return server.URL
 }
 
-// newClient returns a client that does not retry unless it is told to.
+// newClient returns a client that does not retry unless it is told to. Nothing of
+// an answer gets lost by chance, as with a plain client of the SDK.
 func newClient(t *testing.T, fake *fakessm.Server, options ...func(*ssm.Options)) *ssm.Client {
 	t.Helper()
 	return ssm.New(ssm.Options{
@@ -36,6 +39,7 @@ func newClient(t *testing.T, fake *fakessm.Server, options ...func(*ssm.Options)
 		Region:       "us-east-1",
 		Credentials:  staticCredentials,
 		Retryer:      aws.NopRetryer{},
+		HTTPClient:   wholebody.Client{HTTPClient: awshttp.NewBuildableClient()},
 	}, options...)
 }
 

@@ -15,6 +15,8 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/smithy-go/logging"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/wholebody"
 )
 
 const (
@@ -100,6 +102,7 @@ func New(cfg aws.Config, options Options) *Client {
 			o.EndpointOptions.UseFIPSEndpoint = aws.FIPSEndpointStateDisabled
 			o.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateDisabled
 		}
+		o.HTTPClient = wholebody.Client{HTTPClient: o.HTTPClient}
 		// The provider's own line for each attempt is all that is logged.
 		o.Logger = logging.Nop{}
 		o.APIOptions = append(o.APIOptions, aroundAttempts(newPacer(options.MaxRequestsPerSecond), options.Observe))

@@ -1,0 +1,127 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package wholebody_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/wholebody"
+)
+
+// countedConn counts how often its side of the connection sends something.
+type countedConn struct {
+	net.Conn
+	writes *atomic.Int32
+}
+
+func (c countedConn) Write(data []byte) (int, error) {
+	c.writes.Add(1)
+	return c.Conn.Write(data)
+}
+
+func TestClient_Do(t *testing.T) {
+	t.Parallel()
+
+	bodies := make(chan string, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		bodies <- string(body)
+		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+		_, _ = io.WriteString(w, `{"SessionId":"s"}`)
+	}))
+	t.Cleanup(server.Close)
+	var writes atomic.Int32
+	client := ssm.New(ssm.Options{
+		BaseEndpoint: aws.String(server.URL),
+		Region:       "us-east-1",
+		Credentials:  credentials.NewStaticCredentialsProvider("id", "secret", ""),
+		Retryer:      aws.NopRetryer{},
+		HTTPClient: wholebody.Client{HTTPClient: awshttp.NewBuildableClient().WithTransportOptions(func(tr *http.Transport) {
+			tr.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+				conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+				return countedConn{conn, &writes}, err
+			}
+		})},
+	})
+
+	out, err := client.TerminateSession(t.Context(), &ssm.TerminateSessionInput{SessionId: aws.String("s")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if aws.ToString(out.SessionId) != "s" {
+		t.Errorf("answered for session %q", aws.ToString(out.SessionId))
+	}
+	if body := <-bodies; body != `{"SessionId":"s"}` {
+		t.Errorf("the body that arrived is %q", body)
+	}
+	if n := writes.Load(); n != 1 {
+		t.Errorf("the request went out in %d pieces", n)
+	}
+}
+
+func TestClient_Do_withoutBody(t *testing.T) {
+	t.Parallel()
+
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, r.Method)
+	}))
+	t.Cleanup(server.Close)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	response, err := wholebody.Client{HTTPClient: server.Client()}.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if body, err := io.ReadAll(response.Body); err != nil || string(body) != http.MethodGet {
+		t.Errorf("answered %q, %v", body, err)
+	}
+}
+
+func TestClient_Do_unreadableBody(t *testing.T) {
+	t.Parallel()
+
+	broken := errors.New("broken")
+	body := io.MultiReader(strings.NewReader("half"), readerFunc(func([]byte) (int, error) { return 0, broken }))
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1:1", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	sent := false
+	response, err := wholebody.Client{HTTPClient: doFunc(func(*http.Request) (*http.Response, error) {
+		sent = true
+		return nil, errors.New("sent")
+	})}.Do(request)
+	if response != nil {
+		response.Body.Close()
+	}
+	if !errors.Is(err, broken) || sent {
+		t.Errorf("error %v, sent: %t", err, sent)
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(data []byte) (int, error) { return f(data) }
+
+type doFunc func(*http.Request) (*http.Response, error)
+
+func (f doFunc) Do(r *http.Request) (*http.Response, error) { return f(r) }
