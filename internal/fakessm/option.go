@@ -38,11 +38,6 @@ func WithCredentials(accessKeyID, secretAccessKey string) Option {
 	return func(s *Server) { s.accessKeyID, s.secretAccessKey = accessKeyID, secretAccessKey }
 }
 
-// WithAccountID sets the account of the static key pair.
-func WithAccountID(id string) Option {
-	return func(s *Server) { s.accountID = id }
-}
-
 // WithWebIdentityToken makes AssumeRoleWithWebIdentity refuse any other token.
 func WithWebIdentityToken(token string) Option {
 	return func(s *Server) { s.webIdentityToken = token }

@@ -151,7 +151,7 @@ func failureAdvice(err error) string {
 	case errors.Is(err, sessionmanager.ErrEnded):
 		return "A session that has ended cannot be brought back; start a new one."
 	case errors.Is(err, sessionmanager.ErrStillLive):
-		return "Apply again to try once more, with a longer timeout if need be, and check the SSM Agent of the session's target."
+		return "Check the SSM Agent of the session's target, and apply again to try once more. The termination of a single session waits longer with a longer timeout."
 	case errors.Is(err, sessionmanager.ErrTimedOut):
 		return "A session that was idle for too long cannot be resumed, even while it is listed as active; start a new one."
 	case errors.Is(err, sessionmanager.ErrIncompleteAnswer):

@@ -154,8 +154,8 @@ func throttledProgress(send func(message string)) func(sessionmanager.DrainProgr
 	var last time.Time
 
 	return func(p sessionmanager.DrainProgress) {
-		first := p.Ended == 0 && !p.Waiting
-		done := p.Ended == p.Matching && !p.Waiting
+		first := p.Answered == 0 && !p.Waiting
+		done := p.Answered == p.Matching && !p.Waiting
 		if !first && !done && time.Since(last) < progressInterval {
 			return
 		}
@@ -165,9 +165,9 @@ func throttledProgress(send func(message string)) func(sessionmanager.DrainProgr
 		case p.Waiting:
 			send(fmt.Sprintf("Waiting for %s to end within the grace period ...", sessionCount(p.Matching)))
 		case p.Failed > 0:
-			send(fmt.Sprintf("Ended %d of %s, %d failed.", p.Ended-p.Failed, sessionCount(p.Matching), p.Failed))
+			send(fmt.Sprintf("Ended %d of %s, %d failed.", p.Answered-p.Failed, sessionCount(p.Matching), p.Failed))
 		default:
-			send(fmt.Sprintf("Ended %d of %s.", p.Ended, sessionCount(p.Matching)))
+			send(fmt.Sprintf("Ended %d of %s.", p.Answered, sessionCount(p.Matching)))
 		}
 	}
 }

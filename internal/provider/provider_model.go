@@ -194,7 +194,7 @@ func (p *ssmProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *
 			},
 			"skip_credentials_validation": schema.BoolAttribute{
 				Optional:            true,
-				MarkdownDescription: "Whether to skip asking STS if the credentials are valid. Defaults to `false`.",
+				MarkdownDescription: "Whether to skip asking STS if the credentials are valid. The account ID is then asked of IAM, and of STS if IAM does not tell, unless `skip_requesting_account_id` is set as well. Defaults to `false`.",
 			},
 			"skip_metadata_api_check": schema.StringAttribute{
 				Optional:            true,

@@ -58,7 +58,7 @@ func selectorSets() map[string]selectorSet {
 	return map[string]selectorSet{
 		"targets":        set("Nodes that the sessions connect to, such as `i-0123456789abcdef0`.", stringvalidator.UTF8LengthBetween(1, 400)),
 		"owners":         set("Who started the sessions. "+ownerPatternDescription, ownerPattern{}),
-		"document_names": set("SSM documents that the sessions run, such as `SSM-SessionManagerRunShell`.", stringvalidator.LengthAtLeast(1)),
+		"document_names": set("SSM documents that the sessions run, such as `SSM-SessionManagerRunShell`. SSM often leaves out the document of an active session, which then does not match.", stringvalidator.LengthAtLeast(1)),
 		"access_types": set("Kinds of access that the sessions were started with: "+quoted(accessTypes)+".",
 			stringvalidator.OneOf(accessTypes...)),
 		"exclude_owners":      set("Owners whose sessions are spared, in the form of `owners`. A session without an owner is spared as well.", ownerPattern{}),

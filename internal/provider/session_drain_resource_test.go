@@ -945,7 +945,7 @@ func TestSessionDrainResource_outcomes(t *testing.T) {
 			sessions: []fakessm.Session{{SessionID: "a", Behaviour: fakessm.BehaviourUnkillable}, {SessionID: "b"}},
 			timeout:  "2s",
 			want:     map[string]any{"a": "failed", "b": "terminated"},
-			diags:    []testDiagnostic{{"error", "", testDrainError, "1 session in Region us-east-1 could not be ended (1 ended):\na: it is still live after the time allowed\nApply again"}},
+			diags:    []testDiagnostic{{"error", "", testDrainError, "1 session in Region us-east-1 could not be ended (1 ended):\na: it is still live after the time allowed\nlonger time"}},
 		},
 		"sessions that SSM refuses to end": {
 			sessions: []fakessm.Session{{SessionID: "a"}, {SessionID: "b"}, {SessionID: "c"}},

@@ -127,7 +127,7 @@ func (r *sessionTerminationResource) Schema(ctx context.Context, _ resource.Sche
 			"outcome": schema.StringAttribute{
 				Computed: true,
 				MarkdownDescription: "What became of the session: `terminated` (it was live, and this resource ended it), `already_ended` (it had ended, and not by this resource as far as is known), " +
-					"`not_found` (SSM does not know it; only with `if_not_found = \"succeed\"`) or `unverified` (SSM took the request, but its effect was not seen).",
+					"`not_found` (SSM does not know it; only with `if_not_found = \"succeed\"`) or `unverified` (SSM was asked to end it, but its end was not seen).",
 				PlanModifiers: keep,
 			},
 			"status": schema.StringAttribute{

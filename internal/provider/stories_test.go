@@ -132,7 +132,24 @@ func storyNodeReplacement(t *testing.T, w *testWorkspace, fake *fakessm.Server) 
 		t.Errorf("the node was destroyed before its sessions were drained:\n%s", output)
 	}
 	testStatuses(t, fake, map[string]string{storyMary: "Terminated", storyShirley: "Terminated", storyTimmy: "Connected"})
-	w.mustRun("destroy", "-auto-approve", "-var", "node_id="+storyNextNode)
+
+	t.Run("create_before_destroy", func(t *testing.T) {
+		if program, minor := testProgram(t); program != openTofu && minor == 16 {
+			t.Skip("Terraform 1.16.0-rc2 does not destroy what refers to such a node, as the guide tells")
+		}
+		w.t = t
+
+		w.write("node_override.tf", "resource \"terraform_data\" \"node\" {\n  lifecycle {\n    create_before_destroy = true\n  }\n}\n")
+		fake.AddSessions(fakessm.Session{SessionID: "next", Target: storyNextNode, Owner: testOwner})
+		output := w.mustRun("apply", "-auto-approve", "-var", "node_id="+storyNode)
+		drained, created := strings.Index(output, "ssm_session_drain.node: Destruction complete"), strings.Index(output, "terraform_data.node: Creating")
+		if drained < 0 || created < drained || strings.Index(output, "terraform_data.node (deposed") < created {
+			t.Errorf("not drained, created and destroyed in this order:\n%s", output)
+		}
+		testStatuses(t, fake, map[string]string{"next": "Terminated", storyTimmy: "Connected"})
+	})
+	w.t = t
+	w.mustRun("destroy", "-auto-approve", "-var", "node_id="+storyNode)
 }
 
 func storyNodeReplacementAction(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
@@ -252,8 +269,29 @@ func storyPlanPolicy(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
 			storyContains(t, output, want)
 		})
 	}
+	w.t = t
 	if n := fake.Count("TerminateSession"); n != 0 {
 		t.Errorf("planning ended %d sessions", n)
+	}
+
+	// What was applied without the policy can be mended, and removed unless that
+	// drains.
+	w.write("action.tf", "resource \"ssm_session_drain\" \"late\" {\n  targets        = [\"nobody\"]\n  when           = \"destroy\"\n  exclude_owners = var.spared\n}\n")
+	w.mustRun("apply", "-auto-approve", "-var", `targets=["nobody"]`, "-var", "spared=[]")
+	for name, tc := range map[string]struct {
+		arguments []string
+		denied    string
+	}{
+		"mended":         {arguments: []string{"-var", `targets=["nobody"]`}},
+		"as bad":         {arguments: []string{"-var", `targets=["nobody"]`, "-var", `spared=["arn:aws:iam::123456789012:user/*"]`}, denied: "ssm_session_drain.late: exclude_owners lacks"},
+		"removed":        {arguments: []string{"-var", "spared=[]", "-target=ssm_session_drain.requested"}},
+		"draining again": {arguments: []string{"-destroy", "-target=ssm_session_drain.late"}, denied: "ssm_session_drain.late: exclude_owners lacks"},
+	} {
+		output, err := judge(tc.arguments...)
+		if (err != nil) != (tc.denied != "") {
+			t.Errorf("%s: %v\n%s", name, err, output)
+		}
+		storyContains(t, output, tc.denied)
 	}
 }
 

@@ -51,8 +51,8 @@ type DrainProgress struct {
 	Waiting bool // During the grace period; Matching is how many are left then.
 
 	Matching int // Sessions to end, in this pass.
-	Ended    int // Sessions that SSM has taken the request for, or refused to, so far.
-	Failed   int // Those of Ended that it refused.
+	Answered int // Sessions that SSM has taken the request for, or refused to, so far.
+	Failed   int // Those of Answered that it refused.
 }
 
 // DrainResult is what a drain did, also when it returns an error.
@@ -189,7 +189,7 @@ func (d *drain) endAll(ctx context.Context, sessions []Session) {
 			d.mutex.Lock()
 			defer d.mutex.Unlock()
 			d.ends[session.SessionID] = answer
-			progress.Ended++
+			progress.Answered++
 			if answer.err != nil && !errors.Is(answer.err, ErrEnded) {
 				progress.Failed++
 			}

@@ -1116,10 +1116,10 @@ func TestClient_Drain_progress(t *testing.T) {
 		}
 		want := []sessionmanager.DrainProgress{{Waiting: true, Matching: count}, {Waiting: true, Matching: count}}
 		for n := range count + 1 {
-			want = append(want, sessionmanager.DrainProgress{Matching: count, Ended: n})
+			want = append(want, sessionmanager.DrainProgress{Matching: count, Answered: n})
 		}
 		for n := range 3 {
-			want = append(want, sessionmanager.DrainProgress{Matching: 2, Ended: n})
+			want = append(want, sessionmanager.DrainProgress{Matching: 2, Answered: n})
 		}
 		for i := range min(len(steps), len(want)) {
 			// Which ones fail first is open.

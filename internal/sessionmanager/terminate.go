@@ -20,7 +20,7 @@ const (
 	OutcomeTerminated   Outcome = "terminated"    // It was live, and this termination ended it.
 	OutcomeAlreadyEnded Outcome = "already_ended" // It had ended without this termination.
 	OutcomeNotFound     Outcome = "not_found"     // SSM knows no such session.
-	OutcomeUnverified   Outcome = "unverified"    // SSM took the request; the effect was not seen.
+	OutcomeUnverified   Outcome = "unverified"    // SSM was asked to end it; its end was not seen.
 )
 
 // TerminateInput says which session to terminate, and how sure to be of it.

@@ -3,13 +3,12 @@ variable "grace_period" {
   default = "10m"
 }
 
-# Shells, not tunnels. People have ten minutes to finish. If there are more than
-# twenty of them, something is wrong with this selection, and nobody is cut off.
+# People have ten minutes to finish. If there are more than twenty of them,
+# something is wrong with this selection, and nobody is cut off.
 resource "ssm_session_drain" "maintenance" {
-  targets        = ["i-0123456789abcdef0", "i-0fedcba9876543210"]
-  document_names = ["SSM-SessionManagerRunShell"]
-  grace_period   = var.grace_period
-  max_sessions   = 20
+  targets      = ["i-0123456789abcdef0", "i-0fedcba9876543210"]
+  grace_period = var.grace_period
+  max_sessions = 20
 
   # Another value replaces the drain, which drains anew.
   triggers = {

@@ -33,11 +33,15 @@ locals {
     if change.type == "ssm_session_termination" && contains(change.change.actions, "create")
   ]
 
-  # The plan of a drain has its conditions, before and after the change.
+  # The plan of a drain has its conditions. One that drains when it is created goes by
+  # the new ones, one that drains when it is destroyed by those in state.
   drains = concat(
     flatten([
       for change in local.changes : [
-        for side in [change.change.before, change.change.after] : {
+        for side in [
+          contains(change.change.actions, "delete") && try(change.change.before.when, "create") != "create" ? change.change.before : null,
+          change.change.after,
+          ] : {
           address = change.address
           spared  = coalesce(try(side.exclude_owners, null), [])
         }

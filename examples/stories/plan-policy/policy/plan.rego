@@ -25,12 +25,19 @@ deny contains sprintf("%s: the session of %s is protected.", [termination.addres
 	startswith(owner, trim_suffix(pattern, "*"))
 }
 
-# The plan of a drain has its conditions, before and after the change.
-drains contains {"address": change.address, "config": side} if {
+# The plan of a drain has its conditions. One that drains when it is created goes by
+# the new ones, one that drains when it is destroyed by those in state.
+drains contains {"address": change.address, "config": change.change.after} if {
 	some change in changes
 	change.type == "ssm_session_drain"
-	some side in [change.change.before, change.change.after]
-	side != null
+	change.change.after != null
+}
+
+drains contains {"address": change.address, "config": change.change.before} if {
+	some change in changes
+	change.type == "ssm_session_drain"
+	"delete" in change.change.actions
+	change.change.before.when != "create"
 }
 
 drains contains {"address": action.address, "config": action.config_values} if {
