@@ -99,6 +99,8 @@ func failureReason(err error) string {
 		return "SSM says that it is not in a valid state, which means that it has been terminated or has ended"
 	case errors.Is(err, sessionmanager.ErrStillLive):
 		return "it is still live after the time allowed"
+	case errors.Is(err, sessionmanager.ErrContradictory):
+		return "SSM refuses to end it, as if it had ended, and goes on listing it as live"
 	case errors.Is(err, sessionmanager.ErrTimedOut):
 		return "it has timed out (SSM answered without a token)"
 	case errors.Is(err, sessionmanager.ErrIncompleteAnswer):
@@ -151,7 +153,9 @@ func failureAdvice(err error) string {
 	case errors.Is(err, sessionmanager.ErrEnded):
 		return "A session that has ended cannot be brought back; start a new one."
 	case errors.Is(err, sessionmanager.ErrStillLive):
-		return "Check the SSM Agent of the session's target, and apply again to try once more. The termination of a single session waits longer with a longer timeout."
+		return "Apply again to try once more, with a longer timeout if need be, and check the SSM Agent of the session's target."
+	case errors.Is(err, sessionmanager.ErrContradictory):
+		return "The session is open. Apply again later; if that does not help, end it on its target: restart the SSM Agent there."
 	case errors.Is(err, sessionmanager.ErrTimedOut):
 		return "A session that was idle for too long cannot be resumed, even while it is listed as active; start a new one."
 	case errors.Is(err, sessionmanager.ErrIncompleteAnswer):

@@ -151,18 +151,21 @@ func reportDrain(region string, result sessionmanager.DrainResult, err error, wa
 	case err != nil && len(result.Failures) == len(result.Outcomes):
 		diags.AddError(summaryDrain, drainFailures(region, result))
 	case err != nil:
-		asked, were, they := len(result.Outcomes)-len(result.Failures), "were", "they are"
+		asked, were, they := len(result.Outcomes)-len(result.Failures)-result.Ended(), "were", "they are"
 		if asked == 1 {
 			were, they = "was", "it is"
 		}
 		sentence := fmt.Sprintf("%s in Region %s %s asked to terminate, but whether %s gone could not be seen: %s.",
 			sessionCount(asked), region, were, they, failureReason(err))
+		if ended := result.Ended(); ended > 0 {
+			sentence += fmt.Sprintf(" %d ended.", ended)
+		}
 		if len(result.Failures) > 0 {
 			sentence += "\n\n" + drainFailures(region, result)
 		}
 		diags.AddError(summaryDrain, failureDetail(sentence, err))
 	}
-	if err == nil && len(result.Unverified()) > 0 {
+	if (err == nil || errors.Is(err, sessionmanager.ErrNotDrained)) && len(result.Unverified()) > 0 {
 		diags.AddWarning(summaryUnverified,
 			fmt.Sprintf("SSM refuses to terminate these sessions in Region %s because they are not in a valid state, and lists them as disconnected all the same. Their nodes are probably gone; nobody is connected.\n\n  %s",
 				region, strings.Join(printableAll(result.Unverified()), "\n  ")))
@@ -185,17 +188,16 @@ func drainFailures(region string, result sessionmanager.DrainResult) string {
 			advice = append(advice, text)
 		}
 	}
+	late := "it began while the others were being ended, and is live"
+	if result.Capped {
+		late += "; with it there are more than max_sessions, so that it was not asked to end"
+		advice = append(advice, "Narrow the selection, or raise max_sessions, and drain again.")
+	}
 	for _, id := range result.Left {
-		lines = append(lines, printable(id)+": it began while the others were being ended, and is live")
+		lines = append(lines, printable(id)+": "+late)
 	}
 
-	ended := 0
-	for _, outcome := range result.Outcomes {
-		if outcome == sessionmanager.OutcomeTerminated || outcome == sessionmanager.OutcomeAlreadyEnded {
-			ended++
-		}
-	}
-	detail := fmt.Sprintf("%s in Region %s could not be ended (%d ended):\n\n  %s", sessionCount(len(lines)), region, ended, strings.Join(lines, "\n  "))
+	detail := fmt.Sprintf("%s in Region %s could not be ended (%d ended):\n\n  %s", sessionCount(len(lines)), region, result.Ended(), strings.Join(lines, "\n  "))
 	if len(advice) > 0 {
 		detail += "\n\n" + strings.Join(advice, "\n\n")
 	}

@@ -144,7 +144,11 @@ func (a *drainSessionsAction) Invoke(ctx context.Context, req action.InvokeReque
 	result, err := a.client.Drain(callCtx, in)
 	reportDrain(in.Region, result, err, drainWayOutCreate, &resp.Diagnostics)
 	if err == nil {
-		resp.SendProgress(action.InvokeProgressEvent{Message: fmt.Sprintf("Drained %s in Region %s.", sessionCount(len(result.Outcomes)), in.Region)})
+		message := fmt.Sprintf("Drained %s in Region %s.", sessionCount(result.Ended()), in.Region)
+		if unverified := len(result.Unverified()); unverified > 0 {
+			message += fmt.Sprintf(" Not verified: %d.", unverified)
+		}
+		resp.SendProgress(action.InvokeProgressEvent{Message: message})
 	}
 }
 
@@ -165,9 +169,9 @@ func throttledProgress(send func(message string)) func(sessionmanager.DrainProgr
 		case p.Waiting:
 			send(fmt.Sprintf("Waiting for %s to end within the grace period ...", sessionCount(p.Matching)))
 		case p.Failed > 0:
-			send(fmt.Sprintf("Ended %d of %s, %d failed.", p.Answered-p.Failed, sessionCount(p.Matching), p.Failed))
+			send(fmt.Sprintf("Asked for the end of %d of %s, %d failed.", p.Answered-p.Failed, sessionCount(p.Matching), p.Failed))
 		default:
-			send(fmt.Sprintf("Ended %d of %s.", p.Answered, sessionCount(p.Matching)))
+			send(fmt.Sprintf("Asked for the end of %d of %s.", p.Answered, sessionCount(p.Matching)))
 		}
 	}
 }

@@ -80,7 +80,7 @@ func TestDrainSessionsAction_invoke(t *testing.T) {
 
 	output = w.mustRun("apply", "-auto-approve", "-invoke=action.ssm_drain_sessions.test")
 	testSpared(t, fake, "eve-1", "cat-1", "gus-1", "bare-1")
-	for _, progress := range []string{"Ended 0 of 2 sessions.", "Ended 2 of 2 sessions.", "Drained 2 sessions in Region us-east-1."} {
+	for _, progress := range []string{"Asked for the end of 0 of 2 sessions.", "Asked for the end of 2 of 2 sessions.", "Drained 2 sessions in Region us-east-1."} {
 		if !strings.Contains(output, progress) {
 			t.Errorf("Terraform does not show %q:\n%s", progress, output)
 		}
@@ -217,13 +217,13 @@ func TestDrainSessionsAction_outcomes(t *testing.T) {
 		"some sessions": {
 			config:   map[string]any{"targets": []any{"i-a"}},
 			planned:  both,
-			progress: []string{"Ended 0 of 2 sessions.", "Ended 2 of 2 sessions.", "Drained 2 sessions in Region us-east-1."},
+			progress: []string{"Asked for the end of 0 of 2 sessions.", "Asked for the end of 2 of 2 sessions.", "Drained 2 sessions in Region us-east-1."},
 			spared:   []any{"eve-1", "dan-1", "gus-1", "bare-1"},
 		},
 		"one session": {
 			config:   map[string]any{"targets": []any{"i-a"}, "owners": []any{"*/ann"}},
 			planned:  planned("1 session in Region us-east-1 matches now, and is to be ended by this action:\n\n  ann-1"),
-			progress: []string{"Ended 0 of 1 session.", "Ended 1 of 1 session.", "Drained 1 session in Region us-east-1."},
+			progress: []string{"Asked for the end of 0 of 1 session.", "Asked for the end of 1 of 1 session.", "Drained 1 session in Region us-east-1."},
 			spared:   []any{"eve-1", "dan-1", "cat-1", "gus-1", "bare-1"},
 		},
 		"nobody": {
@@ -234,7 +234,7 @@ func TestDrainSessionsAction_outcomes(t *testing.T) {
 		"another Region": {
 			config:   map[string]any{"targets": []any{"i-a"}, "region": "eu-central-1"},
 			planned:  planned("1 session in Region eu-central-1 matches now, and is to be ended by this action:\n\n  abroad-1"),
-			progress: []string{"Ended 0 of 1 session.", "Ended 1 of 1 session.", "Drained 1 session in Region eu-central-1."},
+			progress: []string{"Asked for the end of 0 of 1 session.", "Asked for the end of 1 of 1 session.", "Drained 1 session in Region eu-central-1."},
 			spared:   testInventoryIDs,
 		},
 		"more than may be ended": {
@@ -248,7 +248,7 @@ func TestDrainSessionsAction_outcomes(t *testing.T) {
 			config:   map[string]any{"targets": []any{"i-a"}},
 			faults:   []fakessm.Fault{{Operation: "TerminateSession", SessionID: "cat-1", Kind: fakessm.FaultDenied, Times: -1}},
 			planned:  both,
-			progress: []string{"Ended 0 of 2 sessions.", "Ended 1 of 2 sessions, 1 failed."},
+			progress: []string{"Asked for the end of 0 of 2 sessions.", "Asked for the end of 1 of 2 sessions, 1 failed."},
 			diags: []testDiagnostic{{"error", "", testDrainError,
 				"1 session in Region us-east-1 could not be ended (1 ended):\ncat-1: the credentials do not allow it\nAllow the IAM action ssm:TerminateSession\nAccessDeniedException"}},
 			spared: []any{"eve-1", "dan-1", "cat-1", "gus-1", "bare-1"},
@@ -264,7 +264,7 @@ func TestDrainSessionsAction_outcomes(t *testing.T) {
 		"a grace period": {
 			config:   map[string]any{"targets": []any{"i-a"}, "grace_period": "100ms"},
 			planned:  both,
-			progress: []string{"Waiting for 2 sessions to end within the grace period ...", "Ended 0 of 2 sessions.", "Ended 2 of 2 sessions.", "Drained 2 sessions in Region us-east-1."},
+			progress: []string{"Waiting for 2 sessions to end within the grace period ...", "Asked for the end of 0 of 2 sessions.", "Asked for the end of 2 of 2 sessions.", "Drained 2 sessions in Region us-east-1."},
 			spared:   []any{"eve-1", "dan-1", "gus-1", "bare-1"},
 		},
 	} {
@@ -296,7 +296,7 @@ func TestDrainSessionsAction_outcomes(t *testing.T) {
 	}
 }
 
-var testCounts = regexp.MustCompile(`^Ended (\d+) of (\d+) sessions?(, (\d+) failed)?\.$`)
+var testCounts = regexp.MustCompile(`^Asked for the end of (\d+) of (\d+) sessions?(, (\d+) failed)?\.$`)
 
 // testMilestones leaves out the progress that a slow machine may report in between.
 func testMilestones(progress []string) []string {
@@ -328,7 +328,7 @@ func TestDrainSessionsAction_progress(t *testing.T) {
 	got := newConfiguredServer(t, testArguments(url)).invokeAction("ssm_drain_sessions", map[string]any{"targets": []any{"i-many"}, "max_sessions": int64(count)})
 	wantNoDiagnostics(t, slices.Concat(testWithout(got.planned, "Sessions To Be Ended"), got.diags))
 
-	if diff := cmp.Diff([]string{"Ended 0 of 200 sessions.", "Ended 200 of 200 sessions.", "Drained 200 sessions in Region us-east-1."}, testMilestones(got.progress)); diff != "" {
+	if diff := cmp.Diff([]string{"Asked for the end of 0 of 200 sessions.", "Asked for the end of 200 of 200 sessions.", "Drained 200 sessions in Region us-east-1."}, testMilestones(got.progress)); diff != "" {
 		t.Errorf("unexpected progress (-want +got):\n%s", diff)
 	}
 	if most := 3 + int(time.Since(start)/progressInterval); len(got.progress) > most {

@@ -213,7 +213,7 @@ func TestFaultMatrix_interrupted(t *testing.T) {
 			unkillable: true, act: action("ssm_terminate_session", session), state: "says Ending", calls: "(history active)×4",
 		},
 		"action drain, for the end to show": {
-			unkillable: true, act: action("ssm_drain_sessions", drain), state: "says Ended 2 of 2 sessions", calls: "list×4",
+			unkillable: true, act: action("ssm_drain_sessions", drain), state: "says Asked for the end of 2 of 2 sessions", calls: "list×4",
 		},
 		"action drain, in the grace period": {
 			act: action("ssm_drain_sessions", grace), state: "says Waiting for 2 sessions to end within the grace period ..", calls: "list×2",

@@ -276,7 +276,7 @@ func matrixColumns() []matrixColumn {
 			// The first listing is the plan's; the fault comes after it.
 			phases: drainPhases("list", matrixStates{
 				ended: "says Drained 2 sessions", untouched: "says nothing",
-				failed: "says Ended 1 of 2 sessions, 1 failed", unseen: "says Ended 2 of 2 sessions",
+				failed: "says Asked for the end of 1 of 2 sessions, 1 failed", unseen: "says Asked for the end of 2 of 2 sessions",
 			}),
 		},
 	}

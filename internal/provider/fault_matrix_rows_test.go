@@ -88,7 +88,7 @@ func matrixFaults() []matrixFault {
 			cells: map[string]matrixCell{
 				"drain create/call":  allRefused("failed, tainted", "list refused×15"),
 				"drain destroy/call": allRefused("failed", "list refused×15"),
-				"action drain/call":  allRefused("says Ended 0 of 2 sessions, 2 failed", "list×2 refused×15"),
+				"action drain/call":  allRefused("says Asked for the end of 0 of 2 sessions, 2 failed", "list×2 refused×15"),
 			},
 		},
 		{
@@ -145,7 +145,7 @@ func matrixFaults() []matrixFault {
 			cells: map[string]matrixCell{
 				"drain create/call":  allRefused("failed, tainted", "list terminate:expired×2 list:expired"),
 				"drain destroy/call": allRefused("failed", "list terminate:expired×2 list:expired"),
-				"action drain/call":  allRefused("says Ended 0 of 2 sessions, 2 failed", "list×2 terminate:expired×2 list:expired"),
+				"action drain/call":  allRefused("says Asked for the end of 0 of 2 sessions, 2 failed", "list×2 terminate:expired×2 list:expired"),
 			},
 		},
 		{
@@ -197,7 +197,7 @@ func matrixFaults() []matrixFault {
 			cells: map[string]matrixCell{
 				"drain create/call":  allRefused("failed, tainted", "list terminate:clock-skew×2 list:clock-skew"),
 				"drain destroy/call": allRefused("failed", "list terminate:clock-skew×2 list:clock-skew"),
-				"action drain/call":  allRefused("says Ended 0 of 2 sessions, 2 failed", "list×2 terminate:clock-skew×2 list:clock-skew"),
+				"action drain/call":  allRefused("says Asked for the end of 0 of 2 sessions, 2 failed", "list×2 terminate:clock-skew×2 list:clock-skew"),
 			},
 		},
 		{
@@ -260,7 +260,7 @@ func matrixFaults() []matrixFault {
 				"drain create/call":  outOfTime("failed unverified, tainted", "list terminate {terminate}"),
 				"drain destroy/call": outOfTime("failed unverified", "list terminate {terminate}"),
 				"data sessions":      {says: "could not be listed: " + reasonThrottled, spent: "25", never: "-"},
-				"action drain/call":  outOfTime("says Ended 1 of 2 sessions, 1 failed", "list×2 terminate {terminate}"),
+				"action drain/call":  outOfTime("says Asked for the end of 1 of 2 sessions, 1 failed", "list×2 terminate {terminate}"),
 			},
 		},
 		{
@@ -270,7 +270,7 @@ func matrixFaults() []matrixFault {
 				// What time the terminations leave is spent on the listing.
 				"drain create/call":  allRefused("failed, tainted", "list refused×20..27"),
 				"drain destroy/call": allRefused("failed", "list refused×20..27"),
-				"action drain/call":  allRefused("says Ended 0 of 2 sessions, 2 failed", "list×2 refused×20..27"),
+				"action drain/call":  allRefused("says Asked for the end of 0 of 2 sessions, 2 failed", "list×2 refused×20..27"),
 			},
 		},
 		{
@@ -283,7 +283,7 @@ func matrixFaults() []matrixFault {
 				"drain create/call":       outOfTime("unverified, tainted", "list terminate {terminate}"),
 				"drain destroy/call":      outOfTime("unverified", "list terminate {terminate}"),
 				"data sessions":           {says: "could not be listed: " + reasonUnavailable, spent: "25", never: "-"},
-				"action drain/call":       outOfTime("says Ended 1 of 2 sessions, 1 failed", "list×2 terminate {terminate}"),
+				"action drain/call":       outOfTime("says Asked for the end of 1 of 2 sessions, 1 failed", "list×2 terminate {terminate}"),
 			},
 		},
 		{
@@ -294,7 +294,7 @@ func matrixFaults() []matrixFault {
 				"action terminate/call":   {calls: "active {terminate}"},
 				"drain create/call":       interrupted("unverified, tainted", "list terminate {terminate}"),
 				"drain destroy/call":      interrupted("unverified", "list terminate {terminate}"),
-				"action drain/call":       interrupted("says Ended 1 of 2 sessions, 1 failed", "list×2 terminate {terminate}"),
+				"action drain/call":       interrupted("says Asked for the end of 1 of 2 sessions, 1 failed", "list×2 terminate {terminate}"),
 			},
 		},
 		{
@@ -303,7 +303,7 @@ func matrixFaults() []matrixFault {
 			cells: map[string]matrixCell{
 				"drain create/call":  interrupted("failed unverified, tainted", "list terminate {terminate}"),
 				"drain destroy/call": interrupted("failed unverified", "list terminate {terminate}"),
-				"action drain/call":  interrupted("says Ended 1 of 2 sessions, 1 failed", "list×2 terminate {terminate}"),
+				"action drain/call":  interrupted("says Asked for the end of 1 of 2 sessions, 1 failed", "list×2 terminate {terminate}"),
 			},
 		},
 	}

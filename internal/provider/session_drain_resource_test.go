@@ -1038,7 +1038,7 @@ func TestSessionDrainResource_newcomers(t *testing.T) {
 		left  string
 	}{
 		"one newcomer":             {newcomers("n-1"), 100, map[string]any{"eve-1": "terminated", "n-1": "terminated"}, ""},
-		"one newcomer too many":    {newcomers("n-1"), 1, map[string]any{"eve-1": "terminated"}, "n-1: it began while the others were being ended, and is live"},
+		"one newcomer too many":    {newcomers("n-1"), 1, map[string]any{"eve-1": "terminated"}, "n-1: it began while the others were being ended, and is live; with it there are more than max_sessions, so that it was not asked to end\nraise max_sessions"},
 		"newcomers without an end": {newcomers("n-1", "n-2", "n-3"), 100, map[string]any{"eve-1": "terminated", "n-1": "terminated"}, "n-2: it began"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -1238,6 +1238,38 @@ func TestSessionDrainResource_unverified(t *testing.T) {
 	if len(diags) != 1 || diags[0].Severity() != diag.SeverityWarning || diags[0].Summary() != "Termination Not Verified" ||
 		!strings.Contains(diags[0].Detail(), "Region us-east-1") || !strings.HasSuffix(diags[0].Detail(), "\n\n  a\n  b") {
 		t.Errorf("unexpected diagnostics: %v", diags)
+	}
+
+	// A drain that failed tells of them as well.
+	var failed diag.Diagnostics
+	reportDrain(testRegion, sessionmanager.DrainResult{
+		Outcomes: map[string]sessionmanager.Outcome{"b": sessionmanager.OutcomeUnverified, "c": sessionmanager.OutcomeFailed},
+		Failures: map[string]error{"c": sessionmanager.ErrStillLive},
+	}, sessionmanager.ErrNotDrained, drainWayOutCreate, &failed)
+	if len(failed) != 2 || failed[0].Summary() != testDrainError || !strings.HasSuffix(failed[1].Detail(), "\n\n  b") {
+		t.Errorf("unexpected diagnostics: %v", failed)
+	}
+}
+
+// What was seen to end is not in doubt because of what was not.
+func TestSessionDrainResource_unseenNewcomer(t *testing.T) {
+	t.Parallel()
+
+	var came atomic.Bool
+	fake, url := testHookedFake(t, func(fake *fakessm.Server, operation string) {
+		if operation == "TerminateSession" && !came.Swap(true) {
+			fake.AddSessions(fakessm.Session{SessionID: "new-1", Target: "i-a"})
+			// The plan looked, and the drain; a further look shows who is gone, and who came.
+			fake.Inject(fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Skip: 1, Times: -1})
+		}
+	}, fakessm.WithPageSize(50))
+	state, diags := newConfiguredServer(t, testArguments(url)).create("ssm_session_drain", map[string]any{"targets": []any{"i-a"}})
+	if diff := cmp.Diff(map[string]any{"ann-1": "terminated", "cat-1": "terminated", "new-1": "unverified"}, state.values["outcomes"]); diff != "" {
+		t.Errorf("unexpected outcomes (-want +got):\n%s", diff)
+	}
+	wantDiagnostic(t, testDiagnostic{"error", "", testDrainError, "1 session in Region us-east-1 was asked to terminate, but whether it is gone could not be seen: the credentials do not allow it. 2 ended."}, testWithout(diags, "Sessions To Be Ended"))
+	if n := fake.Count("TerminateSession"); n != 3 {
+		t.Errorf("%d calls of TerminateSession, want 3", n)
 	}
 }
 

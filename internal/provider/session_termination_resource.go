@@ -45,7 +45,8 @@ const (
 		"A typing error looks the same as a session that is long gone. Defaults to `fail`."
 
 	// terminationAcceptedKey marks, in private state, an unverified termination that
-	// SSM took the request for: if the session has ended, it is this one's doing.
+	// SSM took the request for, or may have: if the session has ended, it is this one's
+	// doing.
 	terminationAcceptedKey = "accepted"
 
 	terminationTimeout            = 2 * time.Minute
@@ -297,15 +298,15 @@ func (r *sessionTerminationResource) Create(ctx context.Context, req resource.Cr
 	if err != nil {
 		plan.Outcome = types.StringValue(string(sessionmanager.OutcomeUnverified))
 	}
-	if result.Accepted && plan.unverified() {
+	if result.Requested && plan.unverified() {
 		resp.Diagnostics.Append(resp.Private.SetKey(ctx, terminationAcceptedKey, []byte("true"))...)
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, &plan)...)
 	r.ensureIdentity(ctx, plan, resp.Identity, &resp.Diagnostics)
 }
 
-// flatten takes over what was seen of a session. The three planned facts are not
-// taken back if the session was not seen again.
+// flatten takes over what was seen of a session. The three planned facts never
+// change, however SSM words them later: Terraform holds the provider to them.
 func (m *sessionTerminationResourceModel) flatten(session sessionmanager.Session) {
 	planned := *m
 
@@ -317,13 +318,13 @@ func (m *sessionTerminationResourceModel) flatten(session sessionmanager.Session
 	m.StartDate = timeOrNull(session.StartDate)
 	m.EndDate = timeOrNull(session.EndDate)
 
-	if m.Target.IsNull() && !planned.Target.IsUnknown() {
+	if !planned.Target.IsNull() && !planned.Target.IsUnknown() {
 		m.Target = planned.Target
 	}
-	if m.Owner.IsNull() && !planned.Owner.IsUnknown() {
+	if !planned.Owner.IsNull() && !planned.Owner.IsUnknown() {
 		m.Owner = planned.Owner
 	}
-	if m.StartDate.IsNull() && !planned.StartDate.IsUnknown() {
+	if !planned.StartDate.IsNull() && !planned.StartDate.IsUnknown() {
 		m.StartDate = planned.StartDate
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
@@ -276,6 +277,56 @@ func TestSessionTerminationResource_describeDenied(t *testing.T) {
 		},
 	})
 	testExpectCalls(t, fake)
+}
+
+// A request whose answer was lost may have ended the session: what a refresh sees
+// of it later is this termination's doing.
+func TestSessionTerminationResource_answerLost(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testFake(t)
+	fake.Inject(fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Times: -1})
+	fake.Inject(fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultResetAfter, Times: 1})
+	config := testSessionTerminationResourceConfig_basic(url, testLive)
+	resource.UnitTest(t, resource.TestCase{
+		ProtoV6ProviderFactories: testFactories,
+		Steps: []resource.TestStep{
+			{Config: config, ConfigStateChecks: []statecheck.StateCheck{testValue("outcome", "unverified")}},
+			{
+				PreConfig: func() {
+					testStatus(t, fake, testLive, "Terminated")
+					fake.ClearFaults()
+				},
+				Config:            config,
+				ConfigStateChecks: []statecheck.StateCheck{testValue("outcome", "terminated")},
+			},
+		},
+	})
+	if n := fake.Count("TerminateSession"); n != 2 {
+		t.Errorf("%d calls of TerminateSession, want one and its repetition", n)
+	}
+}
+
+// What the plan showed stays, though SSM words it otherwise once the session has ended.
+func TestSessionTerminationResource_factsReworded(t *testing.T) {
+	t.Parallel()
+
+	start := time.Date(2026, 11, 20, 8, 30, 35, 0, time.UTC)
+	session := fakessm.Session{SessionID: "reworded", Owner: testOwner, Target: testTarget, StartDate: start}
+	_, url := testHookedFake(t, func(fake *fakessm.Server, operation string) {
+		if operation == "TerminateSession" {
+			session.StartDate, session.Owner = start.Add(time.Second), ""
+			fake.AddSessions(session)
+		}
+	}, fakessm.WithSessions(session))
+	state, diags := newConfiguredServer(t, testArguments(url)).create("ssm_session_termination", map[string]any{"session_id": "reworded"})
+	wantNoDiagnostics(t, diags)
+	want := map[string]any{"outcome": "terminated", "owner": testOwner, "target": testTarget, "start_date": "2026-11-20T08:30:35Z"}
+	for name, value := range want {
+		if state.values[name] != value {
+			t.Errorf("%s is %v, want %v", name, state.values[name], value)
+		}
+	}
 }
 
 func TestSessionTerminationResource_terminateDenied(t *testing.T) {

@@ -27,8 +27,7 @@ const (
 	// that was in neither list: one that is moving between them can miss both.
 	reaskPause = 750 * time.Millisecond
 
-	// settleTime is how long a refused termination, and any of a drain, may take to
-	// show in the lists.
+	// settleTime is how long a refused termination may take to show in the lists.
 	settleTime = 15 * time.Second
 
 	// pollInterval and maxPollInterval pace the look-ups that wait for an accepted

@@ -33,6 +33,9 @@ const (
 
 	// gracePoll is how often to look whether people have finished by themselves.
 	gracePoll = 10 * time.Second
+
+	// maxSnapshots is how often to list sessions anew until two listings agree.
+	maxSnapshots = 3
 )
 
 // DrainInput says which sessions to end, and how.
@@ -60,6 +63,7 @@ type DrainResult struct {
 	Outcomes map[string]Outcome // By session ID.
 	Failures map[string]error   // By session ID, for the outcome failed, and for an answer that was lost.
 	Left     []string           // Matching sessions that are live at the end, and not in Failures.
+	Capped   bool               // Those of Left would have been more than MaxSessions, and were not asked to end.
 }
 
 // TooManyError is the refusal of a drain that matches more sessions than allowed.
@@ -93,6 +97,7 @@ func (c *Client) Drain(ctx context.Context, in DrainInput) (DrainResult, error) 
 		in:     in,
 		result: DrainResult{Outcomes: map[string]Outcome{}, Failures: map[string]error{}},
 		ends:   map[string]end{},
+		proved: map[string]bool{},
 	}
 	if err := in.Selector.RequireCondition(); err != nil {
 		return d.result, err
@@ -109,12 +114,12 @@ func (c *Client) Drain(ctx context.Context, in DrainInput) (DrainResult, error) 
 			if pass == 1 {
 				return d.result, &TooManyError{Matching: len(listing.Sessions), MaxSessions: in.MaxSessions}
 			}
-			// Newcomers beyond the cap stay.
+			d.result.Capped = true
 			break
 		}
 		d.endAll(ctx, listing.Sessions)
 
-		listing, err = d.settle(ctx, listing.Now)
+		listing, err = d.settle(ctx, listing.Now, pass < passes)
 		if err != nil || pass == passes || len(listing.Sessions) == 0 || ctx.Err() != nil {
 			break
 		}
@@ -141,6 +146,8 @@ type drain struct {
 	client *Client
 	in     DrainInput
 	result DrainResult
+
+	proved map[string]bool // The sessions that are known to be gone.
 
 	mutex sync.Mutex
 	ends  map[string]end // What SSM answered, by session ID.
@@ -201,46 +208,121 @@ func (d *drain) endAll(ctx context.Context, sessions []Session) {
 	group.Wait() //nolint:errcheck // The functions return none.
 }
 
-// settle lists the sessions until those that SSM took the request for are gone,
-// or cannot be expected to go any more, and records the outcomes. It returns the
-// sessions that have come since.
-func (d *drain) settle(ctx context.Context, now time.Time) (Listing, error) {
+// settle lists the sessions until it is known what became of those that were asked
+// to end, or cannot be expected to be known any more, and records the outcomes. It
+// returns the sessions that have come since. In a hurry it returns for them at once.
+func (d *drain) settle(ctx context.Context, now time.Time, hurry bool) (Listing, error) {
 	var (
 		start    = time.Now()
 		interval = pollInterval
+		before   Listing
 	)
-	for {
+	for look := 1; ; look++ {
 		listing, err := d.client.live(ctx, d.in.Region, d.in.Selector, now)
 		if err != nil {
 			d.record(ctx, nil)
 
 			return Listing{}, err
 		}
+		d.prove(before, listing)
+		before = listing
 
 		var (
 			present   = make(map[string]Session, len(listing.Sessions))
 			newcomers []Session
-			pending   bool
 		)
 		for _, session := range listing.Sessions {
-			answer, asked := d.ends[session.SessionID]
-			switch {
-			case !asked:
-				newcomers = append(newcomers, session)
-			default:
+			if _, asked := d.ends[session.SessionID]; asked {
 				present[session.SessionID] = session
-				pending = pending || answer.mayShowLate()
+			} else {
+				newcomers = append(newcomers, session)
 			}
 		}
-		waited := pending && time.Since(start) < settleTime && sleep(ctx, interval) == nil
-		if !waited {
-			d.record(ctx, present)
-			listing.Sessions = newcomers
+		pending := d.pending(present, time.Since(start))
+		doubtful := d.doubtful(present)
+		hurried := hurry && len(newcomers) > 0 && len(d.ends)+len(newcomers) <= d.in.MaxSessions
+		if (pending || len(doubtful) > 0 && look < maxSnapshots) && !hurried && sleep(ctx, interval) == nil {
+			interval = min(2*interval, maxPollInterval)
 
+			continue
+		}
+		listing.Sessions = newcomers
+		if hurried {
+			// The next pass sees to the rest.
 			return listing, nil
 		}
-		interval = min(2*interval, maxPollInterval)
+		err = d.lookUp(ctx, doubtful, present)
+		d.record(ctx, present)
+
+		return listing, err
 	}
+}
+
+// prove notes which sessions are gone. That a listing lacks a session proves
+// something if it is a snapshot: of one page, or if nobody has left it by the next
+// one, since it is those who leave that can make a session slip past the reader.
+func (d *drain) prove(before, listing Listing) {
+	stable := before.pages > 1
+	for id := range before.seen {
+		_, stays := listing.seen[id]
+		stable = stable && stays
+	}
+	for id := range d.ends {
+		_, wasListed := before.seen[id]
+		live, listed := listing.seen[id]
+		if stable && !wasListed && !listed || listing.pages == 1 && !listed || listed && !live {
+			d.proved[id] = true
+		}
+	}
+}
+
+// pending reports whether a session that is listed as live may still leave.
+func (d *drain) pending(present map[string]Session, waited time.Duration) bool {
+	for id := range present {
+		if answer := d.ends[id]; answer.accepted() || answer.mayShowLate() && waited < settleTime {
+			return true
+		}
+	}
+
+	return false
+}
+
+// doubtful returns the sessions that should be gone and were not listed, but may
+// be live all the same.
+func (d *drain) doubtful(present map[string]Session) []string {
+	var ids []string
+	for id, answer := range d.ends {
+		if _, live := present[id]; !live && !d.proved[id] && answer.mayShowLate() {
+			ids = append(ids, id)
+		}
+	}
+
+	return ids
+}
+
+// lookUp looks sessions up by their IDs, and adds to those that are present.
+func (d *drain) lookUp(ctx context.Context, ids []string, present map[string]Session) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(drainConcurrency)
+	for _, id := range ids {
+		group.Go(func() error {
+			session, err := d.client.find(ctx, d.in.Region, id, StateHistory, StateActive)
+			d.mutex.Lock()
+			defer d.mutex.Unlock()
+			switch {
+			case err == nil && session.Live():
+				present[id] = session
+			case err == nil, errors.Is(err, ErrNotFound):
+				d.proved[id] = true
+			default:
+				return err
+			}
+
+			return nil
+		})
+	}
+
+	return group.Wait()
 }
 
 // record turns answers into outcomes, given the sessions that are still live; nil
@@ -251,10 +333,12 @@ func (d *drain) record(ctx context.Context, present map[string]Session) {
 			continue // What an earlier listing showed holds.
 		}
 		session, live := present[id]
-		outcome, err := answer.outcome(present != nil, live, session)
+		outcome, err := answer.outcome(live || d.proved[id] || present != nil && !answer.mayShowLate(), live, session)
 		switch {
-		case errors.Is(err, ErrStillLive) && errors.Is(ctx.Err(), context.Canceled):
+		case live && outcome == OutcomeFailed && answer.accepted() && errors.Is(ctx.Err(), context.Canceled):
 			err = &Error{Operation: operationTerminate, Region: d.in.Region, SessionID: id, Kind: ErrStillLive, Err: ctx.Err()}
+		case live && outcome == OutcomeFailed:
+			err = answer.stillLive(d.in.Region, id)
 		case err != nil && present != nil && !live && d.gone(ctx, id):
 			// It was refused, and is gone all the same: SSM denies also what has ended.
 			outcome, err = OutcomeAlreadyEnded, nil
@@ -294,8 +378,6 @@ func (e end) outcome(seen, live bool, session Session) (Outcome, error) {
 	case live && refused && session.disconnected():
 		// The service refuses so when the session's node is gone.
 		return OutcomeUnverified, nil
-	case e.accepted():
-		return OutcomeFailed, ErrStillLive
 	default:
 		return OutcomeFailed, e.err
 	}
@@ -306,6 +388,18 @@ func (d *drain) progress(p DrainProgress) {
 	if d.in.Progress != nil {
 		d.in.Progress(p)
 	}
+}
+
+// Ended returns how many sessions are known to have ended.
+func (r DrainResult) Ended() int {
+	ended := 0
+	for _, outcome := range r.Outcomes {
+		if outcome == OutcomeTerminated || outcome == OutcomeAlreadyEnded {
+			ended++
+		}
+	}
+
+	return ended
 }
 
 // FailedSessions returns the IDs of the sessions that could not be ended, sorted.
@@ -368,6 +462,7 @@ func (s *shownListings) keep(shown shownListing) {
 		return time.Since(k.began) > listingAge || k.of(shown.region, shown.selector)
 	})
 	if shown.listing.pages > callsPerSecond {
+		shown.listing.seen = nil // Only a drain that settles compares listings.
 		s.kept = append(s.kept, shown)
 	}
 }

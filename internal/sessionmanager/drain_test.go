@@ -4,11 +4,15 @@
 package sessionmanager_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"slices"
 	"strings"
@@ -81,6 +85,8 @@ func drain(ctx context.Context, t *testing.T, ep *endpoint, in sessionmanager.Dr
 	t.Helper()
 
 	in.Region = region
+	ctx, cancel := context.WithTimeout(ctx, sessionmanager.DrainTimeout(in.GracePeriod, in.MaxSessions))
+	defer cancel()
 	start := time.Now()
 	result, err := ep.client().Drain(ctx, in)
 	took := time.Since(start)
@@ -377,7 +383,7 @@ func TestClient_Drain(t *testing.T) {
 			want: drained{
 				Outcomes: outcomes{"a": failed, "b": failed, "c": failed, "d": failed, "e": failed, "f": done},
 				Failures: map[string]string{"a": accessDenied, "b": throttled, "c": unavailable, "d": rejected, "e": stillLive},
-				Kind:     notDrained, Live: []string{"a", "b", "c", "d", "e"}, Waited: settling,
+				Kind:     notDrained, Live: []string{"a", "b", "c", "d", "e"}, Waited: deadline,
 			},
 		},
 		"one is throttled for ever": {
@@ -397,7 +403,7 @@ func TestClient_Drain(t *testing.T) {
 			sessions: slices.Concat(people("a"), person("b", "Connected", fakessm.BehaviourUnkillable)),
 			want: drained{
 				Outcomes: outcomes{"a": done, "b": failed}, Failures: map[string]string{"b": stillLive},
-				Kind: notDrained, Live: []string{"b"}, Waited: settling,
+				Kind: notDrained, Live: []string{"b"}, Waited: deadline,
 			},
 		},
 		"a disconnected session whose node is gone": {
@@ -407,7 +413,7 @@ func TestClient_Drain(t *testing.T) {
 		"a session that is refused, and connected all the same": {
 			sessions: slices.Concat(people("a"), person("b", "Connected", fakessm.BehaviourUnreachable)),
 			want: drained{
-				Outcomes: outcomes{"a": done, "b": failed}, Failures: map[string]string{"b": hasEnded},
+				Outcomes: outcomes{"a": done, "b": failed}, Failures: map[string]string{"b": contradictory},
 				Kind: notDrained, Live: []string{"b"}, Waited: settling,
 			},
 		},
@@ -1017,7 +1023,7 @@ func TestClient_Drain_cancelled(t *testing.T) {
 		})
 	})
 
-	t.Run("while the last ones do not go, and newcomers are there", func(t *testing.T) {
+	t.Run("while the last ones do not go, and newcomers have come", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			fake := fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(slices.Concat(people("a"), person("b", "Connected", fakessm.BehaviourUnkillable))...))
@@ -1035,11 +1041,8 @@ func TestClient_Drain_cancelled(t *testing.T) {
 			if result.Outcomes["a"] != done || result.Outcomes["b"] != failed {
 				t.Errorf("what was seen is forgotten: %v", result.Outcomes)
 			}
-			if s, _ := fake.Session("n"); s.Status != "Connected" {
-				t.Errorf("the newcomer is %s", s.Status)
-			}
-			if _, recorded := result.Failures["n"]; !recorded && !slices.Contains(result.Left, "n") {
-				t.Errorf("the newcomer is not accounted for: %+v", result)
+			if s, _ := fake.Session("n"); s.Status != "Terminated" || result.Outcomes["n"] != done {
+				t.Errorf("the newcomer, who did not have to wait, is %s: %v", s.Status, result.Outcomes)
 			}
 		})
 	})
@@ -1458,5 +1461,174 @@ func TestTooManyError(t *testing.T) {
 	err := &sessionmanager.TooManyError{Matching: 101, MaxSessions: 100}
 	if got, want := err.Error(), "101 sessions match, 100 may be ended"; got != want {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// TestClient_Drain_noSnapshot drains while others leave a listing of many pages, so
+// that sessions slip past whoever reads it.
+func TestClient_Drain_noSnapshot(t *testing.T) {
+	t.Parallel()
+
+	elsewhere := func(n int) []fakessm.Session {
+		sessions := make([]fakessm.Session, n)
+		for i := range sessions {
+			sessions[i] = fakessm.Session{SessionID: fmt.Sprint("else-", i), Region: region, Target: "i-elsewhere"}
+		}
+
+		return sessions
+	}
+	for name, tc := range map[string]struct {
+		behaviour fakessm.Behaviour
+		fault     fakessm.FaultKind // Of b.
+		slips     int               // How many listings lack b although it is live.
+		leave     int               // During how many listings somebody leaves.
+
+		want    drained
+		lookUps int // By session ID.
+		lists   int
+	}{
+		"nobody leaves": {
+			want:  drained{Outcomes: outcomes{"a": done, "b": done}},
+			lists: 2,
+		},
+		"somebody leaves once": {
+			leave: 1,
+			want:  drained{Outcomes: outcomes{"a": done, "b": done}},
+			lists: 3,
+		},
+		"somebody leaves all the time": {
+			leave:   9,
+			want:    drained{Outcomes: outcomes{"a": done, "b": done}},
+			lookUps: 2,
+			lists:   3,
+		},
+		"a session slips past once": {
+			behaviour: fakessm.BehaviourUnkillable, slips: 1, leave: 1,
+			want: drained{
+				Outcomes: outcomes{"a": done, "b": failed}, Failures: map[string]string{"b": stillLive},
+				Kind: notDrained, Live: []string{"b"}, Waited: deadline,
+			},
+			lists: -1,
+		},
+		"a session slips past all the time": {
+			behaviour: fakessm.BehaviourUnkillable, slips: 9, leave: 9,
+			want: drained{
+				Outcomes: outcomes{"a": done, "b": failed}, Failures: map[string]string{"b": stillLive},
+				Kind: notDrained, Live: []string{"b"},
+			},
+			lookUps: 3, // The history has no b, the active list does.
+			lists:   3,
+		},
+		"a refused one slips past": {
+			behaviour: fakessm.BehaviourUnreachable, slips: 9, leave: 9,
+			want: drained{
+				Outcomes: outcomes{"a": done, "b": failed}, Failures: map[string]string{"b": contradictory},
+				Kind: notDrained, Live: []string{"b"},
+			},
+			lookUps: 3,
+			lists:   3,
+		},
+		"one that nobody answered for slips past": {
+			fault: fakessm.FaultInternal, slips: 9, leave: 9,
+			want: drained{
+				Outcomes: outcomes{"a": done, "b": failed}, Failures: map[string]string{"b": unavailable},
+				Kind: notDrained, Live: []string{"b"},
+			},
+			lookUps: 3,
+			lists:   3,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				fake := fakessm.New(fakessm.WithPageSize(4), fakessm.WithSessions(slices.Concat(people("a"), person("b", "Connected", tc.behaviour), elsewhere(20))...))
+				if tc.fault != "" {
+					fake.Inject(fakessm.Fault{Operation: "TerminateSession", SessionID: "b", Kind: tc.fault, Times: -1})
+				}
+				var left int
+				ep := newEndpoint(t, fake, slipping("b", tc.slips, func(listing int) {
+					if listing <= tc.leave {
+						fake.EndSession(fmt.Sprint("else-", left))
+						left++
+					}
+				}))
+
+				got, _ := drain(t.Context(), t, ep, sessionmanager.DrainInput{
+					// Two of them cannot be a filter.
+					Selector: sessionmanager.Selector{Targets: []string{node, "i-nothing"}}, MaxSessions: 2,
+				})
+
+				if diff := cmp.Diff(tc.want, got); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+				var lists, lookUps int
+				ended := false
+				for _, r := range fake.Requests() {
+					ended = ended || r.Operation == "TerminateSession"
+					switch {
+					case r.Operation != "DescribeSessions" || !ended:
+					case r.SessionID != "":
+						lookUps++
+					case !r.NextToken:
+						lists++
+					}
+				}
+				if lookUps != tc.lookUps || lists != tc.lists && tc.lists >= 0 {
+					t.Errorf("%d look-ups and %d listings, want %d and %d", lookUps, lists, tc.lookUps, tc.lists)
+				}
+			})
+		})
+	}
+}
+
+// slipping leaves a session out of the first listings of active sessions that begin
+// after the first TerminateSession, and tells of each such listing while it is read.
+func slipping(sessionID string, slips int, reading func(listing int)) func(http.Handler) http.Handler {
+	var (
+		mutex   sync.Mutex
+		ended   bool
+		listing int
+	)
+
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			mutex.Lock()
+			defer mutex.Unlock()
+
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				return
+			}
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			ended = ended || operation(r) == "TerminateSession"
+			if !ended || operation(r) != "DescribeSessions" || bytes.Contains(body, []byte("SessionId")) {
+				next.ServeHTTP(w, r)
+
+				return
+			}
+			begins := !bytes.Contains(body, []byte("NextToken"))
+			if begins {
+				listing++
+			}
+			recorder := httptest.NewRecorder()
+			next.ServeHTTP(recorder, r)
+			if begins {
+				reading(listing)
+			}
+
+			var page struct {
+				Sessions  []map[string]any
+				NextToken string `json:",omitempty"`
+			}
+			if json.Unmarshal(recorder.Body.Bytes(), &page) != nil {
+				return
+			}
+			if listing <= slips {
+				page.Sessions = slices.DeleteFunc(page.Sessions, func(s map[string]any) bool { return s["SessionId"] == sessionID })
+			}
+			w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+			w.Header().Set("Date", recorder.Header().Get("Date"))
+			json.NewEncoder(w).Encode(page) //nolint:errcheck,errchkjson // What is lost is missed by the client.
+		})
 	}
 }

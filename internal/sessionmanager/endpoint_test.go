@@ -248,7 +248,7 @@ func answering(name string, times, status int, body string) func(http.Handler) h
 
 // kinds are all that errors.Is can tell of an error of the package.
 var kinds = []error{
-	sessionmanager.ErrNotFound, sessionmanager.ErrUndetermined, sessionmanager.ErrEnded, sessionmanager.ErrStillLive,
+	sessionmanager.ErrNotFound, sessionmanager.ErrUndetermined, sessionmanager.ErrEnded, sessionmanager.ErrStillLive, sessionmanager.ErrContradictory,
 	sessionmanager.ErrTimedOut, sessionmanager.ErrIncompleteAnswer, sessionmanager.ErrAccessDenied, sessionmanager.ErrCredentials,
 	sessionmanager.ErrThrottled, sessionmanager.ErrUnavailable, sessionmanager.ErrDeadline, sessionmanager.ErrRejected,
 }
@@ -263,6 +263,7 @@ const (
 	outOfTime        = "out of time"
 	rejected         = "request rejected"
 	stillLive        = "session is still live"
+	contradictory    = "session cannot be terminated, and is listed as live"
 	throttled        = "request quota exhausted"
 	timedOut         = "session has timed out"
 	unavailable      = "service unavailable"

@@ -26,6 +26,8 @@ var (
 	ErrEnded = errors.New("session is not in a valid state")
 	// ErrStillLive: the session is still live although its termination was asked for.
 	ErrStillLive = errors.New("session is still live")
+	// ErrContradictory: the service refused to terminate the session as if it had ended, and goes on listing it as live.
+	ErrContradictory = errors.New("session cannot be terminated, and is listed as live")
 	// ErrTimedOut: ResumeSession answered without a token, the service's way to say that the session has timed out.
 	ErrTimedOut = errors.New("session has timed out")
 	// ErrIncompleteAnswer: the service answered with success but left out what was asked for.

@@ -19,7 +19,8 @@ type Listing struct {
 	Sessions []Session // By start date, then by ID.
 	Now      time.Time // The service's clock when the listing began.
 
-	pages int // How many calls it took.
+	pages int             // How many calls it took.
+	seen  map[string]bool // Every session that was listed, meant or not, and whether it was live.
 }
 
 // List returns the sessions of a Region that are meant, of the active ones or of
@@ -27,7 +28,7 @@ type Listing struct {
 //
 // A zero now stands for the service's clock.
 func (c *Client) List(ctx context.Context, region string, state State, selector Selector, now time.Time) (Listing, error) {
-	listing := Listing{Now: now}
+	listing := Listing{Now: now, seen: make(map[string]bool)}
 	if selector.matchesNothing() {
 		return listing, nil
 	}
@@ -53,6 +54,7 @@ func (c *Client) List(ctx context.Context, region string, state State, selector 
 
 		for _, in := range output.Sessions {
 			session := newSession(in, state)
+			listing.seen[session.SessionID] = session.Live()
 			// A session can move to a later page while the pages are read.
 			if selector.Matches(session, listing.Now) && !listed[session.SessionID] {
 				listed[session.SessionID] = true

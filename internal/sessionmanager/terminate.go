@@ -48,9 +48,6 @@ type Termination struct {
 	// when an error is returned with it.
 	Requested bool
 
-	// Accepted tells that SSM took the request, which it does for live sessions only.
-	Accepted bool
-
 	// Doubt says why an unverified termination could not be verified. It is nil if
 	// no verification was asked for.
 	Doubt error
@@ -73,7 +70,6 @@ func (c *Client) Terminate(ctx context.Context, in TerminateInput) (Termination,
 		}
 	}
 	t.answer = c.end(ctx, in.Region, in.SessionID)
-	t.result.Accepted = t.answer.accepted()
 	t.result.Requested = t.answer.accepted() || t.answer.lost
 	err := t.settle(ctx)
 
@@ -122,6 +118,27 @@ func (e end) accepted() bool {
 // mayShowLate reports whether a session that is listed as live may in truth have ended.
 func (e end) mayShowLate() bool {
 	return e.accepted() || e.lost || errors.Is(e.err, ErrEnded) || errors.Is(e.err, ErrNotFound)
+}
+
+// stillLive returns the error of a session that is live although its termination
+// was asked for.
+func (e end) stillLive(region, sessionID string) error {
+	failed := &Error{Operation: operationTerminate, Region: region, SessionID: sessionID, Kind: ErrStillLive}
+	switch {
+	case e.accepted():
+		return failed
+	case errors.Is(e.err, ErrEnded), errors.Is(e.err, ErrNotFound):
+		// What SSM says of the session is not so.
+		failed.Kind = ErrContradictory
+		var refusal *Error
+		if errors.As(e.err, &refusal) {
+			failed.Err = refusal.Err
+		}
+
+		return failed
+	default:
+		return e.err
+	}
 }
 
 // lookBefore finds out how things stand; done means that there is nothing to end.
@@ -257,7 +274,7 @@ func (t *termination) notEnded() error {
 		return nil
 	}
 
-	return t.answer.err
+	return t.answer.stillLive(t.in.Region, t.in.SessionID)
 }
 
 // notFound applies the caller's choice for a session that SSM does not know.

@@ -435,14 +435,14 @@ func TestClient_Terminate(t *testing.T) {
 		"refused and still connected": {
 			session: known("Connected", fakessm.BehaviourUnreachable),
 			want: ending{
-				Kind: hasEnded, Status: "Connected", Waited: settling, Left: "Connected",
+				Kind: contradictory, Status: "Connected", Waited: settling, Left: "Connected",
 				Calls: "active terminate:ValidationException history active ...",
 			},
 		},
 		"refused and still connecting": {
 			session: known("Connecting", fakessm.BehaviourUnreachable),
 			want: ending{
-				Kind: hasEnded, Status: "Connecting", Waited: settling, Left: "Connecting",
+				Kind: contradictory, Status: "Connecting", Waited: settling, Left: "Connecting",
 				Calls: "active terminate:ValidationException history active ...",
 			},
 		},
