@@ -28,7 +28,8 @@ func (r *sessionTerminationResource) ImportState(ctx context.Context, req resour
 	}
 
 	var identity sessionTerminationIdentityModel
-	if req.ID != "" {
+	// An ID can be empty; there is no identity then.
+	if req.ID != "" || req.Identity.Raw.IsFullyNull() {
 		sessionID, region := parseImportID(req.ID)
 		identity = sessionTerminationIdentityModel{
 			SessionID: types.StringValue(sessionID),

@@ -705,6 +705,18 @@ func TestSessionTerminationResource_importRefused(t *testing.T) {
 	}
 }
 
+// `terraform import` takes an empty ID, and comes with no identity then.
+func TestSessionTerminationResource_importEmptyID(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testFake(t)
+	_, diags := newConfiguredServer(t, testArguments(url, offline)).importState("ssm_session_termination", "", nil)
+	wantDiagnostic(t, testDiagnostic{
+		Severity: "error", Attribute: "session_id", Summary: "Invalid Attribute Value Length", Detail: "between 1 and 96",
+	}, diags)
+	testExpectCalls(t, fake)
+}
+
 // A session that turns out to be live after all leaves the state, so that the
 // next apply ends it.
 func TestSessionTerminationResource_foundLive(t *testing.T) {
