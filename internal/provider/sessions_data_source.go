@@ -83,7 +83,7 @@ func (d *sessionsDataSource) Schema(_ context.Context, _ datasource.SchemaReques
 		"session_ids": schema.ListAttribute{
 			ElementType:         types.StringType,
 			Computed:            true,
-			MarkdownDescription: "IDs of the sessions, in the order of `sessions`.",
+			MarkdownDescription: "IDs of the sessions, in the order of `sessions`. One that SSM lists without an ID is left out.",
 		},
 		"sessions": schema.ListNestedAttribute{
 			Computed:            true,
@@ -137,7 +137,9 @@ func (d *sessionsDataSource) Read(ctx context.Context, req datasource.ReadReques
 
 	model.SessionIDs, model.Sessions = []string{}, []sessionModel{}
 	for _, session := range listing.Sessions {
-		model.SessionIDs = append(model.SessionIDs, session.SessionID)
+		if session.SessionID != "" {
+			model.SessionIDs = append(model.SessionIDs, session.SessionID)
+		}
 		model.Sessions = append(model.Sessions, flattenSession(session))
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, &model)...)

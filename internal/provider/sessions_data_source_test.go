@@ -242,6 +242,28 @@ func TestSessionsDataSource_order(t *testing.T) {
 	}
 }
 
+// A row without a session ID is shown, but is not among the IDs, which are there to
+// be used.
+func TestSessionsDataSource_rowWithoutID(t *testing.T) {
+	t.Parallel()
+
+	_, url := testFake(t, fakessm.WithSessions(fakessm.Session{SessionID: "a", Target: "i-x"}, fakessm.Session{Target: "i-x"}))
+	got, diags := newConfiguredServer(t, testArguments(url)).readDataSource("ssm_sessions", map[string]any{"targets": []any{"i-x"}})
+	wantNoDiagnostics(t, diags)
+	if diff := cmp.Diff([]any{"a"}, got["session_ids"]); diff != "" {
+		t.Errorf("unexpected session_ids (-want +got):\n%s", diff)
+	}
+	ids := []any{}
+	sessions, _ := got["sessions"].([]any)
+	for _, session := range sessions {
+		attributes, _ := session.(map[string]any)
+		ids = append(ids, attributes["session_id"])
+	}
+	if diff := cmp.Diff([]any{nil, "a"}, ids); diff != "" {
+		t.Errorf("unexpected sessions (-want +got):\n%s", diff)
+	}
+}
+
 // All pages are read, empty ones with a token included.
 func TestSessionsDataSource_pages(t *testing.T) {
 	t.Parallel()
