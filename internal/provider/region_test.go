@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/aws-sdk-go-base/v2/endpoints"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -178,6 +179,105 @@ func TestRegion_ofAnotherPartition(t *testing.T) {
 	if got := testOperations(fake); len(got) > 0 {
 		t.Errorf("called: %v", got)
 	}
+}
+
+// What is settled does not mind that the provider moves to another partition: its
+// Region is checked only when it is to be called.
+func TestRegion_providerMoves(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		typeName string
+		config   map[string]any
+		update   map[string]any // What changes in place.
+		replace  map[string]any // What replaces.
+		called   bool           // Whether the destruction calls SSM.
+	}{
+		"a termination": {
+			typeName: "ssm_session_termination", config: map[string]any{"session_id": testLive},
+			update: map[string]any{"if_not_found": "succeed"}, replace: map[string]any{"session_id": testAway},
+		},
+		"a termination with a Region": {
+			typeName: "ssm_session_termination", config: map[string]any{"session_id": testLive, "region": testRegion},
+			update: map[string]any{"if_not_found": "succeed"}, replace: map[string]any{"session_id": testAway},
+		},
+		"a drain": {
+			typeName: "ssm_session_drain", config: map[string]any{"targets": []any{testTarget}},
+			update: map[string]any{"max_sessions": int64(5)}, replace: map[string]any{"triggers": map[string]any{"a": "b"}},
+		},
+		"a drain with a Region": {
+			typeName: "ssm_session_drain", config: map[string]any{"targets": []any{testTarget}, "region": testRegion},
+			update: map[string]any{"max_sessions": int64(5)}, replace: map[string]any{"triggers": map[string]any{"a": "b"}},
+		},
+		"a drain on destroy": {
+			typeName: "ssm_session_drain", config: map[string]any{"targets": []any{testTarget}, "when": "destroy"},
+			update: map[string]any{"max_sessions": int64(5)}, replace: map[string]any{"triggers": map[string]any{"a": "b"}},
+			called: true,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			fake, url := testFake(t)
+			state, diags := newConfiguredServer(t, testArguments(url)).create(tc.typeName, tc.config)
+			if hasErrors(diags) {
+				t.Fatalf("not created: %+v", diags)
+			}
+			moved := newConfiguredServer(t, testArguments(url, map[string]any{"region": "cn-north-1"}))
+			fake.ResetRequests()
+
+			state, diags = moved.read(state)
+			wantNoDiagnostics(t, diags)
+			plan, diags := moved.plan(state, tc.config)
+			wantNoDiagnostics(t, diags)
+			if diff := cmp.Diff(state.values, plan.values); diff != "" {
+				t.Errorf("the plan changes something (-state +plan):\n%s", diff)
+			}
+			plan, diags = moved.plan(state, merged(tc.config, tc.update))
+			wantNoDiagnostics(t, diags)
+			updated, diags := moved.apply(plan)
+			wantNoDiagnostics(t, diags)
+			if updated.values["region"] != testRegion {
+				t.Errorf("the update moved the Region to %v", updated.values["region"])
+			}
+
+			refused := testDiagnostic{Severity: "error", Attribute: "region", Summary: "Invalid AWS Region", Detail: "partition \"aws\"\na second provider block"}
+			_, diags = moved.plan(state, merged(tc.config, tc.replace))
+			wantDiagnostic(t, refused, diags)
+			_, diags = moved.plan(state, merged(tc.config, map[string]any{"region": "us-west-2"}))
+			wantDiagnostic(t, refused, diags)
+			_, diags = moved.destroy(updated)
+			if tc.called {
+				wantDiagnostic(t, refused, diags)
+			} else {
+				wantNoDiagnostics(t, diags)
+			}
+			if got := testOperations(fake); len(got) > 0 {
+				t.Errorf("called: %v", got)
+			}
+		})
+	}
+}
+
+// A drain on destroy that was planned before the provider was known is checked all
+// the same.
+func TestRegion_providerMovesUnknown(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testFake(t)
+	state, diags := newConfiguredServer(t, testArguments(url)).create("ssm_session_drain", map[string]any{"targets": []any{testTarget}, "when": "destroy"})
+	wantNoDiagnostics(t, diags)
+	plan, diags := newConfiguredServer(t, testArguments(url, map[string]any{"region": testUnknown})).plan(state, nil)
+	wantNoDiagnostics(t, diags)
+	moved := newConfiguredServer(t, testArguments(url, map[string]any{"region": "cn-north-1"}))
+	fake.ResetRequests()
+
+	after, diags := moved.apply(plan)
+	wantDiagnostic(t, testDiagnostic{Severity: "error", Attribute: "region", Summary: "Invalid AWS Region", Detail: "partition \"aws\""}, diags)
+	if diff := cmp.Diff(state.values, after.values); diff != "" {
+		t.Errorf("the refused destruction changed the state (-before +after):\n%s", diff)
+	}
+	testExpectCalls(t, fake)
 }
 
 func testRegionFake(t *testing.T) (*fakessm.Server, string) {

@@ -192,6 +192,9 @@ func (r *sessionDrainResource) ModifyPlan(ctx context.Context, req resource.Modi
 			!configuredRegion.IsNull() && !configuredRegion.Equal(state.Region))
 	var onDestroy, onCreate string
 	if (destroying || replacing) && state.drains(drainWhenDestroy) && r.ready() {
+		if !state.resolve(r.providerMeta, &resp.Diagnostics) {
+			return
+		}
 		in, _ := state.input()
 		onDestroy = r.previewDrain(ctx, in, "to be ended before this drain is destroyed", &resp.Diagnostics)
 	}
@@ -201,15 +204,16 @@ func (r *sessionDrainResource) ModifyPlan(ctx context.Context, req resource.Modi
 		return
 	}
 
-	// A Region that is configured, but not known yet, must not become the default.
-	regionKnown := !configuredRegion.IsUnknown() && plan.resolve(r.providerMeta, &resp.Diagnostics)
+	// A Region that is configured, but not known yet, must not become the default. What
+	// stays calls nobody, so that its Region need not suit the provider any more.
+	regionKnown := (creating || replacing) && !configuredRegion.IsUnknown() && plan.resolve(r.providerMeta, &resp.Diagnostics)
 	plan.requireCondition(&resp.Diagnostics)
 	if resp.Diagnostics.HasError() {
 		return
 	}
 	// Of a replacement, Terraform shows only the warnings of this, its first plan.
 	in, known := plan.input()
-	if (creating || replacing) && known && regionKnown && r.ready() && plan.drains(drainWhenCreate) {
+	if known && regionKnown && r.ready() && plan.drains(drainWhenCreate) {
 		onCreate = r.previewDrain(ctx, in, "to be ended when this drain is created", &resp.Diagnostics)
 	}
 	warnOfDrain(&resp.Diagnostics, onDestroy, onCreate)
@@ -278,7 +282,7 @@ func (r *sessionDrainResource) Delete(ctx context.Context, req resource.DeleteRe
 	if resp.Diagnostics.HasError() || !state.drains(drainWhenDestroy) {
 		return
 	}
-	if !r.requireReady(summaryDrain, &resp.Diagnostics) || !state.requireCondition(&resp.Diagnostics) {
+	if !r.requireReady(summaryDrain, &resp.Diagnostics) || !state.resolve(r.providerMeta, &resp.Diagnostics) || !state.requireCondition(&resp.Diagnostics) {
 		return
 	}
 

@@ -213,21 +213,28 @@ func (r *sessionTerminationResource) ModifyPlan(ctx context.Context, req resourc
 		return
 	}
 
-	var plan sessionTerminationResourceModel
+	creating := req.State.Raw.IsNull()
+
+	var state, plan sessionTerminationResourceModel
 	var configuredRegion types.String
+	if !creating {
+		resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	}
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
 	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("region"), &configuredRegion)...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
 
-	// A Region that is configured, but not known yet, must not become the default.
-	regionKnown := !configuredRegion.IsUnknown() && plan.resolve(r.providerMeta, &resp.Diagnostics)
+	// A Region that is configured, but not known yet, must not become the default. What
+	// stays calls nobody, so that its Region need not suit the provider any more.
+	stays := !creating && plan.SessionID.Equal(state.SessionID) && plan.Region.Equal(state.Region)
+	regionKnown := !stays && !configuredRegion.IsUnknown() && plan.resolve(r.providerMeta, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() {
 		return
 	}
 
-	if req.State.Raw.IsNull() && regionKnown && r.ready() && !plan.SessionID.IsUnknown() && plan.Verify.ValueBool() {
+	if creating && regionKnown && r.ready() && !plan.SessionID.IsUnknown() && plan.Verify.ValueBool() {
 		ctx, cancel := context.WithTimeout(ctx, operationTimeout)
 		defer cancel()
 
