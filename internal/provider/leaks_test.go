@@ -33,6 +33,8 @@ const (
 	canarySecretAccessKey = "canary/Secret+Access/Key=abcdefghijklmno"
 	canaryWebIdentity     = "eyJjYW5hcnkiOiJ3ZWIifQ.eyJzdWIiOiJjYW5hcnkifQ.canary-Web_Identity-Signature"
 	canaryProxyPassword   = "canary-proxy-password" // In URLs there follows an escaped "!".
+
+	canaryEndpointPassword = "canary-endpoint-password"
 )
 
 // leakHunt is a run of Terraform at the lowest log level, the endpoint of which
@@ -413,6 +415,21 @@ func TestLeaks_proxy(t *testing.T) {
 	}
 }
 
+// TestLeaks_endpoint gives the endpoints a password. The framework logs the elements of
+// sets by their values.
+func TestLeaks_endpoint(t *testing.T) {
+	t.Parallel()
+
+	h := newLeakHunt(t)
+	h.secrets["endpoint password"] = canaryEndpointPassword
+	h.config("${var.canary.endpoint}", "", leakObjects, canaryKeysEnv, canarySecretEnv,
+		canaryVariables(t, map[string]string{"endpoint": strings.Replace(h.url, "http://", "http://ops:"+canaryEndpointPassword+"@", 1)}))
+
+	h.everything(false)
+
+	h.check(nil)
+}
+
 // echoing is an endpoint that refuses everything, and repeats in its refusal all that
 // it was sent, as AWS does with what was signed.
 func echoing(code, prefix string) http.Handler {
@@ -512,6 +529,10 @@ func TestLeaks_failures(t *testing.T) {
 			provider: "http_proxy = var.canary.proxy\n  https_proxy = var.canary.proxy", env: append(slices.Clone(keys), proxyVariable("http://ops:"+canaryProxyPassword+"%zz@proxy.example.com")),
 			endpoint: "https://ssm.example.com", want: "Invalid Proxy",
 		},
+		"an endpoint with a password is gone": {
+			env:      append(slices.Clone(keys), canaryVariables(t, map[string]string{"endpoint": strings.Replace(gone.URL, "http://", "http://ops:"+canaryEndpointPassword+"@", 1)})),
+			endpoint: "${var.canary.endpoint}", want: "refused",
+		},
 		"an unknown authority behind a proxy": {
 			provider: "http_proxy = var.canary.proxy\n  https_proxy = var.canary.proxy", env: append(slices.Clone(keys), proxyVariable(strings.Replace(tlsProxy.url, "http://", proxied, 1))),
 			endpoint: "https://ssm.example.com", want: "certificate",
@@ -530,6 +551,7 @@ func TestLeaks_failures(t *testing.T) {
 
 			h := newLeakHunt(t, tc.options...)
 			h.secrets["session token"] = "canary-session-token-" + strings.Repeat("+/", 50)
+			h.secrets["endpoint password"] = canaryEndpointPassword
 			if tc.fault.Kind != "" {
 				tc.fault.Times = -1
 				h.fake.Inject(tc.fault)

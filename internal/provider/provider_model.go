@@ -291,9 +291,11 @@ func (p *ssmProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *
 					},
 				},
 			},
-			"endpoints": schema.SetNestedBlock{
-				MarkdownDescription: "Endpoints to call instead of AWS's own.",
-				Validators:          []validator.Set{setvalidator.SizeAtMost(1)},
+			// A list, although provider "aws" has a set: the framework logs the elements of
+			// sets by their values, and a URL may hold a password.
+			"endpoints": schema.ListNestedBlock{
+				MarkdownDescription: "Endpoints to call instead of AWS's own, one block at most.",
+				Validators:          []validator.List{listvalidator.SizeAtMost(1)},
 				NestedObject: schema.NestedBlockObject{
 					Attributes: map[string]schema.Attribute{
 						"iam": endpointAttribute("IAM", "IAM"),

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 )
 
 // The arguments are those of provider "aws" that sessions have a use for.
@@ -30,6 +31,9 @@ func TestProvider_arguments(t *testing.T) {
 	}
 	blocks := map[string][]string{}
 	for _, nested := range block.BlockTypes {
+		if nested.Nesting == tfprotov6.SchemaNestedBlockNestingModeSet {
+			t.Errorf("%s is a set, the elements of which the framework logs by their values", nested.TypeName)
+		}
 		for _, attribute := range nested.Block.Attributes {
 			blocks[nested.TypeName] = append(blocks[nested.TypeName], attribute.Name)
 			if attribute.Sensitive {
@@ -224,19 +228,19 @@ func TestProvider_validate(t *testing.T) {
 		// Endpoints and proxies.
 		"endpoint without scheme": {
 			arguments: endpoint("ssm", "localhost:8080"),
-			want:      want{"endpoints[...].ssm", "Invalid Endpoint", "\"localhost:8080\" is not a URL that can be called\nscheme and host, for example"},
+			want:      want{"endpoints[0].ssm", "Invalid Endpoint", "\"localhost:8080\" is not a URL that can be called\nscheme and host, for example"},
 		},
 		"endpoint with another scheme": {
 			arguments: endpoint("sts", "ftp://localhost"),
-			want:      want{"endpoints[...].sts", "Invalid Endpoint", "\"ftp://localhost\" is not a URL that can be called\nscheme and host, for example"},
+			want:      want{"endpoints[0].sts", "Invalid Endpoint", "\"ftp://localhost\" is not a URL that can be called\nscheme and host, for example"},
 		},
 		"endpoint without host": {
 			arguments: endpoint("iam", "https:///path"),
-			want:      want{"endpoints[...].iam", "Invalid Endpoint", "\"https:///path\" is not a URL that can be called\nscheme and host, for example"},
+			want:      want{"endpoints[0].iam", "Invalid Endpoint", "\"https:///path\" is not a URL that can be called\nscheme and host, for example"},
 		},
 		"endpoint with a bad port": {
 			arguments: endpoint("sso", "https://localhost:port"),
-			want:      want{"endpoints[...].sso", "Invalid Endpoint", "\"https://localhost:port\" is not a URL that can be called\nscheme and host, for example"},
+			want:      want{"endpoints[0].sso", "Invalid Endpoint", "\"https://localhost:port\" is not a URL that can be called\nscheme and host, for example"},
 		},
 		"metadata endpoint without scheme": {
 			arguments: map[string]any{"ec2_metadata_service_endpoint": "169.254.169.254"},
