@@ -173,6 +173,9 @@ func (m *providerModel) baseConfig(version, terraformVersion string) *awsbase.Co
 			WebIdentityToken:     role.WebIdentityToken.ValueString(),
 			WebIdentityTokenFile: role.WebIdentityTokenFile.ValueString(),
 		}
+		if !c.AssumeRoleWithWebIdentity.HasValidTokenSource() {
+			c.AssumeRoleWithWebIdentity.WebIdentityTokenFile = os.Getenv("AWS_WEB_IDENTITY_TOKEN_FILE")
+		}
 	}
 
 	return c
@@ -209,6 +212,14 @@ func ambientConfig(ctx context.Context, c *awsbase.Config) (aws.Config, error) {
 // account guards are applied before anything is called but STS and IAM.
 func awsConfig(ctx context.Context, c *awsbase.Config, skipRegionValidation bool) (aws.Config, string, diag.Diagnostics) {
 	var diags diag.Diagnostics
+
+	if identity := c.AssumeRoleWithWebIdentity; identity != nil && !identity.HasValidTokenSource() {
+		diags.AddAttributeError(path.Root("assume_role_with_web_identity").AtListIndex(0), "Missing Web Identity Token",
+			"The assume_role_with_web_identity block has no token, and neither has the environment.\n\n"+
+				"Set web_identity_token, web_identity_token_file or the AWS_WEB_IDENTITY_TOKEN_FILE environment variable.")
+
+		return aws.Config{}, "", diags
+	}
 
 	// If this fails, so does what follows, with an error of aws-sdk-go-base.
 	if ambient, err := ambientConfig(ctx, c); err == nil {
@@ -278,8 +289,12 @@ func fromBaseDiags(c *awsbase.Config, in basediag.Diagnostics) diag.Diagnostics 
 		if detail == "" {
 			// It gives plain errors as a summary; ours are short and without values.
 			advice := ""
-			if strings.Contains(summary, "shared config profile") {
+			switch {
+			case strings.Contains(summary, "shared config profile"):
 				advice = "Check profile or AWS_PROFILE, and that the shared configuration or credentials files have it.\n\n"
+			case strings.Contains(summary, "role ARN is not set"):
+				// It looks at the environment first, whatever the block says.
+				advice = "Set AWS_ROLE_ARN as well: the AWS SDK takes AWS_WEB_IDENTITY_TOKEN_FILE only together with it, also when the provider block names the role.\n\n"
 			}
 			summary, detail = summaryConfigure, "The AWS configuration could not be used.\n\n"+advice+"Error: "+summary
 		}

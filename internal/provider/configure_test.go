@@ -677,6 +677,100 @@ func TestConfigure_webIdentityRefused(t *testing.T) {
 	}
 }
 
+// Without a token of its own, the block takes the file that the environment names.
+func TestConfigure_envWebIdentity(t *testing.T) {
+	tokenFile := testFile(t, "token", testWebIdentityToken)
+	other := testFile(t, "token", "another")
+	cases := map[string]struct {
+		env     string
+		block   map[string]any
+		refused string // Lines of the error.
+	}{
+		"of the environment":                     {env: tokenFile, block: map[string]any{"web_identity_token": nil}},
+		"of the environment, both empty":         {env: tokenFile, block: map[string]any{"web_identity_token": "", "web_identity_token_file": ""}},
+		"the token beats the environment":        {env: other},
+		"the file beats the environment":         {env: other, block: map[string]any{"web_identity_token": nil, "web_identity_token_file": tokenFile}},
+		"refused":                                {env: other, block: map[string]any{"web_identity_token": nil}, refused: "arn:aws:iam::123456789012:role/Pod\nInvalidIdentityToken"},
+		"of the environment, which is not there": {env: tokenFile + ".missing", block: map[string]any{"web_identity_token": nil}, refused: tokenFile + ".missing"},
+	}
+	for name, tc := range cases { //nolint:paralleltest // The environment is shared.
+		t.Run(name, func(t *testing.T) {
+			setenv(t, map[string]string{"AWS_WEB_IDENTITY_TOKEN_FILE": tc.env, "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/Environment"})
+			fake, url := testFake(t, fakessm.WithWebIdentityToken(testWebIdentityToken))
+			s := newTestServer(t, testArguments(url, withoutKeys, map[string]any{"assume_role_with_web_identity": testWebIdentity(tc.block)}))
+			wantNoDiagnostics(t, s.validateProvider())
+			diags := s.configure()
+			wantNoSecrets(t, []string{testWebIdentityToken, "another"}, diags, fake.Requests())
+			if tc.refused != "" {
+				wantDiagnostic(t, testDiagnostic{Severity: "error", Summary: "Cannot assume IAM Role with web identity", Detail: tc.refused}, diags)
+
+				return
+			}
+			wantNoDiagnostics(t, diags)
+			testResume(t, s)
+			wantCaller(t, fake, "arn:aws:sts::123456789012:assumed-role/Pod/test")
+		})
+	}
+}
+
+// The SDK does not take the file without the role, which is not of its concern here.
+func TestConfigure_envWebIdentityRoleMissing(t *testing.T) {
+	t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", testFile(t, "token", testWebIdentityToken))
+	_, url := testFake(t)
+	s := newTestServer(t, testArguments(url, withoutKeys, map[string]any{"assume_role_with_web_identity": testWebIdentity(map[string]any{"web_identity_token": nil})}))
+	wantDiagnostic(t, testDiagnostic{Severity: "error", Summary: summaryConfigure, Detail: "Set AWS_ROLE_ARN as well\nrole ARN is not set"}, s.configure())
+}
+
+func TestConfigure_webIdentityMissing(t *testing.T) {
+	t.Parallel()
+
+	for name, block := range map[string]map[string]any{
+		"unset": {"web_identity_token": nil},
+		"empty": {"web_identity_token": "", "web_identity_token_file": ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			fake, url := testFake(t)
+			s := newTestServer(t, testArguments(url, withoutKeys, map[string]any{"assume_role_with_web_identity": testWebIdentity(block)}))
+			wantNoDiagnostics(t, s.validateProvider())
+			wantDiagnostic(t, testDiagnostic{
+				Severity: "error", Attribute: "assume_role_with_web_identity[0]", Summary: "Missing Web Identity Token",
+				Detail: "neither has the environment\nSet web_identity_token, web_identity_token_file or the AWS_WEB_IDENTITY_TOKEN_FILE environment variable",
+			}, s.configure())
+			if got := testOperations(fake); len(got) > 0 {
+				t.Errorf("called: %v", got)
+			}
+		})
+	}
+}
+
+// Empty strings stand for what is not set, so that the environment counts.
+func TestConfigure_envEmptyArguments(t *testing.T) {
+	fake, url := testFake(t)
+	setenv(t, map[string]string{"AWS_REGION": "eu-west-1", "AWS_RETRY_MODE": "adaptive"})
+	keys := testRoleKeys(t, url)
+	setenv(t, map[string]string{
+		"AWS_ACCESS_KEY_ID":     fmt.Sprint(keys["access_key"]),
+		"AWS_SECRET_ACCESS_KEY": fmt.Sprint(keys["secret_key"]),
+		"AWS_SESSION_TOKEN":     fmt.Sprint(keys["token"]),
+	})
+	fake.AddSessions(fakessm.Session{SessionID: testAway, Region: "eu-west-1", Status: "Disconnected"})
+	fake.ResetRequests()
+
+	empty := testArguments(url, withoutKeys, map[string]any{"region": "", "sts_region": "", "retry_mode": "", "token": ""})
+	testResume(t, newConfiguredServer(t, empty))
+	wantCaller(t, fake, "arn:aws:sts::123456789012:assumed-role/Temporary/test")
+	for _, request := range fake.Requests() {
+		if request.Region != "eu-west-1" {
+			t.Errorf("%s was called in Region %s", request.Operation, request.Region)
+		}
+	}
+	if mode := testAWSConfig(t, empty).RetryMode; mode != aws.RetryModeAdaptive {
+		t.Errorf("the retry mode is %q", mode)
+	}
+}
+
 // Accounts.
 
 func TestConfigure_accountGuards(t *testing.T) {

@@ -167,12 +167,11 @@ func (p *ssmProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *
 				Optional: true,
 				MarkdownDescription: "AWS Region of objects that name none. Can also be set with the `AWS_REGION` or `AWS_DEFAULT_REGION` environment variable, " +
 					"or with `region` in a profile.",
-				Validators: regionValidators(),
 			},
 			"retry_mode": schema.StringAttribute{
 				Optional:            true,
 				MarkdownDescription: "How calls are retried: `standard` or `adaptive`. Can also be set with the `AWS_RETRY_MODE` environment variable.",
-				Validators:          []validator.String{stringvalidator.OneOf("standard", "adaptive")},
+				Validators:          []validator.String{stringvalidator.OneOf("", "standard", "adaptive")},
 			},
 			"secret_key": schema.StringAttribute{
 				Optional:            true,
@@ -212,14 +211,13 @@ func (p *ssmProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *
 			"sts_region": schema.StringAttribute{
 				Optional:            true,
 				MarkdownDescription: "AWS Region of the STS endpoint. Defaults to the provider's Region.",
-				Validators:          regionValidators(),
 			},
 			"token": schema.StringAttribute{
 				Optional:            true,
 				Sensitive:           true,
 				MarkdownDescription: "AWS session token of temporary credentials. Can also be set with the `AWS_SESSION_TOKEN` environment variable.",
 				Validators: []validator.String{
-					stringvalidator.AlsoRequires(path.MatchRoot("access_key"), path.MatchRoot("secret_key")),
+					unlessEmpty{stringvalidator.AlsoRequires(path.MatchRoot("access_key"), path.MatchRoot("secret_key"))},
 				},
 			},
 			"token_bucket_rate_limiter_capacity": schema.Int64Attribute{
@@ -279,14 +277,12 @@ func (p *ssmProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *
 						"web_identity_token": schema.StringAttribute{
 							Optional:            true,
 							Sensitive:           true,
-							MarkdownDescription: "Web identity token (OIDC or OAuth). Exactly one of it and `web_identity_token_file` is needed.",
-							Validators: []validator.String{
-								stringvalidator.ExactlyOneOf(path.MatchRelative().AtParent().AtName("web_identity_token_file")),
-							},
+							MarkdownDescription: "Web identity token (OIDC or OAuth). Conflicts with `web_identity_token_file`.",
 						},
 						"web_identity_token_file": schema.StringAttribute{
-							Optional:            true,
-							MarkdownDescription: "File that holds a web identity token.",
+							Optional: true,
+							MarkdownDescription: "File that holds a web identity token. Can also be set with the `AWS_WEB_IDENTITY_TOKEN_FILE` environment variable, " +
+								"which the AWS SDK takes only together with `AWS_ROLE_ARN`.",
 						},
 					},
 				},

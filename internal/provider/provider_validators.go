@@ -72,9 +72,19 @@ func (p *ssmProvider) ValidateConfig(ctx context.Context, req provider.ValidateC
 	for name, blocks := range roles {
 		for i, block := range blocks.Elements() {
 			role, ok := block.(types.Object)
-			if ok && !role.IsUnknown() && role.Attributes()["role_arn"].IsNull() {
-				resp.Diagnostics.AddAttributeError(path.Root(name).AtListIndex(i).AtName("role_arn"), "Missing Role ARN",
+			if !ok || role.IsUnknown() {
+				continue
+			}
+			at, arguments := path.Root(name).AtListIndex(i), role.Attributes()
+			if arguments["role_arn"].IsNull() {
+				resp.Diagnostics.AddAttributeError(at.AtName("role_arn"), "Missing Role ARN",
 					fmt.Sprintf("The %s block names no role.\n\nSet role_arn, or remove the block.", name))
+			}
+			token, _ := arguments["web_identity_token"].(types.String)
+			file, _ := arguments["web_identity_token_file"].(types.String)
+			if token.ValueString() != "" && file.ValueString() != "" {
+				resp.Diagnostics.AddAttributeError(at.AtName("web_identity_token"), "Invalid Attribute Combination",
+					"Both web_identity_token and web_identity_token_file are set.\n\nRemove one of them.")
 			}
 		}
 	}
@@ -82,6 +92,16 @@ func (p *ssmProvider) ValidateConfig(ctx context.Context, req provider.ValidateC
 
 func accountIDValidator() validator.String {
 	return stringvalidator.RegexMatches(regexp.MustCompile(`^[0-9]{12}$`), "must be an AWS account ID of 12 digits")
+}
+
+// unlessEmpty leaves an empty string alone, which stands for what is not set, as in
+// provider "aws".
+type unlessEmpty struct{ validator.String }
+
+func (v unlessEmpty) ValidateString(ctx context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+	if req.ConfigValue.IsUnknown() || req.ConfigValue.ValueString() != "" {
+		v.String.ValidateString(ctx, req, resp)
+	}
 }
 
 // endpointURL accepts an absolute HTTP URL.

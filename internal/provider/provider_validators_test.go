@@ -128,10 +128,6 @@ func TestProvider_validate(t *testing.T) {
 			arguments: webIdentity(map[string]any{"web_identity_token_file": "/run/token"}),
 			want:      want{"assume_role_with_web_identity[0].web_identity_token", "Invalid Attribute Combination", "web_identity_token_file"},
 		},
-		"no web identity token": {
-			arguments: webIdentity(map[string]any{"web_identity_token": nil}),
-			want:      want{"assume_role_with_web_identity[0].web_identity_token", "Invalid Attribute Combination", "web_identity_token_file"},
-		},
 		"two web identities": {
 			arguments: map[string]any{"assume_role_with_web_identity": append(testWebIdentity(nil), testWebIdentity(nil)...)},
 			want:      want{"assume_role_with_web_identity", "Invalid Attribute Value", "at most 1"},
@@ -149,10 +145,6 @@ func TestProvider_validate(t *testing.T) {
 		"unknown Region beside an argument that is not known yet": {
 			arguments: map[string]any{"region": "eu-centrall-1", "profile": testUnknown},
 			want:      want{"region", "Invalid AWS Region", "\"eu-centrall-1\" is not an AWS Region\nskip_region_validation = true"},
-		},
-		"empty Region": {
-			arguments: map[string]any{"region": ""},
-			want:      want{"region", "Invalid Attribute Value Length", "must be at least 1"},
 		},
 		"unknown Region for STS": {
 			arguments: map[string]any{"sts_region": "eu-centrall-1"},
@@ -332,6 +324,9 @@ func TestProvider_validateAccepts(t *testing.T) {
 		"shortest role session":      {"assume_role": []any{map[string]any{"role_arn": testRoleARN, "duration": "15m"}}},
 		"longest role session":       {"assume_role": []any{map[string]any{"role_arn": testRoleARN, "duration": "12h"}}},
 		"web identity in a file":     {"assume_role_with_web_identity": testWebIdentity(map[string]any{"web_identity_token": nil, "web_identity_token_file": "/run/token"})},
+		"web identity by variables":  {"assume_role_with_web_identity": testWebIdentity(map[string]any{"web_identity_token": nil})},
+		"empty web identity file":    {"assume_role_with_web_identity": testWebIdentity(map[string]any{"web_identity_token_file": ""})},
+		"empty web identity token":   {"assume_role_with_web_identity": testWebIdentity(map[string]any{"web_identity_token": "", "web_identity_token_file": "/run/token"})},
 		"web identity and role":      {"assume_role_with_web_identity": testWebIdentity(nil), "assume_role": []any{map[string]any{"role_arn": testRoleARN}}},
 		"unlisted Region, unchecked": {"region": "eu-mars-1", "sts_region": "eu-mars-1", "skip_region_validation": true},
 		"unlisted Region, perhaps":   {"region": "eu-mars-1", "skip_region_validation": testUnknown},
@@ -343,6 +338,10 @@ func TestProvider_validateAccepts(t *testing.T) {
 		"no retries":                 {"max_retries": 0, "token_bucket_rate_limiter_capacity": 0},
 		"metadata check":             {"skip_metadata_api_check": "true"},
 		"empty metadata check":       {"skip_metadata_api_check": ""},
+		"empty Regions":              {"region": "", "sts_region": ""},
+		"empty retry mode":           {"retry_mode": ""},
+		"empty token":                {"token": ""},
+		"empty token beside keys":    {"access_key": "AKIAIOSFODNN7EXAMPLE", "secret_key": "of-a-test", "token": ""},
 	}
 	for _, attribute := range block.Attributes {
 		cases[attribute.Name+" not known yet"] = map[string]any{attribute.Name: testUnknown}
