@@ -166,8 +166,8 @@ var examples = map[string]example{
 	},
 	"resources/ssm_session_drain/resource_grace_period.tf": {
 		variables: config.Variables{"grace_period": config.StringVariable("1s")},
-		calls:     exampleDrain(testRegion, "", testLive),
-		status:    map[string]string{testLive: "Terminated", testAway: "Disconnected"},
+		calls:     exampleDrain(testRegion, "", testLive, testAway),
+		status:    map[string]string{testLive: "Terminated", testAway: "Terminated"},
 	},
 	"resources/ssm_session_termination/import-by-identity.tf": {
 		calls:  map[string]int{"DescribeSessions us-east-1 " + testEnded: several},

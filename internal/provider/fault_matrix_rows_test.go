@@ -129,8 +129,8 @@ func matrixFaults() []matrixFault {
 			reason: reasonUnavailable, cause: "(HTTP status 200) could not be decoded", never: "through all retries",
 		},
 		{
-			name: "truncated body", kind: fakessm.FaultTruncated, times: -1, class: done, spent: "1",
-			reason: reasonUnavailable, cause: "(HTTP status 200) could not be decoded", never: "through all retries",
+			name: "truncated body", kind: fakessm.FaultTruncated, times: -1, attempts: 3, class: done, spent: "3",
+			reason: reasonUnavailable, cause: "unexpected EOF",
 		},
 		{
 			name: "slow body", kind: fakessm.FaultSlow, delay: 8 * time.Second, times: 1, class: recovers, spent: "1",
@@ -243,12 +243,12 @@ func matrixFaults() []matrixFault {
 				"action terminate/after":  {na: "filters are ignored from the start"},
 				// A selection does not rely on filters.
 				"drain plan":           {recovers: true, calls: "list list+×5"},
-				"drain create/before":  {recovers: true, calls: "list list+×5 terminate×2 list list+×4"},
+				"drain create/before":  {recovers: true, calls: "list list+×5 terminate×2 list list+×4 list list+×4"},
 				"drain create/after":   {na: "filters are ignored from the start"},
-				"drain destroy/before": {recovers: true, calls: "list list+×5 terminate×2 list list+×4"},
+				"drain destroy/before": {recovers: true, calls: "list list+×5 terminate×2 list list+×4 list list+×4"},
 				"drain destroy/after":  {na: "filters are ignored from the start"},
 				"data sessions":        {recovers: true, calls: "list list+×5"},
-				"action drain/before":  {recovers: true, calls: "list list+×5 list list+×5 terminate×2 list list+×4"},
+				"action drain/before":  {recovers: true, calls: "list list+×5 list list+×5 terminate×2 list list+×4 list list+×4"},
 				"action drain/after":   {na: "filters are ignored from the start"},
 			},
 		},

@@ -537,7 +537,7 @@ func TestLeaks_failures(t *testing.T) {
 			provider: "http_proxy = var.canary.proxy\n  https_proxy = var.canary.proxy", env: append(slices.Clone(keys), proxyVariable(strings.Replace(tlsProxy.url, "http://", proxied, 1))),
 			endpoint: "https://ssm.example.com", want: "certificate",
 		},
-		"an answer that is cut off":   {provider: leakRole, env: keys, fault: fakessm.Fault{Operation: "ResumeSession", Kind: fakessm.FaultTruncated}, want: "decoded"},
+		"an answer that is cut off":   {provider: leakRole, env: keys, fault: fakessm.Fault{Operation: "ResumeSession", Kind: fakessm.FaultTruncated}, want: "unexpected EOF"},
 		"an answer without a URL":     {provider: leakRole, env: keys, fault: fakessm.Fault{Operation: "ResumeSession", Kind: fakessm.FaultNoURL}, want: "stream URL"},
 		"an answer to somebody else":  {provider: leakRole, env: keys, fault: fakessm.Fault{Operation: "ResumeSession", Kind: fakessm.FaultWrongSession}, want: "another session"},
 		"a role that is denied":       {provider: leakRole, env: keys, fault: fakessm.Fault{Operation: "AssumeRole", Kind: fakessm.FaultDenied}, want: "AccessDenied"},

@@ -152,20 +152,19 @@ func TestOptions_AttemptTimeout(t *testing.T) {
 	for name, tc := range map[string]struct {
 		timeout time.Duration
 		fault   fakessm.Fault
-		status  int
 		want    time.Duration
 	}{
 		"an endpoint that hangs": {
 			timeout: 7 * time.Second, fault: fakessm.Fault{Kind: fakessm.FaultHang}, want: 7 * time.Second,
 		},
 		"an answer that hangs": {
-			timeout: 7 * time.Second, fault: fakessm.Fault{Kind: fakessm.FaultSlow, Delay: time.Hour}, want: 7 * time.Second, status: 200,
+			timeout: 7 * time.Second, fault: fakessm.Fault{Kind: fakessm.FaultSlow, Delay: time.Hour}, want: 7 * time.Second,
 		},
 		"an endpoint that hangs, by default": {
 			fault: fakessm.Fault{Kind: fakessm.FaultHang}, want: 20 * time.Second,
 		},
 		"an answer that hangs, by default": {
-			fault: fakessm.Fault{Kind: fakessm.FaultSlow, Delay: time.Hour}, want: 20 * time.Second, status: 200,
+			fault: fakessm.Fault{Kind: fakessm.FaultSlow, Delay: time.Hour}, want: 20 * time.Second,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -185,7 +184,7 @@ func TestOptions_AttemptTimeout(t *testing.T) {
 					t.Errorf("status is %q", session.Status)
 				}
 				want := []sessionmanager.Attempt{
-					{Operation: "DescribeSessions", Region: region, Number: 1, Status: tc.status, Duration: tc.want},
+					{Operation: "DescribeSessions", Region: region, Number: 1, Duration: tc.want},
 					{Operation: "DescribeSessions", Region: region, Number: 2, Status: 200, Duration: latency},
 				}
 				for i := range seen.attempts {

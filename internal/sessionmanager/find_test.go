@@ -271,7 +271,7 @@ func TestClient_Find_failures(t *testing.T) {
 		"connection reset, work done":      {fakessm.Fault{Kind: fakessm.FaultResetAfter}, find{Kind: unavailable, Calls: "active:reset-after ..."}},
 		"an endpoint that hangs":           {fakessm.Fault{Kind: fakessm.FaultHang}, find{Kind: unavailable, Calls: "active:hang ..."}},
 		"an answer that hangs":             {fakessm.Fault{Kind: fakessm.FaultSlow, Delay: time.Hour}, find{Kind: unavailable, Calls: "active:slow ..."}},
-		"half an answer":                   {fakessm.Fault{Kind: fakessm.FaultTruncated}, find{Kind: unavailable, Calls: "active:truncated"}},
+		"half an answer":                   {fakessm.Fault{Kind: fakessm.FaultTruncated}, find{Kind: unavailable, Calls: "active:truncated ..."}},
 		"garbage":                          {fakessm.Fault{Kind: fakessm.FaultGarbage}, find{Kind: unavailable, Calls: "active:garbage"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -356,9 +356,9 @@ func TestClient_Find_outOfTime(t *testing.T) {
 			want: find{Kind: outOfTime, Calls: "active:hang"},
 			says: "context deadline exceeded",
 		},
-		"garbage at the last moment": {
+		"an answer that is not all there at the last moment": {
 			fault: fakessm.Fault{Kind: fakessm.FaultSlow, Times: -1, Delay: time.Minute}, timeout: time.Second,
-			want: find{Kind: unavailable, Calls: "active:slow"},
+			want: find{Kind: outOfTime, Calls: "active:slow"},
 			says: "context deadline exceeded",
 		},
 		"between the two rounds": {

@@ -167,10 +167,10 @@ func TestClient_Resume_failures(t *testing.T) {
 			wrap:    answering("ResumeSession", -1, 503, `TokenValue=secret&StreamUrl=wss://secret`),
 			want:    resumption{unavailable, "resume ..."},
 		},
-		"half an answer": {
+		"half an answer, each time": {
 			session: known("Connected"),
-			faults:  faultsOf("ResumeSession", fakessm.FaultTruncated),
-			want:    resumption{unavailable, "resume:truncated"},
+			faults:  []fakessm.Fault{{Operation: "ResumeSession", Kind: fakessm.FaultTruncated, Times: -1}},
+			want:    resumption{unavailable, "resume:truncated ..."},
 		},
 		"connection reset after the work, each time": {
 			session: known("Connected"),
@@ -294,7 +294,7 @@ func TestClient_Resume_outOfTime(t *testing.T) {
 		want  resumption
 	}{
 		"no answer in time":   {fakessm.Fault{Kind: fakessm.FaultHang}, resumption{outOfTime, "resume:hang"}},
-		"half an answer":      {fakessm.Fault{Kind: fakessm.FaultSlow, Delay: 2 * time.Second}, resumption{unavailable, "resume:slow"}},
+		"half an answer":      {fakessm.Fault{Kind: fakessm.FaultSlow, Delay: 2 * time.Second}, resumption{outOfTime, "resume:slow"}},
 		"throttled all along": {fakessm.Fault{Kind: fakessm.FaultThrottle, Times: -1}, resumption{throttled, "resume:throttle resume:throttle"}},
 	} {
 		t.Run(name, func(t *testing.T) {

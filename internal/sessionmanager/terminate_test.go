@@ -288,7 +288,7 @@ func TestClient_Terminate(t *testing.T) {
 		"answer truncated": {
 			session: known("Connected"),
 			faults:  faultsOf("TerminateSession", fakessm.FaultTruncated),
-			want:    terminated("active terminate:truncated history"),
+			want:    terminated("active terminate:truncated terminate:ValidationException history"),
 		},
 		"answer too slow": {
 			session: known("Connected"),

@@ -95,6 +95,30 @@ func TestClient_Do_withoutBody(t *testing.T) {
 	}
 }
 
+// An answer that breaks off is an error, which the SDK tells from one that it cannot
+// read.
+func TestClient_Do_halfAnAnswer(t *testing.T) {
+	t.Parallel()
+
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "10")
+		_, _ = io.WriteString(w, "half")
+	}))
+	t.Cleanup(server.Close)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, strings.NewReader("body"))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	response, err := wholebody.Client{HTTPClient: server.Client()}.Do(request)
+	if response != nil {
+		response.Body.Close()
+	}
+	if !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestClient_Do_unreadableBody(t *testing.T) {
 	t.Parallel()
 
