@@ -118,8 +118,11 @@ func (v endpointURL) MarkdownDescription(ctx context.Context) string {
 func (v endpointURL) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
 	// An empty string means the default, as in provider "aws".
 	if value := req.ConfigValue.ValueString(); value != "" && !isURL(value, "http", "https") {
-		resp.Diagnostics.AddAttributeError(req.Path, "Invalid Endpoint",
-			fmt.Sprintf("%q is not a URL that can be called.\n\nGive scheme and host, for example \"https://ssm.eu-central-1.amazonaws.com\".", value))
+		sentence := fmt.Sprintf("%q is not a URL that can be called.", value)
+		if strings.Contains(value, "@") {
+			sentence = "The value is not a URL that can be called. It is not shown, since it may hold a password."
+		}
+		resp.Diagnostics.AddAttributeError(req.Path, "Invalid Endpoint", sentence+"\n\nGive scheme and host, for example \"https://ssm.eu-central-1.amazonaws.com\".")
 	}
 }
 

@@ -234,6 +234,10 @@ func TestProvider_validate(t *testing.T) {
 			arguments: endpoint("sso", "https://localhost:port"),
 			want:      want{"endpoints[0].sso", "Invalid Endpoint", "\"https://localhost:port\" is not a URL that can be called\nscheme and host, for example"},
 		},
+		"endpoint with a password and without scheme": {
+			arguments: endpoint("ssm", "ops:hunter2@localhost"),
+			want:      want{"endpoints[0].ssm", "Invalid Endpoint", "It is not shown, since it may hold a password.\nscheme and host, for example"},
+		},
 		"metadata endpoint without scheme": {
 			arguments: map[string]any{"ec2_metadata_service_endpoint": "169.254.169.254"},
 			want:      want{"ec2_metadata_service_endpoint", "Invalid Endpoint", "\"169.254.169.254\" is not a URL that can be called\nscheme and host, for example"},
