@@ -252,6 +252,11 @@ func (d *drain) settle(ctx context.Context, now time.Time, hurry bool) (Listing,
 			return listing, nil
 		}
 		err = d.lookUp(ctx, doubtful, present)
+		if err == nil && d.pending(present, time.Since(start)) && sleep(ctx, interval) == nil {
+			interval = min(2*interval, maxPollInterval)
+
+			continue
+		}
 		d.record(ctx, present)
 
 		return listing, err
