@@ -16,6 +16,9 @@ const (
 	DefaultSecretAccessKey = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 )
 
+// accountID is the account of the static key pair.
+const accountID = "123456789012"
+
 var _ http.Handler = (*Server)(nil)
 
 // Server is the service. It is safe for concurrent use.
@@ -23,7 +26,6 @@ type Server struct {
 	now              func() time.Time
 	accessKeyID      string
 	secretAccessKey  string
-	accountID        string
 	webIdentityToken string
 	pageSize         int
 	latency          time.Duration
@@ -48,7 +50,6 @@ func New(options ...Option) *Server {
 		now:             time.Now,
 		accessKeyID:     DefaultAccessKeyID,
 		secretAccessKey: DefaultSecretAccessKey,
-		accountID:       "123456789012",
 		pageSize:        2,
 		sessions:        newStore(),
 		identities:      &identities{byKey: map[string]identity{}},
@@ -62,8 +63,8 @@ func New(options ...Option) *Server {
 	s.identities.add(identity{
 		accessKeyID:     s.accessKeyID,
 		secretAccessKey: s.secretAccessKey,
-		account:         s.accountID,
-		arn:             "arn:aws:iam::" + s.accountID + ":user/terraform",
+		account:         accountID,
+		arn:             "arn:aws:iam::" + accountID + ":user/terraform",
 		userID:          "AIDACKCEVSQ6C2EXAMPLE",
 	})
 	s.AddSessions(s.initial...)

@@ -144,12 +144,18 @@ func (a *drainSessionsAction) Invoke(ctx context.Context, req action.InvokeReque
 	result, err := a.client.Drain(callCtx, in)
 	reportDrain(in.Region, result, err, drainWayOutCreate, &resp.Diagnostics)
 	if err == nil {
-		message := fmt.Sprintf("Drained %s in Region %s.", sessionCount(result.Ended()), in.Region)
-		if unverified := len(result.Unverified()); unverified > 0 {
-			message += fmt.Sprintf(" Not verified: %d.", unverified)
-		}
-		resp.SendProgress(action.InvokeProgressEvent{Message: message})
+		resp.SendProgress(action.InvokeProgressEvent{Message: drainedMessage(in.Region, result)})
 	}
+}
+
+// drainedMessage words what a drain has done.
+func drainedMessage(region string, result sessionmanager.DrainResult) string {
+	message := fmt.Sprintf("Drained %s in Region %s.", sessionCount(result.Ended()), region)
+	if unverified := len(result.Unverified()); unverified > 0 {
+		message += fmt.Sprintf(" Not verified: %d.", unverified)
+	}
+
+	return message
 }
 
 // throttledProgress words progress in counts, and lets through the first and the

@@ -110,7 +110,7 @@ func (c *Client) Drain(ctx context.Context, in DrainInput) (DrainResult, error) 
 
 	const passes = 2
 	for pass := 1; ; pass++ {
-		if len(d.ends)+len(listing.Sessions) > in.MaxSessions {
+		if !d.allows(listing.Sessions) {
 			if pass == 1 {
 				return d.result, &TooManyError{Matching: len(listing.Sessions), MaxSessions: in.MaxSessions}
 			}
@@ -179,6 +179,11 @@ func (d *drain) waitGracePeriod(ctx context.Context) (Listing, error) {
 	return listing, nil
 }
 
+// allows reports whether so many sessions more may be ended.
+func (d *drain) allows(sessions []Session) bool {
+	return len(d.ends)+len(sessions) <= d.in.MaxSessions
+}
+
 // endAll asks SSM to end the sessions, and notes its answers.
 func (d *drain) endAll(ctx context.Context, sessions []Session) {
 	var (
@@ -238,24 +243,26 @@ func (d *drain) settle(ctx context.Context, now time.Time, hurry bool) (Listing,
 				newcomers = append(newcomers, session)
 			}
 		}
-		pending := d.pending(present, time.Since(start))
-		doubtful := d.doubtful(present)
-		hurried := hurry && len(newcomers) > 0 && len(d.ends)+len(newcomers) <= d.in.MaxSessions
-		if (pending || len(doubtful) > 0 && look < maxSnapshots) && !hurried && sleep(ctx, interval) == nil {
-			interval = min(2*interval, maxPollInterval)
-
-			continue
-		}
 		listing.Sessions = newcomers
-		if hurried {
+		if hurry && len(newcomers) > 0 && d.allows(newcomers) {
 			// The next pass sees to the rest.
 			return listing, nil
 		}
-		err = d.lookUp(ctx, doubtful, present)
-		if err == nil && d.pending(present, time.Since(start)) && sleep(ctx, interval) == nil {
-			interval = min(2*interval, maxPollInterval)
 
-			continue
+		doubtful := d.doubtful(present)
+		if len(doubtful) > 0 && look >= maxSnapshots {
+			err = d.lookUp(ctx, doubtful, present)
+			doubtful = d.doubtful(present)
+		}
+		if err == nil && (len(doubtful) > 0 || d.pending(present, time.Since(start))) {
+			if sleep(ctx, interval) == nil {
+				interval = min(2*interval, maxPollInterval)
+
+				continue
+			}
+			if len(doubtful) > 0 {
+				err = newError(ctx, operationDescribe, d.in.Region, "", ctx.Err(), nil)
+			}
 		}
 		d.record(ctx, present)
 
@@ -292,12 +299,11 @@ func (d *drain) pending(present map[string]Session, waited time.Duration) bool {
 	return false
 }
 
-// doubtful returns the sessions that should be gone and were not listed, but may
-// be live all the same.
+// doubtful returns the sessions that were not listed, but may be live all the same.
 func (d *drain) doubtful(present map[string]Session) []string {
 	var ids []string
-	for id, answer := range d.ends {
-		if _, live := present[id]; !live && !d.proved[id] && answer.mayShowLate() {
+	for id := range d.ends {
+		if _, live := present[id]; !live && !d.proved[id] {
 			ids = append(ids, id)
 		}
 	}
@@ -338,15 +344,12 @@ func (d *drain) record(ctx context.Context, present map[string]Session) {
 			continue // What an earlier listing showed holds.
 		}
 		session, live := present[id]
-		outcome, err := answer.outcome(live || d.proved[id] || present != nil && !answer.mayShowLate(), live, session)
+		outcome, err := answer.outcome(live || d.proved[id], live, session)
 		switch {
 		case live && outcome == OutcomeFailed && answer.accepted() && errors.Is(ctx.Err(), context.Canceled):
 			err = &Error{Operation: operationTerminate, Region: d.in.Region, SessionID: id, Kind: ErrStillLive, Err: ctx.Err()}
 		case live && outcome == OutcomeFailed:
 			err = answer.stillLive(d.in.Region, id)
-		case err != nil && present != nil && !live && d.gone(ctx, id):
-			// It was refused, and is gone all the same: SSM denies also what has ended.
-			outcome, err = OutcomeAlreadyEnded, nil
 		}
 		d.result.Outcomes[id] = outcome
 		delete(d.result.Failures, id)
@@ -354,14 +357,6 @@ func (d *drain) record(ctx context.Context, present map[string]Session) {
 			d.result.Failures[id] = err
 		}
 	}
-}
-
-// gone reports whether a session has ended, by its ID: that a listing lacks it
-// proves nothing.
-func (d *drain) gone(ctx context.Context, sessionID string) bool {
-	session, err := d.client.find(ctx, d.in.Region, sessionID, StateHistory, StateActive)
-
-	return err == nil && !session.Live() || errors.Is(err, ErrNotFound)
 }
 
 // outcome judges one answer by what the listing shows.
@@ -378,7 +373,8 @@ func (e end) outcome(seen, live bool, session Session) (Outcome, error) {
 		return OutcomeFailed, e.err
 	case !live && (e.accepted() || e.lost):
 		return OutcomeTerminated, nil
-	case !live && e.mayShowLate():
+	case !live:
+		// Whatever SSM answered: it may deny what has ended, too.
 		return OutcomeAlreadyEnded, nil
 	case live && refused && session.disconnected():
 		// The service refuses so when the session's node is gone.

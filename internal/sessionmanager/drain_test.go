@@ -1504,6 +1504,15 @@ func TestClient_Drain_noSnapshot(t *testing.T) {
 			lookUps: 2,
 			lists:   3,
 		},
+		"somebody leaves all the time, and one stays": {
+			behaviour: fakessm.BehaviourUnkillable, leave: 50,
+			want: drained{
+				Outcomes: outcomes{"a": done, "b": failed}, Failures: map[string]string{"b": stillLive},
+				Kind: notDrained, Live: []string{"b"}, Waited: deadline,
+			},
+			lookUps: 1,
+			lists:   some,
+		},
 		"a session slips past once": {
 			behaviour: fakessm.BehaviourUnkillable, slips: 1, leave: 1,
 			want: drained{
@@ -1543,7 +1552,7 @@ func TestClient_Drain_noSnapshot(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				fake := fakessm.New(fakessm.WithPageSize(4), fakessm.WithSessions(slices.Concat(people("a"), person("b", "Connected", tc.behaviour), elsewhere(20))...))
+				fake := fakessm.New(fakessm.WithPageSize(4), fakessm.WithSessions(slices.Concat(people("a"), person("b", "Connected", tc.behaviour), elsewhere(60))...))
 				if tc.fault != "" {
 					fake.Inject(fakessm.Fault{Operation: "TerminateSession", SessionID: "b", Kind: tc.fault, Times: -1})
 				}

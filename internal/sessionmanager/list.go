@@ -40,7 +40,6 @@ func (c *Client) List(ctx context.Context, region string, state State, selector 
 			Filters:    selector.filters(),
 		}
 		tokens = make(map[string]bool)
-		listed = make(map[string]bool)
 	)
 	for {
 		output, record, err := call(ctx, operationDescribe, region, "", c.api.DescribeSessions, input)
@@ -54,10 +53,12 @@ func (c *Client) List(ctx context.Context, region string, state State, selector 
 
 		for _, in := range output.Sessions {
 			session := newSession(in, state)
-			listing.seen[session.SessionID] = session.Live()
 			// A session can move to a later page while the pages are read.
-			if selector.Matches(session, listing.Now) && !listed[session.SessionID] {
-				listed[session.SessionID] = true
+			_, again := listing.seen[session.SessionID]
+			if session.SessionID != "" {
+				listing.seen[session.SessionID] = session.Live()
+			}
+			if !again && selector.Matches(session, listing.Now) {
 				listing.Sessions = append(listing.Sessions, session)
 			}
 		}

@@ -716,3 +716,26 @@ func BenchmarkClient_List(b *testing.B) {
 		}
 	}
 }
+
+// A session that comes again is listed once; rows without an ID are not known to be
+// the same.
+func TestClient_List_again(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ep := newEndpoint(t, fakessm.New(), answering("DescribeSessions", 1, 200,
+			`{"Sessions":[{"Target":"i-x"},{"Target":"i-x"},{"SessionId":"a","Target":"i-x"},{"SessionId":"a","Target":"i-x"}]}`))
+
+		listing, err := ep.client().List(t.Context(), region, sessionmanager.StateActive, sessionmanager.Selector{Targets: []string{"i-x"}}, time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		var ids []string
+		for _, session := range listing.Sessions {
+			ids = append(ids, session.SessionID)
+		}
+		if diff := cmp.Diff([]string{"", "", "a"}, ids); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
