@@ -22,84 +22,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
-
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 )
-
-// callsOfEveryObject returns, for each object, what Terraform does to have it call
-// SSM, for as long as a context lasts.
-func callsOfEveryObject(s *testServer) map[string]func(ctx context.Context) error {
-	actions, ok := s.server.(tfprotov6.ActionServer)
-	if !ok {
-		s.t.Fatal("the provider serves no actions")
-	}
-	config := func(name string, value any) map[string]any { return map[string]any{name: value} }
-	read := func(typeName string, config map[string]any) func(context.Context) error {
-		raw := s.encode(s.schemas.DataSourceSchemas[typeName], config)
-
-		return func(ctx context.Context) error {
-			_, err := s.server.ReadDataSource(ctx, &tfprotov6.ReadDataSourceRequest{TypeName: typeName, Config: raw})
-
-			return err
-		}
-	}
-	create := func(typeName string, config map[string]any) func(context.Context) error {
-		schema := s.schemas.ResourceSchemas[typeName]
-		raw, none := s.encode(schema, config), s.encode(schema, nil)
-		planned := s.encode(schema, proposed(schema.Block, nil, config))
-
-		return func(ctx context.Context) error {
-			plan, err := s.server.PlanResourceChange(ctx, &tfprotov6.PlanResourceChangeRequest{TypeName: typeName, PriorState: none, ProposedNewState: planned, Config: raw})
-			if err != nil || len(plan.Diagnostics) > 0 && plan.Diagnostics[0].Severity == tfprotov6.DiagnosticSeverityError {
-				return err
-			}
-			_, err = s.server.ApplyResourceChange(ctx, &tfprotov6.ApplyResourceChangeRequest{TypeName: typeName, PriorState: none, PlannedState: plan.PlannedState, Config: raw})
-
-			return err
-		}
-	}
-	invoke := func(typeName string, config map[string]any) func(context.Context) error {
-		raw := s.encode(s.schemas.ActionSchemas[typeName].Schema, config)
-
-		return func(ctx context.Context) error {
-			if _, err := actions.PlanAction(ctx, &tfprotov6.PlanActionRequest{ActionType: typeName, Config: raw}); err != nil {
-				return err
-			}
-			stream, err := actions.InvokeAction(ctx, &tfprotov6.InvokeActionRequest{ActionType: typeName, Config: raw})
-			if err != nil {
-				return err
-			}
-			for event := range stream.Events {
-				_ = event
-			}
-
-			return nil
-		}
-	}
-	resume := s.encode(s.schemas.EphemeralResourceSchemas["ssm_session_resume"], config("session_id", testAway))
-
-	return map[string]func(context.Context) error{
-		"action ssm_drain_sessions":        invoke("ssm_drain_sessions", map[string]any{"targets": []any{testTarget}, "grace_period": "10s"}),
-		"action ssm_terminate_session":     invoke("ssm_terminate_session", config("session_id", testLive)),
-		"data ssm_connection_status":       read("ssm_connection_status", config("target", testTarget)),
-		"data ssm_session":                 read("ssm_session", config("session_id", testLive)),
-		"data ssm_session_resume":          read("ssm_session_resume", config("session_id", testAway)),
-		"data ssm_sessions":                read("ssm_sessions", config("targets", []any{testTarget})),
-		"resource ssm_session_drain":       create("ssm_session_drain", map[string]any{"targets": []any{testTarget}, "when": "create", "grace_period": "10s", "max_sessions": int64(100)}),
-		"resource ssm_session_termination": create("ssm_session_termination", map[string]any{"session_id": testLive, "if_not_found": "fail", "verify": true}),
-		"import": func(ctx context.Context) error {
-			_, err := s.server.ImportResourceState(ctx, &tfprotov6.ImportResourceStateRequest{TypeName: "ssm_session_termination", ID: testEnded})
-
-			return err
-		},
-		"ephemeral ssm_session_resume": func(ctx context.Context) error {
-			_, err := s.server.OpenEphemeralResource(ctx, &tfprotov6.OpenEphemeralResourceRequest{TypeName: "ssm_session_resume", Config: resume})
-
-			return err
-		},
-	}
-}
 
 // TestGoroutines_cancelled has every object work at once, many times over, and tells
 // each to stop at some time: it does so then, and nothing goes on behind. A goroutine

@@ -198,6 +198,31 @@ resource "ssm_session_drain" "test" {
 }
 `
 
+// leakStored is the data source whose results state keeps.
+const leakStored = `
+data "ssm_session_resume" "test" {
+  session_id = "` + testAway + `"
+}
+output "token" {
+  value     = data.ssm_session_resume.test.token_value
+  sensitive = true
+}
+`
+
+// leakActions are the actions, which not every Terraform can parse.
+const leakActions = `
+action "ssm_terminate_session" "test" {
+  config {
+    session_id = "` + testAway + `"
+  }
+}
+action "ssm_drain_sessions" "test" {
+  config {
+    owners = ["*/nobody"]
+  }
+}
+`
+
 // everything runs all that Terraform can do with the objects, or the most of it.
 func (h *leakHunt) everything(all bool) {
 	h.t.Helper()
@@ -321,15 +346,7 @@ func TestLeaks_stored(t *testing.T) {
 	t.Parallel()
 
 	h := newLeakHunt(t)
-	h.config(h.url, leakRole, leakObjects+`
-data "ssm_session_resume" "test" {
-  session_id = "`+testAway+`"
-}
-output "token" {
-  value     = data.ssm_session_resume.test.token_value
-  sensitive = true
-}
-`, canaryKeysEnv, canarySecretEnv)
+	h.config(h.url, leakRole, leakObjects+leakStored, canaryKeysEnv, canarySecretEnv)
 	for _, arguments := range [][]string{{"plan", "-out=planned"}, {"show", "planned"}, {"apply", "planned"}, {"output"}, {"plan"}, {"state", "show", "data.ssm_session_resume.test"}, {"apply", "-auto-approve", "-refresh-only"}} {
 		if err := h.run(arguments...); err != nil {
 			t.Fatalf("%s: %s\n%s", strings.Join(arguments, " "), err, h.printed.String())
@@ -646,18 +663,7 @@ func TestLeaks_terraformActions(t *testing.T) {
 	t.Parallel()
 	testNeeds(t, featureActions)
 	h := newLeakHunt(t)
-	h.config(h.url, leakRole, leakObjects+`
-action "ssm_terminate_session" "test" {
-  config {
-    session_id = "`+testAway+`"
-  }
-}
-action "ssm_drain_sessions" "test" {
-  config {
-    owners = ["*/nobody"]
-  }
-}
-`, canaryKeysEnv, canarySecretEnv)
+	h.config(h.url, leakRole, leakObjects+leakActions, canaryKeysEnv, canarySecretEnv)
 	for _, arguments := range [][]string{
 		{"plan", "-out=planned"}, {"apply", "planned"}, {"apply", "-auto-approve", "-invoke=action.ssm_drain_sessions.test"}, {"apply", "-auto-approve", "-invoke=action.ssm_terminate_session.test"},
 	} {

@@ -11,11 +11,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -582,24 +584,23 @@ func TestSignals_create(t *testing.T) {
 	}
 }
 
-// TestSignals_waiting presses Ctrl-C while something else waits for an answer that
-// does not come. (Terraform itself is deaf while "apply" still plans, and during
-// the import command: it tells no provider.)
-func TestSignals_waiting(t *testing.T) {
-	t.Parallel()
+// signalWait is something that waits for an answer that does not come.
+type signalWait struct {
+	config  string
+	slow    string
+	before  func(*testing.T, *testService, *testWorkspace)
+	command []string
+}
 
+// signalsWaiting returns what can wait so, by a name.
+func signalsWaiting() map[string]signalWait {
 	const (
 		termination = "resource \"ssm_session_termination\" \"test\" {\n  session_id = \"" + testLive + "\"\n}\n"
 		imported    = "resource \"ssm_session_termination\" \"test\" {\n  session_id = \"" + testEnded + "\"\n}\n" +
 			"import {\n  to = ssm_session_termination.test\n  id = \"" + testEnded + "\"\n}\n"
 		drain = "resource \"ssm_session_drain\" \"test\" {\n  targets = [\"" + testTarget + "\"]\n  %s\n}\n"
 	)
-	for name, tc := range map[string]struct {
-		config  string
-		slow    string
-		before  func(*testing.T, *testService, *testWorkspace)
-		command []string
-	}{
+	return map[string]signalWait{
 		"credentials":            {config: termination, slow: "GetCallerIdentity", command: []string{"plan"}},
 		"the plan's look-up":     {config: termination, slow: "DescribeSessions", command: []string{"plan"}},
 		"the plan of a drain":    {config: fmt.Sprintf(drain, ""), slow: "DescribeSessions", command: []string{"plan"}},
@@ -614,7 +615,16 @@ func TestSignals_waiting(t *testing.T) {
 		"waiting for the end":    {config: termination, slow: "", command: []string{"apply", "-auto-approve"}, before: unkillable},
 		"the plan of a destroy":  {config: fmt.Sprintf(drain, `when = "destroy"`), slow: "DescribeSessions", command: []string{"plan", "-destroy"}, before: applied},
 		"looking before the end": {config: termination, slow: "DescribeSessions", command: []string{"apply", "planned"}, before: planned},
-	} {
+	}
+}
+
+// TestSignals_waiting presses Ctrl-C while something waits for an answer that does
+// not come. (Terraform itself is deaf while "apply" still plans, and during the
+// import command: it tells no provider.)
+func TestSignals_waiting(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range signalsWaiting() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if name == "credentials" {
@@ -654,6 +664,20 @@ func TestSignals_waiting(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestObjects_inSignals(t *testing.T) {
+	t.Parallel()
+
+	// Terraform 1.11 and OpenTofu have no actions; the drain action's wait is the resource's.
+	exempt := map[string]bool{"action ssm_drain_sessions": true, "action ssm_terminate_session": true}
+	wantCovered(t, func(o testObject) []string {
+		if exempt[o.name()] {
+			return []string{"exempt: " + o.name()}
+		}
+
+		return o.waits
+	}, append(slices.Collect(maps.Keys(signalsWaiting())), "exempt: action ssm_drain_sessions", "exempt: action ssm_terminate_session"), "credentials")
 }
 
 // settled tells when no request has come for a while, after some have.

@@ -1,0 +1,340 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+)
+
+// The kinds of objects, as Terraform's configuration names them.
+const (
+	kindAction    = "action"
+	kindData      = "data"
+	kindEphemeral = "ephemeral"
+	kindResource  = "resource"
+)
+
+// testObject is one object of the provider, with its part in each test that ranges
+// over all objects. TestObjects_schema compares the list with the provider's schema,
+// and the TestObjects_in... tests compare it with what those tests do. So a new object
+// cannot be forgotten, and nothing can be left out of one of these tests by accident.
+type testObject struct {
+	kind     string
+	typeName string
+	config   map[string]any // Works against testSessions.
+
+	matrix  []string // Its columns in the fault matrix.
+	hostile []string // What hostileCalls does with it.
+	waits   []string // Its cases in TestSignals_waiting.
+}
+
+// name returns the object's kind and type, as in "data ssm_session".
+func (o testObject) name() string {
+	return o.kind + " " + o.typeName
+}
+
+// testObjects returns every object of the provider.
+func testObjects() []testObject {
+	return []testObject{
+		{
+			kind: kindAction, typeName: "ssm_drain_sessions",
+			config:  map[string]any{"targets": []any{testTarget}, "grace_period": "10s"},
+			matrix:  []string{"action drain"},
+			hostile: []string{"the action that drains"},
+		},
+		{
+			kind: kindAction, typeName: "ssm_terminate_session",
+			config:  map[string]any{"session_id": testLive},
+			matrix:  []string{"action terminate"},
+			hostile: []string{"the action that ends a session"},
+		},
+		{
+			kind: kindData, typeName: "ssm_connection_status",
+			config:  map[string]any{"target": testTarget},
+			matrix:  []string{"data connection"},
+			hostile: []string{"reading a connection status"},
+			waits:   []string{"a connection status"},
+		},
+		{
+			kind: kindData, typeName: "ssm_session",
+			config:  map[string]any{"session_id": testLive},
+			matrix:  []string{"data session"},
+			hostile: []string{"reading a session"},
+			waits:   []string{"a data source"},
+		},
+		{
+			kind: kindData, typeName: "ssm_session_resume",
+			config:  map[string]any{"session_id": testAway},
+			matrix:  []string{"data resume"},
+			hostile: []string{"resuming"},
+			waits:   []string{"resuming"},
+		},
+		{
+			kind: kindData, typeName: "ssm_sessions",
+			config:  map[string]any{"targets": []any{testTarget}},
+			matrix:  []string{"data sessions"},
+			hostile: []string{"listing"},
+			waits:   []string{"a list"},
+		},
+		{
+			kind: kindEphemeral, typeName: "ssm_session_resume",
+			config:  map[string]any{"session_id": testAway},
+			matrix:  []string{"ephemeral open"},
+			hostile: []string{"resuming ephemerally"},
+			waits:   []string{"resuming, ephemerally"},
+		},
+		{
+			kind: kindResource, typeName: "ssm_session_drain",
+			config:  map[string]any{"targets": []any{testTarget}, "when": "create", "grace_period": "10s", "max_sessions": int64(100)},
+			matrix:  []string{"drain plan", "drain create", "drain destroy"},
+			hostile: []string{"draining"},
+			waits:   []string{"a grace period", "the plan of a drain", "the plan of a destroy"},
+		},
+		{
+			kind: kindResource, typeName: "ssm_session_termination",
+			config:  map[string]any{"session_id": testLive, "if_not_found": "fail", "verify": true},
+			matrix:  []string{"termination plan", "termination create", "termination refresh", "termination import"},
+			hostile: []string{"creating a termination", "creating a termination, unverified", "importing"},
+			waits:   []string{"an import", "looking before the end", "refreshing", "the plan's look-up", "waiting for the end"},
+		},
+	}
+}
+
+// wantCovered compares what a test does with what the objects expect of it.
+func wantCovered(t *testing.T, part func(testObject) []string, done []string, notOfAnObject ...string) {
+	t.Helper()
+
+	want := notOfAnObject
+	for _, object := range testObjects() {
+		if len(part(object)) == 0 {
+			t.Errorf("%s has no part in this test", object.name())
+		}
+		want = append(want, part(object)...)
+	}
+	slices.Sort(want)
+	slices.Sort(done)
+	if diff := cmp.Diff(want, done); diff != "" {
+		t.Errorf("the test leaves something out (-) or testObjects does (+):\n%s", diff)
+	}
+}
+
+func TestObjects_schema(t *testing.T) {
+	t.Parallel()
+
+	schemas := newTestServer(t, nil).schemas
+	var served []string
+	for kind, types := range map[string][]string{
+		kindAction:    slices.Collect(maps.Keys(schemas.ActionSchemas)),
+		kindData:      slices.Collect(maps.Keys(schemas.DataSourceSchemas)),
+		kindEphemeral: slices.Collect(maps.Keys(schemas.EphemeralResourceSchemas)),
+		kindResource:  slices.Collect(maps.Keys(schemas.ResourceSchemas)),
+	} {
+		for _, typeName := range types {
+			served = append(served, kind+" "+typeName)
+		}
+	}
+
+	wantCovered(t, func(o testObject) []string { return []string{o.name()} }, served)
+}
+
+func TestObjects_inFaultMatrix(t *testing.T) {
+	t.Parallel()
+
+	var columns []string
+	for _, column := range matrixColumns() {
+		columns = append(columns, column.name)
+	}
+
+	wantCovered(t, func(o testObject) []string { return o.matrix }, columns)
+}
+
+func TestObjects_inHostileTexts(t *testing.T) {
+	t.Parallel()
+
+	_, url := testFake(t)
+	s := newConfiguredServer(t, testArguments(url))
+
+	wantCovered(t, func(o testObject) []string { return o.hostile }, slices.Collect(maps.Keys(hostileCalls(s, "nobody"))))
+}
+
+func TestObjects_inLeakHunt(t *testing.T) {
+	t.Parallel()
+
+	var blocks []string
+	for line := range strings.Lines(leakObjects + leakStored + leakActions) {
+		if kind, rest, found := strings.Cut(line, ` "ssm_`); found && !strings.HasPrefix(line, " ") {
+			typeName, _, _ := strings.Cut(rest, `"`)
+			blocks = append(blocks, kind+" ssm_"+typeName)
+		}
+	}
+	slices.Sort(blocks)
+
+	wantCovered(t, func(o testObject) []string { return []string{o.name()} }, slices.Compact(blocks))
+}
+
+// TestObjects_unknown makes each argument of each object unknown in turn, as a plan
+// does with what another resource has yet to compute. Nothing is refused, nothing is
+// ended, and nothing is resumed for it.
+func TestObjects_unknown(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testFake(t)
+	s := newConfiguredServer(t, testArguments(url))
+	for _, object := range testObjects() {
+		block := s.block(object)
+		for _, attribute := range block.Attributes {
+			if !attribute.Required && !attribute.Optional {
+				continue
+			}
+			config := merged(object.config, map[string]any{attribute.Name: testUnknown})
+			for _, d := range s.validateOrPlan(object, config) {
+				if d.Severity == tfprotov6.DiagnosticSeverityError.String() {
+					t.Errorf("%s refuses an unknown %s: %s: %s", object.name(), attribute.Name, d.Summary, d.Detail)
+				}
+			}
+		}
+	}
+	for _, r := range fake.Requests() {
+		if r.Operation != "DescribeSessions" && r.Operation != "GetCallerIdentity" {
+			t.Errorf("a plan called %s", r.Operation)
+		}
+	}
+}
+
+// block returns the schema of an object.
+func (s *testServer) block(object testObject) *tfprotov6.SchemaBlock {
+	s.t.Helper()
+
+	return s.objectSchema(object).Block
+}
+
+func (s *testServer) objectSchema(object testObject) *tfprotov6.Schema {
+	s.t.Helper()
+
+	switch object.kind {
+	case kindAction:
+		return s.schemas.ActionSchemas[object.typeName].Schema
+	case kindData:
+		return s.schemas.DataSourceSchemas[object.typeName]
+	case kindEphemeral:
+		return s.schemas.EphemeralResourceSchemas[object.typeName]
+	default:
+		return s.schemas.ResourceSchemas[object.typeName]
+	}
+}
+
+// validateOrPlan does with an object what Terraform does while values are unknown:
+// resources and actions are planned, the others are only validated.
+func (s *testServer) validateOrPlan(object testObject, config map[string]any) []testDiagnostic {
+	s.t.Helper()
+
+	raw := s.encode(s.objectSchema(object), config)
+	switch object.kind {
+	case kindAction:
+		return s.invokeAction(object.typeName, config).planned
+	case kindData:
+		resp, err := s.server.ValidateDataResourceConfig(s.t.Context(), &tfprotov6.ValidateDataResourceConfigRequest{TypeName: object.typeName, Config: raw})
+		s.must(err)
+
+		return plainDiagnostics(resp.Diagnostics)
+	case kindEphemeral:
+		resp, err := s.server.ValidateEphemeralResourceConfig(s.t.Context(), &tfprotov6.ValidateEphemeralResourceConfigRequest{TypeName: object.typeName, Config: raw})
+		s.must(err)
+
+		return plainDiagnostics(resp.Diagnostics)
+	default:
+		_, diags := s.planCreate(object.typeName, config)
+
+		return diags
+	}
+}
+
+// calls returns what Terraform does with an object to have it call SSM, for as long
+// as a context lasts.
+func (s *testServer) calls(object testObject) func(ctx context.Context) error {
+	s.t.Helper()
+
+	schema := s.objectSchema(object)
+	raw := s.encode(schema, object.config)
+	switch object.kind {
+	case kindAction:
+		actions, ok := s.server.(tfprotov6.ActionServer)
+		if !ok {
+			s.t.Fatal("the provider serves no actions")
+		}
+
+		return func(ctx context.Context) error {
+			if _, err := actions.PlanAction(ctx, &tfprotov6.PlanActionRequest{ActionType: object.typeName, Config: raw}); err != nil {
+				return err
+			}
+			stream, err := actions.InvokeAction(ctx, &tfprotov6.InvokeActionRequest{ActionType: object.typeName, Config: raw})
+			if err != nil {
+				return err
+			}
+			for event := range stream.Events {
+				_ = event
+			}
+
+			return nil
+		}
+	case kindData:
+		return func(ctx context.Context) error {
+			_, err := s.server.ReadDataSource(ctx, &tfprotov6.ReadDataSourceRequest{TypeName: object.typeName, Config: raw})
+
+			return err
+		}
+	case kindEphemeral:
+		return func(ctx context.Context) error {
+			opened, err := s.server.OpenEphemeralResource(ctx, &tfprotov6.OpenEphemeralResourceRequest{TypeName: object.typeName, Config: raw})
+			if err != nil {
+				return err
+			}
+			// Terraform closes only what was opened, and never cancels that.
+			for _, d := range opened.Diagnostics {
+				if d.Severity == tfprotov6.DiagnosticSeverityError {
+					return nil
+				}
+			}
+			_, err = s.server.CloseEphemeralResource(context.WithoutCancel(ctx), &tfprotov6.CloseEphemeralResourceRequest{TypeName: object.typeName, Private: opened.Private})
+
+			return err
+		}
+	default:
+		none := s.encode(schema, nil)
+		planned := s.encode(schema, proposed(schema.Block, nil, object.config))
+
+		return func(ctx context.Context) error {
+			plan, err := s.server.PlanResourceChange(ctx, &tfprotov6.PlanResourceChangeRequest{TypeName: object.typeName, PriorState: none, ProposedNewState: planned, Config: raw})
+			if err != nil || len(plan.Diagnostics) > 0 && plan.Diagnostics[0].Severity == tfprotov6.DiagnosticSeverityError {
+				return err
+			}
+			_, err = s.server.ApplyResourceChange(ctx, &tfprotov6.ApplyResourceChangeRequest{TypeName: object.typeName, PriorState: none, PlannedState: plan.PlannedState, Config: raw})
+
+			return err
+		}
+	}
+}
+
+// callsOfEveryObject returns what each object does that calls SSM, by its name.
+func callsOfEveryObject(s *testServer) map[string]func(ctx context.Context) error {
+	calls := map[string]func(context.Context) error{
+		"import": func(ctx context.Context) error {
+			_, err := s.server.ImportResourceState(ctx, &tfprotov6.ImportResourceStateRequest{TypeName: "ssm_session_termination", ID: testEnded})
+
+			return err
+		},
+	}
+	for _, object := range testObjects() {
+		calls[object.name()] = s.calls(object)
+	}
+
+	return calls
+}
