@@ -133,7 +133,7 @@ endpoint=$!
 tries=0
 until [ -f "$scratch/env" ]; do
 	tries=$((tries + 1))
-	if [ "$tries" -gt 100 ] || ! kill -0 "$endpoint" 2>/dev/null; then
+	if [ "$tries" -gt 600 ] || ! kill -0 "$endpoint" 2>/dev/null; then
 		fail "the fake endpoint did not start:
 $(cat "$scratch/endpoint.log")"
 	fi

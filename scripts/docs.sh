@@ -20,7 +20,7 @@ trap 'exit 143' TERM
 
 # tfplugindocs COMMAND DIRECTORY: with the pages in DIRECTORY/docs.
 tfplugindocs() {
-	go run ./internal/cmd/providerschema -out "$scratch/schema.json"
+	scripts/tool.sh providerschema -out "$scratch/schema.json"
 	if ! go tool -modfile=internal/tools/go.mod tfplugindocs "$1" \
 		--provider-dir "$2" \
 		--provider-name ssm \
@@ -50,7 +50,7 @@ check)
 	;;
 validate)
 	tfplugindocs validate .
-	go run ./internal/cmd/checklinks
+	scripts/tool.sh checklinks
 	;;
 *)
 	echo "usage: scripts/docs.sh write|check|validate" >&2

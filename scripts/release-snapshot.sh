@@ -82,4 +82,4 @@ for cli in "$@"; do
 	shift
 	set -- "$@" -install "$cli"
 done
-go run ./internal/cmd/releasecheck -commit "$commit" -key "$scratch/key" -same "$scratch/again" "$@" dist
+scripts/tool.sh releasecheck -commit "$commit" -key "$scratch/key" -same "$scratch/again" "$@" dist

@@ -31,10 +31,12 @@ tofu*)
 esac
 
 packages=./...
+tools=./...
 options=-cover
 if [ "${1-}" = cli ]; then
 	shift
-	packages='./internal/provider ./internal/cmd/providerschema'
+	packages=./internal/provider
+	tools=./providerschema
 	# These tests wait for other processes most of the time, and Go does not see that
 	# another version answers to the same name.
 	options='-count=1 -parallel 4'
@@ -55,7 +57,9 @@ version=$("$TF_ACC_TERRAFORM_PATH" version | sed -n 1p)
 echo "testing with $TF_ACC_TERRAFORM_PATH, $version"
 status=0
 # shellcheck disable=SC2086 # Each is several arguments.
-go test $options -timeout 20m "$@" $packages || status=$?
+go test $options -timeout 60m "$@" $packages || status=$?
+# shellcheck disable=SC2086
+go -C internal/tools/cmd test $options -timeout 60m "$@" $tools || status=$?
 
 if [ -s "$TEST_SKIPPED_FILE" ]; then
 	printf '\n%s lacks what these tests need, so they were skipped:\n' "$version"

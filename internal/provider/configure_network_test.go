@@ -28,6 +28,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/smithy-go"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
@@ -597,12 +598,13 @@ func TestConfigure_tokenBucket(t *testing.T) {
 	t.Run("capacity", func(t *testing.T) {
 		t.Parallel()
 
-		const capacity = 3 * int(retry.DefaultRetryCost)
+		const capacity = 3 * int(retry.DefaultThrottlingRetryCost)
+		throttled := &smithy.GenericAPIError{Code: "ThrottlingException"}
 		for argument, want := range map[any]int{nil: 100, 0: 100, capacity: 3} {
 			retryer := testAWSConfig(t, testArguments("", offline, map[string]any{"token_bucket_rate_limiter_capacity": argument})).Retryer()
 			got := 0
 			for ; got < 100; got++ {
-				if _, err := retryer.GetRetryToken(t.Context(), errors.New("try again")); err != nil {
+				if _, err := retryer.GetRetryToken(t.Context(), throttled); err != nil {
 					break
 				}
 			}

@@ -46,7 +46,7 @@ func (e *testChannelError) Error() string {
 // openTestChannel does what a client has to do: connect to the URL as it is, send
 // the token in the first message, and wait until the service lets it start.
 func openTestChannel(ctx context.Context, c testConnection) (*testChannel, error) {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 
 	conn, resp, err := websocket.Dial(ctx, c.url, nil)
@@ -84,7 +84,7 @@ func openTestChannel(ctx context.Context, c testConnection) (*testChannel, error
 
 // next waits for a message, and returns its type and its payload.
 func (c *testChannel) next(ctx context.Context) (kind string, payload []byte, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 
 	frame, message, err := c.conn.Read(ctx)

@@ -33,7 +33,7 @@ import (
 
 // signalDeadline is how long a run may take that was told to stop. It is no
 // measure of anything: what ignores the signal takes minutes.
-const signalDeadline = 60 * time.Second
+const signalDeadline = 5 * time.Minute
 
 // testService is an endpoint that can be slow about one operation, and remembers
 // what arrived even if nobody waited for the answer.

@@ -20,7 +20,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/sessionops/terraform-provider-ssm/internal/cmd/internal/fakecontrol"
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm/fakecontrol"
 )
 
 func main() {

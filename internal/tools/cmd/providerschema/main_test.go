@@ -201,7 +201,7 @@ func testServe(t *testing.T) string {
 	case config = <-configs:
 	case err := <-served:
 		t.Fatalf("serving the provider: %v", err)
-	case <-time.After(30 * time.Second):
+	case <-time.After(3 * time.Minute):
 		t.Fatal("the provider was not served in time")
 	}
 

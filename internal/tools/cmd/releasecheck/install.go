@@ -19,8 +19,8 @@ import (
 
 	"golang.org/x/mod/sumdb/dirhash"
 
-	"github.com/sessionops/terraform-provider-ssm/internal/cmd/internal/fakecontrol"
-	"github.com/sessionops/terraform-provider-ssm/internal/cmd/internal/fakeprocess"
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm/fakecontrol"
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm/fakeprocess"
 )
 
 // sessionID names a session that the fake endpoint starts with.

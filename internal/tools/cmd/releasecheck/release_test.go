@@ -22,7 +22,7 @@ import (
 func TestTargets(t *testing.T) {
 	t.Parallel()
 
-	config, err := os.ReadFile(filepath.Join("..", "..", "..", ".goreleaser.yml"))
+	config, err := os.ReadFile(filepath.Join("..", "..", "..", "..", ".goreleaser.yml"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,7 @@ import (
 	"errors"
 	"os"
 
-	"github.com/sessionops/terraform-provider-ssm/internal/cmd/internal/fakeprocess"
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm/fakeprocess"
 )
 
 // endpoint is a fake Session Manager in a process of its own.

@@ -16,8 +16,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/sessionops/terraform-provider-ssm/internal/cmd/internal/fakecontrol"
-	"github.com/sessionops/terraform-provider-ssm/internal/cmd/internal/fakeprocess"
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm/fakecontrol"
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm/fakeprocess"
 )
 
 func TestProcess(t *testing.T) {

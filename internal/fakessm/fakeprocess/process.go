@@ -12,7 +12,7 @@ import (
 	"os/exec"
 	"strings"
 
-	"github.com/sessionops/terraform-provider-ssm/internal/cmd/internal/fakecontrol"
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm/fakecontrol"
 )
 
 // Process is a fake endpoint that runs.

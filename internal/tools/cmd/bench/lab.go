@@ -88,21 +88,21 @@ func (l *lab) close() {
 	}
 }
 
-// programs are built from the repository: by the name of the binary, its package
-// and its build tags, whatever GOFLAGS says.
+// programs are built from the repository: by the name of the binary, the module and
+// the package in it, with build tags of their own, whatever GOFLAGS says.
 var programs = map[string][]string{
-	"fakessm":                      {"-tags=", "./internal/cmd/fakessm"},
-	"terraform-provider-empty":     {"-tags=", "./internal/cmd/bench/emptyprovider"},
-	"terraform-provider-idle":      {"-tags=idle", "./internal/cmd/bench/emptyprovider"},
-	"terraform-provider-libraries": {"-tags=libraries", "./internal/cmd/bench/emptyprovider"},
-	"terraform-provider-ssm":       {"-tags=grpcnotrace", "."},
+	"fakessm":                      {"-C=.", "-tags=", "./internal/cmd/fakessm"},
+	"terraform-provider-empty":     {"-C=internal/tools/cmd", "-tags=", "./bench/emptyprovider"},
+	"terraform-provider-idle":      {"-C=internal/tools/cmd", "-tags=idle", "./bench/emptyprovider"},
+	"terraform-provider-libraries": {"-C=internal/tools/cmd", "-tags=libraries", "./bench/emptyprovider"},
+	"terraform-provider-ssm":       {"-C=.", "-tags=grpcnotrace", "."},
 }
 
 // build builds the programs as a release is built.
 func (l *lab) build(ctx context.Context) error {
 	l.logf("building the provider, those that it is held against, and the fake endpoint")
 	for name, pkg := range programs {
-		cmd := exec.CommandContext(ctx, "go", append([]string{"build", "-trimpath", "-ldflags", "-s -w", "-o", l.bin(name)}, pkg...)...)
+		cmd := exec.CommandContext(ctx, "go", append([]string{"build", pkg[0], "-trimpath", "-ldflags", "-s -w", "-o", l.bin(name)}, pkg[1:]...)...)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if output, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("building %s: %w\n%s", name, err, output)
