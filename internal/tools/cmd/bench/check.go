@@ -19,13 +19,14 @@ const (
 
 // check is one quantity of a benchmark, and its target.
 type check struct {
-	quantity string
-	values   []float64 // One for each run; none if this system does not tell.
-	unit     func(float64) string
-	rule     rule
-	against  string    // What the limit is, in words.
-	limit    []float64 // Its values; a single one if it is no measurement.
-	target   float64
+	quantity   string
+	values     []float64 // One for each run; none if this system does not tell.
+	unit       func(float64) string
+	rule       rule
+	against    string    // What the limit is, in words.
+	limit      []float64 // Its values; a single one if it is no measurement.
+	target     float64
+	untargeted bool // It is reported, and held against nothing.
 }
 
 // result is what the target bounds.
@@ -47,7 +48,7 @@ func (c check) measured() bool {
 
 // met tells whether the target is met.
 func (c check) met() bool {
-	return c.result() <= c.target
+	return c.untargeted || c.result() <= c.target
 }
 
 // word words a result or a target.
@@ -64,6 +65,8 @@ func (c check) verdict() string {
 	switch {
 	case !c.measured():
 		return "not measured"
+	case c.untargeted:
+		return "–"
 	case c.met():
 		return "met"
 	default:

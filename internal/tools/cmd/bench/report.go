@@ -47,12 +47,16 @@ func (r row) cells() []string {
 	if r.measured() {
 		result = r.word(r.result())
 	}
+	target := "–"
+	if !r.untargeted {
+		target = "≤ " + r.word(r.target)
+	}
 	with := r.CLI
 	if with == "" {
 		with = "–"
 	}
 
-	return []string{r.Work, with, r.quantity, spread(r.values, r.unit), against, result, "≤ " + r.word(r.target), r.verdict()}
+	return []string{r.Work, with, r.quantity, spread(r.values, r.unit), against, result, target, r.verdict()}
 }
 
 // print writes the table for a terminal.

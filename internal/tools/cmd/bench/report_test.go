@@ -44,6 +44,10 @@ func TestReport(t *testing.T) {
 			row:    "| Work | Terraform | time | 3.50 s (3.00 s to 4.00 s) | theirs: 2.25 s (2.00 s to 2.50 s) | 1.25 s | ≤ 1.00 s | missed |",
 			missed: true,
 		},
+		"what has no target": {
+			check: check{quantity: "memory", values: []float64{151e6}, unit: inMegabytes, untargeted: true},
+			row:   "| Work | Terraform | memory | 151.0 MB | – | 151.0 MB | – | – |",
+		},
 		"nothing, where the system does not tell": {
 			check: check{quantity: "memory", unit: inMegabytes, target: 150e6},
 			row:   "| Work | Terraform | memory | – | – | – | ≤ 150.0 MB | not measured |",
