@@ -114,7 +114,7 @@ fallback=$scratch/cache
 mkdir "$scratch/bin" "$scratch/home" "$scratch/tmp"
 export TMPDIR="$scratch/tmp"
 
-say "Building the provider and the fake endpoint"
+say "Building the provider and the fake endpoint (the first time, this compiles for some minutes)"
 run go build -o "$scratch/bin/" . ./internal/cmd/fakessm ./internal/cmd/fakessmview
 mirror=$scratch/mirror/$host/sessionops/ssm/0.1.0/$(go env GOOS)_$(go env GOARCH)
 mkdir -p "$mirror"
@@ -201,6 +201,7 @@ view requests >"$scratch/requests"
 grep -E 'TerminateSession|ResumeSession' "$scratch/requests"
 expect 3 '^1 +ssm +TerminateSession +mary\.major-[a-z0-9]+$' "$scratch/requests"
 expect 3 'TerminateSession' "$scratch/requests"
+echo "The fourth of Mary's sessions had ended by itself: the provider saw that, and made no call for it."
 expect 1 "^1 +ssm +ResumeSession +$jane\$" "$scratch/requests"
 
 say "Jane's session was resumed"
@@ -234,3 +235,7 @@ printf 'calls to Systems Manager: %s\n' "$(grep -E -c '^[0-9]+ +ssm ' "$scratch/
 expect 0 '^[0-9]+ +ssm ' "$scratch/requests"
 
 say "The demo kept all its promises"
+cat <<END
+Next: examples/demo/main.tf is the configuration that ran. examples/demo/README.md
+tells how to try it by hand. docs/index.md lists all objects and guides.
+END
