@@ -60,7 +60,7 @@ type example struct {
 // examples holds every configuration below examples/: a file in the folders
 // whose files appear on pages of the documentation, a folder elsewhere. That of
 // the README is one more.
-// examples/stories is left to TestExamples_stories.
+// examples/stories and examples/modules are left to the tests of the stories.
 var examples = map[string]example{
 	"actions/ssm_drain_sessions/action.tf": {
 		// TestExamples_invoke invokes it.
@@ -466,7 +466,7 @@ func exampleConfigurations(t *testing.T) map[string][]string {
 		switch {
 		case err != nil:
 			return err
-		case entry.IsDir() && (entry.Name() == ".terraform" || path == filepath.Join(examplesRoot, "stories")):
+		case entry.IsDir() && (entry.Name() == ".terraform" || path == filepath.Join(examplesRoot, "stories") || path == filepath.Join(examplesRoot, "modules")):
 			return filepath.SkipDir
 		case filepath.Ext(path) != ".tf":
 			return nil

@@ -338,6 +338,36 @@ func storyModuleTests(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
 	testStatuses(t, fake, map[string]string{storyMary: "Terminated", storyShirley: "Terminated", storyOnCall: "Connected"})
 }
 
+// TestExamples_sessionPolicy runs the tests of the policy module, on mocks and on the
+// fake endpoint.
+func TestExamples_sessionPolicy(t *testing.T) {
+	t.Parallel()
+	testNeeds(t, featureMocks)
+
+	directory := filepath.Join(examplesRoot, "modules", "session-policy")
+	fake := fakessm.New(fakessm.WithSessions(exampleSessions(t, filepath.Join(directory, "sessions.json"))...))
+	server := httptest.NewServer(fake)
+	t.Cleanup(server.Close)
+	w := newStoryWorkspace(t, server.URL, directory)
+
+	storyContains(t, w.mustRun("test", "-filter=tests/mock.tftest.hcl"), "Success! 5 passed, 0 failed.")
+	if requests := fake.Requests(); len(requests) > 0 {
+		t.Errorf("mocks made %d requests", len(requests))
+	}
+	storyContains(t, w.mustRun("test", "-filter=tests/fake.tftest.hcl"), "Success! 4 passed, 0 failed.")
+	testStatuses(t, fake, map[string]string{
+		storyMary:                             "Terminated",
+		storyTimmy:                            "Terminated",
+		"Mary-Major-0c1f8be0d2a974e36":        "Connected",
+		"Mary-Major-0e8b5d1a7f3c24960":        "Disconnected",
+		"Shirley-Rodriguez-0d2b7a9c5e1f83640": "Connected",
+		storyOnCall:                           "Connected",
+	})
+	if n := fake.Count("TerminateSession"); n != 2 {
+		t.Errorf("%d calls ended 2 sessions", n)
+	}
+}
+
 // TestExamples_invoke invokes the actions of the examples from the command line.
 func TestExamples_invoke(t *testing.T) {
 	t.Parallel()

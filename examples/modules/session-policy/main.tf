@@ -1,0 +1,84 @@
+# Finds the sessions that break a policy, and ends them once it is told to enforce it.
+
+terraform {
+  required_version = ">= 1.7"
+
+  required_providers {
+    ssm = {
+      source = "sessionops/ssm"
+    }
+  }
+}
+
+# Everybody whom the policy covers.
+data "ssm_sessions" "covered" {
+  region         = var.region
+  exclude_owners = var.exempt_owners
+}
+
+data "ssm_sessions" "too_old" {
+  count = var.max_age == null ? 0 : 1
+
+  region         = var.region
+  older_than     = var.max_age
+  exclude_owners = var.exempt_owners
+}
+
+data "ssm_sessions" "forbidden_owner" {
+  count = length(var.forbidden_owners) == 0 ? 0 : 1
+
+  region         = var.region
+  owners         = var.forbidden_owners
+  exclude_owners = var.exempt_owners
+}
+
+data "ssm_sessions" "forbidden_node" {
+  count = length(var.forbidden_nodes) == 0 ? 0 : 1
+
+  region         = var.region
+  targets        = var.forbidden_nodes
+  exclude_owners = var.exempt_owners
+}
+
+locals {
+  sessions = { for session in data.ssm_sessions.covered.sessions : session.session_id => session if session.session_id != null }
+
+  # Terminating counts as ended.
+  ended = [for id, session in local.sessions : id if contains(["Terminating", "Terminated", "Failed"], coalesce(session.status, "unknown"))]
+
+  # The listing is ordered by start, so the first sessions of an owner are the oldest.
+  by_owner = {
+    for id in data.ssm_sessions.covered.session_ids : local.sessions[id].owner => id...
+    if try(local.sessions[id].owner, null) != null && !contains(local.ended, id)
+  }
+
+  broken = {
+    forbidden_node  = flatten(data.ssm_sessions.forbidden_node[*].session_ids)
+    forbidden_owner = flatten(data.ssm_sessions.forbidden_owner[*].session_ids)
+    max_age         = flatten(data.ssm_sessions.too_old[*].session_ids)
+    max_per_owner   = var.max_per_owner == null ? [] : flatten([for ids in local.by_owner : slice(ids, 0, max(0, length(ids) - var.max_per_owner))])
+  }
+
+  violations = {
+    for id in distinct(flatten(values(local.broken))) : id => [for rule, ids in local.broken : rule if contains(ids, id)]
+    if !contains(local.ended, id)
+  }
+}
+
+# One termination for each session: the plan shows the owner, the target and the start.
+resource "ssm_session_termination" "violation" {
+  for_each = var.enforce ? local.violations : {}
+
+  session_id = each.key
+  region     = var.region
+
+  # Between plan and apply a session may end, and then be forgotten.
+  if_not_found = "succeed"
+
+  lifecycle {
+    precondition {
+      condition     = length(local.violations) <= var.max_ended
+      error_message = "${length(local.violations)} sessions break the policy, and max_ended allows ${var.max_ended}. None is ended. Look at the output violations first."
+    }
+  }
+}

@@ -1,0 +1,68 @@
+# Works on the sessions of sessions.json at the fake endpoint. Region, credentials and
+# endpoint come from the environment.
+provider "ssm" {}
+
+variables {
+  max_age         = "24h"
+  max_per_owner   = 2
+  forbidden_nodes = ["i-0471e04240EXAMPLE"]
+}
+
+run "reports_and_ends_nobody" {
+  assert {
+    condition = jsonencode(output.violations) == jsonencode({
+      "Mary-Major-07a16060613c408b5" = ["max_age", "max_per_owner"]
+      "timmy-01cd54a0c8322733a"      = ["forbidden_node"]
+    })
+    error_message = "Other sessions break the policy: ${jsonencode(output.violations)}"
+  }
+
+  assert {
+    condition     = alltrue([for session in jsondecode(output.evidence).sessions : session.outcome == "reported"])
+    error_message = "The evidence claims that a session was ended: ${output.evidence}"
+  }
+}
+
+run "refuses_to_end_more_than_allowed" {
+  command = plan
+
+  variables {
+    enforce   = true
+    max_ended = 1
+  }
+
+  expect_failures = [ssm_session_termination.violation]
+}
+
+run "ends_what_breaks_the_policy" {
+  variables {
+    enforce = true
+  }
+
+  assert {
+    condition = { for session in jsondecode(output.evidence).sessions : session.session_id => session.outcome } == {
+      "Mary-Major-07a16060613c408b5" = "terminated"
+      "timmy-01cd54a0c8322733a"      = "terminated"
+    }
+    error_message = "Something else became of the sessions: ${output.evidence}"
+  }
+
+  assert {
+    condition = alltrue([
+      for session in jsondecode(output.evidence).sessions :
+      session.owner != null && session.target != null && session.started_at != null && session.region == "us-east-1"
+    ])
+    error_message = "The evidence lacks who, where or since when: ${output.evidence}"
+  }
+}
+
+run "finds_nothing_more" {
+  variables {
+    enforce = true
+  }
+
+  assert {
+    condition     = length(output.violations) == 0
+    error_message = "Sessions still break the policy: ${jsonencode(output.violations)}"
+  }
+}
