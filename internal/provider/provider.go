@@ -9,7 +9,10 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/hashicorp/terraform-plugin-framework/action"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -99,6 +102,7 @@ func (p *ssmProvider) Actions(context.Context) []func() action.Action {
 // providerMeta is what a configured provider hands to its objects.
 type providerMeta struct {
 	client    *sessionmanager.Client
+	channel   channelConfig
 	region    string // Region of objects that name none.
 	accountID string // Empty if it was not to be requested.
 
@@ -107,6 +111,39 @@ type providerMeta struct {
 	// unknownArgument names a provider argument whose value was not known yet. There
 	// is no client then.
 	unknownArgument string
+}
+
+// channelConfig is what data channels are opened with, besides what SSM gives for each.
+type channelConfig struct {
+	// Credentials sign the opening. They renew themselves: ask again for each signature.
+	Credentials aws.CredentialsProvider
+
+	// HTTPClient has the proxies, certificates and TLS settings of the provider block.
+	// It has no time-out, which would end a channel, and follows no redirect.
+	HTTPClient *http.Client
+
+	// Endpoint replaces scheme and host of stream URLs, with the scheme ws or wss; empty
+	// means that they stay as they are.
+	Endpoint string
+}
+
+// newChannelConfig takes over what the calls of SSM are made with.
+func newChannelConfig(cfg aws.Config, endpoint string) channelConfig {
+	client := &http.Client{}
+	switch configured := cfg.HTTPClient.(type) {
+	case *awshttp.BuildableClient:
+		client.Transport = configured.GetTransport()
+	case *http.Client:
+		client.Transport = configured.Transport
+	}
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+	// The validator of the argument lets no other schemes through.
+	if scheme, rest, found := strings.Cut(endpoint, "://"); found {
+		endpoint = strings.Replace(strings.ToLower(scheme), "http", "ws", 1) + "://" + strings.TrimRight(rest, "/")
+	}
+
+	return channelConfig{Credentials: cfg.Credentials, HTTPClient: client, Endpoint: endpoint}
 }
 
 // configured is embedded by every object; it takes what Configure is handed.

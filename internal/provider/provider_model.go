@@ -79,10 +79,11 @@ type assumeRoleWithWebIdentityModel struct {
 }
 
 type endpointsModel struct {
-	IAM types.String `tfsdk:"iam"`
-	SSM types.String `tfsdk:"ssm"`
-	SSO types.String `tfsdk:"sso"`
-	STS types.String `tfsdk:"sts"`
+	IAM         types.String `tfsdk:"iam"`
+	SSM         types.String `tfsdk:"ssm"`
+	SSMMessages types.String `tfsdk:"ssmmessages"`
+	SSO         types.String `tfsdk:"sso"`
+	STS         types.String `tfsdk:"sts"`
 }
 
 func (p *ssmProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *provider.SchemaResponse) {
@@ -296,6 +297,12 @@ func (p *ssmProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *
 					Attributes: map[string]schema.Attribute{
 						"iam": endpointAttribute("IAM", "IAM"),
 						"ssm": endpointAttribute("SSM", "SSM"),
+						"ssmmessages": schema.StringAttribute{
+							Optional: true,
+							MarkdownDescription: "Scheme and host to open data channels at, instead of those of the stream URL that SSM gives for each session: `wss://` (or `https://`), and on this machine also `ws://` (or `http://`). " +
+								"Path and query stay as SSM gave them. Has no environment variable, and no equivalent in the `aws` provider.",
+							Validators: []validator.String{channelEndpointURL{}},
+						},
 						"sso": endpointAttribute("SSO (IAM Identity Center)", "SSO"),
 						"sts": endpointAttribute("STS", "STS"),
 					},

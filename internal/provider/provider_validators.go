@@ -5,12 +5,16 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
@@ -18,6 +22,11 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+)
+
+const (
+	summaryEndpoint = "Invalid Endpoint"
+	summaryProxy    = "Invalid Proxy"
 )
 
 // ValidateConfig checks what concerns several arguments at once. What is not known
@@ -104,7 +113,8 @@ func (v unlessEmpty) ValidateString(ctx context.Context, req validator.StringReq
 	}
 }
 
-// endpointURL accepts an absolute HTTP URL.
+// endpointURL accepts the URL of an endpoint. It never shows the value, which may hold
+// a password.
 type endpointURL struct{}
 
 func (v endpointURL) Description(context.Context) string {
@@ -117,12 +127,66 @@ func (v endpointURL) MarkdownDescription(ctx context.Context) string {
 
 func (v endpointURL) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
 	// An empty string means the default, as in provider "aws".
-	if value := req.ConfigValue.ValueString(); value != "" && !isURL(value, "http", "https") {
-		sentence := fmt.Sprintf("%q is not a URL that can be called.", value)
-		if strings.Contains(value, "@") {
-			sentence = "The value is not a URL that can be called. It is not shown, since it may hold a password."
-		}
-		resp.Diagnostics.AddAttributeError(req.Path, "Invalid Endpoint", sentence+"\n\nGive scheme and host, for example \"https://ssm.eu-central-1.amazonaws.com\".")
+	value := req.ConfigValue.ValueString()
+	if value == "" {
+		return
+	}
+	if problem := urlProblem(value, "http", "https"); problem != "" {
+		resp.Diagnostics.AddAttributeError(req.Path, summaryEndpoint, endpointDetail("The value", problem))
+	}
+}
+
+// endpointDetail words what is wrong with an endpoint; the source is where it comes from.
+func endpointDetail(source, problem string) string {
+	return source + " is not a URL that can be called: " + problem + ". It is not shown, since it may hold a password.\n\n" +
+		"Give scheme and host, for example \"https://ssm.eu-central-1.amazonaws.com\"."
+}
+
+// channelEndpointURL accepts the URL of an endpoint for data channels.
+type channelEndpointURL struct{}
+
+func (v channelEndpointURL) Description(context.Context) string {
+	return "value must be scheme and host of an endpoint for data channels"
+}
+
+func (v channelEndpointURL) MarkdownDescription(ctx context.Context) string {
+	return v.Description(ctx)
+}
+
+func (v channelEndpointURL) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+	value := req.ConfigValue.ValueString()
+	if value == "" {
+		return
+	}
+	problem := urlProblem(value, "https", "wss", "http", "ws")
+	if problem == "" {
+		problem = channelURLProblem(value)
+	}
+	if problem != "" {
+		resp.Diagnostics.AddAttributeError(req.Path, summaryEndpoint,
+			"The value is not an endpoint for data channels: "+problem+". It is not shown, since it may hold a password.\n\n"+
+				"Give scheme and host, for example \"wss://ssmmessages.eu-central-1.amazonaws.com\".")
+	}
+}
+
+// channelURLProblem says what keeps a URL from being an endpoint for data channels,
+// empty if nothing does.
+func channelURLProblem(value string) string {
+	parsed, err := url.Parse(value)
+	if err != nil {
+		return "it cannot be parsed"
+	}
+
+	ip, _ := netip.ParseAddr(parsed.Hostname())
+	switch loopback := parsed.Hostname() == "localhost" || ip.IsLoopback(); {
+	case parsed.User != nil:
+		return "it holds a user name, which data channels have no use for"
+	case strings.Trim(parsed.Path, "/") != "" || parsed.RawQuery != "":
+		return "it has a path or a query, which come from SSM with each stream URL"
+	case !loopback && parsed.Scheme != "wss" && parsed.Scheme != "https":
+		return "it is not encrypted, and its host is not this machine"
+	default:
+		return ""
 	}
 }
 
@@ -138,17 +202,57 @@ func (v proxyURL) MarkdownDescription(ctx context.Context) string {
 }
 
 func (v proxyURL) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
-	if value := req.ConfigValue.ValueString(); value != "" && !isURL(value, "http", "https", "socks5", "socks5h") {
-		resp.Diagnostics.AddAttributeError(req.Path, "Invalid Proxy",
-			"The value is not the URL of a proxy. It is not shown, since it may hold a password.\n\nGive scheme and host, for example \"http://proxy.example.com:3128\".")
+	value := req.ConfigValue.ValueString()
+	if value == "" {
+		return
+	}
+	if problem := urlProblem(value, proxySchemes...); problem != "" {
+		resp.Diagnostics.AddAttributeError(req.Path, summaryProxy, proxyDetail("The value", problem))
 	}
 }
 
-// isURL reports whether value is a URL with a host and one of the schemes.
-func isURL(value string, schemes ...string) bool {
-	parsed, err := url.Parse(value)
+var proxySchemes = []string{"http", "https", "socks5", "socks5h"}
 
-	return err == nil && parsed.Hostname() != "" && slices.Contains(schemes, parsed.Scheme)
+// proxyDetail words what is wrong with a proxy; the source is where it comes from.
+func proxyDetail(source, problem string) string {
+	return source + " is not the URL of a proxy: " + problem + ". It is not shown, since it may hold a password.\n\n" +
+		"Give scheme and host, for example \"http://proxy.example.com:3128\"."
+}
+
+// urlProblem says, without quoting the value, what keeps it from being a URL with a host
+// and one of the schemes; empty if nothing does. Characters that a password must not
+// hold move it into another part of the URL, where it would be shown.
+func urlProblem(value string, schemes ...string) string {
+	parsed, err := url.Parse(value)
+	scheme, _, hasScheme := strings.Cut(value, "://")
+	port := 0
+	if err == nil && parsed.Port() != "" {
+		port, err = strconv.Atoi(parsed.Port())
+	}
+	var escape url.EscapeError
+
+	switch {
+	case strings.ContainsFunc(value, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }):
+		return "it holds white space or a line break"
+	case !hasScheme || scheme == "":
+		return "it has no scheme"
+	case !slices.Contains(schemes, strings.ToLower(scheme)):
+		return "its scheme is none of " + strings.Join(schemes, ", ")
+	case strings.Contains(value, "#"):
+		return "it holds a \"#\"; a password has it as %23"
+	case errors.As(err, &escape):
+		return "it holds a \"%\" that two hexadecimal digits do not follow; a password has it as %25"
+	case err != nil && strings.Contains(err.Error(), "port"), port > 65535, strings.HasSuffix(value, ":"):
+		return "its port is not a number between 1 and 65535"
+	case err != nil:
+		return "it cannot be parsed"
+	case parsed.Hostname() == "":
+		return "it names no host"
+	case strings.Contains(parsed.EscapedPath()+parsed.RawQuery, "@"):
+		return "it holds an \"@\" after its host; a password has \"/\" as %2F and \"?\" as %3F"
+	default:
+		return ""
+	}
 }
 
 // roleARN accepts the ARN of an IAM role.

@@ -59,7 +59,7 @@ func TestProvider_arguments(t *testing.T) {
 		{"blocks", map[string][]string{
 			"assume_role":                   {"duration", "external_id", "policy", "policy_arns", "role_arn", "session_name", "source_identity", "tags", "transitive_tag_keys"},
 			"assume_role_with_web_identity": {"duration", "policy", "policy_arns", "role_arn", "session_name", "web_identity_token", "web_identity_token_file"},
-			"endpoints":                     {"iam", "ssm", "sso", "sts"},
+			"endpoints":                     {"iam", "ssm", "ssmmessages", "sso", "sts"},
 		}, blocks},
 		{"sensitive arguments", []string{"secret_key", "token", "assume_role_with_web_identity.web_identity_token"}, sensitive},
 	} {
@@ -220,27 +220,83 @@ func TestProvider_validate(t *testing.T) {
 		// Endpoints and proxies.
 		"endpoint without scheme": {
 			arguments: endpoint("ssm", "localhost:8080"),
-			want:      want{"endpoints[0].ssm", "Invalid Endpoint", "\"localhost:8080\" is not a URL that can be called\nscheme and host, for example"},
+			want:      want{"endpoints[0].ssm", "Invalid Endpoint", "it has no scheme\nscheme and host, for example"},
 		},
 		"endpoint with another scheme": {
 			arguments: endpoint("sts", "ftp://localhost"),
-			want:      want{"endpoints[0].sts", "Invalid Endpoint", "\"ftp://localhost\" is not a URL that can be called\nscheme and host, for example"},
+			want:      want{"endpoints[0].sts", "Invalid Endpoint", "its scheme is none of http, https\nscheme and host, for example"},
 		},
 		"endpoint without host": {
 			arguments: endpoint("iam", "https:///path"),
-			want:      want{"endpoints[0].iam", "Invalid Endpoint", "\"https:///path\" is not a URL that can be called\nscheme and host, for example"},
+			want:      want{"endpoints[0].iam", "Invalid Endpoint", "it names no host\nscheme and host, for example"},
 		},
 		"endpoint with a bad port": {
 			arguments: endpoint("sso", "https://localhost:port"),
-			want:      want{"endpoints[0].sso", "Invalid Endpoint", "\"https://localhost:port\" is not a URL that can be called\nscheme and host, for example"},
+			want:      want{"endpoints[0].sso", "Invalid Endpoint", "its port is not a number\nscheme and host, for example"},
+		},
+		"endpoint with a port that is too high": {
+			arguments: endpoint("sso", "https://localhost:65536"),
+			want:      want{"endpoints[0].sso", "Invalid Endpoint", "its port is not a number\nscheme and host, for example"},
+		},
+		"endpoint with a line break": {
+			arguments: endpoint("ssm", "https://localhost\n"),
+			want:      want{"endpoints[0].ssm", "Invalid Endpoint", "it holds white space or a line break"},
 		},
 		"endpoint with a password and without scheme": {
-			arguments: endpoint("ssm", "ops:hunter2@localhost"),
-			want:      want{"endpoints[0].ssm", "Invalid Endpoint", "It is not shown, since it may hold a password.\nscheme and host, for example"},
+			arguments: endpoint("ssm", "ops:"+testProxyPassword+"@localhost"),
+			want:      want{"endpoints[0].ssm", "Invalid Endpoint", "it has no scheme. It is not shown, since it may hold a password.\nscheme and host, for example"},
+		},
+		"endpoint with a # in its password": {
+			arguments: endpoint("ssm", "https://ops:12#"+testProxyPassword+"@localhost"),
+			want:      want{"endpoints[0].ssm", "Invalid Endpoint", "it holds a \"#\"\n%23"},
+		},
+		"endpoint with a slash in its password": {
+			arguments: endpoint("ssm", "https://ops:12/"+testProxyPassword+"@localhost"),
+			want:      want{"endpoints[0].ssm", "Invalid Endpoint", "an \"@\" after its host\n%2F"},
+		},
+		"endpoint with a question mark in its password": {
+			arguments: endpoint("ssm", "https://ops:12?"+testProxyPassword+"@localhost"),
+			want:      want{"endpoints[0].ssm", "Invalid Endpoint", "an \"@\" after its host\n%3F"},
+		},
+		"endpoint with a % in its password": {
+			arguments: endpoint("ssm", "https://ops:%zz"+testProxyPassword+"@localhost"),
+			want:      want{"endpoints[0].ssm", "Invalid Endpoint", "it holds a \"%\"\n%25"},
+		},
+		"endpoint with half a password": {
+			arguments: endpoint("ssm", "https://ops:"+testProxyPassword),
+			want:      want{"endpoints[0].ssm", "Invalid Endpoint", "its port is not a number"},
+		},
+		"endpoint that cannot be parsed": {
+			arguments: endpoint("ssm", "https://["+testProxyPassword),
+			want:      want{"endpoints[0].ssm", "Invalid Endpoint", "it cannot be parsed"},
 		},
 		"metadata endpoint without scheme": {
 			arguments: map[string]any{"ec2_metadata_service_endpoint": "169.254.169.254"},
-			want:      want{"ec2_metadata_service_endpoint", "Invalid Endpoint", "\"169.254.169.254\" is not a URL that can be called\nscheme and host, for example"},
+			want:      want{"ec2_metadata_service_endpoint", "Invalid Endpoint", "it has no scheme\nscheme and host, for example"},
+		},
+		"channel endpoint without scheme": {
+			arguments: endpoint("ssmmessages", "localhost:8080"),
+			want:      want{"endpoints[0].ssmmessages", "Invalid Endpoint", "it has no scheme\nwss://ssmmessages"},
+		},
+		"channel endpoint with a password": {
+			arguments: endpoint("ssmmessages", "wss://ops:"+testProxyPassword+"@localhost"),
+			want:      want{"endpoints[0].ssmmessages", "Invalid Endpoint", "it holds a user name\nwss://ssmmessages"},
+		},
+		"channel endpoint with a path": {
+			arguments: endpoint("ssmmessages", "wss://localhost/v1"),
+			want:      want{"endpoints[0].ssmmessages", "Invalid Endpoint", "it has a path or a query\nwss://ssmmessages"},
+		},
+		"channel endpoint with a query": {
+			arguments: endpoint("ssmmessages", "wss://localhost?role=x"),
+			want:      want{"endpoints[0].ssmmessages", "Invalid Endpoint", "it has a path or a query\nwss://ssmmessages"},
+		},
+		"channel endpoint elsewhere, in the clear": {
+			arguments: endpoint("ssmmessages", "ws://channels.example.com"),
+			want:      want{"endpoints[0].ssmmessages", "Invalid Endpoint", "it is not encrypted\nwss://ssmmessages"},
+		},
+		"channel endpoint elsewhere, in the clear, as HTTP": {
+			arguments: endpoint("ssmmessages", "http://10.0.0.1:8080"),
+			want:      want{"endpoints[0].ssmmessages", "Invalid Endpoint", "it is not encrypted\nwss://ssmmessages"},
 		},
 		"metadata endpoint mode": {
 			arguments: map[string]any{"ec2_metadata_service_endpoint_mode": "v6"},
@@ -336,6 +392,13 @@ func TestProvider_validateAccepts(t *testing.T) {
 		"unlisted Region, perhaps":   {"region": "eu-mars-1", "skip_region_validation": testUnknown},
 		"STS in another Region":      {"region": "eu-central-1", "sts_region": "us-east-1"},
 		"endpoints":                  {"endpoints": []any{map[string]any{"ssm": "http://127.0.0.1:8080", "sts": "https://sts.example.com/path", "iam": "", "sso": nil}}},
+		"channel endpoint":           {"endpoints": []any{map[string]any{"ssmmessages": "wss://channels.example.com"}}},
+		"channel endpoint, as HTTPS": {"endpoints": []any{map[string]any{"ssmmessages": "HTTPS://channels.example.com:8443/"}}},
+		"channel endpoint here":      {"endpoints": []any{map[string]any{"ssmmessages": "ws://127.0.0.1:8080"}}},
+		"channel endpoint, IPv6":     {"endpoints": []any{map[string]any{"ssmmessages": "http://[::1]:8080"}}},
+		"channel endpoint, by name":  {"endpoints": []any{map[string]any{"ssmmessages": "http://localhost:8080"}}},
+		"no channel endpoint":        {"endpoints": []any{map[string]any{"ssmmessages": ""}}},
+		"endpoint with a password":   {"endpoints": []any{map[string]any{"ssm": "https://ops:" + testProxyPassword + "%23%25@localhost"}}},
 		"IPv6 endpoint":              {"ec2_metadata_service_endpoint": "http://[fd00:ec2::254]", "ec2_metadata_service_endpoint_mode": "IPv6"},
 		"proxies":                    {"http_proxy": "http://ops:" + testProxyPassword + "@proxy:3128", "https_proxy": "", "no_proxy": "localhost"},
 		"SOCKS proxy":                {"https_proxy": "socks5://proxy:1080"},
@@ -372,7 +435,7 @@ func TestProvider_validatorDescriptions(t *testing.T) {
 	for _, v := range []interface {
 		Description(ctx context.Context) string
 		MarkdownDescription(ctx context.Context) string
-	}{endpointURL{}, proxyURL{}, roleARN{}, roleDuration{}} {
+	}{endpointURL{}, channelEndpointURL{}, proxyURL{}, roleARN{}, roleDuration{}} {
 		if text := v.Description(t.Context()); !strings.HasPrefix(text, "value must be ") || v.MarkdownDescription(t.Context()) != text {
 			t.Errorf("%T describes itself as %q", v, text)
 		}
