@@ -55,6 +55,12 @@ func WithTerminationLag(d time.Duration) Option {
 	return func(s *Server) { s.sessions.lag = d }
 }
 
+// WithTerminatingActive keeps a Terminating session in the active list until it
+// is Terminated. AWS does not document which list shows it.
+func WithTerminatingActive() Option {
+	return func(s *Server) { s.sessions.terminatingActive = true }
+}
+
 // WithEndedAccepted makes TerminateSession answer 200 for a session that has
 // ended, as the service did until 2026.
 func WithEndedAccepted() Option {

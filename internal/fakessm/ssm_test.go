@@ -148,6 +148,42 @@ func TestTerminateSession(t *testing.T) {
 	}
 }
 
+// TestTerminatingActive moves a session to the history once it is Terminated, and
+// not before.
+func TestTerminatingActive(t *testing.T) {
+	t.Parallel()
+
+	clock := newClock()
+	fake := fakessm.New(fakessm.WithClock(clock.now), fakessm.WithTerminationLag(10*time.Second), fakessm.WithTerminatingActive(),
+		fakessm.WithSessions(fakessm.Session{SessionID: "s"}, fakessm.Session{SessionID: "t", Behaviour: fakessm.BehaviourStuck}))
+	client := newClient(t, fake)
+	for _, id := range []string{"s", "t"} {
+		if err := terminate(t, client, id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check := func(active, history []string) {
+		t.Helper()
+		if diff := cmp.Diff(active, list(t, client, types.SessionStateActive)); diff != "" {
+			t.Errorf("active (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff(history, list(t, client, types.SessionStateHistory)); diff != "" {
+			t.Errorf("history (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff(active, append(list(t, client, types.SessionStateActive, filter("SessionId", "s")), list(t, client, types.SessionStateActive, filter("SessionId", "t"))...)); diff != "" {
+			t.Errorf("active, by ID (-want +got):\n%s", diff)
+		}
+	}
+
+	clock.advance(9 * time.Second)
+	check([]string{"s", "t"}, []string{})
+	clock.advance(time.Second)
+	check([]string{"t"}, []string{"s"})
+	if s, _ := fake.Session("s"); s.Status != "Terminated" || s.EndDate.IsZero() {
+		t.Errorf("the session is %+v", s)
+	}
+}
+
 func TestTerminationLag(t *testing.T) {
 	t.Parallel()
 

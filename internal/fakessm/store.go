@@ -22,12 +22,27 @@ type region struct {
 	byID    map[string]*entry
 	lists   map[string]*ordered
 	targets map[string]int
+
+	// terminating holds the sessions that stay in the active list until they are
+	// Terminated. It is nil where Terminating sessions move to the history at once.
+	terminating map[*entry]bool
+}
+
+// state is the list that shows the session, or "" for neither.
+func (r *region) state(e *entry) string {
+	if r.terminating != nil && e.Status == statusTerminating && e.Behaviour != BehaviourVanishes {
+		return stateActive
+	}
+	return e.state()
 }
 
 func (r *region) show(e *entry) {
-	state := e.state()
+	state := r.state(e)
 	if list := r.lists[state]; list != nil {
 		list.insert(e)
+	}
+	if r.terminating != nil && e.Status == statusTerminating {
+		r.terminating[e] = true
 	}
 	if state == stateActive {
 		r.targets[e.Target]++
@@ -35,10 +50,11 @@ func (r *region) show(e *entry) {
 }
 
 func (r *region) hide(e *entry) {
-	state := e.state()
+	state := r.state(e)
 	if list := r.lists[state]; list != nil {
 		list.remove(e)
 	}
+	delete(r.terminating, e)
 	if state == stateActive {
 		r.targets[e.Target]--
 	}
@@ -56,12 +72,22 @@ func (r *region) change(e *entry, f func(*entry)) {
 	}
 }
 
+// settle moves the sessions that are Terminated by now to the history.
+func (r *region) settle(now time.Time, lag time.Duration) {
+	for e := range r.terminating {
+		if e.settled(now, lag) {
+			r.change(e, func(e *entry) { e.Session = e.at(now, lag) })
+		}
+	}
+}
+
 // store holds all sessions.
 type store struct {
-	mu      sync.RWMutex
-	lag     time.Duration
-	regions map[string]*region
-	targets map[string]bool
+	mu                sync.RWMutex
+	lag               time.Duration
+	terminatingActive bool
+	regions           map[string]*region
+	targets           map[string]bool
 }
 
 func newStore() *store {
@@ -83,6 +109,9 @@ func (s *store) add(now time.Time, sessions []Session) {
 				byID:    map[string]*entry{},
 				lists:   map[string]*ordered{stateActive: {}, stateHistory: {}},
 				targets: map[string]int{},
+			}
+			if s.terminatingActive {
+				r.terminating = map[*entry]bool{}
 			}
 			s.regions[session.Region] = r
 		}
@@ -152,6 +181,13 @@ func (s *store) connected(regionName, target string) bool {
 // page returns up to size sessions after a place in a list, and the place of
 // the last one if more follow.
 func (s *store) page(now time.Time, regionName, state string, filters filters, from key, size int) (page []Session, last *key) {
+	if s.terminatingActive {
+		s.update(regionName, "", func(r *region, _ *entry) {
+			if r != nil {
+				r.settle(now, s.lag)
+			}
+		})
+	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	r := s.regions[regionName]
@@ -160,7 +196,7 @@ func (s *store) page(now time.Time, regionName, state string, filters filters, f
 	}
 	if id, ok := filters.value("SessionId"); ok {
 		e := r.byID[id]
-		if e != nil && e.state() == state && e.key().compare(from) > 0 && filters.match(e, e.statusAt(now, s.lag)) {
+		if e != nil && r.state(e) == state && e.key().compare(from) > 0 && filters.match(e, e.statusAt(now, s.lag)) {
 			page = append(page, e.at(now, s.lag))
 		}
 		return page, nil

@@ -43,6 +43,7 @@ func parse(args []string, stderr io.Writer, now time.Time) (config, error) {
 	file := flags.String("sessions", "", "JSON `file` with an array of sessions")
 	pageSize := flags.Int("page-size", 20, "largest page of DescribeSessions")
 	lag := flags.Duration("lag", 0, "how long a session is Terminating before it is Terminated")
+	terminating := flags.String("terminating", "history", "which list shows a Terminating session: history, or active")
 	latency := flags.Duration("latency", 0, "how long every request waits")
 	quotas := flags.Bool("quotas", true, "throttle at the quotas that AWS publishes")
 	ended := flags.String("ended", "refuse", "how TerminateSession answers for an ended session: refuse, or accept as until 2026")
@@ -70,6 +71,13 @@ func parse(args []string, stderr io.Writer, now time.Time) (config, error) {
 		cfg.options = append(cfg.options, fakessm.WithEndedAccepted())
 	default:
 		return cfg, fmt.Errorf("reading -ended: %q is neither refuse nor accept", *ended)
+	}
+	switch *terminating {
+	case "history":
+	case "active":
+		cfg.options = append(cfg.options, fakessm.WithTerminatingActive())
+	default:
+		return cfg, fmt.Errorf("reading -terminating: %q is neither history nor active", *terminating)
 	}
 	if *file != "" {
 		read, err := readSessions(*file)

@@ -119,7 +119,10 @@ func TestRun_ownSessions(t *testing.T) {
 	if err := os.WriteFile(file, []byte(`[{"SessionId":"a","StartDate":"2026-11-20T08:00:00Z"},{"SessionId":"b","Region":"eu-west-1"}]`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c := client(start(t, "-sessions", file, "-session", "c,i-1,arn:aws:iam::123456789012:user/timmy", "-session", "d,i-1,o,Terminated", "-ended", "accept", "-quotas=false", "-page-size", "1"))
+	c := client(start(t, "-sessions", file, "-session", "c,i-1,arn:aws:iam::123456789012:user/timmy", "-session", "d,i-1,o,Terminated", "-ended", "accept", "-terminating", "active", "-lag", "1h", "-quotas=false", "-page-size", "1"))
+	if _, err := c.TerminateSession(t.Context(), &ssm.TerminateSessionInput{SessionId: aws.String("c")}); err != nil {
+		t.Fatal(err)
+	}
 	var ids []string
 	for pages := ssm.NewDescribeSessionsPaginator(c, &ssm.DescribeSessionsInput{State: "Active"}); pages.HasMorePages(); {
 		page, err := pages.NextPage(t.Context())
@@ -179,6 +182,7 @@ func TestRun_refused(t *testing.T) {
 		"a region for the shell":     {[]string{"-region", "$(x)"}, "not a region"},
 		"an empty page":              {[]string{"-page-size", "0"}, "-page-size"},
 		"another way of ending":      {[]string{"-ended", "maybe"}, "neither refuse nor accept"},
+		"another list":               {[]string{"-terminating", "both"}, "neither history nor active"},
 		"half a session":             {[]string{"-session", "a,b"}, "want id,target,owner"},
 		"a file that is not there":   {[]string{"-sessions", "/nowhere"}, "reading -sessions"},
 		"a folder that is not there": {[]string{"-env-file", "/nowhere/env"}, "writing -env-file"},
