@@ -50,6 +50,10 @@ type Options struct {
 	// means as many as the service grants, which the Client finds out.
 	MaxRequestsPerSecond float64
 
+	// Own is where the sessions that the client starts are registered; nil means a
+	// Registry of the client's own.
+	Own *Registry
+
 	// Observe, if set, is told of each HTTP attempt after it ended.
 	Observe func(context.Context, Attempt)
 }
@@ -57,9 +61,11 @@ type Options struct {
 // Client calls Session Manager in one account. It is safe for concurrent use;
 // every method takes the Region to call.
 type Client struct {
-	api    operations
-	shared sharedListings
-	shown  shownListings
+	api     operations
+	own     *Registry
+	retryer aws.Retryer // Of the calls; Start repeats its own.
+	shared  sharedListings
+	shown   shownListings
 }
 
 // operations are the calls that are made. They stand alone, since a Client is
@@ -69,6 +75,7 @@ type operations struct {
 	DescribeSessions    operation[ssm.DescribeSessionsInput, ssm.DescribeSessionsOutput]
 	GetConnectionStatus operation[ssm.GetConnectionStatusInput, ssm.GetConnectionStatusOutput]
 	ResumeSession       operation[ssm.ResumeSessionInput, ssm.ResumeSessionOutput]
+	StartSession        operation[ssm.StartSessionInput, ssm.StartSessionOutput]
 	TerminateSession    operation[ssm.TerminateSessionInput, ssm.TerminateSessionOutput]
 }
 
@@ -108,10 +115,16 @@ func New(cfg aws.Config, options Options) *Client {
 		o.APIOptions = append(o.APIOptions, aroundAttempts(newPacer(options.MaxRequestsPerSecond), options.Observe))
 	})
 
-	return &Client{api: operations{
+	own := options.Own
+	if own == nil {
+		own = NewRegistry()
+	}
+
+	return &Client{own: own, retryer: api.Options().Retryer, api: operations{
 		DescribeSessions:    api.DescribeSessions,
 		GetConnectionStatus: api.GetConnectionStatus,
 		ResumeSession:       api.ResumeSession,
+		StartSession:        api.StartSession,
 		TerminateSession:    api.TerminateSession,
 	}}
 }

@@ -157,6 +157,7 @@ type drain struct {
 // themselves. How old a session is, is measured once, at the first listing.
 func (d *drain) waitGracePeriod(ctx context.Context) (Listing, error) {
 	listing, ok := d.client.shown.take(d.in.Region, d.in.Selector)
+	listing.Sessions = d.client.notOwn(d.in.Region, listing.Sessions)
 	if !ok {
 		var err error
 		if listing, err = d.client.live(ctx, d.in.Region, d.in.Selector, time.Time{}); err != nil {

@@ -251,6 +251,7 @@ var kinds = []error{
 	sessionmanager.ErrNotFound, sessionmanager.ErrUndetermined, sessionmanager.ErrEnded, sessionmanager.ErrStillLive, sessionmanager.ErrContradictory,
 	sessionmanager.ErrTimedOut, sessionmanager.ErrIncompleteAnswer, sessionmanager.ErrAccessDenied, sessionmanager.ErrCredentials,
 	sessionmanager.ErrThrottled, sessionmanager.ErrUnavailable, sessionmanager.ErrDeadline, sessionmanager.ErrRejected,
+	sessionmanager.ErrTargetNotConnected, sessionmanager.ErrInvalidDocument, sessionmanager.ErrInvalidParameters,
 }
 
 // The texts of the kinds.

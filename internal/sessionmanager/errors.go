@@ -42,6 +42,12 @@ var (
 	ErrUnavailable = errors.New("service unavailable")
 	// ErrDeadline: the time allowed ran out, or the work was cancelled.
 	ErrDeadline = errors.New("out of time")
+	// ErrTargetNotConnected: the node of a session that was to be started is not connected to Systems Manager.
+	ErrTargetNotConnected = errors.New("target is not connected")
+	// ErrInvalidDocument: the document does not exist, or is not for sessions.
+	ErrInvalidDocument = errors.New("document is invalid")
+	// ErrInvalidParameters: the document does not take the parameters.
+	ErrInvalidParameters = errors.New("parameters are invalid")
 	// ErrRejected: the service rejected the request for another reason.
 	ErrRejected = errors.New("request rejected")
 )
@@ -51,13 +57,26 @@ type Error struct {
 	Operation string // API operation, such as TerminateSession.
 	Region    string // Region that was called.
 	SessionID string // Session that was asked for, if it was a single one.
+	Target    string // Target of a session that was to be started.
 	Kind      error  // One of the Err values of this package.
 	Err       error  // Cause, nil if the Kind says it all.
 
 	// OutOfTime tells that it was the caller's deadline that ended the attempts, and
 	// not the number of retries.
 	OutOfTime bool
+
+	Denied Denied     // What StartSession was denied on.
+	Lost   *LostStart // What became of a session that was started but cannot be used.
 }
+
+// Denied is what ssm:StartSession has to be allowed on.
+type Denied string
+
+// A session needs both. Empty stands for a denial that does not tell.
+const (
+	DeniedTarget   Denied = "target"
+	DeniedDocument Denied = "document"
+)
 
 // Error implements error.
 func (e *Error) Error() string {
@@ -65,6 +84,7 @@ func (e *Error) Error() string {
 		operationConnectionStatus: "asking for the connection status",
 		operationDescribe:         "looking up sessions",
 		operationResume:           "resuming session " + e.SessionID,
+		operationStart:            "starting a session on " + e.Target,
 		operationTerminate:        "terminating session " + e.SessionID,
 	}[e.Operation]
 	if e.Operation == operationDescribe && e.SessionID != "" {
@@ -92,6 +112,7 @@ const (
 	operationConnectionStatus = "GetConnectionStatus"
 	operationDescribe         = "DescribeSessions"
 	operationResume           = "ResumeSession"
+	operationStart            = "StartSession"
 	operationTerminate        = "TerminateSession"
 )
 

@@ -84,12 +84,18 @@ func (c *Client) List(ctx context.Context, region string, state State, selector 
 	return listing, nil
 }
 
-// live lists the sessions that are meant and can be ended.
+// live lists the sessions that are meant and can be ended. Those of this process are
+// never meant: somebody works with them.
 func (c *Client) live(ctx context.Context, region string, selector Selector, now time.Time) (Listing, error) {
 	listing, err := c.List(ctx, region, StateActive, selector, now)
-	listing.Sessions = slices.DeleteFunc(listing.Sessions, func(s Session) bool {
+	listing.Sessions = slices.DeleteFunc(c.notOwn(region, listing.Sessions), func(s Session) bool {
 		return s.SessionID == "" || !s.Live()
 	})
 
 	return listing, err
+}
+
+// notOwn leaves the sessions of this process out.
+func (c *Client) notOwn(region string, sessions []Session) []Session {
+	return slices.DeleteFunc(sessions, func(s Session) bool { return c.own.holds(region, s) })
 }

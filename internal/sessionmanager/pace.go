@@ -36,12 +36,16 @@ const (
 	lastWait  = 160 * time.Second
 )
 
+// startsPerSecond is the quota of StartSession, for an account and a Region.
+const startsPerSecond = 3
+
 // quotas are the calls a second that AWS grants an account in a Region, unless it
 // was asked for more. See https://docs.aws.amazon.com/general/latest/gr/ssm.html.
 var quotas = map[string]float64{
 	operationConnectionStatus: 50,
 	operationDescribe:         callsPerSecond,
 	operationResume:           callsPerSecond,
+	operationStart:            startsPerSecond,
 	operationTerminate:        callsPerSecond,
 }
 
