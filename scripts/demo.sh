@@ -5,8 +5,9 @@
 # Everything happens in a temporary directory, which is removed at the end; the
 # caller's own configuration of Terraform and AWS is not looked at.
 #
-# The front page of the documentation shows two screens of this run. They are
-# compared with examples/demo/plan.txt and apply.txt; -screens writes them instead.
+# The documentation shows screens of this run. They are compared with plan.txt,
+# apply.txt and again.txt in examples/demo, and these with the picture that is drawn
+# from them; -screens writes them instead.
 #
 # usage: scripts/demo.sh [-screens]
 set -eu
@@ -231,8 +232,19 @@ $(cat "$scratch/apply")"
 grep -E '^Apply complete' "$scratch/apply"
 expect 1 '^Apply complete! Resources: 0 added, 0 changed, 0 destroyed\.$' "$scratch/apply"
 view requests >"$scratch/requests"
+{
+	grep '^No changes' "$scratch/plan"
+	echo
+	grep '^Apply complete' "$scratch/apply"
+} | screen again.txt
 printf 'calls to Systems Manager: %s\n' "$(grep -E -c '^[0-9]+ +ssm ' "$scratch/requests" || true)"
 expect 0 '^[0-9]+ +ssm ' "$scratch/requests"
+
+if [ -n "$write_screens" ]; then
+	scripts/screens.sh write
+else
+	scripts/screens.sh check
+fi
 
 say "The demo kept all its promises"
 cat <<END
