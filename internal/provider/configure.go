@@ -65,6 +65,7 @@ func (p *ssmProvider) configureMeta(ctx context.Context, raw tfsdk.Config, terra
 			Endpoint:             model.endpoints().SSM.ValueString(),
 			MaxRequestsPerSecond: model.MaxRequestsPerSecond.ValueFloat64(),
 			Observe:              logAttempt,
+			Decided:              logDecision,
 		}),
 		channel:              newChannelConfig(cfg, model.endpoints().SSMMessages.ValueString()),
 		region:               cfg.Region,
@@ -352,7 +353,7 @@ func redact(c *awsbase.Config, text string) string {
 // logAttempt writes the provider's one line for each attempt of a call.
 func logAttempt(ctx context.Context, attempt sessionmanager.Attempt) {
 	tflog.Debug(ctx, "Called SSM", map[string]any{
-		"operation":   attempt.Operation,
+		"operation":   attempt.Operation.String(),
 		"region":      attempt.Region,
 		"attempt":     attempt.Number,
 		"status":      attempt.Status,
@@ -360,6 +361,11 @@ func logAttempt(ctx context.Context, attempt sessionmanager.Attempt) {
 		"request_id":  attempt.RequestID,
 		"duration_ms": attempt.Duration.Milliseconds(),
 	})
+}
+
+// logDecision writes one line for each decision of the client.
+func logDecision(ctx context.Context, decision sessionmanager.Decision) {
+	tflog.Debug(ctx, decision.What, decision.Fields)
 }
 
 // stringElements returns the strings of a list or set.

@@ -80,8 +80,8 @@ func printableAll(texts []string) []string {
 
 // failureSentence tells what a failure means for a session, given what was
 // attempted: "was not terminated", for example.
-func failureSentence(sessionID, region, what string, err error) string {
-	return fmt.Sprintf("Session %q in Region %s %s: %s.", sessionID, region, what, failureReason(err))
+func failureSentence(session sessionmanager.SessionRef, what string, err error) string {
+	return fmt.Sprintf("Session %q in Region %s %s: %s.", session.SessionID, session.Region, what, failureReason(err))
 }
 
 // failureReason says in a clause why an operation failed.
@@ -130,7 +130,7 @@ func untilWhen(err error) string {
 
 // failureAdvice says what the reader can do, in terms of IAM actions and arguments.
 func failureAdvice(err error) string {
-	operation := "DescribeSessions"
+	var operation *sessionmanager.Operation
 	var failed *sessionmanager.Error
 	if errors.As(err, &failed) {
 		operation = failed.Operation
@@ -139,11 +139,9 @@ func failureAdvice(err error) string {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return ""
-	case errors.Is(err, sessionmanager.ErrAccessDenied) && (operation == "DescribeSessions" || operation == "GetConnectionStatus"):
-		return fmt.Sprintf("Allow the IAM action ssm:%s on the resource \"*\".", operation)
-	case errors.Is(err, sessionmanager.ErrAccessDenied):
-		return fmt.Sprintf("Allow the IAM action ssm:%s on the session's ARN. Policies that go by session tags also deny sessions that have ended or never existed.", operation)
-	case errors.Is(err, sessionmanager.ErrNotFound) && operation == "TerminateSession":
+	case errors.Is(err, sessionmanager.ErrAccessDenied) && operation != nil:
+		return accessAdvice(operation)
+	case errors.Is(err, sessionmanager.ErrNotFound) && operation == sessionmanager.TerminateSession:
 		return "Check session_id, region and the account of the credentials. SSM forgets sessions 30 days after their end. " +
 			"If a session that is gone is good enough, set if_not_found = \"succeed\"."
 	case errors.Is(err, sessionmanager.ErrNotFound):
@@ -169,4 +167,14 @@ func failureAdvice(err error) string {
 	default:
 		return ""
 	}
+}
+
+// accessAdvice says what a policy must allow for an operation.
+func accessAdvice(operation *sessionmanager.Operation) string {
+	advice := fmt.Sprintf("Allow the IAM action %s on %s.", operation.IAMAction(), operation.IAMResource())
+	if operation.IAMResourceIsSession() {
+		advice += " Policies that go by session tags also deny sessions that have ended or never existed."
+	}
+
+	return advice
 }

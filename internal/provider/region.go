@@ -14,6 +14,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
 const regionDescription = "AWS Region to call. Defaults to the Region of the provider. " +
@@ -32,6 +34,11 @@ type regionModel struct {
 // regionValidators check what can be said of a Region without the provider's configuration.
 func regionValidators() []validator.String {
 	return []validator.String{stringvalidator.LengthAtLeast(1)}
+}
+
+// ref names a session in the model's Region.
+func (m *regionModel) ref(sessionID types.String) sessionmanager.SessionRef {
+	return sessionmanager.SessionRef{Region: m.Region.ValueString(), SessionID: sessionID.ValueString()}
 }
 
 // resolve fills an unset region with the provider's default and returns whether

@@ -66,18 +66,18 @@ func (d *sessionDataSource) Read(ctx context.Context, req datasource.ReadRequest
 		return
 	}
 
-	sessionID, region := model.SessionID.ValueString(), model.Region.ValueString()
+	ref := model.ref(model.SessionID)
 	callCtx, cancel := context.WithTimeout(ctx, operationTimeout)
 	defer cancel()
 
-	session, err := d.client.Find(callCtx, region, sessionID)
+	session, err := d.client.Find(callCtx, ref)
 	if err != nil {
 		summary := summaryRead
 		if errors.Is(err, sessionmanager.ErrNotFound) {
 			summary = summaryNotFound
 		}
 		resp.Diagnostics.AddAttributeError(path.Root("session_id"), summary,
-			failureDetail(failureSentence(sessionID, region, "could not be read", err), err))
+			failureDetail(failureSentence(ref, "could not be read", err), err))
 
 		return
 	}

@@ -26,10 +26,11 @@ func (m *sessionResumeModel) resume(ctx context.Context, meta *providerMeta, dia
 	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
 	defer cancel()
 
-	connection, err := meta.client.Resume(ctx, m.Region.ValueString(), m.SessionID.ValueString())
+	session := m.ref(m.SessionID)
+	connection, err := meta.client.Resume(ctx, session)
 	if err != nil {
 		diags.AddAttributeError(path.Root("session_id"), summaryResume,
-			failureDetail(failureSentence(m.SessionID.ValueString(), m.Region.ValueString(), "was not resumed", err), err))
+			failureDetail(failureSentence(session, "was not resumed", err), err))
 
 		return
 	}

@@ -55,22 +55,22 @@ func (r *sessionTerminationResource) ImportState(ctx context.Context, req resour
 		return
 	}
 
-	sessionID, region := state.SessionID.ValueString(), state.Region.ValueString()
+	ref := state.ref(state.SessionID)
 	callCtx, cancel := context.WithTimeout(ctx, operationTimeout)
 	defer cancel()
 
-	session, err := r.client.Find(callCtx, region, sessionID)
+	session, err := r.client.Find(callCtx, ref)
 	switch {
 	case errors.Is(err, sessionmanager.ErrNotFound):
 		resp.Diagnostics.AddError(summaryNotFound,
-			failureDetail(failureSentence(sessionID, region, "was not imported", err), err))
+			failureDetail(failureSentence(ref, "was not imported", err), err))
 	case err != nil:
 		resp.Diagnostics.AddError(summaryImport,
-			failureDetail(failureSentence(sessionID, region, "was not imported", err), err))
+			failureDetail(failureSentence(ref, "was not imported", err), err))
 	case session.Live():
 		resp.Diagnostics.AddError(summaryStillLive,
 			fmt.Sprintf("Session %q in Region %s was not imported: it is live (status %s), and importing ends nothing.\n\n"+
-				"To end it, remove the import block or do not import, and apply.", sessionID, region, printable(session.Status)))
+				"To end it, remove the import block or do not import, and apply.", ref.SessionID, ref.Region, printable(session.Status)))
 	}
 	if resp.Diagnostics.HasError() {
 		return

@@ -238,17 +238,18 @@ func (r *sessionTerminationResource) ModifyPlan(ctx context.Context, req resourc
 		ctx, cancel := context.WithTimeout(ctx, operationTimeout)
 		defer cancel()
 
-		session, err := r.client.Preview(ctx, plan.Region.ValueString(), plan.SessionID.ValueString())
+		ref := plan.ref(plan.SessionID)
+		session, err := r.client.Preview(ctx, ref)
 		switch {
 		case err == nil:
 			plan.preview(session)
 		case errors.Is(err, sessionmanager.ErrNotFound) && plan.IfNotFound.ValueString() == ifNotFoundSucceed:
 		case sessionmanager.NothingToShow(err):
 			resp.Diagnostics.AddAttributeWarning(path.Root("session_id"), summaryNotShown,
-				failureDetail(failureSentence(plan.SessionID.ValueString(), plan.Region.ValueString(), "cannot be shown in the plan", err), err))
+				failureDetail(failureSentence(ref, "cannot be shown in the plan", err), err))
 		default:
 			resp.Diagnostics.AddAttributeError(path.Root("session_id"), summaryRead,
-				failureDetail(failureSentence(plan.SessionID.ValueString(), plan.Region.ValueString(), "could not be looked up for the plan", err), err))
+				failureDetail(failureSentence(ref, "could not be looked up for the plan", err), err))
 
 			return
 		}
@@ -288,12 +289,11 @@ func (r *sessionTerminationResource) Create(ctx context.Context, req resource.Cr
 	callCtx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	result, err := r.client.Terminate(callCtx, sessionmanager.TerminateInput{
-		Region:     plan.Region.ValueString(),
-		SessionID:  plan.SessionID.ValueString(),
+		SessionRef: plan.ref(plan.SessionID),
 		Verify:     plan.Verify.ValueBool(),
 		NotFoundOK: plan.IfNotFound.ValueString() == ifNotFoundSucceed,
 	})
-	reportTermination(plan.SessionID.ValueString(), plan.Region.ValueString(), result, err, &resp.Diagnostics)
+	reportTermination(plan.ref(plan.SessionID), result, err, &resp.Diagnostics)
 	if err != nil && !result.Requested {
 		return
 	}
@@ -374,11 +374,11 @@ func (r *sessionTerminationResource) Read(ctx context.Context, req resource.Read
 		return
 	}
 
-	sessionID, region := state.SessionID.ValueString(), state.Region.ValueString()
+	ref := state.ref(state.SessionID)
 	callCtx, cancel := context.WithTimeout(ctx, operationTimeout)
 	defer cancel()
 
-	session, err := r.client.Find(callCtx, region, sessionID)
+	session, err := r.client.Find(callCtx, ref)
 	switch refresh := refreshTermination(session, err); refresh {
 	case refreshEnded:
 		state.flatten(session)
@@ -389,13 +389,13 @@ func (r *sessionTerminationResource) Read(ctx context.Context, req resource.Read
 		resp.Diagnostics.Append(resp.State.Set(ctx, &state)...)
 	case refreshLive:
 		resp.Diagnostics.AddWarning(summaryStillLive,
-			fmt.Sprintf("Session %q in Region %s is still live (status %s) although its termination was asked for.\n\nThe next apply ends it.", sessionID, region, printable(session.Status)))
+			fmt.Sprintf("Session %q in Region %s is still live (status %s) although its termination was asked for.\n\nThe next apply ends it.", ref.SessionID, ref.Region, printable(session.Status)))
 		resp.State.RemoveResource(ctx)
 	case refreshDenied:
 		resp.Diagnostics.AddWarning(summaryUnverified,
-			failureDetail(failureSentence(sessionID, region, "could not be looked up, so that its end remains unverified", err), err))
+			failureDetail(failureSentence(ref, "could not be looked up, so that its end remains unverified", err), err))
 	case refreshFailed:
-		resp.Diagnostics.AddError(summaryRead, failureDetail(failureSentence(sessionID, region, "could not be looked up", err), err))
+		resp.Diagnostics.AddError(summaryRead, failureDetail(failureSentence(ref, "could not be looked up", err), err))
 	case refreshUnlisted:
 		// The service forgets; state does not.
 	}

@@ -104,29 +104,28 @@ func (a *terminateSessionAction) Invoke(ctx context.Context, req action.InvokeRe
 		return
 	}
 
-	sessionID, region := model.SessionID.ValueString(), model.Region.ValueString()
-	resp.SendProgress(action.InvokeProgressEvent{Message: fmt.Sprintf("Ending session %s in Region %s ...", printable(sessionID), region)})
+	session := model.ref(model.SessionID)
+	resp.SendProgress(action.InvokeProgressEvent{Message: fmt.Sprintf("Ending session %s in Region %s ...", printable(session.SessionID), session.Region)})
 
 	callCtx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	result, err := a.client.Terminate(callCtx, sessionmanager.TerminateInput{
-		Region:     region,
-		SessionID:  sessionID,
+		SessionRef: session,
 		Verify:     model.Verify.IsNull() || model.Verify.ValueBool(),
 		NotFoundOK: model.IfNotFound.ValueString() == ifNotFoundSucceed,
 	})
-	reportTermination(sessionID, region, result, err, &resp.Diagnostics)
+	reportTermination(session, result, err, &resp.Diagnostics)
 	if err == nil {
-		resp.SendProgress(action.InvokeProgressEvent{Message: terminationProgress(sessionID, region, result)})
+		resp.SendProgress(action.InvokeProgressEvent{Message: terminationProgress(session, result)})
 	}
 }
 
 // terminationProgress says in a sentence what became of a session.
-func terminationProgress(sessionID, region string, result sessionmanager.Termination) string {
+func terminationProgress(session sessionmanager.SessionRef, result sessionmanager.Termination) string {
 	whose := ""
 	if result.Session.Owner != "" && result.Session.Target != "" {
 		whose = fmt.Sprintf(" of %s on %s", printable(result.Session.Owner), printable(result.Session.Target))
 	}
 
-	return fmt.Sprintf("Session %s%s in Region %s: %s.", printable(sessionID), whose, region, result.Outcome)
+	return fmt.Sprintf("Session %s%s in Region %s: %s.", printable(session.SessionID), whose, session.Region, result.Outcome)
 }

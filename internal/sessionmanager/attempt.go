@@ -20,7 +20,7 @@ import (
 // Attempt tells of one HTTP attempt of a call, in terms that are safe to log:
 // never a body, a header or a credential.
 type Attempt struct {
-	Operation string        // API operation, such as TerminateSession.
+	Operation *Operation
 	Region    string        // Region that the request was signed for.
 	Number    int           // 1 for the first attempt of the call.
 	Status    int           // HTTP status, 0 without an answer.
@@ -32,7 +32,8 @@ type Attempt struct {
 // callRecord gathers what the attempts of one call leave behind. They come one
 // after the other, so that it needs no lock.
 type callRecord struct {
-	attempts int
+	operation *Operation
+	attempts  int
 	// lost is set when an attempt ended such that the service may have done the
 	// work although no answer, or no definite one, came back.
 	lost bool
@@ -47,34 +48,25 @@ type callRecord struct {
 type callRecordKey struct{}
 
 // call makes one API call in a Region and classifies its failure.
-func call[I, O any](
-	ctx context.Context, operation, region, sessionID string,
-	api operation[I, O], input *I,
-) (output *O, record *callRecord, err error) {
-	record = &callRecord{}
+func (a apiCall[I, O]) call(ctx context.Context, session SessionRef, input *I) (output *O, record *callRecord, err error) {
+	record = &callRecord{operation: a.operation}
 	defer func() {
 		// The SDK's decoder panics on dates that are no numbers.
 		if recover() != nil {
 			record.lost = true
-			output, err = nil, &Error{
-				Operation: operation, Region: region, SessionID: sessionID,
-				Kind: ErrUnavailable, Err: errors.New("the answer could not be decoded"),
-			}
+			output, err = nil, newError(a.operation, session, ErrUnavailable, errors.New("the answer could not be decoded"))
 		}
 	}()
 
-	output, err = api(context.WithValue(ctx, callRecordKey{}, record), input, inRegion(region))
+	output, err = a.send(context.WithValue(ctx, callRecordKey{}, record), input, inRegion(session.Region))
 	if err != nil {
-		return nil, record, newError(ctx, operation, region, sessionID, err, record)
+		return nil, record, newCallError(ctx, a.operation, session, err, record)
 	}
 	if record.empty {
 		// The SDK takes an empty body for an answer without members.
 		record.lost = true
 
-		return nil, record, &Error{
-			Operation: operation, Region: region, SessionID: sessionID,
-			Kind: ErrIncompleteAnswer, Err: errors.New("the answer is empty"),
-		}
+		return nil, record, newError(a.operation, session, ErrIncompleteAnswer, errors.New("the answer is empty"))
 	}
 
 	return output, record, nil
@@ -106,40 +98,42 @@ func aroundAttempts(pace *pacer, observe func(context.Context, Attempt)) func(*m
 
 		return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("AroundAttempt",
 			func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
-				attempt := Attempt{
-					Operation: awsmiddleware.GetOperationName(ctx),
-					Region:    awsmiddleware.GetRegion(ctx),
-					Number:    1,
+				record, ok := ctx.Value(callRecordKey{}).(*callRecord)
+				if !ok {
+					return middleware.FinalizeOutput{}, middleware.Metadata{}, errors.New("a request was made outside of a call")
 				}
-				if err := pace.admit(ctx, attempt.Region, attempt.Operation); err != nil {
+				lane := lane{region: awsmiddleware.GetRegion(ctx), operation: record.operation}
+				if err := pace.admit(ctx, lane); err != nil {
 					return middleware.FinalizeOutput{}, middleware.Metadata{}, err
 				}
 
 				body := &countedBody{}
 				start := time.Now()
 				out, metadata, err := next.HandleFinalize(context.WithValue(ctx, countedBodyKey{}, body), in)
-				attempt.Duration = time.Since(start)
+				record.attempts++
+				attempt := Attempt{
+					Operation: lane.operation,
+					Region:    lane.region,
+					Number:    record.attempts,
+					Duration:  time.Since(start),
+				}
 				raw, answered := awsmiddleware.GetRawResponse(metadata).(*smithyhttp.Response)
 				if answered {
 					attempt.Status = raw.StatusCode
 				}
-				if record, ok := ctx.Value(callRecordKey{}).(*callRecord); ok {
-					record.empty = answered && body.read == 0
-					record.attempts++
-					record.lost = record.lost || mayHaveBeenDone(err)
-					record.failure = err
-					record.date = time.Now()
-					if date, ok := awsmiddleware.GetServerTime(metadata); ok && !date.IsZero() {
-						record.date = date
-					}
-					attempt.Number = record.attempts
+				record.empty = answered && body.read == 0
+				record.lost = record.lost || mayHaveBeenDone(err)
+				record.failure = err
+				record.date = time.Now()
+				if date, ok := awsmiddleware.GetServerTime(metadata); ok && !date.IsZero() {
+					record.date = date
 				}
 				attempt.RequestID, _ = awsmiddleware.GetRequestIDMetadata(metadata)
 				var apiErr smithy.APIError
 				if errors.As(err, &apiErr) {
 					attempt.ErrorCode = apiErr.ErrorCode()
 				}
-				pace.learn(attempt.Region, attempt.Operation, throttled(attempt.ErrorCode))
+				pace.learn(ctx, lane, throttled(attempt.ErrorCode))
 				if observe != nil {
 					observe(ctx, attempt)
 				}

@@ -52,35 +52,35 @@ func TestOptions_Observe(t *testing.T) {
 		var seen observer
 		client := ep.client(sessionmanager.Options{Observe: seen.observe})
 
-		connection, err := client.Resume(t.Context(), region, sessionID)
+		connection, err := client.Resume(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: sessionID})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := client.Find(t.Context(), region, sessionID); err != nil {
+		if _, err := client.Find(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: sessionID}); err != nil {
 			t.Fatal(err)
 		}
 		// Garbage cannot be read, and its retry, if there were one, would succeed.
-		_, _ = client.Terminate(t.Context(), sessionmanager.TerminateInput{Region: region, SessionID: sessionID})
-		_, _ = client.Terminate(t.Context(), sessionmanager.TerminateInput{Region: region, SessionID: sessionID})
-		_, _ = client.Terminate(t.Context(), sessionmanager.TerminateInput{Region: region, SessionID: sessionID})
+		_, _ = client.Terminate(t.Context(), sessionmanager.TerminateInput{SessionRef: sessionmanager.SessionRef{Region: region, SessionID: sessionID}})
+		_, _ = client.Terminate(t.Context(), sessionmanager.TerminateInput{SessionRef: sessionmanager.SessionRef{Region: region, SessionID: sessionID}})
+		_, _ = client.Terminate(t.Context(), sessionmanager.TerminateInput{SessionRef: sessionmanager.SessionRef{Region: region, SessionID: sessionID}})
 
 		synctest.Wait()
 		took := time.Second + latency
 		want := []sessionmanager.Attempt{
-			{Operation: "ResumeSession", Number: 1, Status: 400, ErrorCode: "ThrottlingException", RequestID: requestIDs[0]},
-			{Operation: "ResumeSession", Number: 2, Status: 500, ErrorCode: "InternalServerError", RequestID: requestIDs[1]},
-			{Operation: "ResumeSession", Number: 3},
-			{Operation: "ResumeSession", Number: 4, Status: 503, RequestID: requestIDs[3]},
-			{Operation: "ResumeSession", Number: 5, Status: 200, RequestID: requestIDs[4]},
-			{Operation: "DescribeSessions", Number: 1, Status: 200, RequestID: requestIDs[5]},
-			{Operation: "TerminateSession", Number: 1, Status: 200, RequestID: requestIDs[6]},
-			{Operation: "TerminateSession", Number: 1, Status: 200, RequestID: requestIDs[7]},
-			{Operation: "TerminateSession", Number: 1, Status: 400, ErrorCode: "ValidationException", RequestID: requestIDs[8]},
+			{Operation: sessionmanager.ResumeSession, Number: 1, Status: 400, ErrorCode: "ThrottlingException", RequestID: requestIDs[0]},
+			{Operation: sessionmanager.ResumeSession, Number: 2, Status: 500, ErrorCode: "InternalServerError", RequestID: requestIDs[1]},
+			{Operation: sessionmanager.ResumeSession, Number: 3},
+			{Operation: sessionmanager.ResumeSession, Number: 4, Status: 503, RequestID: requestIDs[3]},
+			{Operation: sessionmanager.ResumeSession, Number: 5, Status: 200, RequestID: requestIDs[4]},
+			{Operation: sessionmanager.DescribeSessions, Number: 1, Status: 200, RequestID: requestIDs[5]},
+			{Operation: sessionmanager.TerminateSession, Number: 1, Status: 200, RequestID: requestIDs[6]},
+			{Operation: sessionmanager.TerminateSession, Number: 1, Status: 200, RequestID: requestIDs[7]},
+			{Operation: sessionmanager.TerminateSession, Number: 1, Status: 400, ErrorCode: "ValidationException", RequestID: requestIDs[8]},
 		}
 		for i := range want {
 			want[i].Region, want[i].Duration = region, took
 		}
-		if diff := cmp.Diff(want, seen.attempts); diff != "" {
+		if diff := cmp.Diff(want, seen.attempts, sameOperation); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 		if diff := cmp.Diff(len(fake.Requests()), len(seen.attempts)); diff != "" {
@@ -101,16 +101,16 @@ func TestOptions_Observe_withoutAnAnswer(t *testing.T) {
 		ep.retries(2)
 		var seen observer
 
-		_, err := ep.client(sessionmanager.Options{Observe: seen.observe}).Resume(t.Context(), region, sessionID)
+		_, err := ep.client(sessionmanager.Options{Observe: seen.observe}).Resume(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: sessionID})
 
 		if got := kindOf(err); got != unavailable {
 			t.Errorf("error is %q, want %q", got, unavailable)
 		}
 		want := []sessionmanager.Attempt{
-			{Operation: "ResumeSession", Region: region, Number: 1},
-			{Operation: "ResumeSession", Region: region, Number: 2},
+			{Operation: sessionmanager.ResumeSession, Region: region, Number: 1},
+			{Operation: sessionmanager.ResumeSession, Region: region, Number: 2},
 		}
-		if diff := cmp.Diff(want, seen.attempts); diff != "" {
+		if diff := cmp.Diff(want, seen.attempts, sameOperation); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	})
@@ -133,7 +133,7 @@ func TestOptions_Observe_context(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 10 {
 			wg.Go(func() {
-				_, _ = client.Find(context.WithValue(t.Context(), key{}, i), region, sessionID)
+				_, _ = client.Find(context.WithValue(t.Context(), key{}, i), sessionmanager.SessionRef{Region: region, SessionID: sessionID})
 			})
 		}
 		wg.Wait()
@@ -175,7 +175,7 @@ func TestOptions_AttemptTimeout(t *testing.T) {
 				var seen observer
 				client := newEndpoint(t, fake).client(sessionmanager.Options{AttemptTimeout: tc.timeout, Observe: seen.observe})
 
-				session, err := client.Find(t.Context(), region, sessionID)
+				session, err := client.Find(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: sessionID})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -184,13 +184,13 @@ func TestOptions_AttemptTimeout(t *testing.T) {
 					t.Errorf("status is %q", session.Status)
 				}
 				want := []sessionmanager.Attempt{
-					{Operation: "DescribeSessions", Region: region, Number: 1, Duration: tc.want},
-					{Operation: "DescribeSessions", Region: region, Number: 2, Status: 200, Duration: latency},
+					{Operation: sessionmanager.DescribeSessions, Region: region, Number: 1, Duration: tc.want},
+					{Operation: sessionmanager.DescribeSessions, Region: region, Number: 2, Status: 200, Duration: latency},
 				}
 				for i := range seen.attempts {
 					seen.attempts[i].RequestID = ""
 				}
-				if diff := cmp.Diff(want, seen.attempts); diff != "" {
+				if diff := cmp.Diff(want, seen.attempts, sameOperation); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
 				}
 			})

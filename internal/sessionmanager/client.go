@@ -3,7 +3,7 @@
 
 // Package sessionmanager holds what is known of AWS Systems Manager Session
 // Manager: how to find, terminate and resume a session, and what the service's
-// answers mean. It knows nothing of Terraform.
+// answers mean. It knows nothing of the tool that it serves.
 package sessionmanager
 
 import (
@@ -56,31 +56,30 @@ type Options struct {
 
 	// Observe, if set, is told of each HTTP attempt after it ended.
 	Observe func(context.Context, Attempt)
+
+	// Decided, if set, is told of each decision that an API call alone does not show.
+	Decided func(context.Context, Decision)
 }
 
 // Client calls Session Manager in one account. It is safe for concurrent use;
 // every method takes the Region to call.
 type Client struct {
-	api     operations
+	api     api
 	own     *Registry
 	retryer aws.Retryer // Of the calls; Start repeats its own.
 	shared  sharedListings
 	shown   shownListings
+
+	// decided is told of decisions. It is never nil in a Client that New made.
+	decided func(context.Context, Decision)
 }
 
-// operations are the calls that are made. They stand alone, since a Client is
-// handed around as an interface: with a whole ssm.Client in it the linker would
-// keep every operation of Systems Manager, 4 MB of them.
-type operations struct {
-	DescribeSessions    operation[ssm.DescribeSessionsInput, ssm.DescribeSessionsOutput]
-	GetConnectionStatus operation[ssm.GetConnectionStatusInput, ssm.GetConnectionStatusOutput]
-	ResumeSession       operation[ssm.ResumeSessionInput, ssm.ResumeSessionOutput]
-	StartSession        operation[ssm.StartSessionInput, ssm.StartSessionOutput]
-	TerminateSession    operation[ssm.TerminateSessionInput, ssm.TerminateSessionOutput]
+// Decision tells of a choice that the Client made, in terms that are safe to log:
+// it holds no secret.
+type Decision struct {
+	What   string         // Such as "Lowered the pace", without values.
+	Fields map[string]any // Counts, durations, times, names and IDs that the choice was made by.
 }
-
-// operation is one of the SDK's calls.
-type operation[I, O any] func(context.Context, *I, ...func(*ssm.Options)) (*O, error)
 
 // New returns a Client that calls SSM with the credentials, retryer and transport of cfg.
 func New(cfg aws.Config, options Options) *Client {
@@ -99,7 +98,11 @@ func New(cfg aws.Config, options Options) *Client {
 		cfg.HTTPClient = &bounded
 	}
 
-	api := ssm.NewFromConfig(cfg, func(o *ssm.Options) {
+	decided := options.Decided
+	if decided == nil {
+		decided = func(context.Context, Decision) {}
+	}
+	client := ssm.NewFromConfig(cfg, func(o *ssm.Options) {
 		if options.Endpoint != "" {
 			o.BaseEndpoint = aws.String(options.Endpoint)
 		}
@@ -110,9 +113,9 @@ func New(cfg aws.Config, options Options) *Client {
 			o.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateDisabled
 		}
 		o.HTTPClient = wholebody.Client{HTTPClient: o.HTTPClient}
-		// The provider's own line for each attempt is all that is logged.
+		// Callers log each attempt through Observe, without bodies.
 		o.Logger = logging.Nop{}
-		o.APIOptions = append(o.APIOptions, aroundAttempts(newPacer(options.MaxRequestsPerSecond), options.Observe))
+		o.APIOptions = append(o.APIOptions, aroundAttempts(newPacer(options.MaxRequestsPerSecond, decided), options.Observe))
 	})
 
 	own := options.Own
@@ -120,13 +123,7 @@ func New(cfg aws.Config, options Options) *Client {
 		own = NewRegistry()
 	}
 
-	return &Client{own: own, retryer: api.Options().Retryer, api: operations{
-		DescribeSessions:    api.DescribeSessions,
-		GetConnectionStatus: api.GetConnectionStatus,
-		ResumeSession:       api.ResumeSession,
-		StartSession:        api.StartSession,
-		TerminateSession:    api.TerminateSession,
-	}}
+	return &Client{api: newAPI(client), own: own, retryer: client.Options().Retryer, decided: decided}
 }
 
 // sleep waits for d, or until the context ends, and then returns its error.

@@ -91,7 +91,7 @@ func TestNew_endpoint(t *testing.T) {
 					return nil, errors.New("nobody there")
 				})
 
-				_, err := sessionmanager.New(cfg, tc.options).Find(t.Context(), region, sessionID)
+				_, err := sessionmanager.New(cfg, tc.options).Find(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: sessionID})
 
 				if diff := cmp.Diff(tc.want, called); diff != "" {
 					t.Errorf("called (-want +got):\n%s\nerror: %v", diff, err)
@@ -99,7 +99,7 @@ func TestNew_endpoint(t *testing.T) {
 				if got := kindOf(err); got != unavailable {
 					t.Errorf("error is %q, want %q", got, unavailable)
 				}
-				checkError(t, err, "DescribeSessions")
+				checkError(t, err, sessionmanager.DescribeSessions)
 			})
 		})
 	}
@@ -121,7 +121,7 @@ func TestClient_regions(t *testing.T) {
 		var found, called []string
 		for _, r := range regions {
 			fake.ResetRequests()
-			session, err := client.Find(t.Context(), r, sessionID)
+			session, err := client.Find(t.Context(), sessionmanager.SessionRef{Region: r, SessionID: sessionID})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -136,15 +136,15 @@ func TestClient_regions(t *testing.T) {
 			t.Errorf("called (-want +got):\n%s", diff)
 		}
 
-		if _, err := client.Terminate(t.Context(), sessionmanager.TerminateInput{Region: "cn-north-1", SessionID: sessionID, Verify: true}); err != nil {
+		if _, err := client.Terminate(t.Context(), sessionmanager.TerminateInput{SessionRef: sessionmanager.SessionRef{Region: "cn-north-1", SessionID: sessionID}, Verify: true}); err != nil {
 			t.Error(err)
 		}
-		if _, err := client.Terminate(t.Context(), sessionmanager.TerminateInput{Region: "us-east-1", SessionID: sessionID, Verify: true}); err != nil {
+		if _, err := client.Terminate(t.Context(), sessionmanager.TerminateInput{SessionRef: sessionmanager.SessionRef{Region: "us-east-1", SessionID: sessionID}, Verify: true}); err != nil {
 			t.Error(err)
 		}
 		found = nil
 		for _, r := range regions {
-			session, err := client.Find(t.Context(), r, sessionID)
+			session, err := client.Find(t.Context(), sessionmanager.SessionRef{Region: r, SessionID: sessionID})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -188,7 +188,7 @@ func TestClient_nothingSent(t *testing.T) {
 				}
 
 				for _, verify := range []bool{true, false} {
-					result, err := ep.client().Terminate(t.Context(), sessionmanager.TerminateInput{Region: where, SessionID: sessionID, Verify: verify})
+					result, err := ep.client().Terminate(t.Context(), sessionmanager.TerminateInput{SessionRef: sessionmanager.SessionRef{Region: where, SessionID: sessionID}, Verify: verify})
 
 					if result.Requested || result.Outcome != "" {
 						t.Errorf("verify %t: result is %+v", verify, result)

@@ -90,7 +90,7 @@ func (a asker) shown(got sessionmanager.Session, id string) {
 func (a asker) find() {
 	ctx, cancel, hurried := a.patience()
 	defer cancel()
-	session, err := a.client.Find(ctx, region, a.named("look"))
+	session, err := a.client.Find(ctx, sessionmanager.SessionRef{Region: region, SessionID: a.named("look")})
 	if !a.failed(err, a.named("look"), hurried) {
 		a.shown(session, a.named("look"))
 	}
@@ -99,7 +99,7 @@ func (a asker) find() {
 func (a asker) preview() {
 	ctx, cancel, hurried := a.patience()
 	defer cancel()
-	session, err := a.client.Preview(ctx, region, a.named("preview"))
+	session, err := a.client.Preview(ctx, sessionmanager.SessionRef{Region: region, SessionID: a.named("preview")})
 	if !a.failed(err, a.named("preview"), hurried) {
 		a.shown(session, a.named("preview"))
 	}
@@ -109,7 +109,7 @@ func (a asker) resume() {
 	ctx, cancel, hurried := a.patience()
 	defer cancel()
 	id := a.named("resume")
-	connection, err := a.client.Resume(ctx, region, id)
+	connection, err := a.client.Resume(ctx, sessionmanager.SessionRef{Region: region, SessionID: id})
 	if a.failed(err, id, hurried) {
 		return
 	}
@@ -153,7 +153,7 @@ func (a asker) terminate() {
 	if !verify {
 		id, outcome = a.named("end-unseen"), sessionmanager.OutcomeUnverified
 	}
-	result, err := a.client.Terminate(ctx, sessionmanager.TerminateInput{Region: region, SessionID: id, Verify: verify})
+	result, err := a.client.Terminate(ctx, sessionmanager.TerminateInput{SessionRef: sessionmanager.SessionRef{Region: region, SessionID: id}, Verify: verify})
 	if result.Session.SessionID != id {
 		a.t.Errorf("session %s got the answer of %s", id, result.Session.SessionID)
 	}
@@ -285,20 +285,26 @@ func TestClient_aMillionSessions(t *testing.T) {
 			calls    pages
 		}{
 			"the oldest": {
-				question: func() (string, error) { return found(client.Find(t.Context(), region, "past-0000000")) },
-				want:     "Terminated", calls: pages{Lookups: 2},
+				question: func() (string, error) {
+					return found(client.Find(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: "past-0000000"}))
+				},
+				want: "Terminated", calls: pages{Lookups: 2},
 			},
 			"one in the middle, for a plan": {
-				question: func() (string, error) { return found(client.Preview(t.Context(), region, "past-0500000")) },
-				want:     "Terminated", calls: pages{Lookups: 2},
+				question: func() (string, error) {
+					return found(client.Preview(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: "past-0500000"}))
+				},
+				want: "Terminated", calls: pages{Lookups: 2},
 			},
 			"one that does not exist": {
-				question: func() (string, error) { return found(client.Preview(t.Context(), region, "past-none")) },
-				kind:     notFound, calls: pages{Lookups: 4},
+				question: func() (string, error) {
+					return found(client.Preview(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: "past-none"}))
+				},
+				kind: notFound, calls: pages{Lookups: 4},
 			},
 			"one that is live, to be ended": {
 				question: func() (string, error) {
-					result, err := client.Terminate(t.Context(), sessionmanager.TerminateInput{Region: region, SessionID: crowdID(0), Verify: true})
+					result, err := client.Terminate(t.Context(), sessionmanager.TerminateInput{SessionRef: sessionmanager.SessionRef{Region: region, SessionID: crowdID(0)}, Verify: true})
 
 					return string(result.Outcome), err
 				},

@@ -16,13 +16,13 @@ import (
 //
 // See https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetConnectionStatus.html.
 func (c *Client) ConnectionStatus(ctx context.Context, region, target string) (string, error) {
-	output, _, err := call(ctx, operationConnectionStatus, region, "", c.api.GetConnectionStatus,
+	output, _, err := c.api.getConnectionStatus.call(ctx, SessionRef{Region: region},
 		&ssm.GetConnectionStatusInput{Target: aws.String(target)})
 	if err != nil {
 		return "", err
 	}
 
-	failed := &Error{Operation: operationConnectionStatus, Region: region, Kind: ErrIncompleteAnswer}
+	failed := newError(GetConnectionStatus, SessionRef{Region: region}, ErrIncompleteAnswer, nil)
 	switch {
 	case aws.ToString(output.Target) != target:
 		failed.Err = errors.New("the answer does not name the target")

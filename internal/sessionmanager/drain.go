@@ -135,7 +135,7 @@ func (c *Client) Drain(ctx context.Context, in DrainInput) (DrainResult, error) 
 		return d.result, ErrNotDrained
 	case ctx.Err() != nil && len(d.result.Unverified()) > 0:
 		// There was no time to see whether they are gone.
-		return d.result, newError(ctx, operationDescribe, in.Region, "", ctx.Err(), nil)
+		return d.result, newCallError(ctx, DescribeSessions, SessionRef{Region: in.Region}, ctx.Err(), nil)
 	default:
 		return d.result, nil
 	}
@@ -151,6 +151,11 @@ type drain struct {
 
 	mutex sync.Mutex
 	ends  map[string]end // What SSM answered, by session ID.
+}
+
+// session names a session of the drain's Region, or none.
+func (d *drain) session(id string) SessionRef {
+	return SessionRef{Region: d.in.Region, SessionID: id}
 }
 
 // waitGracePeriod lists the sessions, and gives people the time to finish by
@@ -169,7 +174,7 @@ func (d *drain) waitGracePeriod(ctx context.Context) (Listing, error) {
 	for left := d.in.GracePeriod; left > 0 && len(listing.Sessions) > 0; left = time.Until(deadline) {
 		d.progress(DrainProgress{Waiting: true, Matching: len(listing.Sessions)})
 		if err := sleep(ctx, min(left, gracePoll)); err != nil {
-			return Listing{}, newError(ctx, operationDescribe, d.in.Region, "", err, nil)
+			return Listing{}, newCallError(ctx, DescribeSessions, d.session(""), err, nil)
 		}
 		var err error
 		if listing, err = d.client.live(ctx, d.in.Region, d.in.Selector, listing.Now); err != nil {
@@ -197,7 +202,7 @@ func (d *drain) endAll(ctx context.Context, sessions []Session) {
 	}
 	for _, session := range sessions {
 		group.Go(func() error {
-			answer := d.client.end(ctx, d.in.Region, session.SessionID)
+			answer := d.client.end(ctx, d.session(session.SessionID))
 
 			d.mutex.Lock()
 			defer d.mutex.Unlock()
@@ -262,7 +267,7 @@ func (d *drain) settle(ctx context.Context, now time.Time, hurry bool) (Listing,
 				continue
 			}
 			if len(doubtful) > 0 {
-				err = newError(ctx, operationDescribe, d.in.Region, "", ctx.Err(), nil)
+				err = newCallError(ctx, DescribeSessions, d.session(""), ctx.Err(), nil)
 			}
 		}
 		d.record(ctx, present)
@@ -318,7 +323,7 @@ func (d *drain) lookUp(ctx context.Context, ids []string, present map[string]Ses
 	group.SetLimit(drainConcurrency)
 	for _, id := range ids {
 		group.Go(func() error {
-			session, err := d.client.find(ctx, d.in.Region, id, StateHistory, StateActive)
+			session, err := d.client.find(ctx, d.session(id), StateHistory, StateActive)
 			d.mutex.Lock()
 			defer d.mutex.Unlock()
 			switch {
@@ -348,9 +353,9 @@ func (d *drain) record(ctx context.Context, present map[string]Session) {
 		outcome, err := answer.outcome(live || d.proved[id], live, session)
 		switch {
 		case live && outcome == OutcomeFailed && answer.accepted() && errors.Is(ctx.Err(), context.Canceled):
-			err = &Error{Operation: operationTerminate, Region: d.in.Region, SessionID: id, Kind: ErrStillLive, Err: ctx.Err()}
+			err = newError(TerminateSession, d.session(id), ErrStillLive, ctx.Err())
 		case live && outcome == OutcomeFailed:
-			err = answer.stillLive(d.in.Region, id)
+			err = answer.stillLive(d.session(id))
 		}
 		d.result.Outcomes[id] = outcome
 		delete(d.result.Failures, id)
@@ -440,9 +445,9 @@ func (c *Client) Matching(ctx context.Context, region string, selector Selector)
 	return ids, nil
 }
 
-// shownListings are listings that were shown a moment ago. Terraform plans a drain
-// once more right before it creates it: what takes a second of the quota, or more,
-// is not listed twice.
+// shownListings are listings that were shown a moment ago. A caller may show what a
+// drain would end right before it drains: a listing that takes a second of the quota,
+// or more, is not made twice.
 type shownListings struct {
 	mutex sync.Mutex
 	kept  []shownListing

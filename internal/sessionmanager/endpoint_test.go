@@ -289,8 +289,11 @@ func kindOf(err error) string {
 	return strings.Join(matching, " and also ")
 }
 
+// sameOperation compares operations, which are values of their own.
+var sameOperation = cmp.Comparer(func(a, b *sessionmanager.Operation) bool { return a == b })
+
 // checkError checks what every error of a call must be like.
-func checkError(t *testing.T, err error, operation string) {
+func checkError(t *testing.T, err error, operation *sessionmanager.Operation) {
 	t.Helper()
 
 	if err == nil {
@@ -300,15 +303,15 @@ func checkError(t *testing.T, err error, operation string) {
 	if !errors.As(err, &failed) {
 		t.Fatalf("%T is no *sessionmanager.Error", err)
 	}
-	want := sessionmanager.Error{Operation: operation, Region: region, SessionID: sessionID}
-	got := sessionmanager.Error{Operation: failed.Operation, Region: failed.Region, SessionID: failed.SessionID}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("error (-want +got):\n%s", diff)
+	want := sessionmanager.Error{Operation: operation, SessionRef: sessionmanager.SessionRef{Region: region, SessionID: sessionID}}
+	got := sessionmanager.Error{Operation: failed.Operation, SessionRef: failed.SessionRef}
+	if got != want {
+		t.Errorf("error of %s for %+v, want of %s for %+v", got.Operation, got.SessionRef, want.Operation, want.SessionRef)
 	}
-	doing := map[string]string{
-		"DescribeSessions": "looking up",
-		"ResumeSession":    "resuming",
-		"TerminateSession": "terminating",
+	doing := map[*sessionmanager.Operation]string{
+		sessionmanager.DescribeSessions: "looking up",
+		sessionmanager.ResumeSession:    "resuming",
+		sessionmanager.TerminateSession: "terminating",
 	}[operation]
 	if text := doing + " session " + sessionID + ": "; !strings.HasPrefix(err.Error(), text) || strings.Count(err.Error(), text) != 1 {
 		t.Errorf("error text does not begin with %q, or says it twice: %s", text, err)

@@ -52,14 +52,13 @@ var (
 	ErrRejected = errors.New("request rejected")
 )
 
-// Error is a failed operation on a session.
+// Error is a failed operation on a session, or on the sessions of a Region.
 type Error struct {
-	Operation string // API operation, such as TerminateSession.
-	Region    string // Region that was called.
-	SessionID string // Session that was asked for, if it was a single one.
-	Target    string // Target of a session that was to be started.
-	Kind      error  // One of the Err values of this package.
-	Err       error  // Cause, nil if the Kind says it all.
+	Operation *Operation
+	SessionRef
+	Target string // Target of a session that was to be started.
+	Kind   error  // One of the Err values of this package.
+	Err    error  // Cause, nil if the Kind says it all.
 
 	// OutOfTime tells that it was the caller's deadline that ended the attempts, and
 	// not the number of retries.
@@ -80,23 +79,12 @@ const (
 
 // Error implements error.
 func (e *Error) Error() string {
-	doing := map[string]string{
-		operationConnectionStatus: "asking for the connection status",
-		operationDescribe:         "looking up sessions",
-		operationResume:           "resuming session " + e.SessionID,
-		operationStart:            "starting a session on " + e.Target,
-		operationTerminate:        "terminating session " + e.SessionID,
-	}[e.Operation]
-	if e.Operation == operationDescribe && e.SessionID != "" {
-		doing = "looking up session " + e.SessionID
-	}
-
 	cause := e.Kind
 	if e.Err != nil {
 		cause = e.Err
 	}
 
-	return doing + ": " + cause.Error()
+	return e.Operation.doing(e) + ": " + cause.Error()
 }
 
 // Unwrap returns the kind and the cause.
@@ -108,13 +96,10 @@ func (e *Error) Unwrap() []error {
 	return []error{e.Kind, e.Err}
 }
 
-const (
-	operationConnectionStatus = "GetConnectionStatus"
-	operationDescribe         = "DescribeSessions"
-	operationResume           = "ResumeSession"
-	operationStart            = "StartSession"
-	operationTerminate        = "TerminateSession"
-)
+// newError returns the error of a failed operation; the cause is nil where the kind says it all.
+func newError(operation *Operation, session SessionRef, kind, cause error) *Error {
+	return &Error{Operation: operation, SessionRef: session, Kind: kind, Err: cause}
+}
 
 // Codes by which AWS front ends say that the credentials or the signature are
 // not good enough, whatever the HTTP status.
@@ -134,19 +119,18 @@ var credentialErrorCodes = map[string]bool{
 	"InvalidAccessKeyId":                  true,
 }
 
-// newError classifies the failure of a call by its error code: status and
+// newCallError classifies the failure of a call by its error code: status and
 // concrete type differ between SDK versions and front ends. The record, if there
 // is one, tells what the attempts before a deadline met.
-func newError(ctx context.Context, operation, region, sessionID string, err error, record *callRecord) *Error {
-	e := &Error{Operation: operation, Region: region, SessionID: sessionID, Err: err}
-
+func newCallError(ctx context.Context, operation *Operation, session SessionRef, err error, record *callRecord) *Error {
 	if ctx.Err() == nil {
-		e.Kind, e.Err = classify(err)
+		kind, cause := classify(err)
 
-		return e
+		return newError(operation, session, kind, cause)
 	}
 
-	e.Kind, e.Err, e.OutOfTime = ErrDeadline, ctx.Err(), true
+	e := newError(operation, session, ErrDeadline, ctx.Err())
+	e.OutOfTime = true
 	if record != nil && record.failure != nil {
 		// What kept the call from succeeding in time tells more than the clock does.
 		kind, cause := classify(record.failure)

@@ -22,28 +22,28 @@ func TestError(t *testing.T) {
 		want string
 	}{
 		"a look-up": {
-			err:  sessionmanager.Error{Operation: "DescribeSessions", Region: region, SessionID: "s", Kind: sessionmanager.ErrNotFound},
+			err:  sessionmanager.Error{Operation: sessionmanager.DescribeSessions, SessionRef: sessionmanager.SessionRef{Region: region, SessionID: "s"}, Kind: sessionmanager.ErrNotFound},
 			want: "looking up session s: session not found",
 		},
 		"a termination": {
-			err:  sessionmanager.Error{Operation: "TerminateSession", Region: region, SessionID: "s", Kind: sessionmanager.ErrStillLive},
+			err:  sessionmanager.Error{Operation: sessionmanager.TerminateSession, SessionRef: sessionmanager.SessionRef{Region: region, SessionID: "s"}, Kind: sessionmanager.ErrStillLive},
 			want: "terminating session s: session is still live",
 		},
 		"a resumption": {
-			err:  sessionmanager.Error{Operation: "ResumeSession", Region: region, SessionID: "s", Kind: sessionmanager.ErrTimedOut},
+			err:  sessionmanager.Error{Operation: sessionmanager.ResumeSession, SessionRef: sessionmanager.SessionRef{Region: region, SessionID: "s"}, Kind: sessionmanager.ErrTimedOut},
 			want: "resuming session s: session has timed out",
 		},
 		"a look-up of no session in particular": {
-			err:  sessionmanager.Error{Operation: "DescribeSessions", Region: region, Kind: sessionmanager.ErrThrottled},
+			err:  sessionmanager.Error{Operation: sessionmanager.DescribeSessions, SessionRef: sessionmanager.SessionRef{Region: region}, Kind: sessionmanager.ErrThrottled},
 			want: "looking up sessions: request quota exhausted",
 		},
 		"a connection status": {
-			err:  sessionmanager.Error{Operation: "GetConnectionStatus", Region: region, Kind: sessionmanager.ErrAccessDenied},
+			err:  sessionmanager.Error{Operation: sessionmanager.GetConnectionStatus, SessionRef: sessionmanager.SessionRef{Region: region}, Kind: sessionmanager.ErrAccessDenied},
 			want: "asking for the connection status: access denied",
 		},
 		"the cause tells more than the kind": {
 			err: sessionmanager.Error{
-				Operation: "ResumeSession", Region: region, SessionID: "s",
+				Operation: sessionmanager.ResumeSession, SessionRef: sessionmanager.SessionRef{Region: region, SessionID: "s"},
 				Kind: sessionmanager.ErrDeadline, Err: context.DeadlineExceeded,
 			},
 			want: "resuming session s: context deadline exceeded",

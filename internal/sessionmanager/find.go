@@ -28,16 +28,16 @@ const (
 // Errors: ErrNotFound, ErrUndetermined, and those of a failed DescribeSessions.
 //
 // See https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DescribeSessions.html.
-func (c *Client) Find(ctx context.Context, region, sessionID string) (Session, error) {
-	return c.find(ctx, region, sessionID, StateActive, StateHistory)
+func (c *Client) Find(ctx context.Context, ref SessionRef) (Session, error) {
+	return c.find(ctx, ref, StateActive, StateHistory)
 }
 
 // find looks a session up in the lists in the given order and stops at the first hit.
-func (c *Client) find(ctx context.Context, region, sessionID string, states ...State) (Session, error) {
+func (c *Client) find(ctx context.Context, ref SessionRef, states ...State) (Session, error) {
 	for round := 0; ; round++ {
 		determined := true
 		for _, state := range states {
-			session, err := c.findIn(ctx, region, sessionID, state)
+			session, err := c.findIn(ctx, ref, state)
 			switch {
 			case err == nil:
 				return session, nil
@@ -50,26 +50,26 @@ func (c *Client) find(ctx context.Context, region, sessionID string, states ...S
 
 		switch {
 		case !determined:
-			return Session{}, &Error{Operation: operationDescribe, Region: region, SessionID: sessionID, Kind: ErrUndetermined}
+			return Session{}, newError(DescribeSessions, ref, ErrUndetermined, nil)
 		case round > 0:
-			return Session{}, &Error{Operation: operationDescribe, Region: region, SessionID: sessionID, Kind: ErrNotFound}
+			return Session{}, newError(DescribeSessions, ref, ErrNotFound, nil)
 		}
 
 		if err := sleep(ctx, reaskPause); err != nil {
-			return Session{}, newError(ctx, operationDescribe, region, sessionID, err, nil)
+			return Session{}, newCallError(ctx, DescribeSessions, ref, err, nil)
 		}
 	}
 }
 
 // findIn looks a session up by its ID in one list.
-func (c *Client) findIn(ctx context.Context, region, sessionID string, state State) (Session, error) {
-	undetermined := &Error{Operation: operationDescribe, Region: region, SessionID: sessionID, Kind: ErrUndetermined}
+func (c *Client) findIn(ctx context.Context, ref SessionRef, state State) (Session, error) {
+	undetermined := newError(DescribeSessions, ref, ErrUndetermined, nil)
 	input := &ssm.DescribeSessionsInput{
 		State:      state,
 		MaxResults: aws.Int32(pageSize),
 		Filters: []types.SessionFilter{{
 			Key:   types.SessionFilterKeySessionId,
-			Value: aws.String(sessionID),
+			Value: aws.String(ref.SessionID),
 		}},
 	}
 
@@ -78,13 +78,13 @@ func (c *Client) findIn(ctx context.Context, region, sessionID string, state Sta
 		tokens   = make(map[string]bool)
 	)
 	for page := 1; ; page++ {
-		output, _, err := call(ctx, operationDescribe, region, sessionID, c.api.DescribeSessions, input)
+		output, _, err := c.api.describeSessions.call(ctx, ref, input)
 		if err != nil {
 			return Session{}, err
 		}
 
 		for _, listed := range output.Sessions {
-			if aws.ToString(listed.SessionId) == sessionID {
+			if aws.ToString(listed.SessionId) == ref.SessionID {
 				return newSession(listed, state), nil
 			}
 			filtered = false
@@ -93,7 +93,7 @@ func (c *Client) findIn(ctx context.Context, region, sessionID string, state Sta
 		token := aws.ToString(output.NextToken)
 		switch {
 		case token == "" && (filtered || page == 1):
-			return Session{}, &Error{Operation: operationDescribe, Region: region, SessionID: sessionID, Kind: ErrNotFound}
+			return Session{}, newError(DescribeSessions, ref, ErrNotFound, nil)
 		case token == "", tokens[token], !filtered && page >= maxUnfilteredPages:
 			// An unfiltered listing of several pages is no snapshot: sessions leave
 			// it while it is read, so that absence from it proves nothing.

@@ -196,13 +196,13 @@ func TestClient_Find(t *testing.T) {
 					ep = newEndpoint(t, fake, tc.wrap(fake))
 				}
 
-				session, err := ep.client().Find(t.Context(), region, sessionID)
+				session, err := ep.client().Find(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: sessionID})
 
 				got := find{Status: session.Status, Kind: kindOf(err), Calls: ep.calls(t)}
 				if diff := cmp.Diff(tc.want, got); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
 				}
-				checkError(t, err, "DescribeSessions")
+				checkError(t, err, sessionmanager.DescribeSessions)
 				if err == nil && session.SessionID != sessionID {
 					t.Errorf("found session %q", session.SessionID)
 				}
@@ -219,7 +219,7 @@ func TestClient_Find_pausesBeforeItAsksAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ep := newEndpoint(t, fakessm.New())
 
-		_, err := ep.client().Find(t.Context(), region, sessionID)
+		_, err := ep.client().Find(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: sessionID})
 
 		if got, want := kindOf(err), notFound; got != want {
 			t.Errorf("error is %q, want %q", got, want)
@@ -282,12 +282,12 @@ func TestClient_Find_failures(t *testing.T) {
 				fake.Inject(tc.fault)
 				ep := newEndpoint(t, fake)
 
-				session, err := ep.client().Find(t.Context(), region, sessionID)
+				session, err := ep.client().Find(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: sessionID})
 
 				if diff := cmp.Diff(tc.want, find{Status: session.Status, Kind: kindOf(err), Calls: ep.calls(t)}); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
 				}
-				checkError(t, err, "DescribeSessions")
+				checkError(t, err, sessionmanager.DescribeSessions)
 			})
 		})
 	}
@@ -318,12 +318,12 @@ func TestClient_Find_unreadable(t *testing.T) {
 				fake := fakessm.New(fakessm.WithSessions(here(sessionID, "Connected")))
 				ep := newEndpoint(t, fake, answering("DescribeSessions", -1, tc.status, tc.body))
 
-				session, err := ep.client().Find(t.Context(), region, sessionID)
+				session, err := ep.client().Find(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: sessionID})
 
 				if diff := cmp.Diff(tc.want, find{Status: session.Status, Kind: kindOf(err), Calls: ep.calls(t)}); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
 				}
-				checkError(t, err, "DescribeSessions")
+				checkError(t, err, sessionmanager.DescribeSessions)
 				if strings.Contains(fmt.Sprint(err), "Welcome") {
 					t.Errorf("the error quotes what it could not read: %v", err)
 				}
@@ -388,7 +388,7 @@ func TestClient_Find_outOfTime(t *testing.T) {
 					cancel()
 				}
 
-				_, err := ep.client().Find(ctx, region, sessionID)
+				_, err := ep.client().Find(ctx, sessionmanager.SessionRef{Region: region, SessionID: sessionID})
 
 				if took := time.Since(start); took > tc.timeout {
 					t.Errorf("took %s, with a timeout of %s", took, tc.timeout)
@@ -396,7 +396,7 @@ func TestClient_Find_outOfTime(t *testing.T) {
 				if diff := cmp.Diff(tc.want, find{Kind: kindOf(err), Calls: ep.calls(t)}); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
 				}
-				checkError(t, err, "DescribeSessions")
+				checkError(t, err, sessionmanager.DescribeSessions)
 				if !errors.Is(err, ctx.Err()) || !strings.Contains(err.Error(), tc.says) {
 					t.Errorf("error does not tell of %q: %v", tc.says, err)
 				}
@@ -413,7 +413,7 @@ func TestClient_Find_connectionRefused(t *testing.T) {
 		var attempts []sessionmanager.Attempt
 		client := ep.client(sessionmanager.Options{Observe: func(_ context.Context, a sessionmanager.Attempt) { attempts = append(attempts, a) }})
 
-		_, err := client.Find(t.Context(), region, sessionID)
+		_, err := client.Find(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: sessionID})
 
 		if diff := cmp.Diff(find{Kind: unavailable}, find{Kind: kindOf(err), Calls: ep.calls(t)}); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
@@ -421,7 +421,7 @@ func TestClient_Find_connectionRefused(t *testing.T) {
 		if len(attempts) != maxAttempts {
 			t.Errorf("%d attempts, want %d", len(attempts), maxAttempts)
 		}
-		checkError(t, err, "DescribeSessions")
+		checkError(t, err, sessionmanager.DescribeSessions)
 	})
 }
 
@@ -484,12 +484,12 @@ func TestClient_Preview(t *testing.T) {
 				}
 				ep := newEndpoint(t, fake)
 
-				session, err := ep.client().Preview(t.Context(), region, sessionID)
+				session, err := ep.client().Preview(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: sessionID})
 
 				if diff := cmp.Diff(tc.want, find{Status: session.Status, Kind: kindOf(err), Calls: ep.calls(t)}); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
 				}
-				checkError(t, err, "DescribeSessions")
+				checkError(t, err, sessionmanager.DescribeSessions)
 				nothing := slices.Contains([]string{notFound, undetermined, accessDenied}, tc.want.Kind)
 				if got := sessionmanager.NothingToShow(err); got != nothing {
 					t.Errorf("there is nothing to show: %t, want %t", got, nothing)
@@ -506,7 +506,7 @@ func TestClient_Preview_outOfTime(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 
-		_, err := ep.client().Preview(ctx, region, sessionID)
+		_, err := ep.client().Preview(ctx, sessionmanager.SessionRef{Region: region, SessionID: sessionID})
 
 		if got, want := kindOf(err), outOfTime; got != want {
 			t.Errorf("error is %q, want %q", got, want)

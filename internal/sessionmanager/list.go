@@ -42,7 +42,7 @@ func (c *Client) List(ctx context.Context, region string, state State, selector 
 		tokens = make(map[string]bool)
 	)
 	for {
-		output, record, err := call(ctx, operationDescribe, region, "", c.api.DescribeSessions, input)
+		output, record, err := c.api.describeSessions.call(ctx, SessionRef{Region: region}, input)
 		if err != nil {
 			return Listing{}, err
 		}
@@ -68,10 +68,7 @@ func (c *Client) List(ctx context.Context, region string, state State, selector 
 			break
 		}
 		if tokens[token] {
-			return Listing{}, &Error{
-				Operation: operationDescribe, Region: region, Kind: ErrIncompleteAnswer,
-				Err: errors.New("the listing does not end: a page token repeated itself"),
-			}
+			return Listing{}, newError(DescribeSessions, SessionRef{Region: region}, ErrIncompleteAnswer, errors.New("the listing does not end: a page token repeated itself"))
 		}
 		tokens[token] = true
 		input.NextToken = aws.String(token)

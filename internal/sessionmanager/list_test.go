@@ -78,9 +78,9 @@ func checkListError(t *testing.T, err error) {
 	if !errors.As(err, &failed) {
 		t.Fatalf("%T is no *sessionmanager.Error", err)
 	}
-	want := sessionmanager.Error{Operation: "DescribeSessions", Region: region}
-	got := sessionmanager.Error{Operation: failed.Operation, Region: failed.Region, SessionID: failed.SessionID}
-	if diff := cmp.Diff(want, got); diff != "" {
+	want := sessionmanager.Error{Operation: sessionmanager.DescribeSessions, SessionRef: sessionmanager.SessionRef{Region: region}}
+	got := sessionmanager.Error{Operation: failed.Operation, SessionRef: failed.SessionRef}
+	if diff := cmp.Diff(want, got, sameOperation); diff != "" {
 		t.Errorf("error (-want +got):\n%s", diff)
 	}
 	if !strings.HasPrefix(err.Error(), "looking up sessions: ") {

@@ -36,23 +36,11 @@ const (
 	lastWait  = 160 * time.Second
 )
 
-// startsPerSecond is the quota of StartSession, for an account and a Region.
-const startsPerSecond = 3
-
-// quotas are the calls a second that AWS grants an account in a Region, unless it
-// was asked for more. See https://docs.aws.amazon.com/general/latest/gr/ssm.html.
-var quotas = map[string]float64{
-	operationConnectionStatus: 50,
-	operationDescribe:         callsPerSecond,
-	operationResume:           callsPerSecond,
-	operationStart:            startsPerSecond,
-	operationTerminate:        callsPerSecond,
-}
-
 // pacer keeps the calls of each operation in each Region to the pace that the
 // service grants. It does not brake before the service has throttled.
 type pacer struct {
-	fixed float64 // Calls a second that the user wants at most; 0 for none.
+	fixed   float64 // Calls a second that the user allows at most; 0 for no limit.
+	decided func(context.Context, Decision)
 
 	mutex sync.Mutex
 	lanes map[lane]*pace
@@ -61,7 +49,7 @@ type pacer struct {
 // lane is what the service counts calls by.
 type lane struct {
 	region    string
-	operation string
+	operation *Operation
 }
 
 // pace is the adaptive rate of one lane.
@@ -76,8 +64,8 @@ type pace struct {
 	liftAt  time.Time     // When to lift it.
 }
 
-func newPacer(fixed float64) *pacer {
-	return &pacer{fixed: fixed, lanes: make(map[lane]*pace)}
+func newPacer(fixed float64, decided func(context.Context, Decision)) *pacer {
+	return &pacer{fixed: fixed, decided: decided, lanes: make(map[lane]*pace)}
 }
 
 func newPace(callsPerSecond float64) *pace {
@@ -90,13 +78,12 @@ func newPace(callsPerSecond float64) *pace {
 }
 
 // admit waits until an attempt may be sent, or the context ends.
-func (p *pacer) admit(ctx context.Context, region, operation string) error {
+func (p *pacer) admit(ctx context.Context, lane lane) error {
 	p.mutex.Lock()
-	l := lane{region, operation}
-	current := p.lanes[l]
+	current := p.lanes[lane]
 	if current == nil && p.fixed > 0 {
 		current = newPace(p.fixed)
-		p.lanes[l] = current
+		p.lanes[lane] = current
 	}
 	p.mutex.Unlock()
 	if current == nil {
@@ -123,7 +110,7 @@ func (p *pacer) admit(ctx context.Context, region, operation string) error {
 }
 
 // learn adapts the pace to the answer of an attempt.
-func (p *pacer) learn(region, operation string, throttled bool) {
+func (p *pacer) learn(ctx context.Context, lane lane, throttled bool) {
 	if p.fixed > 0 {
 		return
 	}
@@ -131,17 +118,16 @@ func (p *pacer) learn(region, operation string, throttled bool) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
 	var (
-		l       = lane{region, operation}
-		current = p.lanes[l]
+		current = p.lanes[lane]
 		now     = time.Now()
 	)
 
 	switch {
 	case current == nil && !throttled:
 	case current == nil:
-		current = newPace(quotas[operation])
+		current = newPace(lane.operation.quota)
 		current.slowTo(current.good, now)
-		p.lanes[l] = current
+		p.lanes[lane] = current
 	case throttled && now.Sub(current.cutAt) < cutInterval:
 	case throttled && float64(current.limiter.Limit()) > current.good:
 		// The lift was too much: back to what was good.

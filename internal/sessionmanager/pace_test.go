@@ -80,7 +80,7 @@ func (e *endpoint) work(t *testing.T, workers, n int, call func(ctx context.Cont
 // terminating ends one session of the crowd after the other.
 func terminating(client *sessionmanager.Client, where string, verify bool) func(context.Context, int) error {
 	return func(ctx context.Context, i int) error {
-		result, err := client.Terminate(ctx, sessionmanager.TerminateInput{Region: where, SessionID: crowdID(i), Verify: verify})
+		result, err := client.Terminate(ctx, sessionmanager.TerminateInput{SessionRef: sessionmanager.SessionRef{Region: where, SessionID: crowdID(i)}, Verify: verify})
 		if err == nil && verify && result.Outcome != sessionmanager.OutcomeTerminated {
 			return fmt.Errorf("outcome %s", result.Outcome)
 		}
@@ -231,7 +231,7 @@ func TestClient_pace_adapts(t *testing.T) {
 			var wg sync.WaitGroup
 			wg.Go(func() {
 				for range 180 {
-					_, _ = other.Terminate(t.Context(), sessionmanager.TerminateInput{Region: region, SessionID: "nobody"})
+					_, _ = other.Terminate(t.Context(), sessionmanager.TerminateInput{SessionRef: sessionmanager.SessionRef{Region: region, SessionID: "nobody"}})
 				}
 			})
 			got := ep.work(t, 10, 600, terminating(client, region, false))
@@ -340,7 +340,7 @@ func TestClient_pace_lanes(t *testing.T) {
 					"terminating":           terminating(client, region, false),
 					"terminating elsewhere": terminating(client, "us-west-2", false),
 					"looking up": func(ctx context.Context, i int) error {
-						_, err := client.Find(ctx, region, crowdID(i))
+						_, err := client.Find(ctx, sessionmanager.SessionRef{Region: region, SessionID: crowdID(i)})
 						if errors.Is(err, sessionmanager.ErrNotFound) {
 							err = nil
 						}
@@ -384,7 +384,7 @@ func TestClient_pace_cancelled(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			leave = append(leave, cancel)
 			wg.Go(func() {
-				result, err := client.Terminate(ctx, sessionmanager.TerminateInput{Region: region, SessionID: crowdID(i)})
+				result, err := client.Terminate(ctx, sessionmanager.TerminateInput{SessionRef: sessionmanager.SessionRef{Region: region, SessionID: crowdID(i)}})
 				if kindOf(err) != outOfTime || !errors.Is(err, context.Canceled) {
 					t.Errorf("session %d: %v", i, err)
 				}
@@ -456,7 +456,7 @@ func TestClient_pace_outOfTime(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 7*time.Second)
 			defer cancel()
 
-			result, err := ep.client().Terminate(ctx, sessionmanager.TerminateInput{Region: region, SessionID: crowdID(1)})
+			result, err := ep.client().Terminate(ctx, sessionmanager.TerminateInput{SessionRef: sessionmanager.SessionRef{Region: region, SessionID: crowdID(1)}})
 
 			// What kept the call from succeeding in time tells more than the clock does.
 			if got := kindOf(err); got != throttled || result.Requested {

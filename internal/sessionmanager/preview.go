@@ -21,17 +21,17 @@ const (
 	// session, before a listing is thought to pay.
 	singleLookups = 3
 
-	// gatherTime is how long a look-up waits for others that come with it: Terraform
-	// works on ten resources at once.
+	// gatherTime is how long a look-up waits for others that come with it, and
+	// together is how many callers usually look up at the same time.
 	gatherTime = 50 * time.Millisecond
 	together   = 10
 )
 
-// Preview looks a session up to show it in a plan. Terraform plans twice, and rejects
-// a value that it has seen once and does not see again: of the errors, a plan can do
-// with those alone that NothingToShow knows.
-func (c *Client) Preview(ctx context.Context, region, sessionID string) (Session, error) {
-	return c.glance(ctx, region, sessionID)
+// Preview looks a session up to show it before its end is asked for. Callers that
+// look twice and must see the same both times can ignore the errors that
+// NothingToShow knows, and no others.
+func (c *Client) Preview(ctx context.Context, ref SessionRef) (Session, error) {
+	return c.glance(ctx, ref)
 }
 
 // NothingToShow reports whether a preview ended with the session not found, or with
@@ -43,16 +43,16 @@ func NothingToShow(err error) bool {
 // glance looks a session up as Find does, but may find it in a listing of the
 // active sessions that others asked for a moment ago. Such a listing can show that
 // a session is there, and no more: what it lacks is looked up by its ID.
-func (c *Client) glance(ctx context.Context, region, sessionID string) (Session, error) {
-	session, listed, err := c.shared.find(ctx, c, region, sessionID)
+func (c *Client) glance(ctx context.Context, ref SessionRef) (Session, error) {
+	session, listed, err := c.shared.find(ctx, c, ref)
 	switch {
 	case err != nil:
 		return Session{}, err
 	case !listed:
-		return c.Find(ctx, region, sessionID)
+		return c.Find(ctx, ref)
 	case session.SessionID == "":
 		// It has probably ended: the history comes first.
-		return c.find(ctx, region, sessionID, StateHistory, StateActive)
+		return c.find(ctx, ref, StateHistory, StateActive)
 	default:
 		return session, nil
 	}
@@ -85,27 +85,27 @@ type listingFlight struct {
 
 // find returns a session of a shared listing. It returns listed = false if there
 // is no listing, and none that would pay; and no session if the listing lacks it.
-func (s *sharedListings) find(ctx context.Context, c *Client, region, sessionID string) (session Session, listed bool, err error) {
+func (s *sharedListings) find(ctx context.Context, c *Client, ref SessionRef) (session Session, listed bool, err error) {
 	s.mutex.Lock()
-	r := s.regions[region]
+	r := s.regions[ref.Region]
 	if r == nil {
 		r = &sharedListing{}
 		if s.regions == nil {
 			s.regions = make(map[string]*sharedListing)
 		}
-		s.regions[region] = r
+		s.regions[ref.Region] = r
 	}
 
 	r.count(time.Now())
 	if !r.listed() && !r.pays(0) && r.pays(together-1) {
 		s.mutex.Unlock()
 		if err := sleep(ctx, gatherTime); err != nil {
-			return Session{}, false, newError(ctx, operationDescribe, region, sessionID, err, nil)
+			return Session{}, false, newCallError(ctx, DescribeSessions, ref, err, nil)
 		}
 		s.mutex.Lock()
 	}
 	if r.listed() {
-		session = r.sessions[sessionID]
+		session = r.sessions[ref.SessionID]
 		s.mutex.Unlock()
 
 		return session, true, nil
@@ -116,13 +116,13 @@ func (s *sharedListings) find(ctx context.Context, c *Client, region, sessionID 
 		return Session{}, false, nil
 	}
 	if r.flight == nil {
-		s.launch(ctx, c, region, r)
+		s.launch(ctx, c, ref.Region, r)
 	}
 	flight := r.flight
 	flight.waiters++
 	s.mutex.Unlock()
 
-	return s.await(ctx, r, flight, region, sessionID)
+	return s.await(ctx, r, flight, ref)
 }
 
 // count notes a look-up, and forgets those that are long past.
@@ -181,7 +181,7 @@ func (s *sharedListings) list(ctx context.Context, c *Client, region string, r *
 	sessions = make(map[string]Session)
 	input := &ssm.DescribeSessionsInput{State: StateActive, MaxResults: aws.Int32(pageSize)}
 	for {
-		output, _, err := call(ctx, operationDescribe, region, "", c.api.DescribeSessions, input)
+		output, _, err := c.api.describeSessions.call(ctx, SessionRef{Region: region}, input)
 		if err != nil {
 			return nil, pages, false, err
 		}
@@ -205,7 +205,7 @@ func (s *sharedListings) list(ctx context.Context, c *Client, region string, r *
 }
 
 // await waits for a listing that is under way.
-func (s *sharedListings) await(ctx context.Context, r *sharedListing, flight *listingFlight, region, sessionID string) (Session, bool, error) {
+func (s *sharedListings) await(ctx context.Context, r *sharedListing, flight *listingFlight, ref SessionRef) (Session, bool, error) {
 	select {
 	case <-flight.done:
 	case <-ctx.Done():
@@ -219,13 +219,13 @@ func (s *sharedListings) await(ctx context.Context, r *sharedListing, flight *li
 		}
 		s.mutex.Unlock()
 
-		return Session{}, false, newError(ctx, operationDescribe, region, sessionID, ctx.Err(), nil)
+		return Session{}, false, newCallError(ctx, DescribeSessions, ref, ctx.Err(), nil)
 	}
 
 	var failed *Error
 	if errors.As(flight.err, &failed) {
 		own := *failed
-		own.SessionID = sessionID
+		own.SessionID = ref.SessionID
 
 		return Session{}, false, &own
 	}
@@ -235,14 +235,14 @@ func (s *sharedListings) await(ctx context.Context, r *sharedListing, flight *li
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 
-	return r.sessions[sessionID], true, nil
+	return r.sessions[ref.SessionID], true, nil
 }
 
 // forget takes a session out of the shared listing, once its end was asked for.
-func (s *sharedListings) forget(region, sessionID string) {
+func (s *sharedListings) forget(ref SessionRef) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	if r := s.regions[region]; r != nil {
-		delete(r.sessions, sessionID)
+	if r := s.regions[ref.Region]; r != nil {
+		delete(r.sessions, ref.SessionID)
 	}
 }

@@ -74,7 +74,7 @@ func ask(t *testing.T, client *sessionmanager.Client, from, n int) {
 	var wg sync.WaitGroup
 	for i := from; i < from+n; i++ {
 		wg.Go(func() {
-			session, err := client.Preview(t.Context(), region, crowdID(i))
+			session, err := client.Preview(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: crowdID(i)})
 			if err != nil {
 				t.Error(err)
 			}
@@ -147,7 +147,7 @@ func TestClient_Preview_plan(t *testing.T) {
 				for range workers {
 					wg.Go(func() {
 						for i := range next {
-							session, err := client.Preview(t.Context(), region, crowdID(i%tc.live))
+							session, err := client.Preview(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: crowdID(i % tc.live)})
 							if err != nil || session.Owner != "owner of "+crowdID(i%tc.live) {
 								t.Errorf("session %d is of %q: %v", i, session.Owner, err)
 							}
@@ -300,7 +300,7 @@ func TestClient_Preview_proves(t *testing.T) {
 		"a session that this client has ended is looked up": {
 			happens: func(t *testing.T, ep *endpoint, client *sessionmanager.Client) {
 				t.Helper()
-				in := sessionmanager.TerminateInput{Region: region, SessionID: crowdID(9)}
+				in := sessionmanager.TerminateInput{SessionRef: sessionmanager.SessionRef{Region: region, SessionID: crowdID(9)}}
 				if _, err := client.Terminate(t.Context(), in); err != nil {
 					t.Error(err)
 				}
@@ -312,7 +312,7 @@ func TestClient_Preview_proves(t *testing.T) {
 			happens: func(t *testing.T, ep *endpoint, client *sessionmanager.Client) {
 				t.Helper()
 				ep.fake.Inject(fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultDenied})
-				in := sessionmanager.TerminateInput{Region: region, SessionID: crowdID(9)}
+				in := sessionmanager.TerminateInput{SessionRef: sessionmanager.SessionRef{Region: region, SessionID: crowdID(9)}}
 				if _, err := client.Terminate(t.Context(), in); !errors.Is(err, sessionmanager.ErrAccessDenied) {
 					t.Error(err)
 				}
@@ -334,7 +334,7 @@ func TestClient_Preview_proves(t *testing.T) {
 		"a listing is of one Region": {
 			happens: func(t *testing.T, ep *endpoint, client *sessionmanager.Client) {
 				t.Helper()
-				session, err := client.Preview(t.Context(), "us-east-1", crowdID(9))
+				session, err := client.Preview(t.Context(), sessionmanager.SessionRef{Region: "us-east-1", SessionID: crowdID(9)})
 				if kindOf(err) != notFound || session.Status != "" {
 					t.Errorf("session %+v of another Region, %v", session, err)
 				}
@@ -356,7 +356,7 @@ func TestClient_Preview_proves(t *testing.T) {
 					tc.happens(t, ep, client)
 				}
 
-				session, err := client.Preview(t.Context(), region, tc.id)
+				session, err := client.Preview(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: tc.id})
 
 				if missing := tc.want == ""; (kindOf(err) == notFound) != missing || err != nil && !missing {
 					t.Fatal(err)
@@ -403,7 +403,7 @@ func TestClient_Terminate_sharedListing(t *testing.T) {
 					tc.happens(ep.fake)
 				}
 
-				got, err := client.Terminate(t.Context(), sessionmanager.TerminateInput{Region: region, SessionID: crowdID(9), Verify: true})
+				got, err := client.Terminate(t.Context(), sessionmanager.TerminateInput{SessionRef: sessionmanager.SessionRef{Region: region, SessionID: crowdID(9)}, Verify: true})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -437,7 +437,7 @@ func wait(t *testing.T, client *sessionmanager.Client, i int) *waiter {
 	t.Cleanup(cancel)
 	go func() {
 		defer close(w.done)
-		w.session, w.err = client.Preview(ctx, region, crowdID(i))
+		w.session, w.err = client.Preview(ctx, sessionmanager.SessionRef{Region: region, SessionID: crowdID(i)})
 	}()
 	time.Sleep(10 * latency)
 
@@ -593,7 +593,7 @@ func TestClient_Preview_waiting(t *testing.T) {
 				next.cancel = cancel
 				defer cancel()
 				left := time.AfterFunc(listingTime/2, cancel)
-				next.session, next.err = client.Preview(ctx, region, crowdID(i))
+				next.session, next.err = client.Preview(ctx, sessionmanager.SessionRef{Region: region, SessionID: crowdID(i)})
 				close(next.done)
 				if kindOf(next.err) != outOfTime || left.Stop() {
 					t.Fatalf("question %d did not wait for a listing of its own: %v", i, next.err)
@@ -631,7 +631,7 @@ func TestClient_Preview_waiting(t *testing.T) {
 			waiters := waiting(t, client, 1)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			_, err := client.Preview(ctx, region, crowdID(1))
+			_, err := client.Preview(ctx, sessionmanager.SessionRef{Region: region, SessionID: crowdID(1)})
 			if kindOf(err) != outOfTime || !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("error is %v", err)
 			}
@@ -651,7 +651,7 @@ func TestClient_Preview_waiting(t *testing.T) {
 			ask(t, client, 0, 3)
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
-			_, err := client.Preview(ctx, region, crowdID(1))
+			_, err := client.Preview(ctx, sessionmanager.SessionRef{Region: region, SessionID: crowdID(1)})
 			if kindOf(err) != outOfTime {
 				t.Errorf("error is %v", err)
 			}
@@ -775,7 +775,7 @@ func BenchmarkClient_Preview(b *testing.B) {
 		for i := range 200 {
 			group.Go(func() error {
 				id := fmt.Sprintf("mary-%d", i)
-				session, err := client.Preview(b.Context(), region, id)
+				session, err := client.Preview(b.Context(), sessionmanager.SessionRef{Region: region, SessionID: id})
 				if err == nil && (session.SessionID != id || session.Owner != ownerMary) {
 					err = fmt.Errorf("%s is shown as %+v", id, session)
 				}

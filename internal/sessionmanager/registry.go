@@ -12,12 +12,6 @@ import (
 	"sync"
 )
 
-// SessionRef names one session.
-type SessionRef struct {
-	Region    string
-	SessionID string
-}
-
 // Registry holds the sessions that this process has opened and not yet ended, and
 // those that it is about to open. It is how no session is left behind, and how
 // drains spare the sessions of their own process. It is safe for concurrent use.
@@ -223,7 +217,7 @@ func (e *entry) leave(ctx context.Context) error {
 		// Whatever comes of it, the call below ends the session.
 		_ = hooks.Terminate(ctx)
 	}
-	if answer := e.client.end(ctx, e.region, sessionID); answer.err != nil && !errors.Is(answer.err, ErrEnded) {
+	if answer := e.client.end(ctx, SessionRef{Region: e.region, SessionID: sessionID}); answer.err != nil && !errors.Is(answer.err, ErrEnded) {
 		return answer.err
 	}
 	registry.remove(e)

@@ -25,18 +25,18 @@ type Connection struct {
 // and those of a failed call. None ever holds a token or URL.
 //
 // See https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_ResumeSession.html.
-func (c *Client) Resume(ctx context.Context, region, sessionID string) (Connection, error) {
-	output, _, err := call(ctx, operationResume, region, sessionID, c.api.ResumeSession,
-		&ssm.ResumeSessionInput{SessionId: aws.String(sessionID)})
+func (c *Client) Resume(ctx context.Context, ref SessionRef) (Connection, error) {
+	output, _, err := c.api.resumeSession.call(ctx, ref,
+		&ssm.ResumeSessionInput{SessionId: aws.String(ref.SessionID)})
 	if err != nil {
 		return Connection{}, err
 	}
 
-	failed := &Error{Operation: operationResume, Region: region, SessionID: sessionID}
+	failed := newError(ResumeSession, ref, nil, nil)
 	switch {
 	case output.SessionId == nil:
 		failed.Kind, failed.Err = ErrIncompleteAnswer, errors.New("the answer names no session")
-	case *output.SessionId != sessionID:
+	case *output.SessionId != ref.SessionID:
 		failed.Kind, failed.Err = ErrIncompleteAnswer, errors.New("the answer names another session")
 	case aws.ToString(output.TokenValue) == "":
 		// AWS's own client reads an answer without a token as a time-out.

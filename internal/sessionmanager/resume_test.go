@@ -33,7 +33,7 @@ func TestClient_Resume(t *testing.T) {
 
 				var tokens, urls []string
 				for range 2 {
-					connection, err := client.Resume(t.Context(), region, sessionID)
+					connection, err := client.Resume(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: sessionID})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -68,7 +68,7 @@ func TestClient_Resume_byteForByte(t *testing.T) {
 		body := fmt.Sprintf(`{"SessionId":%q,"TokenValue":%q,"StreamUrl":%q}`, sessionID, token, url)
 		ep := newEndpoint(t, fakessm.New(), answering("ResumeSession", 1, 200, body))
 
-		got, err := ep.client().Resume(t.Context(), region, sessionID)
+		got, err := ep.client().Resume(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: sessionID})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -232,12 +232,12 @@ func TestClient_Resume_failures(t *testing.T) {
 					ep = newEndpoint(t, fake, tc.wrap)
 				}
 
-				connection, err := ep.client().Resume(t.Context(), region, sessionID)
+				connection, err := ep.client().Resume(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: sessionID})
 
 				if diff := cmp.Diff(tc.want, resumption{Kind: kindOf(err), Calls: ep.calls(t)}); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
 				}
-				checkError(t, err, "ResumeSession")
+				checkError(t, err, sessionmanager.ResumeSession)
 				if connection != (sessionmanager.Connection{}) {
 					t.Error("a connection came along with an error")
 				}
@@ -270,7 +270,7 @@ func TestClient_Resume_retried(t *testing.T) {
 		fake.Inject(faultsOf("ResumeSession", fakessm.FaultThrottle, fakessm.FaultResetAfter)...)
 		ep := newEndpoint(t, fake)
 
-		connection, err := ep.client().Resume(t.Context(), region, sessionID)
+		connection, err := ep.client().Resume(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: sessionID})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -306,12 +306,12 @@ func TestClient_Resume_outOfTime(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
 
-				_, err := ep.client().Resume(ctx, region, sessionID)
+				_, err := ep.client().Resume(ctx, sessionmanager.SessionRef{Region: region, SessionID: sessionID})
 
 				if diff := cmp.Diff(tc.want, resumption{kindOf(err), ep.calls(t)}); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
 				}
-				checkError(t, err, "ResumeSession")
+				checkError(t, err, sessionmanager.ResumeSession)
 				checkSecrets(t, fake, err.Error())
 				if !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("error does not tell of the deadline: %v", err)
@@ -334,7 +334,7 @@ func TestClient_Resume_concurrent(t *testing.T) {
 		for i := range calls {
 			id := sessions[i%len(sessions)].SessionID
 			wg.Go(func() {
-				connection, err := client.Resume(t.Context(), region, id)
+				connection, err := client.Resume(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: id})
 				if err != nil {
 					t.Error(err)
 

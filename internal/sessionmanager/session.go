@@ -11,6 +11,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 )
 
+// SessionRef names a session in a Region. A SessionID that is empty stands for no
+// single session.
+type SessionRef struct {
+	Region    string
+	SessionID string
+}
+
 // Session is a Session Manager session as DescribeSessions lists it. The service
 // omits fields, or sends them empty; both are the zero value here, and nothing is
 // made up for them.
@@ -57,8 +64,8 @@ func newSession(in types.Session, state State) Session {
 	return s
 }
 
-// text returns a string of the service's, empty for none. What is no UTF-8 would not
-// survive the way to Terraform and back.
+// text returns a string of the service's, empty for none. Bytes that are not
+// UTF-8 are replaced, since a caller's protocol may not be able to carry them.
 func text(s *string) string {
 	return strings.ToValidUTF8(aws.ToString(s), "\uFFFD")
 }

@@ -156,7 +156,7 @@ func FuzzDecodeSession(f *testing.F) {
 			if len(listing.Sessions) > 0 {
 				id = listing.Sessions[0].SessionID
 			}
-			session, err := a.client().Find(t.Context(), region, id)
+			session, err := a.client().Find(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: id})
 			if err != nil {
 				checkFuzzed(t, err)
 
@@ -248,7 +248,7 @@ func FuzzDecodeResume(f *testing.F) {
 		a := &answer{status: []int{200, 400, 503}[int(status)%3], body: body}
 		heard := hear(body)
 
-		connection, err := a.client().Resume(t.Context(), region, sessionID)
+		connection, err := a.client().Resume(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: sessionID})
 
 		if err == nil {
 			// Comparisons do not print what they compare: elsewhere it is secret.

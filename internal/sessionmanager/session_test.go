@@ -69,7 +69,7 @@ func TestSession_translation(t *testing.T) {
 				body := `{"Sessions":[{"SessionId":"` + sessionID + `",` + tc.answer + `}]}`
 				ep := newEndpoint(t, fakessm.New(), answering("DescribeSessions", -1, 200, body))
 
-				got, err := ep.client().Find(t.Context(), region, sessionID)
+				got, err := ep.client().Find(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: sessionID})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -122,7 +122,7 @@ func TestSession_Live(t *testing.T) {
 					answering("DescribeSessions", -1, 200, body),
 					answering("DescribeSessions", empty, 200, `{"Sessions":[]}`))
 
-				session, err := ep.client().Find(t.Context(), region, sessionID)
+				session, err := ep.client().Find(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: sessionID})
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -56,6 +56,14 @@ type StartInput struct {
 	Reason       string              // At most MaxStartReason characters.
 }
 
+// failed returns the error of a session that could not be started.
+func (in StartInput) failed(kind, cause error) *Error {
+	e := newError(StartSession, SessionRef{Region: in.Region}, kind, cause)
+	e.Target = in.Target
+
+	return e
+}
+
 // Opened is a session that this process has started. Whoever holds token and URL
 // can take part in the session: printing an Opened shows neither.
 type Opened struct {
@@ -97,16 +105,13 @@ type LostStart struct {
 // See https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_StartSession.html.
 func (c *Client) Start(ctx context.Context, in StartInput) (Opened, error) {
 	if utf8.RuneCountInString(in.Reason) > MaxStartReason {
-		return Opened{}, &Error{
-			Operation: operationStart, Region: in.Region, Target: in.Target, Kind: ErrRejected,
-			Err: fmt.Errorf("the reason has more than %d characters", MaxStartReason),
-		}
+		return Opened{}, in.failed(ErrRejected, fmt.Errorf("the reason has more than %d characters", MaxStartReason))
 	}
 
 	e := &entry{client: c, region: in.Region, target: in.Target, mark: newMark()}
 	starting, done, err := c.own.begin(ctx, e)
 	if err != nil {
-		return Opened{}, &Error{Operation: operationStart, Region: in.Region, Target: in.Target, Kind: ErrDeadline, Err: err}
+		return Opened{}, in.failed(ErrDeadline, err)
 	}
 	defer done()
 
@@ -118,18 +123,17 @@ func (c *Client) Start(ctx context.Context, in StartInput) (Opened, error) {
 
 		return Opened{}, failed
 	case err == nil && aws.ToString(output.SessionId) == "":
-		failed = &Error{Kind: ErrIncompleteAnswer, Err: errors.New("the answer names no session")}
+		failed = in.failed(ErrIncompleteAnswer, errors.New("the answer names no session"))
 	case err == nil:
 		c.own.opened(e, *output.SessionId)
 		opened := Opened{
 			SessionRef: SessionRef{Region: in.Region, SessionID: *output.SessionId},
 			Token:      aws.ToString(output.TokenValue), StreamURL: aws.ToString(output.StreamUrl),
 		}
-		if failed = unusable(starting, opened); failed == nil {
+		if failed = in.unusable(starting, opened); failed == nil {
 			return opened, nil
 		}
 	}
-	failed.Operation, failed.Region, failed.Target = operationStart, in.Region, in.Target
 
 	// The caller may have given up; what it began is ended all the same.
 	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), EndTime)
@@ -143,8 +147,9 @@ func (c *Client) Start(ctx context.Context, in StartInput) (Opened, error) {
 
 // unusable returns the error of a session that was started, but that the caller
 // cannot use; nil if it can.
-func unusable(ctx context.Context, opened Opened) *Error {
-	failed := &Error{SessionID: opened.SessionID, Kind: ErrIncompleteAnswer}
+func (in StartInput) unusable(ctx context.Context, opened Opened) *Error {
+	failed := in.failed(ErrIncompleteAnswer, nil)
+	failed.SessionID = opened.SessionID
 	switch {
 	case ctx.Err() != nil:
 		failed.Kind, failed.Err, failed.OutOfTime = ErrDeadline, ctx.Err(), true
@@ -182,7 +187,7 @@ func (c *Client) startOnce(ctx context.Context, in StartInput, mark string) (*ss
 
 	release := func(error) error { return nil }
 	for attempt := 1; ; attempt++ {
-		output, record, err := call(ctx, operationStart, in.Region, "", c.startSession, input)
+		output, record, err := c.api.startSession.call(ctx, SessionRef{Region: in.Region}, input)
 		_ = release(err)
 		if err == nil {
 			return output, record, nil
@@ -206,13 +211,15 @@ func (c *Client) startOnce(ctx context.Context, in StartInput, mark string) (*ss
 	}
 }
 
-// startSession is the SDK's call without its retries: after a lost answer they
-// would start a second session.
-func (c *Client) startSession(ctx context.Context, input *ssm.StartSessionInput, options ...func(*ssm.Options)) (*ssm.StartSessionOutput, error) {
-	return c.api.StartSession(ctx, input, append(options, func(o *ssm.Options) {
-		o.Retryer = once{o.Retryer}
-		o.APIOptions = append(o.APIOptions, awaitAnswer)
-	})...)
+// withoutRetries takes the SDK's retries from its call of StartSession: after a lost
+// answer they would start a second session.
+func withoutRetries(send sendFunc[ssm.StartSessionInput, ssm.StartSessionOutput]) sendFunc[ssm.StartSessionInput, ssm.StartSessionOutput] {
+	return func(ctx context.Context, input *ssm.StartSessionInput, options ...func(*ssm.Options)) (*ssm.StartSessionOutput, error) {
+		return send(ctx, input, append(options, func(o *ssm.Options) {
+			o.Retryer = once{o.Retryer}
+			o.APIOptions = append(o.APIOptions, awaitAnswer)
+		})...)
+	}
 }
 
 // once is a retryer that repeats nothing.
@@ -258,7 +265,7 @@ func awaitAnswer(stack *middleware.Stack) error {
 func newStartError(err error, in StartInput) *Error {
 	var failed *Error
 	if !errors.As(err, &failed) {
-		failed = &Error{Operation: operationStart, Region: in.Region, Kind: ErrRejected, Err: err}
+		failed = in.failed(ErrRejected, err)
 	}
 	failed.Target = in.Target
 
@@ -336,7 +343,7 @@ func (c *Client) findMarked(ctx context.Context, e *entry, state State) (Session
 		Filters:    []types.SessionFilter{{Key: types.SessionFilterKeyTargetId, Value: aws.String(e.target)}},
 	}
 	for range maxUnfilteredPages {
-		output, _, err := call(ctx, operationDescribe, e.region, "", c.api.DescribeSessions, input)
+		output, _, err := c.api.describeSessions.call(ctx, SessionRef{Region: e.region}, input)
 		if err != nil {
 			return Session{}, false, err
 		}
@@ -382,11 +389,11 @@ func (c *Client) EndOwn(ctx context.Context, ref SessionRef) (Termination, error
 		_ = hooks.Terminate(ctx)
 	}
 	t := &termination{
-		client: c, in: TerminateInput{Region: ref.Region, SessionID: ref.SessionID, Verify: true},
+		client: c, in: TerminateInput{SessionRef: ref, Verify: true},
 		seenLive: true,
 	}
 	t.result.Session.SessionID = ref.SessionID
-	t.answer = c.end(ctx, ref.Region, ref.SessionID)
+	t.answer = c.end(ctx, ref)
 	t.result.Requested = t.answer.accepted() || t.answer.lost
 	if hooks.Close != nil {
 		closing, cancel := context.WithTimeout(ctx, closeTime)

@@ -25,8 +25,7 @@ const (
 
 // TerminateInput says which session to terminate, and how sure to be of it.
 type TerminateInput struct {
-	Region    string
-	SessionID string
+	SessionRef
 
 	// Verify looks the session up before and after; without it, TerminateSession
 	// is the only call.
@@ -69,7 +68,7 @@ func (c *Client) Terminate(ctx context.Context, in TerminateInput) (Termination,
 			return t.result, err
 		}
 	}
-	t.answer = c.end(ctx, in.Region, in.SessionID)
+	t.answer = c.end(ctx, in.SessionRef)
 	t.result.Requested = t.answer.accepted() || t.answer.lost
 	err := t.settle(ctx)
 
@@ -95,16 +94,15 @@ type end struct {
 }
 
 // end calls TerminateSession.
-func (c *Client) end(ctx context.Context, region, sessionID string) end {
-	output, record, err := call(ctx, operationTerminate, region, sessionID, c.api.TerminateSession,
-		&ssm.TerminateSessionInput{SessionId: aws.String(sessionID)})
-	c.shared.forget(region, sessionID)
-	if err == nil && aws.ToString(output.SessionId) != sessionID {
+func (c *Client) end(ctx context.Context, ref SessionRef) end {
+	output, record, err := c.api.terminateSession.call(ctx, ref,
+		&ssm.TerminateSessionInput{SessionId: aws.String(ref.SessionID)})
+	c.shared.forget(ref)
+	if err == nil && aws.ToString(output.SessionId) != ref.SessionID {
 		// An answer that does not name the session is no answer to this request.
-		return end{lost: true, err: &Error{
-			Operation: operationTerminate, Region: region, SessionID: sessionID,
-			Kind: ErrIncompleteAnswer, Err: errors.New("the answer does not name the session"),
-		}}
+		err = newError(TerminateSession, ref, ErrIncompleteAnswer, errors.New("the answer does not name the session"))
+
+		return end{lost: true, err: err}
 	}
 
 	return end{err: err, lost: record.lost}
@@ -122,8 +120,8 @@ func (e end) mayShowLate() bool {
 
 // stillLive returns the error of a session that is live although its termination
 // was asked for.
-func (e end) stillLive(region, sessionID string) error {
-	failed := &Error{Operation: operationTerminate, Region: region, SessionID: sessionID, Kind: ErrStillLive}
+func (e end) stillLive(ref SessionRef) error {
+	failed := newError(TerminateSession, ref, ErrStillLive, nil)
 	switch {
 	case e.accepted():
 		return failed
@@ -143,7 +141,7 @@ func (e end) stillLive(region, sessionID string) error {
 
 // lookBefore finds out how things stand; done means that there is nothing to end.
 func (t *termination) lookBefore(ctx context.Context) (done bool, err error) {
-	session, err := t.client.glance(ctx, t.in.Region, t.in.SessionID)
+	session, err := t.client.glance(ctx, t.in.SessionRef)
 
 	switch {
 	case err == nil:
@@ -208,7 +206,7 @@ func (t *termination) watch(ctx context.Context) error {
 	)
 	for {
 		// The history comes first here: that is where the session should be by now.
-		session, err := t.client.find(ctx, t.in.Region, t.in.SessionID, StateHistory, StateActive)
+		session, err := t.client.find(ctx, t.in.SessionRef, StateHistory, StateActive)
 
 		switch {
 		case err == nil && !session.Live():
@@ -274,7 +272,7 @@ func (t *termination) notEnded() error {
 		return nil
 	}
 
-	return t.answer.stillLive(t.in.Region, t.in.SessionID)
+	return t.answer.stillLive(t.in.SessionRef)
 }
 
 // notFound applies the caller's choice for a session that SSM does not know.
@@ -296,5 +294,5 @@ func (t *termination) failed(kind, cause error) error {
 		cause = inner.Err
 	}
 
-	return &Error{Operation: operationTerminate, Region: t.in.Region, SessionID: t.in.SessionID, Kind: kind, Err: cause}
+	return newError(TerminateSession, t.in.SessionRef, kind, cause)
 }

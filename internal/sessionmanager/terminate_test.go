@@ -45,7 +45,7 @@ type terminationCase struct {
 	faults     []fakessm.Fault
 	wrap       func(*fakessm.Server) func(http.Handler) http.Handler
 	notFoundOK bool
-	operation  string // Operation of the error, if not TerminateSession.
+	operation  *sessionmanager.Operation // Operation of the error, if not TerminateSession.
 	want       ending
 }
 
@@ -67,7 +67,7 @@ func (tc terminationCase) run(t *testing.T, verify bool) {
 		defer cancel()
 
 		result, err := ep.client().Terminate(ctx, sessionmanager.TerminateInput{
-			Region: region, SessionID: sessionID, Verify: verify, NotFoundOK: tc.notFoundOK,
+			SessionRef: sessionmanager.SessionRef{Region: region, SessionID: sessionID}, Verify: verify, NotFoundOK: tc.notFoundOK,
 		})
 
 		got := ending{
@@ -86,8 +86,8 @@ func (tc terminationCase) run(t *testing.T, verify bool) {
 		if result.Session.SessionID != sessionID {
 			t.Errorf("the result is about session %q", result.Session.SessionID)
 		}
-		if tc.operation == "" {
-			tc.operation = "TerminateSession"
+		if tc.operation == nil {
+			tc.operation = sessionmanager.TerminateSession
 		}
 		checkError(t, err, tc.operation)
 	})
@@ -667,25 +667,25 @@ func TestClient_Terminate(t *testing.T) {
 		"look-up before throttled for ever": {
 			session:   known("Connected"),
 			faults:    always("DescribeSessions", fakessm.FaultThrottle, 0),
-			operation: "DescribeSessions",
+			operation: sessionmanager.DescribeSessions,
 			want:      ending{Kind: throttled, Left: "Connected", Calls: "active:throttle ..."},
 		},
 		"look-up before broken for ever": {
 			session:   known("Connected"),
 			faults:    always("DescribeSessions", fakessm.FaultInternal, 0),
-			operation: "DescribeSessions",
+			operation: sessionmanager.DescribeSessions,
 			want:      ending{Kind: unavailable, Left: "Connected", Calls: "active:internal ..."},
 		},
 		"look-up before with expired credentials": {
 			session:   known("Connected"),
 			faults:    always("", fakessm.FaultExpired, 0),
-			operation: "DescribeSessions",
+			operation: sessionmanager.DescribeSessions,
 			want:      ending{Kind: credentialsWrong, Left: "Connected", Calls: "active:expired"},
 		},
 		"look-up after throttled for ever": {
 			session:   known("Connected"),
 			faults:    always("DescribeSessions", fakessm.FaultThrottle, 1),
-			operation: "DescribeSessions",
+			operation: sessionmanager.DescribeSessions,
 			want: ending{
 				Kind: throttled, Status: "Connected", Requested: true, Left: "Terminated",
 				Calls: "active terminate history:throttle ...",
@@ -694,7 +694,7 @@ func TestClient_Terminate(t *testing.T) {
 		"look-up after broken for ever": {
 			session:   known("Connected"),
 			faults:    always("DescribeSessions", fakessm.FaultInternal, 1),
-			operation: "DescribeSessions",
+			operation: sessionmanager.DescribeSessions,
 			want: ending{
 				Kind: unavailable, Status: "Connected", Requested: true, Left: "Terminated",
 				Calls: "active terminate history:internal ...",
@@ -823,53 +823,53 @@ func TestClient_Terminate_outOfTime(t *testing.T) {
 		options   []fakessm.Option
 		unseen    bool // Without verification.
 		timeout   time.Duration
-		operation string
+		operation *sessionmanager.Operation
 		want      ending
 	}{
 		"while an accepted termination does not show": {
-			session: known("Connected", fakessm.BehaviourUnkillable), timeout: soon, operation: "TerminateSession",
+			session: known("Connected", fakessm.BehaviourUnkillable), timeout: soon, operation: sessionmanager.TerminateSession,
 			want: ending{Kind: stillLive, Status: "Connected", Requested: true, Calls: "active terminate history active ..."},
 		},
 		"while a refused termination settles": {
-			session: known("Disconnected", fakessm.BehaviourUnreachable), timeout: soon, operation: "TerminateSession",
+			session: known("Disconnected", fakessm.BehaviourUnreachable), timeout: soon, operation: sessionmanager.TerminateSession,
 			want: ending{Kind: stillLive, Status: "Disconnected", Calls: "active terminate:ValidationException history active ..."},
 		},
 		"while a lost termination settles": {
-			session: known("Connected", fakessm.BehaviourUnkillable), timeout: soon, operation: "TerminateSession",
+			session: known("Connected", fakessm.BehaviourUnkillable), timeout: soon, operation: sessionmanager.TerminateSession,
 			faults: always("TerminateSession", fakessm.FaultGarbage, 0),
 			want:   ending{Kind: stillLive, Status: "Connected", Requested: true, Calls: "active terminate:garbage history active ..."},
 		},
 		"while a look-up hangs after the session was seen live": {
-			session: known("Connected", fakessm.BehaviourUnkillable), timeout: soon, operation: "TerminateSession",
+			session: known("Connected", fakessm.BehaviourUnkillable), timeout: soon, operation: sessionmanager.TerminateSession,
 			faults: always("DescribeSessions", fakessm.FaultHang, 3),
 			want:   ending{Kind: stillLive, Status: "Connected", Requested: true, Calls: "active terminate history active history:hang"},
 		},
 		"while the first look-up after the request hangs": {
-			session: known("Connected"), timeout: soon, operation: "DescribeSessions",
+			session: known("Connected"), timeout: soon, operation: sessionmanager.DescribeSessions,
 			faults: always("DescribeSessions", fakessm.FaultHang, 1),
 			want:   ending{Kind: outOfTime, Status: "Connected", Requested: true, Calls: "active terminate history:hang"},
 		},
 		"while the look-up before hangs": {
-			session: known("Connected"), timeout: soon, operation: "DescribeSessions",
+			session: known("Connected"), timeout: soon, operation: sessionmanager.DescribeSessions,
 			faults: always("DescribeSessions", fakessm.FaultHang, 0),
 			want:   ending{Kind: outOfTime, Calls: "active:hang"},
 		},
 		"while a termination that is not verified hangs": {
-			session: known("Connected"), timeout: soon, unseen: true, operation: "TerminateSession",
+			session: known("Connected"), timeout: soon, unseen: true, operation: sessionmanager.TerminateSession,
 			faults: always("TerminateSession", fakessm.FaultHang, 0),
 			want:   ending{Kind: outOfTime, Requested: true, Calls: "terminate:hang"},
 		},
 		"while a termination that is not verified is throttled": {
-			session: known("Connected"), timeout: timeout, unseen: true, operation: "TerminateSession",
+			session: known("Connected"), timeout: timeout, unseen: true, operation: sessionmanager.TerminateSession,
 			faults: always("TerminateSession", fakessm.FaultThrottle, 0),
 			want:   ending{Kind: throttled, Calls: "terminate:throttle ..."},
 		},
 		"cancelled before it begins": {
-			session: known("Connected"), operation: "DescribeSessions",
+			session: known("Connected"), operation: sessionmanager.DescribeSessions,
 			want: ending{Kind: outOfTime},
 		},
 		"cancelled before it begins, without verification": {
-			session: known("Connected"), unseen: true, operation: "TerminateSession",
+			session: known("Connected"), unseen: true, operation: sessionmanager.TerminateSession,
 			want: ending{Kind: outOfTime},
 		},
 	} {
@@ -889,7 +889,7 @@ func TestClient_Terminate_outOfTime(t *testing.T) {
 				time.AfterFunc(tc.timeout, cancel)
 
 				result, err := ep.client().Terminate(ctx, sessionmanager.TerminateInput{
-					Region: region, SessionID: sessionID, Verify: !tc.unseen, NotFoundOK: true,
+					SessionRef: sessionmanager.SessionRef{Region: region, SessionID: sessionID}, Verify: !tc.unseen, NotFoundOK: true,
 				})
 
 				if took := time.Since(start); took != tc.timeout {
@@ -919,7 +919,7 @@ func TestClient_Terminate_connectionRefused(t *testing.T) {
 		ep.transport(func(tr *http.Transport) { tr.DisableKeepAlives = true })
 
 		result, err := ep.client().Terminate(t.Context(), sessionmanager.TerminateInput{
-			Region: region, SessionID: sessionID, Verify: true, NotFoundOK: true,
+			SessionRef: sessionmanager.SessionRef{Region: region, SessionID: sessionID}, Verify: true, NotFoundOK: true,
 		})
 
 		want := ending{Kind: unavailable, Status: "Connected", Calls: "active"}
@@ -930,7 +930,7 @@ func TestClient_Terminate_connectionRefused(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
-		checkError(t, err, "TerminateSession")
+		checkError(t, err, sessionmanager.TerminateSession)
 	})
 }
 
@@ -959,7 +959,7 @@ func TestClient_Terminate_shows(t *testing.T) {
 				ep := newEndpoint(t, fake)
 				time.Sleep(90 * time.Second)
 
-				result, err := ep.client().Terminate(t.Context(), sessionmanager.TerminateInput{Region: region, SessionID: sessionID, Verify: true})
+				result, err := ep.client().Terminate(t.Context(), sessionmanager.TerminateInput{SessionRef: sessionmanager.SessionRef{Region: region, SessionID: sessionID}, Verify: true})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -988,7 +988,7 @@ func TestClient_Terminate_tooLongAnID(t *testing.T) {
 		id := strings.Repeat("x", 97)
 
 		for _, verify := range []bool{true, false} {
-			result, err := ep.client().Terminate(t.Context(), sessionmanager.TerminateInput{Region: region, SessionID: id, Verify: verify, NotFoundOK: true})
+			result, err := ep.client().Terminate(t.Context(), sessionmanager.TerminateInput{SessionRef: sessionmanager.SessionRef{Region: region, SessionID: id}, Verify: verify, NotFoundOK: true})
 
 			if kind := kindOf(err); kind != rejected || result.Outcome != "" || result.Requested {
 				t.Errorf("verify %t: error is %q and result is %+v", verify, kind, result)
@@ -1009,7 +1009,7 @@ func TestClient_Terminate_oneOfMany(t *testing.T) {
 		var wg sync.WaitGroup
 		for _, session := range sessions[:30] {
 			wg.Go(func() {
-				result, err := client.Terminate(t.Context(), sessionmanager.TerminateInput{Region: region, SessionID: session.SessionID, Verify: true})
+				result, err := client.Terminate(t.Context(), sessionmanager.TerminateInput{SessionRef: sessionmanager.SessionRef{Region: region, SessionID: session.SessionID}, Verify: true})
 				if err != nil || result.Outcome != "terminated" || result.Session.SessionID != session.SessionID {
 					t.Errorf("session %s: outcome %q of %q, error %v", session.SessionID, result.Outcome, result.Session.SessionID, err)
 				}

@@ -1,0 +1,119 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package sessionmanager
+
+import (
+	"context"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+)
+
+// Operation is an operation of the SSM API that the Client calls, and what is known of it.
+type Operation struct {
+	name        string
+	doing       func(*Error) string
+	quota       float64
+	iamResource string
+}
+
+// What policies grant the operations on, as it reads after "on".
+const (
+	anything   = `the resource "*"`
+	sessionARN = "the session's ARN"
+)
+
+// operations lists the operations in the order of their definition.
+var operations []*Operation
+
+// The operations that the Client calls, with the calls a second that AWS grants an
+// account in a Region, and what policies grant them on.
+// See https://docs.aws.amazon.com/general/latest/gr/ssm.html and
+// https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html.
+var (
+	DescribeSessions = newOperation("DescribeSessions", lookingUp, callsPerSecond, anything)
+
+	GetConnectionStatus = newOperation("GetConnectionStatus",
+		func(*Error) string { return "asking for the connection status" }, 50, anything)
+
+	ResumeSession = newOperation("ResumeSession",
+		func(e *Error) string { return "resuming session " + e.SessionID }, callsPerSecond, sessionARN)
+
+	StartSession = newOperation("StartSession",
+		func(e *Error) string { return "starting a session on " + e.Target }, startsPerSecond, "the target's ARN and on the document's ARN")
+
+	TerminateSession = newOperation("TerminateSession",
+		func(e *Error) string { return "terminating session " + e.SessionID }, callsPerSecond, sessionARN)
+)
+
+// startsPerSecond is the quota of StartSession, for an account and a Region.
+const startsPerSecond = 3
+
+// newOperation adds an operation to the list. The doing function words what a call
+// does, as its error begins. The quota is in calls a second.
+func newOperation(name string, doing func(*Error) string, quota float64, iamResource string) *Operation {
+	o := &Operation{name: name, doing: doing, quota: quota, iamResource: iamResource}
+	operations = append(operations, o)
+
+	return o
+}
+
+// lookingUp words a look-up of one session, or of all.
+func lookingUp(e *Error) string {
+	if e.SessionID == "" {
+		return "looking up sessions"
+	}
+
+	return "looking up session " + e.SessionID
+}
+
+// Operations returns every operation that the Client can call.
+func Operations() []*Operation {
+	return slices.Clone(operations)
+}
+
+// String returns the operation's name in the API, such as TerminateSession.
+func (o *Operation) String() string { return o.name }
+
+// IAMAction returns the IAM action that allows the operation, such as ssm:TerminateSession.
+func (o *Operation) IAMAction() string { return "ssm:" + o.name }
+
+// IAMResource returns what a policy grants the action on, as it reads after "on":
+// the session's ARN, for example.
+func (o *Operation) IAMResource() string { return o.iamResource }
+
+// IAMResourceIsSession reports whether a policy grants the action on single sessions.
+func (o *Operation) IAMResourceIsSession() bool { return o.iamResource == sessionARN }
+
+// api has a call for each operation. The calls stand alone, since a Client is
+// handed around as an interface: with a whole ssm.Client in it the linker would
+// keep every operation of Systems Manager, 4 MB of them.
+type api struct {
+	describeSessions    apiCall[ssm.DescribeSessionsInput, ssm.DescribeSessionsOutput]
+	getConnectionStatus apiCall[ssm.GetConnectionStatusInput, ssm.GetConnectionStatusOutput]
+	resumeSession       apiCall[ssm.ResumeSessionInput, ssm.ResumeSessionOutput]
+	startSession        apiCall[ssm.StartSessionInput, ssm.StartSessionOutput]
+	terminateSession    apiCall[ssm.TerminateSessionInput, ssm.TerminateSessionOutput]
+}
+
+// newAPI returns the calls of a client. The literals have no field names, so that
+// the compiler rejects one that lacks a part.
+func newAPI(client *ssm.Client) api {
+	return api{
+		apiCall[ssm.DescribeSessionsInput, ssm.DescribeSessionsOutput]{DescribeSessions, client.DescribeSessions},
+		apiCall[ssm.GetConnectionStatusInput, ssm.GetConnectionStatusOutput]{GetConnectionStatus, client.GetConnectionStatus},
+		apiCall[ssm.ResumeSessionInput, ssm.ResumeSessionOutput]{ResumeSession, client.ResumeSession},
+		apiCall[ssm.StartSessionInput, ssm.StartSessionOutput]{StartSession, withoutRetries(client.StartSession)},
+		apiCall[ssm.TerminateSessionInput, ssm.TerminateSessionOutput]{TerminateSession, client.TerminateSession},
+	}
+}
+
+// apiCall is an operation and the SDK's function that calls it.
+type apiCall[I, O any] struct {
+	operation *Operation
+	send      sendFunc[I, O]
+}
+
+// sendFunc is one of the SDK's calls.
+type sendFunc[I, O any] func(context.Context, *I, ...func(*ssm.Options)) (*O, error)
