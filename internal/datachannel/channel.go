@@ -1,0 +1,355 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package datachannel
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/google/uuid"
+)
+
+// openTime is how long a channel may take to open when the context allows more.
+const openTime = 30 * time.Second
+
+// Access is what StartSession and ResumeSession return.
+type Access struct {
+	StreamURL string
+	Token     string
+}
+
+// String does not show what it holds.
+func (Access) String() string { return "(access to a data channel)" }
+
+// GoString does not show what it holds.
+func (a Access) GoString() string { return a.String() }
+
+// Flag is a signal between client and agent.
+type Flag uint32
+
+// Flags that agents know.
+const (
+	// FlagDisconnectToPort tells the agent to close its connection to the port.
+	// It is for sessions that are not multiplexed.
+	FlagDisconnectToPort Flag = 1
+
+	// FlagTerminateSession tells the agent to end the session.
+	FlagTerminateSession Flag = 2
+
+	// FlagConnectToPortError comes from the agent: it could not connect to the
+	// port.
+	FlagConnectToPortError Flag = 3
+)
+
+// Config says which channel is opened, and how.
+type Config struct {
+	// SessionID is for events only.
+	SessionID string
+
+	// Access is used for the first WebSocket.
+	Access Access
+
+	// Region is what requests are signed for.
+	Region string
+
+	// Credentials are asked for each signature. Without them, requests are not
+	// signed.
+	Credentials aws.CredentialsProvider
+
+	// HTTPClient opens the WebSockets, with its proxies, certificates and TLS
+	// settings. Its Timeout is not used, and no redirect is followed.
+	HTTPClient *http.Client
+
+	// Endpoint replaces scheme and host of stream URLs. It is optional.
+	Endpoint string
+
+	// SessionType is what the session must be: Port or Standard_Stream.
+	SessionType string
+
+	// Resume returns access for a new WebSocket after one broke. An error that
+	// wraps ErrSessionOver ends the channel; after others it is called again, with
+	// growing pauses, for five minutes. Without it a broken WebSocket ends the
+	// channel.
+	Resume func(context.Context) (Access, error)
+
+	// OnFlag is told the flags of the agent. It is called after the data before
+	// the flag can be read, and before the data after it can. It must not block,
+	// and not call the channel.
+	OnFlag func(Flag)
+
+	// Observe is told what happens. It must not block.
+	Observe func(context.Context, Event)
+}
+
+// Channel is the client's end of a data channel. Its methods may be called
+// concurrently.
+type Channel struct {
+	config   Config
+	clientID string
+	ctx      context.Context // Ends with the channel.
+	cancel   context.CancelFunc
+
+	ready    chan struct{} // Closed when the handshake is complete.
+	ended    chan struct{} // Closed when the channel has ended.
+	finished chan struct{} // Closed when its goroutines have.
+
+	writing sync.Mutex // Held by a Write, so that its bytes stay together.
+
+	mu       sync.Mutex
+	readable *sync.Cond // Data to read, or the end.
+	writable *sync.Cond // Room in the window, an acknowledged flag, or the end.
+	room     *sync.Cond // Room for what comes in, or the end.
+	over     bool
+	closing  bool // Close was called.
+	err      error
+	agent    Agent
+	shaken   bool // The handshake is complete.
+	sock     *socket
+
+	out outbox
+	in  inbox
+
+	// For the goroutine that receives.
+	requests int   // How many handshake requests came.
+	rejected int   // How many messages in a row made no sense.
+	refusal  error // Why the handshake was refused.
+	waiting  bool  // It waits for Read; guarded by mu.
+}
+
+// Open opens a data channel and returns when the handshake is complete. The
+// context is for the opening only; it may take at most 30 seconds.
+func Open(ctx context.Context, config Config) (*Channel, error) {
+	if config.SessionType == "" || config.Region == "" && config.Credentials != nil {
+		return nil, errors.New("opening a data channel: session type and Region are needed")
+	}
+	c := &Channel{
+		config: config, clientID: uuid.NewString(),
+		ready: make(chan struct{}), ended: make(chan struct{}), finished: make(chan struct{}),
+	}
+	c.readable, c.writable, c.room = sync.NewCond(&c.mu), sync.NewCond(&c.mu), sync.NewCond(&c.mu)
+	c.out.init()
+	c.in.init()
+	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	opening, cancel := context.WithTimeout(ctx, openTime)
+	defer cancel()
+	go c.run()
+	select {
+	case <-c.ready:
+		return c, nil
+	case <-c.ended:
+	case <-opening.Done():
+		c.end(fmt.Errorf("%w: %w", c.missing(), opening.Err()))
+	}
+	<-c.finished
+
+	return nil, fmt.Errorf("opening a data channel: %w", c.Err())
+}
+
+// missing tells how far an opening came.
+func (c *Channel) missing() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.refusal != nil:
+		return c.refusal
+	case c.agent.Version != "":
+		return fmt.Errorf("%w: agent %s did not say that it is done", ErrNoHandshake, c.agent.Version)
+	case c.out.cause != nil:
+		return fmt.Errorf("%w: %w", ErrNoHandshake, c.out.cause)
+	}
+
+	return fmt.Errorf("%w: it asked for none", ErrNoHandshake)
+}
+
+// Read reads data of the agent. At the end of the session it returns io.EOF,
+// and the error of the channel if that broke. Whoever opens a channel has to
+// read it: when 4 MiB are not read, the channel takes nothing more from its
+// WebSocket, acknowledgements included, until they are.
+func (c *Channel) Read(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(p) == 0 {
+		return 0, nil
+	}
+	for c.in.size == 0 {
+		if c.over {
+			var closed *ClosedError
+			if c.err == nil || errors.As(c.err, &closed) {
+				return 0, io.EOF
+			}
+
+			return 0, c.err
+		}
+		c.readable.Wait()
+	}
+	full := c.in.size >= maxUnread
+	n := c.in.read(p)
+	if full {
+		c.room.Broadcast()
+	}
+
+	return n, nil
+}
+
+// Write sends data to the agent. It waits while many messages are not
+// acknowledged, also while the channel has no WebSocket. It returns how many
+// bytes will be sent, and an error only if the channel has ended.
+func (c *Channel) Write(p []byte) (int, error) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	n := 0
+	for n < len(p) {
+		part := p[n:min(n+maxPayload, len(p))]
+		frame := appendMessage(make([]byte, 0, headerSize+len(part)), inputStreamData, time.Now(), 0, uuid.New(), payloadOutput, part)
+		c.mu.Lock()
+		for !c.over && !c.closing && c.out.full() {
+			c.writable.Wait()
+		}
+		if c.over || c.closing {
+			err := c.closedError()
+			c.mu.Unlock()
+
+			return n, err
+		}
+		c.record(frame)
+		c.mu.Unlock()
+		n += len(part)
+	}
+
+	return n, nil
+}
+
+// closedError is what a call gets on a channel that has ended.
+func (c *Channel) closedError() error {
+	if c.err != nil {
+		return c.err
+	}
+
+	return ErrClosed
+}
+
+// Agent returns what the handshake told.
+func (c *Channel) Agent() Agent {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	return c.agent.clone()
+}
+
+// SendFlag sends a flag, after the data that was written before, and waits
+// until the agent acknowledges it. If the context ends first, the flag may still
+// arrive.
+func (c *Channel) SendFlag(ctx context.Context, f Flag) error {
+	stop := context.AfterFunc(ctx, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.writable.Broadcast()
+	})
+	defer stop()
+	data := binary.BigEndian.AppendUint32(nil, uint32(f))
+	frame := appendMessage(nil, inputStreamData, time.Now(), 0, uuid.New(), payloadFlag, data)
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for !c.over && ctx.Err() == nil && c.out.fullForFlags() {
+		c.writable.Wait()
+	}
+	if c.over {
+		return c.closedError()
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("%w: %w", ErrNotAcknowledged, ctx.Err())
+	}
+	m := c.record(frame)
+	for !m.done {
+		switch {
+		case c.over:
+			return c.closedError()
+		case ctx.Err() != nil:
+			return fmt.Errorf("%w: %w", ErrNotAcknowledged, ctx.Err())
+		}
+		c.writable.Wait()
+	}
+
+	return nil
+}
+
+// terminateTime is how long the agent may take to acknowledge the flag that
+// ends the session. Before its port plugin runs it drops the flag without a
+// word.
+const terminateTime = 150 * time.Millisecond
+
+// Terminate tells the agent to end the session, and waits at most 150 ms until
+// it acknowledges that. An error says that the session has to be ended in
+// another way; without one the API has to be called as well.
+func (c *Channel) Terminate(ctx context.Context) error {
+	if agent := c.Agent(); !agent.KnowsTerminate {
+		return fmt.Errorf("%w: version %s", ErrFlagUnknown, agent.Version)
+	}
+	ctx, cancel := context.WithTimeout(ctx, terminateTime)
+	defer cancel()
+
+	return c.SendFlag(ctx, FlagTerminateSession)
+}
+
+// Close ends the channel, not the session. It waits until the service closes
+// the channel or the context ends, and then leaves with a close frame. When it
+// returns, every goroutine of the channel has ended. The error says that the
+// service did not close the channel.
+func (c *Channel) Close(ctx context.Context) error {
+	c.mu.Lock()
+	c.closing = true
+	c.writable.Broadcast()
+	away := c.sock == nil
+	c.mu.Unlock()
+	var err error
+	if away {
+		c.end(nil)
+	}
+	select {
+	case <-c.ended:
+	case <-ctx.Done():
+		err = fmt.Errorf("the service did not close the data channel: %w", ctx.Err())
+		c.end(nil)
+	}
+	<-c.finished
+
+	return err
+}
+
+// Done is closed when the channel has ended.
+func (c *Channel) Done() <-chan struct{} { return c.ended }
+
+// Err returns why the channel has ended: nil before that, and after a Close.
+func (c *Channel) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	return c.err
+}
+
+// end ends the channel. Only the first call has an effect.
+func (c *Channel) end(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over {
+		return
+	}
+	c.over = true
+	if !c.closing {
+		c.err = err
+	}
+	close(c.ended)
+	c.cancel()
+	c.readable.Broadcast()
+	c.writable.Broadcast()
+	c.room.Broadcast()
+}

@@ -1,0 +1,265 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package datachannel
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/coder/websocket"
+	"github.com/google/uuid"
+)
+
+const (
+	// dialTime is how long one attempt to open a WebSocket may take.
+	dialTime = 15 * time.Second
+
+	// leaveTime is how long the other side may take to answer a close frame.
+	leaveTime = time.Second
+
+	signingName = "ssmmessages"
+	emptyDigest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+)
+
+// socket is one WebSocket of a channel.
+type socket struct {
+	*stream
+	ws     *websocket.Conn
+	buffer []byte // What next returns.
+}
+
+// address is what is dialled.
+type address struct {
+	url       string // With every byte of path and query as it was given.
+	host      string // What the request is signed for, without the scheme's own port.
+	presigned bool
+}
+
+// resolve returns what is to be dialled for a stream URL. The endpoint, if there
+// is one, replaces its scheme and host.
+func resolve(streamURL, endpoint string) (address, error) {
+	scheme, rest, ok := strings.Cut(streamURL, "://")
+	if !ok {
+		return address{}, fmt.Errorf("%w: the stream URL has no scheme", ErrAddress)
+	}
+	host, tail := rest, ""
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		host, tail = rest[:i], rest[i:]
+	}
+	if endpoint != "" {
+		u, err := url.Parse(endpoint)
+		switch {
+		case err != nil || u.Host == "":
+			return address{}, fmt.Errorf("%w: the endpoint is no URL", ErrAddress)
+		case u.User != nil:
+			return address{}, fmt.Errorf("%w: the endpoint holds a user name", ErrAddress)
+		case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
+			return address{}, fmt.Errorf("%w: the endpoint has more than a scheme, a host and a port", ErrAddress)
+		}
+		scheme, host = u.Scheme, u.Host
+	}
+	switch strings.ToLower(scheme) {
+	case "https", "wss":
+		scheme = "wss"
+	case "http", "ws":
+		scheme = "ws"
+	default:
+		return address{}, fmt.Errorf("%w: its scheme is %q instead of wss", ErrAddress, clean(scheme))
+	}
+
+	full := scheme + "://" + host + tail
+	u, err := url.Parse(full)
+	switch {
+	case err != nil || u.Hostname() == "":
+		return address{}, fmt.Errorf("%w: it is no URL", ErrAddress)
+	case u.User != nil:
+		return address{}, fmt.Errorf("%w: it holds a user name", ErrAddress)
+	case !strings.HasPrefix(tail, "/") || u.RequestURI() != tail:
+		return address{}, fmt.Errorf("%w: its path or query cannot be sent as they are", ErrAddress)
+	case scheme == "ws" && !loopback(u.Hostname()):
+		return address{}, fmt.Errorf("%w: it is not encrypted, which is for loopback addresses only", ErrAddress)
+	}
+	target := address{url: full, host: u.Host}
+	if port := u.Port(); scheme == "wss" && port == "443" || scheme == "ws" && port == "80" {
+		target.host = strings.TrimSuffix(u.Host, ":"+port)
+	}
+	for name := range u.Query() {
+		target.presigned = target.presigned || strings.HasPrefix(strings.ToLower(name), "x-amz-")
+	}
+
+	return target, nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}
+
+// sign returns the headers that sign the request for a WebSocket. The signer
+// rewrites the query of what it signs, so that it gets a request of its own.
+func (c *Channel) sign(ctx context.Context, target address) (http.Header, error) {
+	if c.config.Credentials == nil || target.presigned {
+		return http.Header{}, nil
+	}
+	credentials, err := c.config.Credentials.Retrieve(ctx)
+	if err != nil {
+		return nil, &CredentialsError{err: err}
+	}
+	request, err := http.NewRequest(http.MethodGet, "http"+strings.TrimPrefix(target.url, "ws"), nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w: it is no URL", ErrAddress)
+	}
+	request.Host = target.host
+	if err := v4.NewSigner().SignHTTP(ctx, credentials, request, emptyDigest, signingName, c.config.Region, time.Now()); err != nil {
+		return nil, errors.New("signing the request for the data channel failed")
+	}
+
+	return request.Header, nil
+}
+
+// upgrade takes the connection of an opened WebSocket to itself.
+type upgrade struct {
+	base   http.RoundTripper
+	stream *stream
+}
+
+// RoundTrip hands the request on.
+func (u *upgrade) RoundTrip(request *http.Request) (*http.Response, error) {
+	response, err := u.base.RoundTrip(request)
+	if err != nil || response.StatusCode != http.StatusSwitchingProtocols {
+		return response, err
+	}
+	if conn, ok := response.Body.(io.ReadWriteCloser); ok {
+		u.stream = newStream(conn)
+		response.Body = u.stream
+	}
+
+	return response, nil
+}
+
+// dial opens a WebSocket and sends the first message on it. The service does
+// not answer that.
+func (c *Channel) dial(ctx context.Context, access Access) (*socket, error) {
+	target, err := resolve(access.StreamURL, c.config.Endpoint)
+	if err != nil {
+		return nil, err
+	}
+	header, err := c.sign(ctx, target)
+	if err != nil {
+		return nil, err
+	}
+
+	var client http.Client
+	if c.config.HTTPClient != nil {
+		client = *c.config.HTTPClient
+	}
+	base := client.Transport
+	if base == nil {
+		base = http.DefaultTransport
+	}
+	taken := &upgrade{base: base}
+	client.Transport = taken
+	client.Timeout = 0 // It would end the WebSocket, too.
+	client.Jar = nil
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+	dialing, cancel := context.WithTimeout(ctx, dialTime)
+	defer cancel()
+	ws, response, err := websocket.Dial(dialing, target.url, &websocket.DialOptions{HTTPClient: &client, HTTPHeader: header, Host: target.host})
+	if err != nil {
+		if taken.stream != nil {
+			taken.stream.abort()
+		}
+
+		return nil, newDialError(err, response, access, target)
+	}
+	s := &socket{stream: taken.stream, ws: ws}
+	ws.SetReadLimit(maxMessage)
+	opening, err := json.Marshal(struct {
+		MessageSchemaVersion string
+		RequestID            string `json:"RequestId"`
+		TokenValue           string
+		ClientID             string `json:"ClientId"`
+		ClientVersion        string
+	}{"1.0", uuid.NewString(), access.Token, c.clientID, clientVersion})
+	if err == nil {
+		err = ws.Write(context.Background(), websocket.MessageText, opening)
+	}
+	if err != nil {
+		s.abort()
+
+		return nil, &DialError{text: "the first message could not be sent", temporary: true}
+	}
+
+	return s, nil
+}
+
+// newDialError tells why a WebSocket was not opened, without its URL.
+func newDialError(err error, response *http.Response, access Access, target address) *DialError {
+	e := &DialError{temporary: true}
+	for _, cause := range []error{context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, cause) {
+			e.cause = cause
+		}
+	}
+	if response != nil && response.StatusCode != http.StatusSwitchingProtocols {
+		e.Status = response.StatusCode
+		e.temporary = e.Status >= 500 || e.Status == http.StatusTooManyRequests || e.Status == http.StatusRequestTimeout
+	}
+	var certificate *tls.CertificateVerificationError
+	if errors.As(err, &certificate) {
+		e.temporary = false
+	}
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		err = wrapped.Err // Its own text shows the URL.
+	}
+	e.text = clean(err.Error(), access.Token, access.StreamURL, target.url, strings.TrimPrefix(target.url, "ws"))
+
+	return e
+}
+
+// next reads the next message. It is valid until the next call.
+func (s *socket) next() (binary bool, data []byte, err error) {
+	kind, reader, err := s.ws.Reader(context.Background())
+	if err != nil {
+		return false, nil, err
+	}
+	if s.buffer == nil {
+		s.buffer = make([]byte, 4<<10)
+	}
+	n := 0
+	for {
+		if n == len(s.buffer) {
+			s.buffer = append(s.buffer, make([]byte, len(s.buffer))...)
+		}
+		m, err := reader.Read(s.buffer[n:])
+		n += m
+		if err == io.EOF {
+			return kind == websocket.MessageBinary, s.buffer[:n], nil
+		}
+		if err != nil {
+			return false, nil, err
+		}
+	}
+}
+
+// leave closes the WebSocket with a close frame.
+func (s *socket) leave() {
+	late := time.AfterFunc(leaveTime, s.abort)
+	defer late.Stop()
+	_ = s.ws.Close(websocket.StatusNormalClosure, "")
+	s.abort()
+}

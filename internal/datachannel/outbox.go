@@ -1,0 +1,291 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package datachannel
+
+import (
+	"time"
+)
+
+const (
+	// window is how many messages may be unacknowledged. Write waits then.
+	window = 512
+
+	// flagWindow is how many more may be for flags.
+	flagWindow = 16
+
+	// maxSpan is how far sequence numbers may run ahead of the oldest message
+	// that is not acknowledged.
+	maxSpan = 4096
+
+	// tick is how often is looked for messages to send again.
+	tick = 100 * time.Millisecond
+
+	// resendsPerTick is how many messages are sent again at a time.
+	resendsPerTick = 64
+
+	// startRTT and minSlack are what agents and AWS's plugin begin with.
+	startRTT = 100 * time.Millisecond
+	startRTO = 200 * time.Millisecond
+	minSlack = 10 * time.Millisecond
+	maxRTO   = 4 * time.Second
+
+	// pausedRTO is how often a message is sent again while the node is away.
+	pausedRTO = time.Second
+
+	// After tiredAge a message is sent again only every tiredRTO.
+	tiredAge = 2 * time.Minute
+	tiredRTO = 30 * time.Second
+
+	// overtaken is how many later messages have to be acknowledged until a
+	// message counts as lost.
+	overtaken = 8
+
+	// presumed is how often a message has to count as lost until an agent that
+	// does not acknowledge duplicates is taken to have it.
+	presumed = 16
+
+	// looked is how many of the oldest messages are looked at for losses with
+	// each acknowledgement.
+	looked = 16
+)
+
+// outgoing is a message on record: it is sent again until it is acknowledged.
+type outgoing struct {
+	sequence int64
+	frame    []byte
+	born     time.Time
+	sentAt   time.Time
+	order    int64 // Of the last transmission, among all transmissions.
+	socket   *socket
+	sends    int
+	passed   int  // How often it counted as lost.
+	queued   bool // It is in outbox.again.
+	done     bool
+}
+
+// outbox holds what was written and is not acknowledged yet. The channel's
+// mutex guards it.
+type outbox struct {
+	messages []*outgoing // From sequence number base on; nil if acknowledged.
+	base     int64
+	send     int64 // The next one to be sent on this socket.
+	open     int   // How many are not acknowledged.
+	again    []*outgoing
+	receipts []receipt
+
+	rtt, variation, rto time.Duration
+	backoff             int
+	backedOff           time.Time
+	order, ackedOrder   int64
+	lastAck             time.Time // Or since when one is waited for.
+	stall               time.Duration
+	progress            bool // Something was acknowledged on this socket.
+	paused              bool
+	cause               error // Why the last socket broke or was not opened.
+
+	resent, assumed int
+}
+
+func (o *outbox) init() {
+	o.rtt, o.rto, o.backoff = startRTT, startRTO, 1
+	o.stall = stallTime
+}
+
+// stalled reports whether nothing has been acknowledged for too long. Then it
+// gives more time.
+func (o *outbox) stalled(now time.Time) bool {
+	if now.Sub(o.lastAck) < o.stall {
+		return false
+	}
+	o.lastAck, o.stall = now, min(2*o.stall, maxStall)
+
+	return true
+}
+
+func (o *outbox) next() int64 { return o.base + int64(len(o.messages)) }
+
+func (o *outbox) full() bool { return o.open >= window || len(o.messages) >= maxSpan }
+
+func (o *outbox) fullForFlags() bool {
+	return o.open >= window+flagWindow || len(o.messages) >= maxSpan+flagWindow
+}
+
+// at returns the message with a sequence number, nil if it is acknowledged.
+func (o *outbox) at(sequence int64) *outgoing {
+	if sequence < o.base || sequence >= o.next() {
+		return nil
+	}
+
+	return o.messages[sequence-o.base]
+}
+
+// record gives a message its sequence number and puts it on record, before
+// anything is sent. The mutex is held.
+func (c *Channel) record(frame []byte) *outgoing {
+	now := time.Now()
+	m := &outgoing{sequence: c.out.next(), frame: frame, born: now}
+	setSequence(frame, m.sequence)
+	if c.out.open == 0 {
+		c.out.lastAck = now // Silence counts from here.
+	}
+	c.out.messages = append(c.out.messages, m)
+	c.out.open++
+	if c.sock != nil {
+		c.sock.nudge()
+	}
+
+	return m
+}
+
+// restart has everything sent on a new socket that is not acknowledged.
+func (o *outbox) restart() {
+	for _, m := range o.again {
+		m.queued = false
+	}
+	o.again, o.send, o.progress, o.paused = nil, o.base, false, false
+}
+
+// take returns the next message to send, nil if there is none.
+func (o *outbox) take(s *socket, now time.Time) *outgoing {
+	var m *outgoing
+	for m == nil && len(o.again) > 0 {
+		m, o.again = o.again[0], o.again[1:]
+		m.queued = false
+		if m.done {
+			m = nil
+		}
+	}
+	for m == nil && o.send < o.next() {
+		o.send = max(o.send, o.base)
+		m = o.at(o.send)
+		o.send++
+	}
+	if m == nil {
+		return nil
+	}
+	o.order++
+	m.sentAt, m.order, m.socket = now, o.order, s
+	m.sends++
+	if m.sends > 1 {
+		o.resent++
+	}
+
+	return m
+}
+
+// acked takes a message off the record.
+func (c *Channel) acked(s *socket, sequence int64) {
+	o := &c.out
+	m := o.at(sequence)
+	if m == nil {
+		return
+	}
+	now := time.Now()
+	o.lastAck, o.progress, o.stall = now, true, stallTime
+	if m.sends == 1 && m.socket == s {
+		o.measure(now.Sub(m.sentAt))
+	}
+	o.ackedOrder = max(o.ackedOrder, m.order)
+	if o.paused {
+		o.paused = false
+		o.resendAll()
+	}
+	o.remove(m)
+	o.lookForLosses(c.agent.AcknowledgesDuplicates)
+	if len(o.again) > 0 {
+		s.nudge()
+	}
+	c.writable.Broadcast()
+}
+
+func (o *outbox) remove(m *outgoing) {
+	m.done = true
+	o.messages[m.sequence-o.base] = nil
+	o.open--
+	for len(o.messages) > 0 && o.messages[0] == nil {
+		o.messages = o.messages[1:]
+		o.base++
+	}
+	if len(o.messages) == 0 {
+		o.messages = nil
+	}
+}
+
+// measure adds a round trip. Messages that were sent more than once give none:
+// nobody knows which transmission was acknowledged.
+func (o *outbox) measure(sample time.Duration) {
+	o.variation = (3*o.variation + (o.rtt - sample).Abs()) / 4
+	o.rtt = (7*o.rtt + sample) / 8
+	o.rto = min(o.rtt+max(minSlack, 4*o.variation), maxRTO)
+	o.backoff = 1
+}
+
+// lookForLosses queues messages that later ones have overtaken.
+func (o *outbox) lookForLosses(acknowledgesDuplicates bool) {
+	var given []*outgoing
+	for _, m := range o.messages[:min(looked, len(o.messages))] {
+		if m == nil || m.queued || m.sequence >= o.send || m.order+overtaken > o.ackedOrder {
+			continue
+		}
+		m.passed++
+		if !acknowledgesDuplicates && m.passed > presumed {
+			given = append(given, m)
+
+			continue
+		}
+		o.queue(m)
+	}
+	for _, m := range given {
+		o.assumed++
+		o.remove(m)
+	}
+}
+
+func (o *outbox) queue(m *outgoing) {
+	if !m.queued && m.sequence < o.send {
+		m.queued = true
+		o.again = append(o.again, m)
+	}
+}
+
+// resendAll queues everything that was sent before.
+func (o *outbox) resendAll() {
+	for _, m := range o.messages {
+		if m != nil && m.sends > 0 {
+			o.queue(m)
+		}
+	}
+}
+
+// resendLate queues what has not been acknowledged in time.
+func (o *outbox) resendLate(now time.Time) {
+	rto, most := min(o.rto*time.Duration(o.backoff), maxRTO), resendsPerTick
+	if o.paused {
+		rto, most = pausedRTO, 1
+	}
+	late := 0
+	for _, m := range o.messages[:min(int(max(o.send-o.base, 0)), len(o.messages))] {
+		if m == nil || m.queued {
+			continue
+		}
+		wait := rto
+		if now.Sub(m.born) > tiredAge {
+			wait = max(wait, tiredRTO)
+		}
+		if now.Sub(m.sentAt) < wait {
+			if o.paused {
+				break
+			}
+
+			continue
+		}
+		o.queue(m)
+		if late++; late == most {
+			break
+		}
+	}
+	if late > 0 && !o.paused && now.Sub(o.backedOff) >= rto {
+		o.backoff, o.backedOff = min(2*o.backoff, 64), now
+	}
+}

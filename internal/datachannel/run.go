@@ -1,0 +1,414 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package datachannel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/google/uuid"
+)
+
+const (
+	// resumeTime is how long a channel tries to come back.
+	resumeTime = 5 * time.Minute
+
+	// openAttempts is how often the first WebSocket is tried.
+	openAttempts = 4
+
+	// steady is how long a socket has to last until it counts as a good one.
+	steady = 10 * time.Second
+
+	firstPause, maxPause = 200 * time.Millisecond, 15 * time.Second
+
+	// A ping is sent when the socket has been silent for busyPing while data is
+	// not acknowledged, and every idlePing. Two that bring no sign of life within
+	// pongTime, or busyPing, mean that the socket is broken.
+	busyPing = 3 * time.Second
+	idlePing = 20 * time.Second
+	pongTime = 10 * time.Second
+	misses   = 2
+
+	// stallTime is how long nothing may be acknowledged until a new socket is
+	// tried. The time doubles up to maxStall.
+	stallTime = 30 * time.Second
+	maxStall  = 5 * time.Minute
+
+	// refusalTime is how long the agent may take to end a session whose
+	// handshake was refused.
+	refusalTime = 2 * time.Second
+
+	// batch is how many messages are written at once.
+	batch = 64
+)
+
+var (
+	errSilent  = errors.New("the socket is silent, and two pings were not answered")
+	errStalled = errors.New("the agent acknowledges nothing")
+)
+
+// EventKind says what an event is about.
+type EventKind string
+
+// Events of a channel.
+const (
+	Opened   EventKind = "opened"   // The handshake is complete.
+	Broken   EventKind = "broken"   // A socket broke, or was not opened.
+	Resuming EventKind = "resuming" // A new socket is tried.
+	Resumed  EventKind = "resumed"  // The channel has a socket again.
+	Paused   EventKind = "paused"   // The service says that the node is away.
+	Started  EventKind = "started"  // The node is back.
+	Stalled  EventKind = "stalled"  // Nothing has been acknowledged for long.
+	Ended    EventKind = "ended"    // The channel has ended.
+)
+
+// An Event tells what happened to a channel, for a log.
+type Event struct {
+	Kind      EventKind
+	SessionID string
+
+	// Cause of Broken and Ended. It holds no secret.
+	Cause error
+
+	// Attempt counts the attempts to come back.
+	Attempt int
+
+	// Unacknowledged is how many messages wait to be acknowledged, Resent how
+	// many were sent more than once, Presumed how many an old agent is taken to
+	// have without its word, Rejected how many messages were thrown away.
+	Unacknowledged, Resent, Presumed, Rejected int
+}
+
+func (c *Channel) observe(e Event) {
+	if c.config.Observe == nil {
+		return
+	}
+	c.mu.Lock()
+	e.SessionID = c.config.SessionID
+	e.Unacknowledged, e.Resent, e.Presumed, e.Rejected = c.out.open, c.out.resent, c.out.assumed, c.in.unexpected
+	c.mu.Unlock()
+	c.config.Observe(context.WithoutCancel(c.ctx), e)
+}
+
+func (c *Channel) isOver() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	return c.over
+}
+
+func (s *stream) broken() bool {
+	select {
+	case <-s.gone:
+		return true
+	default:
+		return false
+	}
+}
+
+// run gives the channel one socket after the other, until it ends.
+func (c *Channel) run() {
+	defer close(c.finished)
+	defer func() { c.observe(Event{Kind: Ended, Cause: c.Err()}) }()
+	access, failures, good := c.config.Access, 0, time.Now()
+	s, err := c.dial(c.ctx, access)
+	for {
+		if err == nil {
+			if failures > 0 {
+				c.observe(Event{Kind: Resumed, Attempt: failures})
+			}
+			since := time.Now()
+			progress := false
+			if progress, err = c.serve(s); c.isOver() {
+				return
+			}
+			if progress || time.Since(since) >= steady {
+				failures, good = 0, time.Now()
+			}
+		}
+		failures++
+		c.mu.Lock()
+		c.out.cause = err
+		opened, closing := c.shaken, c.closing
+		c.mu.Unlock()
+		c.observe(Event{Kind: Broken, Cause: err, Attempt: failures})
+		switch {
+		case closing:
+			c.end(nil)
+		case errors.Is(err, ErrSessionOver), errors.Is(err, ErrProtocol), errors.Is(err, ErrAddress), c.config.Resume == nil:
+			c.end(err)
+		case !opened && (failures >= openAttempts || !temporary(err)):
+			c.end(err)
+		case time.Since(good) > resumeTime:
+			c.end(fmt.Errorf("%w for %s: %w", ErrUnreachable, resumeTime, err))
+		}
+		if !c.pause(failures) {
+			return
+		}
+		c.observe(Event{Kind: Resuming, Attempt: failures})
+		if access, err = c.resume(access); err == nil {
+			s, err = c.dial(c.ctx, access)
+		}
+	}
+}
+
+// resume returns access for a new socket.
+func (c *Channel) resume(old Access) (Access, error) {
+	access, err := c.config.Resume(c.ctx)
+	switch {
+	case err != nil:
+		return old, fmt.Errorf("resuming the session: %w", err)
+	case access.Token == "":
+		return old, fmt.Errorf("resuming the session: there is no token: %w", ErrSessionOver)
+	case access.StreamURL == "":
+		access.StreamURL = old.StreamURL
+	}
+	c.mu.Lock()
+	c.config.Access = access
+	c.mu.Unlock()
+
+	return access, nil
+}
+
+func (c *Channel) secrets() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	return []string{c.config.Access.Token, c.config.Access.StreamURL}
+}
+
+// temporary reports whether an opening is worth another attempt.
+func temporary(err error) bool {
+	var dial *DialError
+	if errors.As(err, &dial) {
+		return dial.temporary
+	}
+	var credentials *CredentialsError
+
+	return !errors.As(err, &credentials)
+}
+
+// pause waits before an attempt, longer each time, and reports whether the
+// channel goes on.
+func (c *Channel) pause(failures int) bool {
+	longest := min(firstPause<<min(failures-1, 10), maxPause)
+	timer := time.NewTimer(longest/2 + rand.N(longest))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-c.ended:
+		return false
+	}
+}
+
+// serve uses a socket until it breaks, and reports whether anything came
+// forward on it.
+func (c *Channel) serve(s *socket) (bool, error) {
+	defer s.abort()
+	c.mu.Lock()
+	if c.over {
+		c.mu.Unlock()
+
+		return false, nil
+	}
+	c.sock = s
+	c.out.restart()
+	c.mu.Unlock()
+
+	var (
+		all    sync.WaitGroup
+		broken = make(chan error, 1)
+	)
+	all.Go(func() { c.write(s) })
+	all.Go(func() { c.tend(s, broken) })
+	left := make(chan struct{})
+	all.Go(func() {
+		defer close(left)
+		select {
+		case <-c.ended:
+			s.leave()
+		case <-s.gone:
+		}
+	})
+	err := c.receive(s)
+	if c.isOver() {
+		<-left
+	}
+	s.abort()
+	c.mu.Lock()
+	c.sock = nil
+	c.out.receipts = nil
+	progress := c.out.progress
+	c.mu.Unlock()
+	all.Wait()
+	select {
+	case err = <-broken:
+	default:
+		err = c.broke(err)
+	}
+
+	return progress, err
+}
+
+// broke tells why a socket broke.
+func (c *Channel) broke(err error) error {
+	var closed websocket.CloseError
+	switch {
+	case errors.Is(err, websocket.ErrMessageTooBig):
+		return fmt.Errorf("%w: a message is longer than %d bytes", ErrProtocol, maxMessage)
+	case errors.As(err, &closed):
+		return fmt.Errorf("the service has closed the socket with code %d: %s", closed.Code, clean(closed.Reason, c.secrets()...))
+	case err == nil:
+		return nil
+	}
+
+	return errors.New("the socket broke: " + clean(err.Error(), c.secrets()...))
+}
+
+// write sends what there is to send on a socket: acknowledgements first.
+func (c *Channel) write(s *socket) {
+	defer func() {
+		s.abort()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.room.Broadcast()
+	}()
+	var (
+		receipts []receipt
+		frames   [][]byte
+		scratch  []byte
+	)
+	for {
+		now := time.Now()
+		c.mu.Lock()
+		n := min(batch, len(c.out.receipts))
+		receipts = append(receipts[:0], c.out.receipts[:n]...)
+		if c.out.receipts = c.out.receipts[n:]; n > 0 {
+			c.room.Broadcast()
+		}
+		frames = frames[:0]
+		for !c.over && len(frames) < batch {
+			m := c.out.take(s, now)
+			if m == nil {
+				break
+			}
+			frames = append(frames, m.frame)
+		}
+		c.mu.Unlock()
+
+		for _, r := range receipts {
+			scratch = appendReceipt(scratch[:0], now, r)
+			_ = s.ws.Write(context.Background(), websocket.MessageBinary, scratch)
+		}
+		for _, frame := range frames {
+			_ = s.ws.Write(context.Background(), websocket.MessageBinary, frame)
+		}
+		closing, err := s.flush()
+		if closing || err != nil {
+			return
+		}
+		if len(receipts)+len(frames) > 0 {
+			continue
+		}
+		select {
+		case <-s.wake:
+		case <-s.gone:
+			return
+		}
+	}
+}
+
+// tend sends again what is not acknowledged, and watches whether the socket is
+// alive.
+func (c *Channel) tend(s *socket, broken chan<- error) {
+	var (
+		pings  sync.WaitGroup
+		missed int
+		pinged = time.Now()
+		asked  bool
+		ticker = time.NewTicker(tick)
+	)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer pings.Wait()
+	defer cancel()
+	defer ticker.Stop()
+	fail := func(err error) {
+		broken <- err
+		s.abort()
+	}
+	for {
+		select {
+		case <-s.gone:
+			return
+		case <-ticker.C:
+		}
+		now := time.Now()
+		heard := time.Unix(0, s.heard.Load())
+		c.mu.Lock()
+		busy, waiting, shaken := c.out.open > 0, c.waiting, c.shaken
+		if busy && !waiting {
+			c.out.resendLate(now)
+			if len(c.out.again) > 0 {
+				s.nudge()
+			}
+		}
+		stalled := busy && shaken && !waiting && c.out.stalled(now)
+		again := c.agent.AcknowledgesDuplicates && c.config.Resume != nil && !c.out.paused && !c.closing
+		c.mu.Unlock()
+		if stalled {
+			c.observe(Event{Kind: Stalled})
+			if again {
+				fail(errStalled)
+
+				return
+			}
+		}
+		if waiting {
+			asked, missed = false, 0
+
+			continue
+		}
+
+		if heard.After(pinged) {
+			asked, missed = false, 0
+		}
+		wait := pongTime
+		if busy {
+			wait = busyPing
+		}
+		switch {
+		case asked && now.Sub(pinged) >= wait:
+			if missed++; missed >= misses {
+				fail(errSilent)
+
+				return
+			}
+		case asked:
+			continue
+		case busy && now.Sub(heard) >= busyPing && now.Sub(pinged) >= busyPing, now.Sub(pinged) >= idlePing:
+		default:
+			continue
+		}
+		asked, pinged = true, now
+		pings.Go(func() { _ = s.ws.Ping(ctx) })
+	}
+}
+
+func newHandshakeResponse(answer []byte) []byte {
+	return appendMessage(nil, inputStreamData, time.Now(), 0, uuid.New(), payloadHandshakeResponse, answer)
+}
+
+// afterRefusal ends the channel if the agent does not end the session. The
+// mutex is held.
+func (c *Channel) afterRefusal() {
+	refusal := c.refusal
+	timer := time.AfterFunc(refusalTime, func() { c.end(refusal) })
+	context.AfterFunc(c.ctx, func() { timer.Stop() })
+}
