@@ -17,6 +17,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6/tf6server"
 
+	"github.com/sessionops/terraform-provider-ssm/internal/lifecycle"
 	"github.com/sessionops/terraform-provider-ssm/internal/provider"
 )
 
@@ -43,8 +44,12 @@ func main() {
 	if *debugger {
 		options = append(options, tf6server.WithManagedDebug())
 	}
-	server := providerserver.NewProtocol6(provider.New(version, sync.OnceFunc(leaveProcessors))())
-	if err := tf6server.Serve("registry.terraform.io/sessionops/ssm", server, options...); err != nil {
+	own := provider.NewRegistry()
+	server := providerserver.NewProtocol6(provider.New(version, sync.OnceFunc(leaveProcessors), own)())
+	process := lifecycle.Process{EndAll: own.EndAll, Alone: *debugger}
+	if err := process.Run(func() error {
+		return tf6server.Serve("registry.terraform.io/sessionops/ssm", server, options...)
+	}); err != nil {
 		log.Fatal(err)
 	}
 }

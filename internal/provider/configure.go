@@ -66,6 +66,7 @@ func (p *ssmProvider) configureMeta(ctx context.Context, raw tfsdk.Config, terra
 			MaxRequestsPerSecond: model.MaxRequestsPerSecond.ValueFloat64(),
 			Observe:              logAttempt,
 			Decided:              logDecision,
+			Own:                  p.own,
 		}),
 		channel:              newChannelConfig(cfg, model.endpoints().SSMMessages.ValueString()),
 		region:               cfg.Region,

@@ -93,7 +93,7 @@ func testAWSConfig(t *testing.T, arguments map[string]any) aws.Config {
 
 	s := newTestServer(t, arguments)
 	var schema provider.SchemaResponse
-	New("test", nil)().Schema(t.Context(), provider.SchemaRequest{}, &schema)
+	New("test", nil, nil)().Schema(t.Context(), provider.SchemaRequest{}, &schema)
 	raw := tfsdk.Config{
 		Raw:    s.value(s.schemas.Provider.ValueType(), withBlocks(s.schemas.Provider.Block, arguments)),
 		Schema: schema.Schema,
@@ -1324,7 +1324,7 @@ func TestProvider_prepare(t *testing.T) {
 
 	prepared := 0
 	s := newTestServer(t, testArguments("", offline))
-	s.server = providerserver.NewProtocol6(New("test", func() { prepared++ })())()
+	s.server = providerserver.NewProtocol6(New("test", func() { prepared++ }, nil)())()
 	if _, err := s.server.GetProviderSchema(t.Context(), &tfprotov6.GetProviderSchemaRequest{}); err != nil {
 		t.Fatal(err)
 	}

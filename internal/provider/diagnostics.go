@@ -18,6 +18,7 @@ import (
 const (
 	summaryTerminate = "Unable to Terminate Session"
 	summaryResume    = "Unable to Resume Session"
+	summaryStart     = "Unable to Start Session"
 	summaryRead      = "Unable to Read Session"
 	summaryReadAll   = "Unable to Read Sessions"
 	summaryNotFound  = "Session Not Found"
@@ -25,6 +26,7 @@ const (
 	summaryImport    = "Unable to Import Session Termination"
 	summaryDrain     = "Unable to Drain Sessions"
 
+	summaryPossiblyLeft     = "Session Possibly Left Behind"
 	summaryUnverified       = "Termination Not Verified"
 	summaryStillLive        = "Session Still Live"
 	summaryRegion           = "Invalid AWS Region"
@@ -105,6 +107,12 @@ func failureReason(err error) string {
 		return "it has timed out (SSM answered without a token)"
 	case errors.Is(err, sessionmanager.ErrIncompleteAnswer):
 		return "SSM's answer lacks what was asked for"
+	case errors.Is(err, sessionmanager.ErrTargetNotConnected):
+		return "the target is not connected to Session Manager"
+	case errors.Is(err, sessionmanager.ErrInvalidDocument):
+		return "SSM has no such document for sessions"
+	case errors.Is(err, sessionmanager.ErrInvalidParameters):
+		return "the document does not take these parameters"
 	case errors.Is(err, sessionmanager.ErrCredentials):
 		return "SSM did not accept the credentials"
 	case errors.Is(err, sessionmanager.ErrThrottled):
@@ -116,6 +124,15 @@ func failureReason(err error) string {
 	default:
 		return "SSM rejected the request"
 	}
+}
+
+// deniedOn names the one of the two resources that ssm:StartSession was denied on.
+func deniedOn(denied sessionmanager.Denied) string {
+	if denied == sessionmanager.DeniedDocument {
+		return "the document's ARN, such as arn:aws:ssm:us-east-1:111122223333:document/SSM-SessionManagerRunShell"
+	}
+
+	return "the target's ARN, such as arn:aws:ec2:us-east-1:111122223333:instance/i-0123456789abcdef0"
 }
 
 // untilWhen tells that it was the clock which ended the attempts, if it was.
@@ -139,8 +156,16 @@ func failureAdvice(err error) string {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return ""
+	case errors.Is(err, sessionmanager.ErrAccessDenied) && operation == sessionmanager.StartSession && failed.Denied != "":
+		return fmt.Sprintf("Allow the IAM action %s on %s.", operation.IAMAction(), deniedOn(failed.Denied))
 	case errors.Is(err, sessionmanager.ErrAccessDenied) && operation != nil:
 		return accessAdvice(operation)
+	case errors.Is(err, sessionmanager.ErrTargetNotConnected):
+		return "Check target, region and the account of the credentials, that the node runs, and that its SSM Agent is connected: the data source ssm_connection_status tells. A node that has just been created needs some time."
+	case errors.Is(err, sessionmanager.ErrInvalidDocument):
+		return "Give the name of a document of the type Session that exists in this account and Region."
+	case errors.Is(err, sessionmanager.ErrInvalidParameters):
+		return "Give the parameters that the document declares, with values that it allows."
 	case errors.Is(err, sessionmanager.ErrNotFound) && operation == sessionmanager.TerminateSession:
 		return "Check session_id, region and the account of the credentials. SSM forgets sessions 30 days after their end. " +
 			"If a session that is gone is good enough, set if_not_found = \"succeed\"."
@@ -160,6 +185,8 @@ func failureAdvice(err error) string {
 		return "Try again, and check what stands between the provider and SSM: proxies, custom endpoints."
 	case errors.Is(err, sessionmanager.ErrCredentials):
 		return "Renew the credentials, and check that the clock of this machine is right."
+	case errors.Is(err, sessionmanager.ErrThrottled) && operation == sessionmanager.StartSession:
+		return "AWS shares 3 calls a second for StartSession among all users of the account and Region. Try again later; max_requests_per_second in the provider block leaves quota to others."
 	case errors.Is(err, sessionmanager.ErrThrottled):
 		return "AWS shares 6 calls a second for each Session Manager operation among all users of the account and Region. Try again later, or with a longer timeout; max_requests_per_second in the provider block leaves quota to others."
 	case errors.Is(err, sessionmanager.ErrUnavailable), errors.Is(err, sessionmanager.ErrDeadline):

@@ -71,7 +71,7 @@ type testState struct {
 func newTestServer(t *testing.T, arguments map[string]any) *testServer {
 	t.Helper()
 
-	s := &testServer{t: t, server: providerserver.NewProtocol6(New("test", nil)())(), arguments: arguments}
+	s := &testServer{t: t, server: providerserver.NewProtocol6(New("test", nil, nil)())(), arguments: arguments}
 	schemas, err := s.server.GetProviderSchema(t.Context(), &tfprotov6.GetProviderSchemaRequest{})
 	s.must(err)
 	s.schemas = schemas

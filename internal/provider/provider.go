@@ -30,18 +30,31 @@ var (
 	_ provider.ProviderWithValidateConfig     = (*ssmProvider)(nil)
 )
 
+// NewRegistry returns a registry of the sessions that the provider opens. The process
+// ends with it what is open when it ends.
+func NewRegistry() *sessionmanager.Registry {
+	return sessionmanager.NewRegistry()
+}
+
 // New returns the provider's constructor, as providerserver wants it. The provider
 // calls prepare, unless it is nil, when it is configured: until then it only tells
-// of itself.
-func New(version string, prepare func()) func() provider.Provider {
+// of itself. Sessions that it opens are registered in own, for whoever ends the
+// process; nil means a registry of the provider's own.
+func New(version string, prepare func(), own *sessionmanager.Registry) func() provider.Provider {
 	return func() provider.Provider {
-		return &ssmProvider{version: version, prepare: prepare}
+		own := own
+		if own == nil {
+			own = NewRegistry()
+		}
+
+		return &ssmProvider{version: version, prepare: prepare, own: own}
 	}
 }
 
 type ssmProvider struct {
 	version string
 	prepare func()
+	own     *sessionmanager.Registry // The sessions that this process has opened.
 
 	// httpClient takes the place of the one that the configuration asks for. Only
 	// tests set it, to keep an endpoint in their own process and time.

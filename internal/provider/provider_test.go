@@ -60,12 +60,12 @@ func (c cleaningUp) Run() int {
 }
 
 var testFactories = map[string]func() (tfprotov6.ProviderServer, error){
-	"ssm": providerserver.NewProtocol6WithError(New("test", nil)()),
+	"ssm": providerserver.NewProtocol6WithError(New("test", nil, nil)()),
 }
 
 var testFactoriesWithEcho = map[string]func() (tfprotov6.ProviderServer, error){
 	"echo": echoprovider.NewProviderServer(),
-	"ssm":  providerserver.NewProtocol6WithError(New("test", nil)()),
+	"ssm":  providerserver.NewProtocol6WithError(New("test", nil, nil)()),
 }
 
 // The people, nodes and sessions that tests start from.

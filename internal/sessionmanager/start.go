@@ -85,6 +85,7 @@ func (o Opened) LogValue() slog.Value { return slog.StringValue(o.String()) }
 
 // LostStart is what became of a session whose StartSession got no usable answer.
 type LostStart struct {
+	Mark      string // Ends the session's reason, and no other's.
 	Ended     bool   // The session was found by its mark and has ended.
 	SessionID string // The session that was found, if it was.
 	Err       error  // Why it was not found or not ended; nil if it was merely not listed.
@@ -141,6 +142,7 @@ func (c *Client) Start(ctx context.Context, in StartInput) (Opened, error) {
 	cleanup, stop := c.own.untilClosing(cleanup)
 	defer stop()
 	failed.Lost = c.endUnusable(cleanup, e)
+	failed.Lost.Mark = e.mark
 
 	return Opened{}, failed
 }
@@ -275,11 +277,11 @@ func newStartError(err error, in StartInput) *Error {
 	}
 	message := apiErr.ErrorMessage()
 	switch code := apiErr.ErrorCode(); {
-	case failed.Kind == ErrAccessDenied && strings.Contains(message, ":document/"):
+	case errors.Is(failed, ErrAccessDenied) && strings.Contains(message, ":document/"):
 		failed.Denied = DeniedDocument
-	case failed.Kind == ErrAccessDenied && strings.Contains(message, "on resource: "):
+	case errors.Is(failed, ErrAccessDenied) && strings.Contains(message, "on resource: "):
 		failed.Denied = DeniedTarget
-	case failed.Kind != ErrRejected:
+	case !errors.Is(failed, ErrRejected):
 	case code == "TargetNotConnected":
 		failed.Kind = ErrTargetNotConnected
 	case strings.HasPrefix(code, "InvalidDocument"), code == "DocumentNotFound":

@@ -49,7 +49,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
 
-	server := providerserver.NewProtocol6(provider.New("dev", nil)())()
+	server := providerserver.NewProtocol6(provider.New("dev", nil, nil)())()
 	schema, err := readSchema(ctx, server)
 	if err != nil {
 		return err

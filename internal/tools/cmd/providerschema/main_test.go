@@ -186,7 +186,7 @@ func testServe(t *testing.T) string {
 	go func() {
 		served <- tf6server.Serve(
 			"registry.terraform.io/sessionops/ssm",
-			providerserver.NewProtocol6(provider.New("test", nil)()),
+			providerserver.NewProtocol6(provider.New("test", nil, nil)()),
 			tf6server.WithDebug(ctx, configs, closed),
 			tf6server.WithoutLogStderrOverride(),
 		)

@@ -1,0 +1,220 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"sync"
+
+	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/mapvalidator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/ephemeral"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
+)
+
+const (
+	startTargetDescription = "Node to start the session on, 1 to 400 characters: `i-...`, `mi-...`, `ecs:<cluster>_<task>_<runtime>` or " +
+		"`sagemaker-cluster:<id>_<group>-<instance>`."
+	parametersDescription = "Parameters of the document: a map from the name of each to a list of values, which is a list of one for most."
+	enabledDescription    = "Made for `terraform.applying`, which keeps plans from doing so. Defaults to `true`."
+)
+
+var startReasonDescription = fmt.Sprintf("Why the session is started, for the session's record: at most %d characters in one line. "+
+	"The provider adds a random mark, by which it recognises the session.", sessionmanager.MaxStartReason)
+
+var (
+	// documentShape is the API's pattern for a document's name or ARN.
+	documentShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9_\-.:/]{3,128}$`) })
+	// lineShape is what the dot of the API's pattern for a reason matches.
+	lineShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile("^[^\n\r\u0085\u2028\u2029]*$") })
+	// targetShapes are those that SSM is known to use.
+	targetShapes = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(i-|mi-|ecs:|sagemaker-cluster:)`) })
+)
+
+// startTargetValidators check the target of a session that is to be started.
+func startTargetValidators() []validator.String {
+	return []validator.String{stringvalidator.UTF8LengthBetween(1, 400), targetLooks{}}
+}
+
+// documentNameValidators check the name of a document.
+func documentNameValidators() []validator.String {
+	return []validator.String{stringvalidator.RegexMatches(documentShape(), "must have 3 to 128 letters, digits, and characters of _-.:/")}
+}
+
+// parametersValidators check the parameters of a document by the API's constraints.
+func parametersValidators() []validator.Map {
+	return []validator.Map{
+		mapvalidator.KeysAre(stringvalidator.UTF8LengthBetween(1, 255)),
+		mapvalidator.NoNullValues(),
+		mapvalidator.ValueListsAre(
+			listvalidator.SizeAtLeast(1),
+			listvalidator.NoNullValues(),
+			listvalidator.ValueStringsAre(stringvalidator.UTF8LengthBetween(1, 65535)),
+		),
+	}
+}
+
+// startReasonValidators check a reason, to which the provider's mark is added.
+func startReasonValidators() []validator.String {
+	return []validator.String{
+		stringvalidator.UTF8LengthBetween(1, sessionmanager.MaxStartReason),
+		stringvalidator.RegexMatches(lineShape(), "must be a single line"),
+	}
+}
+
+// targetLooks warns of a target of a shape that SSM is not known to use.
+type targetLooks struct{}
+
+func (v targetLooks) Description(context.Context) string {
+	return "value should be the ID of a managed node"
+}
+
+func (v targetLooks) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
+
+func (v targetLooks) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+	value := req.ConfigValue
+	if value.IsNull() || value.IsUnknown() || value.ValueString() == "" || targetShapes().MatchString(value.ValueString()) {
+		return
+	}
+	resp.Diagnostics.AddAttributeWarning(req.Path, "Unusual Target",
+		fmt.Sprintf("%q does not look like the ID of a managed node. Session Manager is known to take i-..., mi-..., ecs:... and sagemaker-cluster:... as targets.\n\n"+
+			"If the session does not start, check target.", value.ValueString()))
+}
+
+// warnOfPlans warns of an ephemeral resource that plans open as well, unless the
+// configuration says whether they should. What tells what a plan does then.
+func warnOfPlans(enabled types.Bool, summary, what string, diags *diag.Diagnostics) {
+	if enabled.IsNull() {
+		diags.AddAttributeWarning(path.Root("enabled"), summary,
+			what+" in each plan, and again in the apply that follows.\n\n"+
+				"Set enabled = terraform.applying to do so only in an apply, or enabled = true to keep it and this warning away.")
+	}
+}
+
+// startInput is what a model gives for a session that is to be started.
+type startInput struct {
+	Target       types.String
+	DocumentName types.String
+	Parameters   types.Map
+	Reason       types.String
+}
+
+// input translates it for package sessionmanager.
+func (m startInput) input(ctx context.Context, region string, diags *diag.Diagnostics) sessionmanager.StartInput {
+	in := sessionmanager.StartInput{
+		Region:       region,
+		Target:       m.Target.ValueString(),
+		DocumentName: m.DocumentName.ValueString(),
+		Reason:       m.Reason.ValueString(),
+	}
+	if !m.Parameters.IsNull() {
+		diags.Append(m.Parameters.ElementsAs(ctx, &in.Parameters, false)...)
+	}
+
+	return in
+}
+
+// reportStart words why a session was not started, the same for every kind of object
+// that starts one.
+func reportStart(in sessionmanager.StartInput, err error, diags *diag.Diagnostics) {
+	at := path.Root("target")
+	switch {
+	case errors.Is(err, sessionmanager.ErrInvalidDocument):
+		at = path.Root("document_name")
+	case errors.Is(err, sessionmanager.ErrInvalidParameters):
+		at = path.Root("parameters")
+	}
+
+	var (
+		failed   *sessionmanager.Error
+		sentence = fmt.Sprintf("No session was started on target %q in Region %s: %s.", in.Target, in.Region, failureReason(err))
+	)
+	if !errors.As(err, &failed) || failed.Lost == nil {
+		diags.AddAttributeError(at, summaryStart, failureDetail(sentence, err))
+
+		return
+	}
+
+	lost := failed.Lost
+	sentence = fmt.Sprintf("A session on target %q in Region %s was asked for, but cannot be used: %s.", in.Target, in.Region, failureReason(err))
+	if lost.Ended {
+		sentence += fmt.Sprintf(" The provider has ended session %q.", lost.SessionID)
+	}
+	diags.AddAttributeError(at, summaryStart, failureDetail(sentence, err))
+	switch {
+	case lost.Ended:
+	case lost.SessionID != "":
+		diags.AddAttributeWarning(at, summaryStillLive,
+			failureDetail(fmt.Sprintf("Session %q in Region %s was started and could not be ended: %s. It ends by the idle time-out at the latest.", lost.SessionID, in.Region, failureReason(lost.Err)), lost.Err))
+	case lost.Err != nil:
+		diags.AddAttributeWarning(at, summaryPossiblyLeft,
+			failureDetail(fmt.Sprintf("SSM may have started a session on target %q in Region %s, with %s at the end of its reason. It could not be looked for: %s. If there is one, it ends by the idle time-out at the latest.",
+				in.Target, in.Region, lost.Mark, failureReason(lost.Err)), lost.Err))
+	default:
+		diags.AddAttributeWarning(at, summaryPossiblyLeft,
+			fmt.Sprintf("SSM may have started a session on target %q in Region %s, with %s at the end of its reason. None was found, but SSM does not always tell the reason of an active session. If there is one, it ends by the idle time-out at the latest.\n\n"+
+				"To be sure, list the sessions of the target with the data source ssm_sessions.", in.Target, in.Region, lost.Mark))
+	}
+}
+
+// openedKey is where the private data of an ephemeral resource keep the session.
+const openedKey = "session"
+
+// keepOpened notes which session Close is to end.
+func keepOpened(ctx context.Context, ref sessionmanager.SessionRef, resp *ephemeral.OpenResponse) {
+	value, err := json.Marshal(ref)
+	if err != nil {
+		resp.Diagnostics.AddError(summaryStart, "The session's ID could not be kept.\n\nError: "+printable(err.Error()))
+
+		return
+	}
+	resp.Diagnostics.Append(resp.Private.SetKey(ctx, openedKey, value)...)
+}
+
+// keptOpened returns the session that Close is to end, and whether there is one.
+func keptOpened(ctx context.Context, req ephemeral.CloseRequest, diags *diag.Diagnostics) (ref sessionmanager.SessionRef, ok bool) {
+	value, moreDiags := req.Private.GetKey(ctx, openedKey)
+	diags.Append(moreDiags...)
+	if len(value) == 0 {
+		return ref, false
+	}
+	if err := json.Unmarshal(value, &ref); err != nil {
+		diags.AddError(summaryTerminate, "The session's ID was not kept.\n\nError: "+printable(err.Error()))
+
+		return ref, false
+	}
+
+	return ref, true
+}
+
+// endOpened ends a session that this process has opened. Terraform has done its
+// work by then: whatever goes wrong is a warning.
+func endOpened(ctx context.Context, meta *providerMeta, ref sessionmanager.SessionRef, diags *diag.Diagnostics) {
+	if !meta.ready() {
+		return
+	}
+
+	// Close must not be cut off by whoever has stopped waiting for it.
+	_, err := meta.client.EndOwn(context.WithoutCancel(ctx), ref)
+	switch {
+	case err == nil:
+		// An end that could not be seen was taken by SSM all the same.
+	case errors.Is(err, sessionmanager.ErrStillLive), errors.Is(err, sessionmanager.ErrContradictory):
+		diags.AddWarning(summaryStillLive,
+			failureDetail(fmt.Sprintf("Session %q in Region %s was asked to end and is still live. It ends by the idle time-out at the latest.", ref.SessionID, ref.Region), err))
+	default:
+		diags.AddWarning(summaryTerminate,
+			failureDetail(failureSentence(ref, "may still be live", err), err))
+	}
+}
