@@ -5,15 +5,20 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go"
 	awsbase "github.com/hashicorp/aws-sdk-go-base/v2"
 	basediag "github.com/hashicorp/aws-sdk-go-base/v2/diag"
 	"github.com/hashicorp/aws-sdk-go-base/v2/useragent"
@@ -152,6 +157,10 @@ func (m *providerModel) baseConfig(version, terraformVersion string) *awsbase.Co
 	}
 
 	for _, role := range m.AssumeRole {
+		// As in provider "aws": an ARN that a variable leaves empty stands for no role.
+		if role.RoleARN.ValueString() == "" {
+			continue
+		}
 		duration, _ := role.Duration.ValueGoDuration()
 		c.AssumeRole = append(c.AssumeRole, awsbase.AssumeRole{
 			Duration:          duration,
@@ -166,6 +175,9 @@ func (m *providerModel) baseConfig(version, terraformVersion string) *awsbase.Co
 		})
 	}
 	for _, role := range m.AssumeRoleWithWebIdentity {
+		if role.RoleARN.ValueString() == "" {
+			continue
+		}
 		duration, _ := role.Duration.ValueGoDuration()
 		c.AssumeRoleWithWebIdentity = &awsbase.AssumeRoleWithWebIdentity{
 			Duration:             duration,
@@ -211,11 +223,36 @@ func ambientConfig(ctx context.Context, c *awsbase.Config) (aws.Config, error) {
 	return config.LoadDefaultConfig(ctx, options...)
 }
 
+// credentialsTimeout bounds how long a source of credentials may take. It is longer than
+// the minute that the SDK gives a credential_process, and ends also what outlives that:
+// the children of such a process.
+const credentialsTimeout = 65 * time.Second
+
 // awsConfig resolves Region and credentials, and the account they belong to; the
 // account guards are applied before anything is called but STS and IAM.
 func awsConfig(ctx context.Context, c *awsbase.Config, skipRegionValidation bool) (aws.Config, string, diag.Diagnostics) {
-	var diags diag.Diagnostics
+	cfg, accountID, diags := resolveAWS(ctx, c, skipRegionValidation)
+	// An endpoint may quote what it was sent.
+	for i, d := range diags {
+		detail := redact(c, d.Detail())
+		switch at, hasPath := d.(diag.DiagnosticWithPath); {
+		case hasPath && d.Severity() == diag.SeverityError:
+			diags[i] = diag.NewAttributeErrorDiagnostic(at.Path(), d.Summary(), detail)
+		case d.Severity() == diag.SeverityError:
+			diags[i] = diag.NewErrorDiagnostic(d.Summary(), detail)
+		case !hasPath:
+			diags[i] = diag.NewWarningDiagnostic(d.Summary(), detail)
+		}
+	}
 
+	return cfg, accountID, diags
+}
+
+func resolveAWS(ctx context.Context, c *awsbase.Config, skipRegionValidation bool) (aws.Config, string, diag.Diagnostics) {
+	diags := checkAddresses(c)
+	if diags.HasError() {
+		return aws.Config{}, "", diags
+	}
 	if identity := c.AssumeRoleWithWebIdentity; identity != nil && !identity.HasValidTokenSource() {
 		diags.AddAttributeError(path.Root("assume_role_with_web_identity").AtListIndex(0), "Missing Web Identity Token",
 			"The assume_role_with_web_identity block has no token, and neither has the environment.\n\n"+
@@ -225,7 +262,13 @@ func awsConfig(ctx context.Context, c *awsbase.Config, skipRegionValidation bool
 	}
 
 	// If this fails, so does what follows, with an error of aws-sdk-go-base.
+	source := findCredentialSource(c, nil)
 	if ambient, err := ambientConfig(ctx, c); err == nil {
+		source = findCredentialSource(c, &ambient)
+		diags.Append(checkSharedAddresses(c, &ambient)...)
+		if diags.HasError() {
+			return ambient, "", diags
+		}
 		// Roles are not assumed in a Region that does not exist.
 		if problem := regionProblem(ambient.Region, "", skipRegionValidation); ambient.Region != "" && problem != "" {
 			diags.AddAttributeError(path.Root("region"), summaryRegion, problem)
@@ -240,10 +283,13 @@ func awsConfig(ctx context.Context, c *awsbase.Config, skipRegionValidation bool
 	}
 
 	// Validation happens below, in the call that yields the account ID: once is enough.
-	unvalidated := *c
-	unvalidated.SkipCredsValidation = true
-	_, cfg, baseDiags := awsbase.GetAwsConfig(ctx, &unvalidated)
-	diags.Append(fromBaseDiags(c, baseDiags)...)
+	// Roles are assumed below as well, with the retries of everything else.
+	base := *c
+	base.AssumeRole, base.SkipCredsValidation = nil, true
+	sourceCtx, cancel := context.WithTimeout(ctx, credentialsTimeout)
+	defer cancel()
+	_, cfg, baseDiags := awsbase.GetAwsConfig(sourceCtx, &base)
+	diags.Append(fromBaseDiags(c, source, baseDiags)...)
 	if diags.HasError() {
 		return cfg, "", diags
 	}
@@ -259,8 +305,33 @@ func awsConfig(ctx context.Context, c *awsbase.Config, skipRegionValidation bool
 		return cfg, "", diags
 	}
 
+	keys, err := cfg.Credentials.Retrieve(sourceCtx)
+	if err != nil {
+		diags.Append(source.diagnostic(err))
+
+		return cfg, "", diags
+	}
+	diags.Append(source.checkKeys(keys)...)
+	if diags.HasError() {
+		return cfg, "", diags
+	}
+	hint := secretKeyHint(keys)
+	if hint != "" && c.SkipCredsValidation {
+		diags.AddWarning("Secret Key Holds White Space", "The secret key comes from "+source.name+".\n\n"+hint)
+	}
+	cfg.Credentials = guardedCredentials{CredentialsProvider: cfg.Credentials, source: source, redact: func(text string) string { return redact(c, text) }}
+	cfg.Retryer = patient(cfg.Retryer)
+	assumed, roleDiags := assumeRoles(ctx, cfg, c, hint)
+	diags.Append(roleDiags...)
+	if diags.HasError() {
+		return cfg, "", diags
+	}
+	cfg.Credentials = assumed
+
 	accountID, _, baseDiags := awsbase.GetAwsAccountIDAndPartition(ctx, cfg, c)
-	diags.Append(fromBaseDiags(c, baseDiags)...)
+	for _, d := range baseDiags {
+		diags.Append(accountDiagnostic(c, source, d, hint))
+	}
 	if diags.HasError() {
 		return cfg, "", diags
 	}
@@ -282,46 +353,110 @@ func awsConfig(ctx context.Context, c *awsbase.Config, skipRegionValidation bool
 const missingRegionDetail = "No AWS Region is configured.\n\n" +
 	"Set region in the provider block, the AWS_REGION environment variable, or region in the profile."
 
-// fromBaseDiags takes over diagnostics of aws-sdk-go-base, without the secrets
-// that it quotes from the configuration.
-func fromBaseDiags(c *awsbase.Config, in basediag.Diagnostics) diag.Diagnostics {
+// fromBaseDiags words diagnostics of aws-sdk-go-base anew. Its own texts quote whatever
+// a source of credentials printed.
+func fromBaseDiags(c *awsbase.Config, source credentialSource, in basediag.Diagnostics) diag.Diagnostics {
 	var diags diag.Diagnostics
 
 	for _, d := range in {
-		summary, detail := d.Summary(), d.Detail()
-		if detail == "" {
-			// It gives plain errors as a summary; ours are short and without values.
-			advice := ""
-			switch {
-			case strings.Contains(summary, "shared config profile"):
-				advice = "Check profile or AWS_PROFILE, and that the shared configuration or credentials files have it.\n\n"
-			case strings.Contains(summary, "role ARN is not set"):
-				// It looks at the environment first, whatever the block says.
-				advice = "Set AWS_ROLE_ARN as well: the AWS SDK takes AWS_WEB_IDENTITY_TOKEN_FILE only together with it, also when the provider block names the role.\n\n"
-			}
-			summary, detail = summaryConfigure, "The AWS configuration could not be used.\n\n"+advice+"Error: "+summary
-		}
-		detail = redact(c, detail)
-		if strings.Contains(detail, "validating provider credentials") {
-			detail = "STS did not confirm the credentials.\n\n" +
-				"If they have expired, renew them or sign in again. Otherwise check access_key, secret_key and token, or the profile or environment variables that they come from; the clock of this machine; and proxies and endpoints on the way to STS.\n\n" +
-				strings.TrimPrefix(detail, "The AWS configuration could not be used.\n\n")
-		}
-
+		withErr, _ := d.(basediag.DiagnosticWithErr)
 		switch {
 		case d.Severity() == basediag.SeverityWarning:
-			diags.AddWarning(summary, detail)
-		case awsbase.IsNoValidCredentialSourcesError(d):
-			diags.AddError("No Valid AWS Credentials", "No credentials were found in the provider block, the environment, the shared files or the instance metadata.\n\n"+
-				"Set profile, assume_role or the AWS_* environment variables. "+detail)
-		case c.Region == "" && strings.Contains(detail, "Missing Region"):
+			diags.AddWarning(d.Summary(), d.Detail())
+		case withErr == nil:
+			diags.AddError(summaryConfigure, "The AWS configuration could not be used.\n\nError: "+d.Summary()+": "+d.Detail())
+		case c.Region == "" && strings.Contains(withErr.Err().Error(), "Missing Region"):
 			diags.AddAttributeError(path.Root("region"), summaryNoRegion, missingRegionDetail)
+		case awsbase.IsNoValidCredentialSourcesError(d), strings.HasPrefix(withErr.Err().Error(), "retrieving credentials: "):
+			diags.Append(source.diagnostic(withErr.Err()))
+		case source.kind == sourceWebIdentity && d.Summary() == summaryWebIdentity:
+			diags.AddError(summaryWebIdentity, source.failure(withErr.Err()).detail("No credentials came from "+source.name+", for the role "+source.role, source.advice))
 		default:
-			diags.AddError(summary, detail)
+			diags.AddError(summaryConfigure, "The AWS configuration could not be used.\n\n"+configurationFailure(withErr.Err()))
 		}
 	}
 
 	return diags
+}
+
+// configurationFailure says what is wrong with the environment or the shared files, and
+// what to do about it.
+func configurationFailure(err error) string {
+	var (
+		profile config.SharedConfigProfileNotExistError
+		load    config.SharedConfigLoadError
+		mfa     config.AssumeRoleTokenProviderNotSetError
+		file    *fs.PathError
+	)
+
+	switch said := err.Error(); {
+	case errors.As(err, &profile):
+		return fmt.Sprintf("Check profile or AWS_PROFILE, and that the shared configuration or credentials files have it.\n\nError: there is no profile %q", profile.Profile)
+	case errors.As(err, &load):
+		return "Check the format of the file.\n\nError: the shared configuration file " + load.Filename + " could not be read"
+	case errors.As(err, &mfa):
+		return "Sign in by other means, such as `aws sts get-session-token`, and use a profile or environment variables with the keys that they give.\n\n" +
+			"Error: the profile has mfa_serial, and a provider cannot ask for the code of a second factor"
+	case strings.Contains(said, "role ARN is not set"):
+		// The SDK looks at the environment first, whatever the block says.
+		return "Set AWS_ROLE_ARN as well: the AWS SDK takes AWS_WEB_IDENTITY_TOKEN_FILE only together with it, also when the provider block names the role.\n\nError: role ARN is not set"
+	case errors.As(err, &file):
+		return "Check that the file is there, and that it may be read.\n\nError: " + strings.TrimSuffix(quotable(strings.Split(said, file.Op)[0]), ": ") + ": " + printable(file.Error())
+	case settingValue.MatchString(said):
+		return "Error: the AWS SDK does not take the value of the setting " + settingValue.FindStringSubmatch(said)[1]
+	default:
+		return "Error: " + quotable(said)
+	}
+}
+
+// settingValue finds the name in texts of the SDK such as "invalid value
+// max_attempts=x, expect integer".
+var settingValue = regexp.MustCompile(`\b([A-Za-z0-9_]+)=`)
+
+// accountDiagnostic words that the account of the credentials is not known.
+func accountDiagnostic(c *awsbase.Config, source credentialSource, d basediag.Diagnostic, hint string) diag.Diagnostic {
+	withErr, _ := d.(basediag.DiagnosticWithErr)
+	if withErr == nil {
+		return diag.NewErrorDiagnostic(summaryConfigure, "The account of the credentials is not known.\n\nError: "+printable(d.Summary()))
+	}
+
+	var (
+		err     = withErr.Err()
+		api     smithy.APIError
+		renewal *credentialsError
+		from    = source.name
+	)
+	if n := len(c.AssumeRole); n > 0 {
+		from = "the role " + c.AssumeRole[n-1].RoleARN
+	}
+	if hint != "" {
+		hint += "\n\n"
+	}
+	switch {
+	case errors.As(err, &renewal):
+		return diag.NewErrorDiagnostic(summaryCredentials, "STS was not asked whose credentials these are: "+renewal.Error()+".\n\n"+source.advice)
+	case !c.SkipCredsValidation && errors.As(err, &api):
+		return diag.NewErrorDiagnostic(summaryConfigure, fmt.Sprintf("STS did not confirm the credentials from %s.\n\n%s"+
+			"%s If they have expired, renew them or sign in again. A wrong clock of this machine and a wrong endpoint for STS have the same effect.\n\nError: %s", from, hint, source.advice, awsAnswer(err)))
+	case !c.SkipCredsValidation:
+		reason := transportFailure(err)
+		if reason == "" {
+			reason = "no usable answer came" + statusOf(err)
+		}
+
+		return diag.NewErrorDiagnostic(summaryConfigure, "STS could not be asked whose credentials these are: "+reason+".\n\n"+adviceWay)
+	default:
+		reason := transportFailure(err)
+		if errors.As(err, &api) {
+			reason = awsAnswer(err)
+		}
+		if reason == "" {
+			reason = "no usable answer came" + statusOf(err)
+		}
+
+		return diag.NewErrorDiagnostic(summaryConfigure, "Neither IAM nor STS told which account the credentials from "+from+" belong to.\n\n"+hint+
+			"Set skip_requesting_account_id = true to do without, and check the network and the endpoints for IAM and STS.\n\nError: "+reason)
+	}
 }
 
 // redact replaces secrets in a text: those of the provider block, and those that

@@ -231,15 +231,15 @@ func TestConfigure_wrongKeys(t *testing.T) {
 		arguments map[string]any
 		want      string
 	}{
-		"secret key": {arguments: map[string]any{"secret_key": wrong}, want: "sign in again\nvalidating provider credentials\nSignatureDoesNotMatch"},
-		"access key": {arguments: map[string]any{"access_key": "AKIAI44QH8DHBEXAMPLE"}, want: "validating provider credentials\nInvalidClientTokenId"},
-		"token":      {arguments: map[string]any{"token": wrong}, want: "validating provider credentials\nInvalidClientTokenId"},
+		"secret key": {arguments: map[string]any{"secret_key": wrong}, want: "STS did not confirm the credentials from the arguments of the provider block\nsign in again\nSignatureDoesNotMatch"},
+		"access key": {arguments: map[string]any{"access_key": "AKIAI44QH8DHBEXAMPLE"}, want: "STS did not confirm the credentials\nInvalidClientTokenId"},
+		"token":      {arguments: map[string]any{"token": wrong}, want: "STS did not confirm the credentials\nInvalidClientTokenId"},
 		"secret key of somebody with a role": {
 			arguments: map[string]any{
 				"secret_key":  wrong,
 				"assume_role": []any{map[string]any{"role_arn": testRoleARN}},
 			},
-			want: testRoleARN + "\nThe credentials used in order to assume the role are invalid\nSignatureDoesNotMatch",
+			want: testRoleARN + "\nCheck the credentials that the role is assumed with\nSignatureDoesNotMatch",
 		},
 	}
 	for name, tc := range cases {
@@ -578,6 +578,35 @@ func TestConfigure_assumeRoleDenied(t *testing.T) {
 	}, newTestServer(t, testArguments(url, map[string]any{"assume_role": testRole()})).configure())
 	if calls := testCalls(fake); len(calls) > 0 {
 		t.Errorf("SSM was called without the role: %v", calls)
+	}
+}
+
+// An ARN that a variable leaves empty stands for no role, as in provider "aws".
+func TestConfigure_noRole(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		arguments map[string]any
+		caller    string
+	}{
+		"empty": {map[string]any{"assume_role": []any{map[string]any{"role_arn": "", "session_name": "test", "external_id": "external"}}}, testUserARN},
+		"null":  {map[string]any{"assume_role": []any{map[string]any{"role_arn": nil, "session_name": "test"}}}, testUserARN},
+		"empty web identity": {map[string]any{"assume_role_with_web_identity": testWebIdentity(map[string]any{"role_arn": ""}), "access_key": nil, "secret_key": nil,
+			"shared_credentials_files": []any{testCredentialsFile(t, "default")}}, testUserARN},
+		"null web identity, without a token": {map[string]any{"assume_role_with_web_identity": []any{map[string]any{}}, "access_key": nil, "secret_key": nil,
+			"shared_credentials_files": []any{testCredentialsFile(t, "default")}}, testUserARN},
+		"empty, in a chain": {map[string]any{"assume_role": append([]any{map[string]any{"role_arn": ""}}, testRole()...)}, testRoleSessionARN},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			fake, url := testFake(t)
+			testResume(t, newConfiguredServer(t, testArguments(url, tc.arguments)))
+			wantCaller(t, fake, tc.caller)
+			if assumed := len(testRequests(fake, "AssumeRole")) + len(testRequests(fake, "AssumeRoleWithWebIdentity")); (assumed > 0) != (tc.caller != testUserARN) {
+				t.Errorf("%d requests were made to assume a role", assumed)
+			}
+		})
 	}
 }
 

@@ -85,10 +85,6 @@ func (p *ssmProvider) ValidateConfig(ctx context.Context, req provider.ValidateC
 				continue
 			}
 			at, arguments := path.Root(name).AtListIndex(i), role.Attributes()
-			if arguments["role_arn"].IsNull() {
-				resp.Diagnostics.AddAttributeError(at.AtName("role_arn"), "Missing Role ARN",
-					fmt.Sprintf("The %s block names no role.\n\nSet role_arn, or remove the block.", name))
-			}
 			token, _ := arguments["web_identity_token"].(types.String)
 			file, _ := arguments["web_identity_token_file"].(types.String)
 			if token.ValueString() != "" && file.ValueString() != "" {
@@ -267,7 +263,8 @@ func (v roleARN) MarkdownDescription(ctx context.Context) string {
 }
 
 func (v roleARN) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
-	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
+	// An empty string stands for no role, as in provider "aws".
+	if req.ConfigValue.ValueString() == "" {
 		return
 	}
 

@@ -152,22 +152,6 @@ func TestProvider_validate(t *testing.T) {
 		},
 
 		// Roles.
-		"role without ARN": {
-			arguments: role(map[string]any{"role_arn": nil}),
-			want:      want{"assume_role[0].role_arn", "Missing Role ARN", "names no role\nSet role_arn, or remove the block."},
-		},
-		"role without ARN in the second block": {
-			arguments: map[string]any{"assume_role": []any{map[string]any{"role_arn": testRoleARN}, map[string]any{"session_name": "test"}}},
-			want:      want{"assume_role[1].role_arn", "Missing Role ARN", "names no role\nSet role_arn, or remove the block."},
-		},
-		"role without ARN beside an argument that is not known yet": {
-			arguments: with(role(map[string]any{"role_arn": nil}), "profile", testUnknown),
-			want:      want{"assume_role[0].role_arn", "Missing Role ARN", "names no role\nSet role_arn, or remove the block."},
-		},
-		"web identity without ARN": {
-			arguments: webIdentity(map[string]any{"role_arn": nil}),
-			want:      want{"assume_role_with_web_identity[0].role_arn", "Missing Role ARN", "names no role\nSet role_arn, or remove the block."},
-		},
 		"name instead of a role ARN": {
 			arguments: role(map[string]any{"role_arn": "Operator"}),
 			want:      want{"assume_role[0].role_arn", "Invalid Role ARN", "\"Operator\" is not the ARN of an IAM role\narn:aws:iam::123456789012:role/Operator"},
@@ -381,6 +365,9 @@ func TestProvider_validateAccepts(t *testing.T) {
 		"allowed, the other skip":    {"allowed_account_ids": []any{testAccountID}, "skip_credentials_validation": true},
 		"skips without guard":        offline,
 		"role with path":             {"assume_role": []any{map[string]any{"role_arn": "arn:aws-us-gov:iam::123456789012:role/a/b/Operator"}}},
+		"role without ARN":           {"assume_role": []any{map[string]any{"session_name": "test"}}},
+		"role with an empty ARN":     {"assume_role": []any{map[string]any{"role_arn": ""}}},
+		"web identity without ARN":   {"assume_role_with_web_identity": testWebIdentity(map[string]any{"role_arn": nil})},
 		"shortest role session":      {"assume_role": []any{map[string]any{"role_arn": testRoleARN, "duration": "15m"}}},
 		"longest role session":       {"assume_role": []any{map[string]any{"role_arn": testRoleARN, "duration": "12h"}}},
 		"web identity in a file":     {"assume_role_with_web_identity": testWebIdentity(map[string]any{"web_identity_token": nil, "web_identity_token_file": "/run/token"})},

@@ -1,0 +1,506 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
+	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	ststypes "github.com/aws/aws-sdk-go-v2/service/sts/types"
+	"github.com/aws/smithy-go"
+	awsbase "github.com/hashicorp/aws-sdk-go-base/v2"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
+)
+
+const (
+	summaryCredentials = "No Valid AWS Credentials"
+	summaryAssumeRole  = "Cannot assume IAM Role"
+	summaryWebIdentity = "Cannot assume IAM Role with web identity"
+)
+
+// sourceKind is a kind of place that the AWS SDK takes credentials from.
+type sourceKind int
+
+const (
+	sourceUnknown sourceKind = iota
+	sourceArguments
+	sourceEnvironment
+	sourceWebIdentity
+	sourceKeysInProfile
+	sourceSSO
+	sourceLogin
+	sourceProcess
+	sourceContainer
+	sourceInstance
+	sourceRole
+)
+
+// credentialSource is where credentials come from.
+type credentialSource struct {
+	kind    sourceKind
+	name    string // As in "No credentials came from ...".
+	profile string // The profile that the source belongs to, empty if it is none.
+	role    string // The role that the source assumes last, empty if it assumes none.
+	file    string // The file that a web identity token is read from, empty if it is none.
+	advice  string
+
+	// Where access key and session token come from, if that can be told one by one.
+	accessKey, token string
+	// The arguments that hold them, if arguments do.
+	accessKeyArgument, tokenArgument string
+}
+
+// findCredentialSource tells where the SDK takes credentials from, in its own order:
+// the provider block, the environment, the profile, the container, the instance. The
+// ambient configuration may be nil.
+func findCredentialSource(c *awsbase.Config, ambient *aws.Config) credentialSource {
+	env, shared := config.EnvConfig{}, config.SharedConfig{}
+	if ambient != nil {
+		for _, source := range ambient.ConfigSources {
+			switch source := source.(type) {
+			case config.EnvConfig:
+				env = source
+			case config.SharedConfig:
+				shared = source
+			}
+		}
+	}
+
+	switch identity := c.AssumeRoleWithWebIdentity; {
+	case c.AccessKey != "" || c.SecretKey != "" || c.Token != "":
+		return credentialSource{
+			kind: sourceArguments, name: "the arguments of the provider block", accessKey: "the argument access_key", token: "the argument token",
+			accessKeyArgument: "access_key", tokenArgument: "token", advice: "Check access_key, secret_key and token.",
+		}
+	case identity != nil:
+		return credentialSource{
+			kind: sourceWebIdentity, name: "the web identity of the provider block", role: identity.RoleARN, file: identity.WebIdentityTokenFile,
+			advice: "Check web_identity_token, web_identity_token_file or the file that AWS_WEB_IDENTITY_TOKEN_FILE names, and that the role trusts its issuer.",
+		}
+	case c.Profile == "" && env.Credentials.HasKeys():
+		return credentialSource{
+			kind: sourceEnvironment, name: "environment variables",
+			accessKey: "the environment variable AWS_ACCESS_KEY_ID", token: "the environment variable AWS_SESSION_TOKEN",
+			advice: "Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN.",
+		}
+	case c.Profile == "" && env.WebIdentityTokenFilePath != "":
+		return credentialSource{
+			kind: sourceWebIdentity, name: "the web identity of the environment", role: env.RoleARN, file: env.WebIdentityTokenFilePath,
+			advice: "Check the file that AWS_WEB_IDENTITY_TOKEN_FILE names, AWS_ROLE_ARN, and that the role trusts the token's issuer.",
+		}
+	default:
+		named := c.Profile != "" || env.SharedConfigProfile != ""
+
+		return findProfileSource(&shared, env, named)
+	}
+}
+
+// findProfileSource tells where a profile takes credentials from; named tells that
+// somebody asked for this profile.
+func findProfileSource(shared *config.SharedConfig, env config.EnvConfig, named bool) credentialSource {
+	profile := fmt.Sprintf("the profile %q", shared.Profile)
+	command := func(what string) string {
+		if !named {
+			return fmt.Sprintf("Run `aws %s`, and try again.", what)
+		}
+
+		return fmt.Sprintf("Run `aws %s --profile %s`, and try again.", what, shared.Profile)
+	}
+
+	source := credentialSource{profile: shared.Profile}
+	container := env.ContainerCredentialsRelativePath != "" || env.ContainerCredentialsEndpoint != ""
+	switch {
+	case shared.Source != nil:
+		source = findProfileSource(shared.Source, env, true)
+	case shared.Credentials.HasKeys():
+		source.kind, source.name = sourceKeysInProfile, profile
+		source.accessKey, source.token = "aws_access_key_id of "+profile, "aws_session_token of "+profile
+		source.advice = "Check the keys of " + profile + " in the shared credentials and configuration files."
+	case shared.CredentialSource == "Environment":
+		source.kind, source.name = sourceEnvironment, profile+", which takes them from environment variables"
+		source.accessKey, source.token = "the environment variable AWS_ACCESS_KEY_ID", "the environment variable AWS_SESSION_TOKEN"
+		source.advice = "Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN."
+	case shared.CredentialSource == "EcsContainer":
+		source.kind, source.name, source.advice = sourceContainer, profile+", which takes them from the container's credentials endpoint", adviceContainer
+	case shared.CredentialSource == "Ec2InstanceMetadata":
+		source.kind, source.name, source.advice = sourceInstance, profile+", which takes them from the instance metadata service", adviceInstance
+	case shared.WebIdentityTokenFile != "":
+		source.kind, source.name = sourceWebIdentity, profile+", which uses a web identity"
+		source.file = shared.WebIdentityTokenFile
+		source.advice = "Check web_identity_token_file and role_arn of " + profile + ", and that the role trusts the token's issuer."
+	case shared.SSOSession != nil || shared.SSOStartURL != "" || shared.SSOAccountID != "":
+		source.kind, source.name, source.advice = sourceSSO, profile+", which signs in through SSO", command("sso login")
+	case shared.LoginSession != "":
+		source.kind, source.name, source.advice = sourceLogin, profile+", which signs in with `aws login`", command("login")
+	case shared.CredentialProcess != "":
+		source.kind, source.name = sourceProcess, profile+", which runs a credential_process"
+		source.advice = "Run the command that credential_process of " + profile + " names by yourself, and sign in where it asks for it. It has to print one JSON document, and nothing else, on its standard output."
+	case container:
+		source.kind, source.name, source.advice = sourceContainer, "the container's credentials endpoint", adviceContainer
+	default:
+		source.kind, source.name, source.advice, source.profile = sourceInstance, "the instance metadata service", adviceInstance, ""
+		if named {
+			source.profile = shared.Profile
+			source.name = profile + " or the instance metadata service"
+			source.advice = "The profile names no source of credentials: check it. " + adviceInstance
+		}
+	}
+	if shared.RoleARN != "" {
+		source.role = shared.RoleARN
+	}
+
+	return source
+}
+
+const (
+	adviceContainer = "Check AWS_CONTAINER_CREDENTIALS_FULL_URI or AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, the authorization token that goes with it, and that the task or pod has a role."
+	adviceInstance  = "Set profile, assume_role or the AWS_* environment variables, or give the instance a role."
+)
+
+// sourceFailure says why a source gave no credentials: the reason in a clause of ours,
+// and what AWS answered, if it did. Nothing else is quoted: what a source printed, or
+// what was read from it, may hold secrets.
+type sourceFailure struct{ reason, answer string }
+
+// String puts all of it into one clause.
+func (f sourceFailure) String() string {
+	if f.answer == "" {
+		return f.reason
+	}
+
+	return f.reason + " (" + strings.TrimSuffix(f.answer, ".") + ")"
+}
+
+// detail puts it into the form of a diagnostic's detail.
+func (f sourceFailure) detail(sentence, advice string) string {
+	detail := sentence + ": " + f.reason + ".\n\n" + advice
+	if f.answer != "" {
+		detail += "\n\nError: " + f.answer
+	}
+
+	return detail
+}
+
+// failure says why the source gave no credentials.
+func (s credentialSource) failure(err error) sourceFailure {
+	var (
+		api   smithy.APIError
+		below *credentialsError
+	)
+	switch {
+	case errors.As(err, &below):
+		return sourceFailure{reason: below.text}
+	case errors.Is(err, context.DeadlineExceeded) && s.kind == sourceProcess:
+		return sourceFailure{reason: processTooSlow}
+	case errors.As(err, &api) && s.kind != sourceContainer && s.kind != sourceInstance:
+		return sourceFailure{reason: s.refusal(api), answer: awsAnswer(err)}
+	default:
+		return sourceFailure{reason: s.localFailure(err)}
+	}
+}
+
+// localFailure says why a source gave no credentials although AWS did not refuse.
+func (s credentialSource) localFailure(err error) string {
+	switch s.kind {
+	case sourceProcess:
+		return processFailure(err)
+	case sourceSSO, sourceLogin:
+		return signInFailure(err)
+	}
+
+	said := err.Error()
+	switch reason := transportFailure(err); {
+	case reason != "":
+		return reason
+	case strings.Contains(said, "unable to read file"), strings.Contains(said, "expanding web identity token file"):
+		// A token that was given in place of a file's name has no separator.
+		if strings.ContainsAny(s.file, `/\`) {
+			return "the token file " + printable(s.file) + " could not be read"
+		}
+
+		return "the token file could not be read"
+	case s.kind == sourceContainer && strings.Contains(said, "invalid newline sequence"):
+		return "the authorization token for the endpoint holds a line break"
+	case s.kind == sourceContainer && strings.Contains(said, "read authorization token"):
+		return "the file with the authorization token for the endpoint could not be read"
+	case s.kind == sourceContainer:
+		return "its answer holds no usable credentials" + statusOf(err)
+	case s.kind == sourceInstance:
+		return "it gave none" + statusOf(err)
+	default:
+		return "they could not be read"
+	}
+}
+
+// refusal words that STS or IAM Identity Center refused.
+func (s credentialSource) refusal(api smithy.APIError) string {
+	code := api.ErrorCode()
+	switch {
+	case s.kind != sourceSSO && s.kind != sourceLogin && s.role != "" && s.kind != sourceRole:
+		return "STS does not let it assume the role " + s.role
+	case s.kind != sourceSSO && s.kind != sourceLogin:
+		return "STS refused"
+	case code == "UnauthorizedException", strings.HasPrefix(code, "InvalidGrant"), strings.HasPrefix(code, "ExpiredToken"), strings.HasPrefix(code, "InvalidClient"), code == "AccessDeniedException":
+		return "the sign-in has expired or was revoked"
+	case code == "ForbiddenException":
+		return "the sign-in gives no access to the account and role of the profile"
+	case s.role != "":
+		return "the role " + s.role + " was not assumed"
+	default:
+		return "the sign-in was refused"
+	}
+}
+
+const processTooSlow = "the process did not end within a minute; does it wait for a second factor?"
+
+// processFailure says why a credential_process gave no credentials.
+func processFailure(err error) string {
+	var (
+		failed   *processcreds.ProviderError
+		status   *exec.ExitError
+		syntax   *json.SyntaxError
+		kind     *json.UnmarshalTypeError
+		noTime   *time.ParseError
+		said     = err.Error()
+		couldNot = "the output of the process could not be read: "
+	)
+	if !errors.As(err, &failed) {
+		return "the process gave no credentials"
+	}
+
+	switch {
+	case strings.Contains(said, "process timed out"):
+		return processTooSlow
+	case errors.As(err, &status) && status.Exited():
+		return fmt.Sprintf("the process ended with status %d", status.ExitCode())
+	case errors.As(err, &status):
+		return "the process was killed by a signal"
+	case errors.As(err, &syntax) && syntax.Offset == 0:
+		return "the process printed nothing"
+	case errors.As(err, &syntax) && strings.Contains(syntax.Error(), "unexpected end"):
+		return couldNot + "the JSON document ends in the middle"
+	case errors.As(err, &syntax):
+		return couldNot + "it is not one JSON document and nothing else; a notice belongs on standard error"
+	case errors.As(err, &kind):
+		return couldNot + "a member of the JSON document, or the document itself, has the wrong type"
+	case errors.As(err, &noTime), strings.Contains(said, "Time.UnmarshalJSON"):
+		return couldNot + "Expiration is not a time; leave it out if the credentials do not expire"
+	case strings.Contains(said, "wrong version"):
+		return couldNot + "Version is not 1"
+	case strings.HasSuffix(said, "missing AccessKeyId in process output"):
+		return couldNot + "AccessKeyId is missing"
+	case strings.HasSuffix(said, "missing SecretAccessKey in process output"):
+		return couldNot + "SecretAccessKey is missing"
+	case strings.Contains(said, "error in credential_process"):
+		return "the process could not be started"
+	default:
+		return couldNot + "it is not the JSON document that AWS describes"
+	}
+}
+
+// signInFailure says why a sign-in that is kept in a file gave no credentials.
+func signInFailure(err error) string {
+	var invalid *ssocreds.InvalidTokenError
+	said := err.Error()
+	switch reason := transportFailure(err); {
+	case reason != "":
+		return reason
+	case strings.Contains(said, "failed to read cached SSO token file"), strings.Contains(said, "token file not found"):
+		return "nobody has signed in on this machine"
+	case strings.Contains(said, "failed to parse cached SSO token file"), strings.Contains(said, "cached SSO token must contain"),
+		strings.Contains(said, "load login token"), strings.Contains(said, "validate login token"):
+		return "the sign-in that is kept on this machine could not be read"
+	case strings.Contains(said, "cannot be refreshed"), errors.As(err, &invalid), strings.Contains(said, "please reauthenticate"):
+		return "the sign-in has expired"
+	default:
+		return "the sign-in gave none" + statusOf(err)
+	}
+}
+
+// statusOf tells the HTTP status of the answer behind err, empty if there was none.
+func statusOf(err error) string {
+	var answer interface{ HTTPStatusCode() int }
+	if errors.As(err, &answer) && answer.HTTPStatusCode() > 0 {
+		return fmt.Sprintf(" (HTTP status %d)", answer.HTTPStatusCode())
+	}
+
+	return ""
+}
+
+// diagnostic words that the source gave no credentials.
+func (s credentialSource) diagnostic(err error) diag.Diagnostic {
+	sentence := "No credentials came from " + s.name
+	if s.kind == sourceInstance && s.profile == "" {
+		sentence = "No credentials were found in the provider block, the environment and the shared files, and the instance metadata service, which was asked last, did not help"
+	}
+
+	return diag.NewErrorDiagnostic(summaryCredentials, s.failure(err).detail(sentence, s.advice))
+}
+
+// checkKeys looks for what no request can be sent with: white space in the access key
+// or the session token, as left by a file that ends in a line break.
+func (s credentialSource) checkKeys(keys aws.Credentials) diag.Diagnostics {
+	var diags diag.Diagnostics
+
+	for _, part := range []struct{ what, value, from, argument string }{
+		{"access key", keys.AccessKeyID, s.accessKey, s.accessKeyArgument},
+		{"session token", keys.SessionToken, s.token, s.tokenArgument},
+	} {
+		if !strings.ContainsFunc(part.value, isBlank) {
+			continue
+		}
+		from := part.from
+		if from == "" {
+			from = s.name
+		}
+		detail := fmt.Sprintf("The %s holds white space or a line break, with which no request can be sent. It comes from %s. The value is not shown.\n\n"+
+			"Remove the white space. If the value is read from a file, trimspace() does so.", part.what, from)
+		if part.argument != "" {
+			diags.AddAttributeError(path.Root(part.argument), summaryCredentials, detail)
+		} else {
+			diags.AddError(summaryCredentials, detail)
+		}
+	}
+
+	return diags
+}
+
+func isBlank(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }
+
+// secretKeyHint tells of white space around a secret key, which makes every signature
+// wrong; empty if there is none.
+func secretKeyHint(keys aws.Credentials) string {
+	if !strings.ContainsFunc(keys.SecretAccessKey, isBlank) {
+		return ""
+	}
+
+	return "The secret key holds white space or a line break: that makes every signature wrong. Remove it; if the value is read from a file, trimspace() does so."
+}
+
+// guardedCredentials say in words of ours why their source gave none, when they are
+// first asked as well as at every renewal: what the SDK says may quote what the source
+// printed, and an answer of STS must not be taken for one of SSM.
+type guardedCredentials struct {
+	aws.CredentialsProvider
+	source credentialSource
+	redact func(string) string
+}
+
+// Retrieve implements aws.CredentialsProvider.
+func (g guardedCredentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	keys, err := g.CredentialsProvider.Retrieve(ctx)
+	if err == nil {
+		return keys, nil
+	}
+
+	// The error of the context stays recognizable, nothing else does.
+	failed := &credentialsError{text: g.redact("no credentials came from " + g.source.name + ": " + g.source.failure(err).String()), kinds: []error{sessionmanager.ErrCredentials}}
+	if cause := ctx.Err(); cause != nil {
+		failed.kinds = append(failed.kinds, cause)
+	}
+
+	return aws.Credentials{}, failed
+}
+
+// credentialsError is the failure of a source of credentials.
+type credentialsError struct {
+	text  string
+	kinds []error
+}
+
+// Error implements error.
+func (e *credentialsError) Error() string { return e.text }
+
+// Unwrap returns what kinds of error this is.
+func (e *credentialsError) Unwrap() []error { return e.kinds }
+
+// assumeRoles returns credentials of the last of the roles, each of which is assumed
+// with the credentials of the one before.
+func assumeRoles(ctx context.Context, cfg aws.Config, c *awsbase.Config, hint string) (aws.CredentialsProvider, diag.Diagnostics) {
+	var diags diag.Diagnostics
+
+	for _, role := range c.AssumeRole {
+		client := sts.NewFromConfig(cfg, func(o *sts.Options) {
+			if c.StsRegion != "" {
+				o.Region = c.StsRegion
+			}
+			if c.StsEndpoint != "" {
+				o.BaseEndpoint = aws.String(c.StsEndpoint)
+				o.EndpointOptions.UseFIPSEndpoint = aws.FIPSEndpointStateDisabled
+				o.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateDisabled
+			}
+		})
+		provider := guardedCredentials{
+			CredentialsProvider: aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(client, role.RoleARN, roleOptions(role))),
+			source:              credentialSource{kind: sourceRole, name: "the role " + role.RoleARN, role: role.RoleARN},
+			redact:              func(text string) string { return redact(c, text) },
+		}
+		if _, err := provider.CredentialsProvider.Retrieve(ctx); err != nil {
+			advice := roleAdvice(err, role.RoleARN)
+			if hint != "" {
+				advice = hint + "\n\n" + advice
+			}
+			diags.AddError(summaryAssumeRole, provider.source.failure(err).detail("The role "+role.RoleARN+" was not assumed", advice))
+
+			return nil, diags
+		}
+		cfg.Credentials = provider
+	}
+
+	return cfg.Credentials, diags
+}
+
+// roleAdvice says what can be done about a role that was not assumed.
+func roleAdvice(err error, role string) string {
+	var api smithy.APIError
+	switch {
+	case !errors.As(err, &api):
+		return adviceWay
+	case api.ErrorCode() == "AccessDenied":
+		return fmt.Sprintf("Allow the IAM action sts:AssumeRole on %s, and let the role trust whoever assumes it. An external_id, a source_identity and tags have to be those that its trust policy asks for.", role)
+	default:
+		return "Check the credentials that the role is assumed with, and the arguments of the assume_role block."
+	}
+}
+
+// roleOptions hands the arguments of an assume_role block to the SDK.
+func roleOptions(role awsbase.AssumeRole) func(*stscreds.AssumeRoleOptions) {
+	optional := func(value string) *string {
+		if value == "" {
+			return nil
+		}
+
+		return aws.String(value)
+	}
+
+	return func(o *stscreds.AssumeRoleOptions) {
+		o.RoleSessionName = role.SessionName
+		o.Duration = role.Duration
+		o.ExternalID = optional(role.ExternalID)
+		o.Policy = optional(role.Policy)
+		o.SourceIdentity = optional(role.SourceIdentity)
+		o.TransitiveTagKeys = role.TransitiveTagKeys
+		for _, policy := range role.PolicyARNs {
+			o.PolicyARNs = append(o.PolicyARNs, ststypes.PolicyDescriptorType{Arn: aws.String(policy)})
+		}
+		for key, value := range role.Tags {
+			o.Tags = append(o.Tags, ststypes.Tag{Key: aws.String(key), Value: aws.String(value)})
+		}
+	}
+}
