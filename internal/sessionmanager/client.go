@@ -68,7 +68,6 @@ type Client struct {
 	own     *Registry
 	retryer aws.Retryer // Of the calls; Start repeats its own.
 	shared  sharedListings
-	shown   shownListings
 
 	// decided is told of decisions. It is never nil in a Client that New made.
 	decided func(context.Context, Decision)

@@ -8,11 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -33,9 +34,6 @@ const (
 
 	// gracePoll is how often to look whether people have finished by themselves.
 	gracePoll = 10 * time.Second
-
-	// maxSnapshots is how often to list sessions anew until two listings agree.
-	maxSnapshots = 3
 )
 
 // DrainInput says which sessions to end, and how.
@@ -62,7 +60,8 @@ type DrainProgress struct {
 type DrainResult struct {
 	Outcomes map[string]Outcome // By session ID.
 	Failures map[string]error   // By session ID, for the outcome failed, and for an answer that was lost.
-	Left     []string           // Matching sessions that are live at the end, and not in Failures.
+	Doubts   map[string]error   // By session ID, why an unverified outcome could not be verified.
+	Left     []string           // Matching sessions that came late and were live when last seen.
 	Capped   bool               // Those of Left would have been more than MaxSessions, and were not asked to end.
 }
 
@@ -86,59 +85,73 @@ func DrainTimeout(gracePeriod time.Duration, maxSessions int) time.Duration {
 	return gracePeriod + time.Duration(maxSessions)*time.Second/callsPerSecond + 2*time.Minute
 }
 
+// WaitError tells that a drain was stopped while people had time to leave. Nobody
+// was ended.
+type WaitError struct {
+	Waiting int // How many matching sessions were live.
+	Err     error
+}
+
+// Error implements error.
+func (e *WaitError) Error() string {
+	return fmt.Sprintf("waiting for %d sessions to end by themselves: %s", e.Waiting, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *WaitError) Unwrap() error { return e.Err }
+
 // Drain ends every session that the selector matches. It lists, ends, and lists
-// again; sessions that have come in between get one further pass.
+// again; sessions that have come in between get one further pass. It never ends a
+// session that this process started.
 //
-// Errors: ErrNoCondition and TooManyError, with nothing ended; ErrNotDrained; and
-// those of a failed listing.
+// Errors: ErrNoCondition, TooManyError and WaitError, with nothing ended; ErrNotDrained;
+// and those of a failed listing or look-up. The result accounts for every session also
+// when there is an error.
 func (c *Client) Drain(ctx context.Context, in DrainInput) (DrainResult, error) {
 	d := &drain{
 		client: c,
 		in:     in,
-		result: DrainResult{Outcomes: map[string]Outcome{}, Failures: map[string]error{}},
+		result: DrainResult{Outcomes: map[string]Outcome{}, Failures: map[string]error{}, Doubts: map[string]error{}},
 		ends:   map[string]end{},
-		proved: map[string]bool{},
+		looks:  map[string]look{},
 	}
 	if err := in.Selector.RequireCondition(); err != nil {
 		return d.result, err
 	}
 
-	listing, err := d.waitGracePeriod(ctx)
+	sessions, err := d.waitGracePeriod(ctx)
 	if err != nil {
 		return d.result, err
 	}
-
-	const passes = 2
-	for pass := 1; ; pass++ {
-		if !d.allows(listing.Sessions) {
-			if pass == 1 {
-				return d.result, &TooManyError{Matching: len(listing.Sessions), MaxSessions: in.MaxSessions}
-			}
-			d.result.Capped = true
-			break
-		}
-		d.endAll(ctx, listing.Sessions)
-
-		listing, err = d.settle(ctx, listing.Now, pass < passes)
-		if err != nil || pass == passes || len(listing.Sessions) == 0 || ctx.Err() != nil {
-			break
-		}
-	}
-
-	for _, session := range listing.Sessions {
-		d.result.Left = append(d.result.Left, session.SessionID)
-	}
-	switch {
-	case err != nil:
-		return d.result, err
-	case len(d.result.Failures)+len(d.result.Left) > 0:
-		return d.result, ErrNotDrained
-	case ctx.Err() != nil && len(d.result.Unverified()) > 0:
-		// There was no time to see whether they are gone.
-		return d.result, newCallError(ctx, DescribeSessions, SessionRef{Region: in.Region}, ctx.Err(), nil)
-	default:
+	d.decided(ctx, "A drain counted the sessions to end", map[string]any{"matching": len(sessions), "max_sessions": in.MaxSessions, "filtered": d.filtered})
+	if len(sessions) == 0 {
 		return d.result, nil
 	}
+	if !d.allows(sessions) {
+		return d.result, &TooManyError{Matching: len(sessions), MaxSessions: in.MaxSessions}
+	}
+
+	d.endAll(ctx, sessions)
+	left, err := d.settle(ctx, true)
+	if err == nil && ctx.Err() == nil && len(left) > 0 {
+		d.decided(ctx, "A drain counted the sessions that came since", map[string]any{"matching": len(left), "asked": len(d.ends), "max_sessions": in.MaxSessions})
+		if d.allows(left) {
+			d.endAll(ctx, left)
+			left, err = d.settle(ctx, false)
+		} else {
+			d.result.Capped = true
+		}
+	}
+
+	for _, session := range left {
+		d.decided(ctx, "A drain leaves a session that came late", map[string]any{"session_id": session.SessionID, "over_the_cap": d.result.Capped})
+		d.result.Left = append(d.result.Left, session.SessionID)
+	}
+	if err == nil && len(d.result.Failures)+len(d.result.Left) > 0 {
+		err = ErrNotDrained
+	}
+
+	return d.result, err
 }
 
 // drain is the state of one run of Drain.
@@ -147,39 +160,61 @@ type drain struct {
 	in     DrainInput
 	result DrainResult
 
-	proved map[string]bool // The sessions that are known to be gone.
+	filtered bool      // The service narrows the listings, and is known to show who is meant.
+	now      time.Time // The service's clock when the drain began: ages are measured once.
+
+	looks map[string]look // What is known of those that were asked to end, by session ID.
 
 	mutex sync.Mutex
 	ends  map[string]end // What SSM answered, by session ID.
 }
 
-// session names a session of the drain's Region, or none.
-func (d *drain) session(id string) SessionRef {
-	return SessionRef{Region: d.in.Region, SessionID: id}
+// look is what the last look at a session showed.
+type look struct {
+	seen    sight
+	session Session // As it was listed, if it was live.
+	doubt   error   // Why it was not seen.
 }
 
 // waitGracePeriod lists the sessions, and gives people the time to finish by
-// themselves. How old a session is, is measured once, at the first listing.
-func (d *drain) waitGracePeriod(ctx context.Context) (Listing, error) {
-	listing, ok := d.client.shown.take(d.in.Region, d.in.Selector)
-	listing.Sessions = d.client.notOwn(d.in.Region, listing.Sessions)
-	if !ok {
-		var err error
-		if listing, err = d.client.live(ctx, d.in.Region, d.in.Selector, time.Time{}); err != nil {
-			return listing, err
-		}
+// themselves.
+func (d *drain) waitGracePeriod(ctx context.Context) ([]Session, error) {
+	d.filtered = true
+	listing, err := d.list(ctx, d.client.matching)
+	if err != nil {
+		return nil, err
 	}
 
 	deadline := time.Now().Add(d.in.GracePeriod)
 	for left := d.in.GracePeriod; left > 0 && len(listing.Sessions) > 0; left = time.Until(deadline) {
-		d.progress(DrainProgress{Waiting: true, Matching: len(listing.Sessions)})
-		if err := sleep(ctx, min(left, gracePoll)); err != nil {
-			return Listing{}, newCallError(ctx, DescribeSessions, d.session(""), err, nil)
+		waiting := len(listing.Sessions)
+		d.progress(DrainProgress{Waiting: true, Matching: waiting})
+		err := sleep(ctx, min(left, gracePoll))
+		if err != nil {
+			return nil, &WaitError{Waiting: waiting, Err: newCallError(ctx, DescribeSessions, d.ref(""), err, nil)}
 		}
-		var err error
-		if listing, err = d.client.live(ctx, d.in.Region, d.in.Selector, listing.Now); err != nil {
-			return listing, err
+		if listing, err = d.list(ctx, d.client.matching); err != nil {
+			if ctx.Err() != nil {
+				err = &WaitError{Waiting: waiting, Err: err}
+			}
+
+			return nil, err
 		}
+	}
+
+	return listing.Sessions, nil
+}
+
+// list lists the sessions that are meant, at the age that they had first. A listing
+// that shows somebody tells whether the service's filters can be relied on.
+func (d *drain) list(ctx context.Context, how func(context.Context, string, Selector, bool, time.Time) (Listing, error)) (Listing, error) {
+	listing, err := how(ctx, d.in.Region, d.in.Selector, d.filtered, d.now)
+	if err != nil {
+		return listing, err
+	}
+	d.now = listing.Now
+	if len(listing.Sessions) > 0 && d.filtered && !listing.filtered {
+		d.filtered = false
 	}
 
 	return listing, nil
@@ -197,12 +232,10 @@ func (d *drain) endAll(ctx context.Context, sessions []Session) {
 		progress = DrainProgress{Matching: len(sessions)}
 	)
 	group.SetLimit(drainConcurrency)
-	if len(sessions) > 0 {
-		d.progress(progress)
-	}
+	d.progress(progress)
 	for _, session := range sessions {
 		group.Go(func() error {
-			answer := d.client.end(ctx, d.session(session.SessionID))
+			answer := d.client.end(ctx, d.ref(session.SessionID))
 
 			d.mutex.Lock()
 			defer d.mutex.Unlock()
@@ -221,95 +254,72 @@ func (d *drain) endAll(ctx context.Context, sessions []Session) {
 
 // settle lists the sessions until it is known what became of those that were asked
 // to end, or cannot be expected to be known any more, and records the outcomes. It
-// returns the sessions that have come since. In a hurry it returns for them at once.
-func (d *drain) settle(ctx context.Context, now time.Time, hurry bool) (Listing, error) {
+// returns the sessions that have come since, also with an error. With
+// returnOnNewcomers it returns as soon as there are some that may be ended.
+func (d *drain) settle(ctx context.Context, returnOnNewcomers bool) (newcomers []Session, err error) {
 	var (
 		start    = time.Now()
 		interval = pollInterval
-		before   Listing
 	)
-	for look := 1; ; look++ {
-		listing, err := d.client.live(ctx, d.in.Region, d.in.Selector, now)
+	for {
+		listing, err := d.list(ctx, d.client.live)
 		if err != nil {
-			d.record(ctx, nil)
+			d.doubtAll(err)
+			d.record(nil, time.Since(start))
 
-			return Listing{}, err
+			return newcomers, err
 		}
-		d.prove(before, listing)
-		before = listing
-
-		var (
-			present   = make(map[string]Session, len(listing.Sessions))
-			newcomers []Session
-		)
-		for _, session := range listing.Sessions {
-			if _, asked := d.ends[session.SessionID]; asked {
-				present[session.SessionID] = session
-			} else {
-				newcomers = append(newcomers, session)
-			}
-		}
-		listing.Sessions = newcomers
-		if hurry && len(newcomers) > 0 && d.allows(newcomers) {
+		newcomers = d.note(listing)
+		if returnOnNewcomers && len(newcomers) > 0 && d.allows(newcomers) {
 			// The next pass sees to the rest.
-			return listing, nil
+			return newcomers, nil
 		}
+		err = d.lookUpUnseen(ctx)
+		if err == nil && d.pending(time.Since(start)) && sleep(ctx, interval) == nil {
+			interval = min(2*interval, maxPollInterval)
 
-		doubtful := d.doubtful(present)
-		if len(doubtful) > 0 && look >= maxSnapshots {
-			err = d.lookUp(ctx, doubtful, present)
-			doubtful = d.doubtful(present)
+			continue
 		}
-		if err == nil && (len(doubtful) > 0 || d.pending(present, time.Since(start))) {
-			if sleep(ctx, interval) == nil {
-				interval = min(2*interval, maxPollInterval)
+		d.record(ctx.Err(), time.Since(start))
 
-				continue
-			}
-			if len(doubtful) > 0 {
-				err = newCallError(ctx, DescribeSessions, d.session(""), ctx.Err(), nil)
-			}
-		}
-		d.record(ctx, present)
-
-		return listing, err
+		return newcomers, err
 	}
 }
 
-// prove notes which sessions are gone. That a listing lacks a session proves
-// something if it is a snapshot: of one page, or if nobody has left it by the next
-// one, since it is those who leave that can make a session slip past the reader.
-func (d *drain) prove(before, listing Listing) {
-	stable := before.pages > 1
-	for id := range before.seen {
-		_, stays := listing.seen[id]
-		stable = stable && stays
+// note takes notice of what a listing shows, and returns the sessions that are new.
+// Presence proves something in any listing. Absence does in a snapshot: the filter
+// that it may have has listed the session before.
+func (d *drain) note(listing Listing) (newcomers []Session) {
+	present := make(map[string]Session, len(listing.Sessions))
+	for _, session := range listing.Sessions {
+		present[session.SessionID] = session
+		if _, asked := d.ends[session.SessionID]; !asked {
+			newcomers = append(newcomers, session)
+		}
 	}
 	for id := range d.ends {
-		_, wasListed := before.seen[id]
-		live, listed := listing.seen[id]
-		if stable && !wasListed && !listed || listing.pages == 1 && !listed || listed && !live {
-			d.proved[id] = true
-		}
-	}
-}
-
-// pending reports whether a session that is listed as live may still leave.
-func (d *drain) pending(present map[string]Session, waited time.Duration) bool {
-	for id := range present {
-		if answer := d.ends[id]; answer.accepted() || answer.mayShowLate() && waited < settleTime {
-			return true
+		session, live := present[id]
+		_, listed := listing.seen[id]
+		switch known := d.looks[id]; {
+		case live:
+			d.looks[id] = look{seen: seenLive, session: session}
+		case known.seen == confirmedGone:
+		case listing.snapshot(), listed && !listing.seen[id]:
+			d.looks[id] = look{seen: confirmedGone}
+		default:
+			d.looks[id] = look{doubt: known.doubt}
 		}
 	}
 
-	return false
+	return newcomers
 }
 
-// doubtful returns the sessions that were not listed, but may be live all the same.
-func (d *drain) doubtful(present map[string]Session) []string {
+// unseen returns the sessions that nobody has tried to look up in vain, and of which
+// nothing is known.
+func (d *drain) unseen() []string {
 	var ids []string
 	for id := range d.ends {
-		if _, live := present[id]; !live && !d.proved[id] {
+		if l := d.looks[id]; l.seen == notSeen && l.doubt == nil {
 			ids = append(ids, id)
 		}
 	}
@@ -317,77 +327,129 @@ func (d *drain) doubtful(present map[string]Session) []string {
 	return ids
 }
 
-// lookUp looks sessions up by their IDs, and adds to those that are present.
-func (d *drain) lookUp(ctx context.Context, ids []string, present map[string]Session) error {
-	group, ctx := errgroup.WithContext(ctx)
+// lookUpUnseen finds out about the sessions that a listing of several pages lacks:
+// many in the history, the rest by their IDs. One look-up that fails leaves the others
+// alone. The error is one that a termination would return as well.
+func (d *drain) lookUpUnseen(ctx context.Context) error {
+	if ids := d.unseen(); len(ids) > singleLookups {
+		d.readHistory(ctx, ids)
+	}
+	ids := d.unseen()
+	if len(ids) == 0 {
+		return nil
+	}
+	d.decided(ctx, "A drain looks sessions up by their IDs, since a listing of several pages lacks them", map[string]any{"sessions": len(ids)})
+
+	var (
+		group errgroup.Group
+		first error
+	)
 	group.SetLimit(drainConcurrency)
 	for _, id := range ids {
 		group.Go(func() error {
-			session, err := d.client.find(ctx, d.session(id), StateHistory, StateActive)
+			session, err := d.client.findAfterEnd(ctx, d.ends[id])
+
 			d.mutex.Lock()
 			defer d.mutex.Unlock()
 			switch {
 			case err == nil && session.Live():
-				present[id] = session
+				d.looks[id] = look{seen: seenLive, session: session}
 			case err == nil, errors.Is(err, ErrNotFound):
-				d.proved[id] = true
+				d.looks[id] = look{seen: confirmedGone}
 			default:
-				return err
+				d.looks[id] = look{doubt: err}
+				if first == nil && !errors.Is(err, ErrAccessDenied) && !errors.Is(err, ErrUndetermined) {
+					first = err
+				}
 			}
 
 			return nil
 		})
 	}
+	group.Wait() //nolint:errcheck // The functions return none.
 
-	return group.Wait()
+	return first
 }
 
-// record turns answers into outcomes, given the sessions that are still live; nil
-// stands for not knowing which are.
-func (d *drain) record(ctx context.Context, present map[string]Session) {
+// readHistory looks for sessions in the history, as long as that costs fewer calls
+// than looking them up. Presence proves that they have ended.
+func (d *drain) readHistory(ctx context.Context, ids []string) {
+	missing := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		missing[id] = true
+	}
+	input := &ssm.DescribeSessionsInput{State: StateHistory, MaxResults: aws.Int32(pageSize)}
+	if d.filtered {
+		input.Filters = d.in.Selector.filters()
+	}
+	found, pages := 0, 0
+	// What this does not find is looked up, whatever the reason.
+	_ = d.client.eachPage(ctx, d.ref(""), input, func(page *ssm.DescribeSessionsOutput, _ *callRecord) bool {
+		pages++
+		for _, listed := range page.Sessions {
+			if id := aws.ToString(listed.SessionId); missing[id] {
+				delete(missing, id)
+				d.looks[id] = look{seen: confirmedGone}
+				found++
+			}
+		}
+
+		return len(missing) > 0 && pages <= max(found, 1)
+	})
+	d.decided(ctx, "A drain looked for sessions in the history", map[string]any{"sessions": len(ids), "found": found, "pages": pages})
+}
+
+// pending reports whether a session that was seen live may still leave.
+func (d *drain) pending(waited time.Duration) bool {
+	for id, l := range d.looks {
+		if l.seen == seenLive && d.ends[id].worthWaiting(waited) {
+			return true
+		}
+	}
+
+	return false
+}
+
+// doubtAll notes why nobody could look.
+func (d *drain) doubtAll(doubt error) {
+	for id := range d.ends {
+		if d.looks[id].seen != confirmedGone {
+			d.looks[id] = look{doubt: doubt}
+		}
+	}
+}
+
+// record turns answers and looks into outcomes. The interruption is the context's
+// error if the waiting was cut short.
+func (d *drain) record(interruption error, waited time.Duration) {
 	for id, answer := range d.ends {
-		if _, known := d.result.Outcomes[id]; known && present == nil {
-			continue // What an earlier listing showed holds.
+		l := d.looks[id]
+		cut := interruption
+		if !answer.worthWaiting(waited) {
+			cut = nil
 		}
-		session, live := present[id]
-		outcome, err := answer.outcome(live || d.proved[id], live, session)
-		switch {
-		case live && outcome == OutcomeFailed && answer.accepted() && errors.Is(ctx.Err(), context.Canceled):
-			err = newError(TerminateSession, d.session(id), ErrStillLive, ctx.Err())
-		case live && outcome == OutcomeFailed:
-			err = answer.stillLive(d.session(id))
-		}
-		d.result.Outcomes[id] = outcome
+		v := answer.judge(l.seen, l.session, l.doubt, cut)
+		d.result.Outcomes[id] = v.outcome
 		delete(d.result.Failures, id)
-		if err != nil {
-			d.result.Failures[id] = err
+		delete(d.result.Doubts, id)
+		if v.err != nil {
+			d.result.Failures[id] = v.err
+		}
+		if v.doubt != nil {
+			d.result.Doubts[id] = v.doubt
 		}
 	}
 }
 
-// outcome judges one answer by what the listing shows.
-func (e end) outcome(seen, live bool, session Session) (Outcome, error) {
-	refused := errors.Is(e.err, ErrEnded)
+// decided tells of a decision of the drain.
+func (d *drain) decided(ctx context.Context, what string, fields map[string]any) {
+	fields["region"] = d.in.Region
+	d.client.decided(ctx, Decision{What: what, Fields: fields})
+}
 
-	switch {
-	case !seen && (e.accepted() || refused):
-		return OutcomeUnverified, nil
-	case !seen && e.lost:
-		// It may have been done; that no answer came is reported all the same.
-		return OutcomeUnverified, e.err
-	case !seen:
-		return OutcomeFailed, e.err
-	case !live && (e.accepted() || e.lost):
-		return OutcomeTerminated, nil
-	case !live:
-		// Whatever SSM answered: it may deny what has ended, too.
-		return OutcomeAlreadyEnded, nil
-	case live && refused && session.disconnected():
-		// The service refuses so when the session's node is gone.
-		return OutcomeUnverified, nil
-	default:
-		return OutcomeFailed, e.err
-	}
+// ref names a session of the drain's Region, or none.
+func (d *drain) ref(id string) SessionRef {
+	return SessionRef{Region: d.in.Region, SessionID: id}
 }
 
 // progress tells of a step.
@@ -428,14 +490,12 @@ func (r DrainResult) Unverified() []string {
 }
 
 // Matching returns the IDs of the sessions that a drain would end now, by start
-// date, then by ID. A drain that follows at once ends those of a long listing.
+// date, then by ID. A drain lists on its own: what is returned here binds nobody.
 func (c *Client) Matching(ctx context.Context, region string, selector Selector) ([]string, error) {
-	began := time.Now()
-	listing, err := c.live(ctx, region, selector, time.Time{})
+	listing, err := c.matching(ctx, region, selector, true, time.Time{})
 	if err != nil {
 		return nil, err
 	}
-	c.shown.keep(shownListing{region: region, selector: selector, began: began, listing: listing})
 
 	ids := make([]string, 0, len(listing.Sessions))
 	for _, session := range listing.Sessions {
@@ -443,56 +503,4 @@ func (c *Client) Matching(ctx context.Context, region string, selector Selector)
 	}
 
 	return ids, nil
-}
-
-// shownListings are listings that were shown a moment ago. A caller may show what a
-// drain would end right before it drains: a listing that takes a second of the quota,
-// or more, is not made twice.
-type shownListings struct {
-	mutex sync.Mutex
-	kept  []shownListing
-}
-
-type shownListing struct {
-	region   string
-	selector Selector
-	began    time.Time
-	listing  Listing
-}
-
-// keep keeps a listing for one drain, if it is worth it.
-func (s *shownListings) keep(shown shownListing) {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-
-	s.kept = slices.DeleteFunc(s.kept, func(k shownListing) bool {
-		return time.Since(k.began) > listingAge || k.of(shown.region, shown.selector)
-	})
-	if shown.listing.pages > callsPerSecond {
-		shown.listing.seen = nil // Only a drain that settles compares listings.
-		s.kept = append(s.kept, shown)
-	}
-}
-
-// take returns a listing that is not too old, and forgets it.
-func (s *shownListings) take(region string, selector Selector) (listing Listing, ok bool) {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-
-	s.kept = slices.DeleteFunc(s.kept, func(k shownListing) bool {
-		fresh := time.Since(k.began) <= listingAge
-		if fresh && k.of(region, selector) {
-			listing, ok = k.listing, true
-			return true
-		}
-
-		return !fresh
-	})
-
-	return listing, ok
-}
-
-// of reports whether a listing is one of the sessions that are meant.
-func (k shownListing) of(region string, selector Selector) bool {
-	return k.region == region && reflect.DeepEqual(k.selector, selector)
 }

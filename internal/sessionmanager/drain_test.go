@@ -84,12 +84,26 @@ func drainKind(err error) string {
 func drain(ctx context.Context, t *testing.T, ep *endpoint, in sessionmanager.DrainInput) (drained, time.Duration) {
 	t.Helper()
 
+	start := time.Now()
+	got, _ := drainUntil(ctx, t, ep, in)
+
+	return got, time.Since(start)
+}
+
+// drainWith drains, and returns the result as well.
+func drainWith(t *testing.T, ep *endpoint, in sessionmanager.DrainInput) (drained, sessionmanager.DrainResult) {
+	t.Helper()
+
+	return drainUntil(t.Context(), t, ep, in)
+}
+
+func drainUntil(ctx context.Context, t *testing.T, ep *endpoint, in sessionmanager.DrainInput) (drained, sessionmanager.DrainResult) {
+	t.Helper()
+
 	in.Region = region
 	ctx, cancel := context.WithTimeout(ctx, sessionmanager.DrainTimeout(in.GracePeriod, in.MaxSessions))
 	defer cancel()
-	start := time.Now()
 	result, err := ep.client().Drain(ctx, in)
-	took := time.Since(start)
 
 	synctest.Wait()
 	got := drained{Outcomes: result.Outcomes, Left: result.Left, Kind: drainKind(err), Waited: waited(ctx, ep.fake)}
@@ -106,7 +120,7 @@ func drain(ctx context.Context, t *testing.T, ep *endpoint, in sessionmanager.Dr
 	}
 	checkDrain(t, ep.fake, result, err)
 
-	return got, took
+	return got, result
 }
 
 // checkDrain checks that a result agrees with itself and with what reached the endpoint.
@@ -151,6 +165,11 @@ func checkDrain(t *testing.T, fake *fakessm.Server, result sessionmanager.DrainR
 	for id, err := range result.Failures {
 		if err == nil {
 			t.Errorf("session %s failed without an error", id)
+		}
+	}
+	for id, outcome := range result.Outcomes {
+		if (outcome == unverified) != (result.Doubts[id] != nil) {
+			t.Errorf("session %s has the outcome %q, for the reason: %v", id, outcome, result.Doubts[id])
 		}
 	}
 	if incomplete := len(failures)+len(result.Left) > 0; err == nil && incomplete {
@@ -1317,7 +1336,7 @@ func TestClient_Matching(t *testing.T) {
 		calls    int
 	}{
 		"those of the node":      {selector: sessionmanager.Selector{Targets: []string{node}}, want: []string{"a", "b"}, calls: 1},
-		"nobody":                 {selector: sessionmanager.Selector{Targets: []string{"mi-nobody"}}, want: []string{}, calls: 1},
+		"nobody":                 {selector: sessionmanager.Selector{Targets: []string{"mi-nobody"}}, want: []string{}, calls: 2},
 		"an empty set":           {selector: sessionmanager.Selector{Targets: []string{}}, want: []string{}},
 		"those that can be used": {wrap: []func(http.Handler) http.Handler{paged(statuses)}, selector: sessionmanager.Selector{Targets: []string{node}}, want: []string{"silent", "connected", "disconnected", "connecting", "tomorrow"}, calls: 1},
 		"denied":                 {faults: []fakessm.Fault{{Kind: fakessm.FaultDenied}}, selector: sessionmanager.Selector{Targets: []string{node}}, kind: accessDenied, calls: 1},
@@ -1347,89 +1366,234 @@ func TestClient_Matching(t *testing.T) {
 	}
 }
 
-// TestClient_Drain_shown drains what Matching has shown, one session a page.
-func TestClient_Drain_shown(t *testing.T) {
+// TestClient_Drain_listsOnItsOwn has people come between what Matching shows and the
+// drain: whatever was shown, the drain counts for itself before it ends anybody.
+func TestClient_Drain_listsOnItsOwn(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
-		sessions int
-		after    time.Duration
-		selector *sessionmanager.Selector // Of the drain, if it is another one.
-		again    bool                     // It was drained before.
-		happens  func(*fakessm.Server)
-		in       sessionmanager.DrainInput
-		listed   int // Pages, besides the last one, which is empty.
-		want     outcomes
+		grace time.Duration
+		most  int
+		want  drained
 	}{
-		"a long listing is not repeated":      {sessions: 7, listed: 0},
-		"a short one is":                      {sessions: 6, listed: 6},
-		"at the end of its time":              {sessions: 7, after: listingAge - time.Second, listed: 0},
-		"one that is too old is":              {sessions: 7, after: listingAge, listed: 7},
-		"one of other sessions is":            {sessions: 7, selector: &sessionmanager.Selector{Targets: []string{node, "mi-other"}}, listed: 7},
-		"one that was drained before is":      {sessions: 7, again: true, listed: 7},
-		"one that was shown before the grace": {sessions: 7, in: sessionmanager.DrainInput{GracePeriod: time.Second}, listed: 7},
-		"who has ended meanwhile": {
-			sessions: 7, listed: 0,
-			happens: func(fake *fakessm.Server) { fake.EndSession(crowdID(3)) },
-			want:    outcomes{crowdID(3): already},
+		"within the cap":  {most: 10, want: drained{Outcomes: outcomes{"crowd-00000": done, "crowd-00001": done, "newcomer": done}}},
+		"over the cap":    {most: 2, want: drained{Outcomes: outcomes{}, Kind: "3 instead of 2", Live: []string{"crowd-00000", "crowd-00001", "newcomer"}}},
+		"in their grace":  {most: 10, grace: time.Minute, want: drained{Outcomes: outcomes{"crowd-00000": done, "crowd-00001": done, "newcomer": done}}},
+		"too many, later": {most: 2, grace: time.Minute, want: drained{Outcomes: outcomes{}, Kind: "3 instead of 2", Live: []string{"crowd-00000", "crowd-00001", "newcomer"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				fake := fakessm.New(fakessm.WithPageSize(1), fakessm.WithSessions(crowd(2)...))
+				for i := range 20 {
+					s := here(fmt.Sprint("else-", i), "Connected")
+					s.Target = "mi-other"
+					fake.AddSessions(s)
+				}
+				ep := newEndpoint(t, fake)
+				client := ep.client()
+				selector := sessionmanager.Selector{Targets: []string{node, "mi-nobody"}}
+				if ids, err := client.Matching(t.Context(), region, selector); err != nil || len(ids) != 2 {
+					t.Fatalf("%v are shown: %v", ids, err)
+				}
+				joined("newcomer")(fake)
+				start := time.Now()
+
+				result, err := client.Drain(t.Context(), sessionmanager.DrainInput{Region: region, Selector: selector, GracePeriod: tc.grace, MaxSessions: tc.most})
+
+				got := drained{Outcomes: result.Outcomes, Kind: drainKind(err), Live: tc.want.Live}
+				if diff := cmp.Diff(tc.want, got); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+				for _, r := range fake.Requests() {
+					if r.Operation == "TerminateSession" && r.Time.Sub(start) < tc.grace {
+						t.Errorf("%s was to be ended after %s", r.SessionID, r.Time.Sub(start))
+					}
+				}
+				if len(tc.want.Live) > 0 && fake.Count("TerminateSession") > 0 {
+					t.Error("somebody was to be ended")
+				}
+			})
+		})
+	}
+}
+
+// blind has DescribeSessions list nobody when it is asked with a filter of this key.
+func blind(key string) func(*fakessm.Server) func(http.Handler) http.Handler {
+	return func(*fakessm.Server) func(http.Handler) http.Handler {
+		return answeringIn(`"`+key+`"`, 200, `{"Sessions":[]}`)
+	}
+}
+
+// TestClient_Drain_blindFilter drains where the service's filters list nobody.
+func TestClient_Drain_blindFilter(t *testing.T) {
+	t.Parallel()
+
+	withOwner := func() []fakessm.Session {
+		sessions := people("a", "b", "c")
+		for i := range sessions {
+			sessions[i].Owner = ownerMary
+		}
+
+		return sessions
+	}
+	for name, tc := range map[string]drainCase{
+		"of targets": {
+			sessions: people("a", "b", "c"), wrap: blind("Target"),
+			want: drained{Outcomes: outcomes{"a": done, "b": done, "c": done}},
 		},
-		"who has come meanwhile": {
-			sessions: 7, listed: 1,
-			happens: joined("newcomer"),
-			want:    outcomes{"newcomer": done},
+		"of owners": {
+			sessions: withOwner(), wrap: blind("Owner"), selector: sessionmanager.Selector{Owners: []string{ownerMary}},
+			want: drained{Outcomes: outcomes{"a": done, "b": done, "c": done}},
+		},
+		"with more than the cap": {
+			sessions: people("a", "b", "c"), wrap: blind("Target"), most: 2,
+			want: drained{Kind: "3 instead of 2", Live: []string{"a", "b", "c"}},
+		},
+		"with a newcomer": {
+			sessions: people("a", "b"),
+			wrap: func(fake *fakessm.Server) func(http.Handler) http.Handler {
+				return func(next http.Handler) http.Handler {
+					return blind("Target")(fake)(onTermination(2, joined("n"))(fake)(next))
+				}
+			},
+			want: drained{Outcomes: outcomes{"a": done, "b": done, "n": done}},
+		},
+		"with one who stays": {
+			sessions: slices.Concat(people("a"), person("b", "Connected", fakessm.BehaviourUnreachable)), wrap: blind("Target"),
+			want: drained{
+				Outcomes: outcomes{"a": done, "b": failed}, Failures: map[string]string{"b": contradictory},
+				Kind: notDrained, Live: []string{"b"}, Waited: settling,
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) { tc.run(t) })
+	}
+
+	t.Run("in the grace period", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			fake := fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(people("a")...))
+			start := time.Now()
+
+			got, _ := drain(t.Context(), t, newEndpoint(t, fake, blind("Target")(fake)), sessionmanager.DrainInput{
+				Selector: sessionmanager.Selector{Targets: []string{node}}, MaxSessions: 1, GracePeriod: time.Minute,
+			})
+
+			if diff := cmp.Diff(drained{Outcomes: outcomes{"a": done}}, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			for _, r := range fake.Requests() {
+				if r.Operation == "TerminateSession" && r.Time.Sub(start) < time.Minute {
+					t.Errorf("ended after %s", r.Time.Sub(start))
+				}
+			}
+		})
+	})
+
+	t.Run("what a drain would end", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			fake := fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(people("a", "b")...))
+
+			ids, err := newEndpoint(t, fake, blind("Target")(fake)).client().Matching(t.Context(), region, sessionmanager.Selector{Targets: []string{node}})
+
+			if diff := cmp.Diff([]string{"a", "b"}, ids); diff != "" || err != nil {
+				t.Errorf("%v (-want +got):\n%s", err, diff)
+			}
+		})
+	})
+}
+
+// TestClient_Drain_everybodyAccountedFor is about drains that fail in more than one way.
+func TestClient_Drain_everybodyAccountedFor(t *testing.T) {
+	t.Parallel()
+
+	// Two of them cannot be a filter.
+	selector := sessionmanager.Selector{Targets: []string{node, "i-nothing"}}
+	elsewhere := func() []fakessm.Session {
+		sessions := make([]fakessm.Session, 20)
+		for i := range sessions {
+			sessions[i] = fakessm.Session{SessionID: fmt.Sprint("else-", i), Region: region, Target: "i-elsewhere"}
+		}
+
+		return sessions
+	}
+	of := func(operation, id string, kind fakessm.FaultKind) fakessm.Fault {
+		return fakessm.Fault{Operation: operation, SessionID: id, Kind: kind, Times: -1}
+	}
+	for name, tc := range map[string]struct {
+		sessions []fakessm.Session
+		faults   []fakessm.Fault
+		wrap     func(*fakessm.Server) func(http.Handler) http.Handler
+		most     int
+		want     drained
+		doubts   map[string]string
+	}{
+		"one look-up is denied": {
+			sessions: people("a", "b", "c"),
+			faults:   []fakessm.Fault{of("DescribeSessions", "b", fakessm.FaultDenied)},
+			want:     drained{Outcomes: outcomes{"a": done, "b": unverified, "c": done}},
+			doubts:   map[string]string{"b": accessDenied},
+		},
+		"one look-up is throttled": {
+			sessions: people("a", "b", "c"),
+			faults:   []fakessm.Fault{of("DescribeSessions", "b", fakessm.FaultThrottle)},
+			want:     drained{Outcomes: outcomes{"a": done, "b": unverified, "c": done}, Kind: throttled},
+			doubts:   map[string]string{"b": throttled},
+		},
+		"one look-up is denied, and one was not ended": {
+			sessions: people("a", "b", "c"),
+			faults:   []fakessm.Fault{of("DescribeSessions", "b", fakessm.FaultDenied), of("TerminateSession", "c", fakessm.FaultDenied)},
+			want: drained{
+				Outcomes: outcomes{"a": done, "b": unverified, "c": failed}, Failures: map[string]string{"c": accessDenied},
+				Kind: notDrained, Live: []string{"c"},
+			},
+			doubts: map[string]string{"b": accessDenied},
+		},
+		"somebody is left, and a look-up fails": {
+			sessions: people("a", "b"),
+			faults:   []fakessm.Fault{of("DescribeSessions", "b", fakessm.FaultThrottle)},
+			wrap:     onTermination(2, joined("n")),
+			most:     2,
+			want: drained{
+				Outcomes: outcomes{"a": done, "b": unverified}, Left: []string{"n"},
+				Kind: throttled, Live: []string{"n"},
+			},
+			doubts: map[string]string{"b": throttled},
+		},
+		"a disconnected session whose node is gone": {
+			sessions: slices.Concat(people("a"), person("b", "Disconnected", fakessm.BehaviourUnreachable)),
+			want:     drained{Outcomes: outcomes{"a": done, "b": unverified}, Live: []string{"b"}, Waited: settling},
+			doubts:   map[string]string{"b": hasEnded},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				fake := fakessm.New(fakessm.WithPageSize(1), fakessm.WithSessions(crowd(tc.sessions)...))
+				fake := fakessm.New(fakessm.WithPageSize(4), fakessm.WithSessions(slices.Concat(tc.sessions, elsewhere())...))
+				fake.Inject(tc.faults...)
 				ep := newEndpoint(t, fake)
-				client := ep.client()
-				in := tc.in
-				in.Region, in.Selector, in.MaxSessions = region, sessionmanager.Selector{Targets: []string{node}}, 10
-
-				ids, err := client.Matching(t.Context(), region, in.Selector)
-				if err != nil || len(ids) != tc.sessions {
-					t.Fatalf("%d are shown, want %d: %v", len(ids), tc.sessions, err)
+				if tc.wrap != nil {
+					ep = newEndpoint(t, fake, tc.wrap(fake))
 				}
-				if tc.again {
-					if _, err := client.Drain(t.Context(), in); err != nil {
-						t.Fatal(err)
-					}
-					fake.AddSessions(crowd(tc.sessions)...)
-				}
-				time.Sleep(tc.after)
-				if tc.happens != nil {
-					tc.happens(fake)
-				}
-				if tc.selector != nil {
-					in.Selector = *tc.selector
-				}
-				fake.ResetRequests()
-
-				result, err := client.Drain(t.Context(), in)
-				if err != nil {
-					t.Fatal(err)
+				in := sessionmanager.DrainInput{Region: region, Selector: selector, MaxSessions: max(tc.most, 3)}
+				if tc.most > 0 {
+					in.MaxSessions = tc.most
 				}
 
-				want := outcomes{}
-				for i := range tc.sessions {
-					want[crowdID(i)] = done
+				got, result := drainWith(t, ep, in)
+
+				if diff := cmp.Diff(tc.want, got); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
 				}
-				maps.Copy(want, tc.want)
-				if diff := cmp.Diff(want, result.Outcomes); diff != "" {
-					t.Errorf("outcomes (-want +got):\n%s", diff)
+				doubts := make(map[string]string)
+				for id, err := range result.Doubts {
+					doubts[id] = kindOf(err)
 				}
-				listed := 0
-				for _, r := range fake.Requests() {
-					if r.Operation == "DescribeSessions" && r.SessionID == "" {
-						listed++
-					}
+				if diff := cmp.Diff(tc.doubts, doubts); diff != "" {
+					t.Errorf("doubts (-want +got):\n%s", diff)
 				}
-				if listed != tc.listed+1 {
-					t.Errorf("%d pages were listed, want %d", listed, tc.listed+1)
-				}
-				checkDrain(t, fake, result, err)
 			})
 		})
 	}
@@ -1490,19 +1654,21 @@ func TestClient_Drain_noSnapshot(t *testing.T) {
 		lists   int
 	}{
 		"nobody leaves": {
-			want:  drained{Outcomes: outcomes{"a": done, "b": done}},
-			lists: 2,
+			want:    drained{Outcomes: outcomes{"a": done, "b": done}},
+			lookUps: 2,
+			lists:   1,
 		},
 		"somebody leaves once": {
-			leave: 1,
-			want:  drained{Outcomes: outcomes{"a": done, "b": done}},
-			lists: 3,
+			leave:   1,
+			want:    drained{Outcomes: outcomes{"a": done, "b": done}},
+			lookUps: 2,
+			lists:   1,
 		},
 		"somebody leaves all the time": {
 			leave:   9,
 			want:    drained{Outcomes: outcomes{"a": done, "b": done}},
 			lookUps: 2,
-			lists:   3,
+			lists:   1,
 		},
 		"somebody leaves all the time, and one stays": {
 			behaviour: fakessm.BehaviourUnkillable, leave: 50,
@@ -1519,7 +1685,8 @@ func TestClient_Drain_noSnapshot(t *testing.T) {
 				Outcomes: outcomes{"a": done, "b": failed}, Failures: map[string]string{"b": stillLive},
 				Kind: notDrained, Live: []string{"b"}, Waited: deadline,
 			},
-			lists: some,
+			lookUps: some,
+			lists:   some,
 		},
 		"a session slips past all the time": {
 			behaviour: fakessm.BehaviourUnkillable, slips: 9, leave: 9,
@@ -1529,6 +1696,15 @@ func TestClient_Drain_noSnapshot(t *testing.T) {
 			},
 			lookUps: some,
 			lists:   some,
+		},
+		"a denied one slips past": {
+			fault: fakessm.FaultDenied, slips: 9, leave: 9,
+			want: drained{
+				Outcomes: outcomes{"a": done, "b": failed}, Failures: map[string]string{"b": accessDenied},
+				Kind: notDrained, Live: []string{"b"},
+			},
+			lookUps: some,
+			lists:   1,
 		},
 		"a refused one slips past": {
 			behaviour: fakessm.BehaviourUnreachable, slips: 9, leave: 9,

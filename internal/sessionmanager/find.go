@@ -75,31 +75,57 @@ func (c *Client) findIn(ctx context.Context, ref SessionRef, state State) (Sessi
 
 	var (
 		filtered = true
-		tokens   = make(map[string]bool)
+		found    *Session
+		pages    int
 	)
-	for page := 1; ; page++ {
-		output, _, err := c.api.describeSessions.call(ctx, ref, input)
-		if err != nil {
-			return Session{}, err
-		}
-
-		for _, listed := range output.Sessions {
+	err := c.eachPage(ctx, ref, input, func(page *ssm.DescribeSessionsOutput, _ *callRecord) bool {
+		pages++
+		for _, listed := range page.Sessions {
 			if aws.ToString(listed.SessionId) == ref.SessionID {
-				return newSession(listed, state), nil
+				session := newSession(listed, state)
+				found = &session
+
+				return false
 			}
 			filtered = false
 		}
 
-		token := aws.ToString(output.NextToken)
-		switch {
-		case token == "" && (filtered || page == 1):
-			return Session{}, newError(DescribeSessions, ref, ErrNotFound, nil)
-		case token == "", tokens[token], !filtered && page >= maxUnfilteredPages:
-			// An unfiltered listing of several pages is no snapshot: sessions leave
-			// it while it is read, so that absence from it proves nothing.
-			return Session{}, undetermined
-		}
-		tokens[token] = true
-		input.NextToken = aws.String(token)
+		return filtered || pages < maxUnfilteredPages
+	})
+
+	switch {
+	case found != nil:
+		return *found, nil
+	case errors.Is(err, errEndless):
+		return Session{}, undetermined
+	case err != nil:
+		return Session{}, err
+	case filtered || pages == 1 && input.NextToken == nil:
+		return Session{}, newError(DescribeSessions, ref, ErrNotFound, nil)
+	default:
+		// An unfiltered listing of several pages is no snapshot: sessions leave it
+		// while it is read, so absence from it proves nothing.
+		return Session{}, undetermined
 	}
+}
+
+// findAfterEnd looks a session up whose end was asked for, where it should be by now.
+// Many who do so at once share listings, where the service lists sessions that are
+// just ending as active.
+func (c *Client) findAfterEnd(ctx context.Context, answer end) (Session, error) {
+	session, listed, err := c.shared.findAfter(ctx, c, answer.ref, answer.at)
+	if err != nil || session.SessionID != "" {
+		return session, err
+	}
+
+	states := []State{StateHistory, StateActive}
+	if !listed && (!answer.listingMayLag() || c.shared.endingIsActive(answer.ref.Region)) {
+		states = []State{StateActive, StateHistory}
+	}
+	session, err = c.find(ctx, answer.ref, states...)
+	if err == nil {
+		c.shared.learn(answer.ref.Region, session)
+	}
+
+	return session, err
 }

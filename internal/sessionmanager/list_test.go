@@ -114,6 +114,9 @@ func paged(bodies ...string) func(http.Handler) http.Handler {
 			mu.Unlock()
 			w.Header()["Date"] = nil
 			w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+			if strings.Contains(body, "__type") {
+				w.WriteHeader(http.StatusBadRequest)
+			}
 			_, _ = io.WriteString(w, body)
 		})
 	}
@@ -217,7 +220,7 @@ func TestClient_List(t *testing.T) {
 			want:     listing{Kind: incomplete, Calls: "active active+ active+:repeat-token"},
 		},
 		"page tokens that go in a circle": {
-			wrap: []func(http.Handler) http.Handler{paged(`{"NextToken":"1"}`, `{"NextToken":"2"}`, `{"NextToken":"3"}`, `{"NextToken":"1"}`)},
+			wrap: []func(http.Handler) http.Handler{paged(`{"Sessions":[],"NextToken":"1"}`, `{"Sessions":[],"NextToken":"2"}`, `{"Sessions":[],"NextToken":"3"}`, `{"Sessions":[],"NextToken":"1"}`)},
 			want: listing{Kind: incomplete, Calls: "active active+:InvalidNextToken ..."},
 		},
 		"denied": {
@@ -230,10 +233,31 @@ func TestClient_List(t *testing.T) {
 			faults:   []fakessm.Fault{{Kind: fakessm.FaultInternal, Skip: 2, Times: -1}},
 			want:     listing{Kind: unavailable, Calls: "active active+ active+:internal ..."},
 		},
-		"a token that the service does not take": {
+		"a token that the service no longer takes, and the listing begins anew": {
 			sessions: func() []fakessm.Session { return others("Connected", 5) },
 			faults:   []fakessm.Fault{{Kind: fakessm.FaultError, Code: "InvalidNextToken", Skip: 1}},
-			want:     listing{Kind: rejected, Calls: "active active+:error"},
+			want: listing{
+				IDs:   []string{"other-Connected-0", "other-Connected-1", "other-Connected-2", "other-Connected-3", "other-Connected-4"},
+				Calls: "active active+:error active active+ active+",
+			},
+		},
+		"no token is taken, and the listing ends": {
+			sessions: func() []fakessm.Session { return others("Connected", 5) },
+			wrap:     []func(http.Handler) http.Handler{answeringIn("NextToken", 400, `{"__type":"InvalidNextToken"}`)},
+			want:     listing{Kind: rejected, Calls: "active active+ ..."},
+		},
+		"what was seen before the listing began anew is kept": {
+			sessions: func() []fakessm.Session { return others("Connected", 3) },
+			wrap: []func(http.Handler) http.Handler{paged(
+				`{"Sessions":[{"SessionId":"a","Status":"Connected"},{"SessionId":"b","Status":"Connected"}],"NextToken":"1"}`,
+				`{"__type":"InvalidNextToken"}`,
+				`{"Sessions":[{"SessionId":"b","Status":"Connected"}]}`,
+			)},
+			want: listing{IDs: []string{"a", "b"}, Calls: "active active+:InvalidNextToken active"},
+		},
+		"a first question that is told of a bad token is not repeated": {
+			faults: []fakessm.Fault{{Kind: fakessm.FaultError, Code: "InvalidNextToken"}},
+			want:   listing{Kind: rejected, Calls: "active:error"},
 		},
 		"an empty answer": {
 			faults: []fakessm.Fault{{Kind: fakessm.FaultEmpty}},
@@ -604,7 +628,7 @@ func TestClient_List_outOfTime(t *testing.T) {
 
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			n++
-			paged(fmt.Sprintf(`{"NextToken":"%d"}`, n))(next).ServeHTTP(w, r)
+			paged(fmt.Sprintf(`{"Sessions":[],"NextToken":"%d"}`, n))(next).ServeHTTP(w, r)
 		})
 	}
 	for name, tc := range map[string]struct {

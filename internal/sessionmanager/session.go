@@ -85,15 +85,16 @@ func expressible(t time.Time) bool {
 	return t.UTC().Year() >= 1 && t.UTC().Year() <= 9999
 }
 
-// Live reports whether the session can still be used or resumed: every status
-// but Terminating, Terminated and Failed. A status that is not known counts as
-// live; a missing one is judged by the list that the session was in.
+// Live reports whether the session can still be used or resumed. A session in the
+// history has ended, whatever its status. One in the active list is live unless it
+// is Terminating, Terminated or Failed: a status that is not known counts as live.
 func (s Session) Live() bool {
+	if s.history {
+		return false
+	}
 	switch types.SessionStatus(s.Status) {
 	case types.SessionStatusTerminating, types.SessionStatusTerminated, types.SessionStatusFailed:
 		return false
-	case "":
-		return !s.history
 	default:
 		return true
 	}

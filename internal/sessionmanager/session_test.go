@@ -107,11 +107,12 @@ func TestSession_Live(t *testing.T) {
 		"failed":                              {"history", `"Failed"`, false},
 		"terminating, still listed as active": {"active", `"Terminating"`, false},
 		"an unknown status is live":           {"active", `"Hibernating"`, true},
-		"an unknown status is live even in the history": {"history", `"Hibernating"`, true},
-		"no status, listed as active":                   {"active", `null`, true},
-		"no status, listed in the history":              {"history", `null`, false},
-		"empty status, listed as active":                {"active", `""`, true},
-		"empty status, listed in the history":           {"history", `""`, false},
+		"an unknown status in the history has ended": {"history", `"Hibernating"`, false},
+		"connected, listed in the history":           {"history", `"Connected"`, false},
+		"no status, listed as active":                {"active", `null`, true},
+		"no status, listed in the history":           {"history", `null`, false},
+		"empty status, listed as active":             {"active", `""`, true},
+		"empty status, listed in the history":        {"history", `""`, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -82,66 +82,36 @@ type termination struct {
 	result Termination
 
 	seenLive bool // The session was in the active list before.
-	absent   bool // The session was in neither list before.
 
 	answer end // What came of the request.
 }
 
 // end is what came of one TerminateSession.
 type end struct {
-	err  error // Nil if the service took the request.
-	lost bool  // An attempt may have been carried out without a definite answer.
+	ref  SessionRef
+	err  error     // Nil if the service took the request.
+	lost bool      // An attempt may have been carried out without a definite answer.
+	at   time.Time // When the answer came.
 }
 
 // end calls TerminateSession.
 func (c *Client) end(ctx context.Context, ref SessionRef) end {
 	output, record, err := c.api.terminateSession.call(ctx, ref,
 		&ssm.TerminateSessionInput{SessionId: aws.String(ref.SessionID)})
-	c.shared.forget(ref)
+	answer := end{ref: ref, err: err, lost: record.lost, at: time.Now()}
 	if err == nil && aws.ToString(output.SessionId) != ref.SessionID {
 		// An answer that does not name the session is no answer to this request.
-		err = newError(TerminateSession, ref, ErrIncompleteAnswer, errors.New("the answer does not name the session"))
-
-		return end{lost: true, err: err}
+		answer.lost = true
+		answer.err = newError(TerminateSession, ref, ErrIncompleteAnswer, errors.New("the answer does not name the session"))
 	}
+	c.shared.noteEnd(ref, answer.at)
 
-	return end{err: err, lost: record.lost}
-}
-
-// accepted reports whether the service took the request.
-func (e end) accepted() bool {
-	return e.err == nil
-}
-
-// mayShowLate reports whether a session that is listed as live may in truth have ended.
-func (e end) mayShowLate() bool {
-	return e.accepted() || e.lost || errors.Is(e.err, ErrEnded) || errors.Is(e.err, ErrNotFound)
-}
-
-// stillLive returns the error of a session that is live although its termination
-// was asked for.
-func (e end) stillLive(ref SessionRef) error {
-	failed := newError(TerminateSession, ref, ErrStillLive, nil)
-	switch {
-	case e.accepted():
-		return failed
-	case errors.Is(e.err, ErrEnded), errors.Is(e.err, ErrNotFound):
-		// What SSM says of the session is not so.
-		failed.Kind = ErrContradictory
-		var refusal *Error
-		if errors.As(e.err, &refusal) {
-			failed.Err = refusal.Err
-		}
-
-		return failed
-	default:
-		return e.err
-	}
+	return answer
 }
 
 // lookBefore finds out how things stand; done means that there is nothing to end.
 func (t *termination) lookBefore(ctx context.Context) (done bool, err error) {
-	session, err := t.client.glance(ctx, t.in.SessionRef)
+	session, err := t.client.findShared(ctx, t.in.SessionRef)
 
 	switch {
 	case err == nil:
@@ -155,10 +125,8 @@ func (t *termination) lookBefore(ctx context.Context) (done bool, err error) {
 	case errors.Is(err, ErrAccessDenied):
 		// Ending a session matters more than being able to watch it end.
 		t.result.Doubt = err
-	case errors.Is(err, ErrNotFound):
+	case errors.Is(err, ErrNotFound), errors.Is(err, ErrUndetermined):
 		// A session that has just started may not be listed yet.
-		t.absent = true
-	case errors.Is(err, ErrUndetermined):
 	default:
 		return false, err
 	}
@@ -170,109 +138,74 @@ func (t *termination) lookBefore(ctx context.Context) (done bool, err error) {
 func (t *termination) settle(ctx context.Context) error {
 	switch {
 	case !t.in.Verify, t.result.Doubt != nil:
-		return t.settleUnseen()
-	case ctx.Err() != nil && !t.answer.accepted():
+		return t.conclude(notSeen, t.result.Doubt, nil)
+	case !t.answer.worthLooking(), ctx.Err() != nil && !t.answer.accepted():
 		return t.answer.err
-	case t.answer.mayShowLate():
-		return t.watch(ctx)
-	case t.absent && errors.Is(t.answer.err, ErrAccessDenied):
-		// Where IAM decides by the session's tags, one that does not exist is denied.
-		return t.watch(ctx)
 	default:
-		return t.answer.err
-	}
-}
-
-// settleUnseen judges by the answer to TerminateSession alone.
-func (t *termination) settleUnseen() error {
-	switch {
-	case errors.Is(t.answer.err, ErrNotFound):
-		return t.notFound(t.answer.err)
-	case t.answer.accepted(), errors.Is(t.answer.err, ErrEnded):
-		t.result.Outcome = OutcomeUnverified
-
-		return nil
-	default:
-		return t.answer.err
+		return t.watch(ctx)
 	}
 }
 
 // watch looks the session up until its end shows, or cannot be expected to show any more.
 func (t *termination) watch(ctx context.Context) error {
 	var (
-		start     = time.Now()
-		interval  = pollInterval
-		stillLive = false
+		start    = time.Now()
+		interval = pollInterval
+		live     = false
 	)
 	for {
-		// The history comes first here: that is where the session should be by now.
-		session, err := t.client.find(ctx, t.in.SessionRef, StateHistory, StateActive)
+		session, err := t.client.findAfterEnd(ctx, t.answer)
 
 		switch {
 		case err == nil && !session.Live():
 			t.result.Session = session
-			t.result.Outcome = t.endedOutcome()
 
-			return nil
+			return t.conclude(confirmedGone, nil, nil)
 		case errors.Is(err, ErrNotFound) && t.seenLive:
 			t.result.Session.Status = ""
-			t.result.Outcome = t.endedOutcome()
 
-			return nil
+			return t.conclude(confirmedGone, nil, nil)
+		case errors.Is(err, ErrNotFound) && errors.Is(t.answer.err, ErrRejected):
+			// A request that is not valid says nothing about whether the session exists.
+			return t.answer.err
 		case errors.Is(err, ErrNotFound):
 			return t.notFound(t.answer.err)
 		case errors.Is(err, ErrUndetermined), errors.Is(err, ErrAccessDenied):
-			t.result.Doubt = err
-
-			return t.settleUnseen()
-		case ctx.Err() != nil && stillLive:
-			return t.outOfTime(ctx)
+			return t.conclude(notSeen, err, nil)
+		case ctx.Err() != nil && live:
+			return t.conclude(seenLive, nil, ctx.Err())
+		case err != nil && !t.answer.listingMayLag():
+			// The refusal tells more than the look that was to explain it.
+			return t.answer.err
 		case err != nil:
 			return err
 		}
 
-		stillLive = true
+		live = true
 		t.seenLive = true
 		t.result.Session = session
-		if !t.answer.accepted() && (!t.answer.mayShowLate() || time.Since(start) >= settleTime) {
-			return t.notEnded()
+		if !t.answer.worthWaiting(time.Since(start)) {
+			return t.conclude(seenLive, nil, nil)
 		}
 		if sleep(ctx, interval) != nil {
-			return t.outOfTime(ctx)
+			return t.conclude(seenLive, nil, ctx.Err())
 		}
 		interval = min(2*interval, maxPollInterval)
 	}
 }
 
-// outOfTime returns the error of a session that was live when the waiting ended.
-func (t *termination) outOfTime(ctx context.Context) error {
-	if errors.Is(ctx.Err(), context.Canceled) {
-		return t.failed(ErrStillLive, ctx.Err())
+// conclude records the verdict.
+func (t *termination) conclude(seen sight, doubt, interruption error) error {
+	if seen == notSeen && errors.Is(t.answer.err, ErrNotFound) {
+		return t.notFound(t.answer.err)
+	}
+	v := t.answer.judge(seen, t.result.Session, doubt, interruption)
+	t.result.Doubt = v.doubt
+	if v.err == nil {
+		t.result.Outcome = v.outcome
 	}
 
-	return t.failed(ErrStillLive, t.answer.err)
-}
-
-// endedOutcome tells whose doing the end of the session was.
-func (t *termination) endedOutcome() Outcome {
-	if t.answer.accepted() || t.answer.lost {
-		return OutcomeTerminated
-	}
-
-	return OutcomeAlreadyEnded
-}
-
-// notEnded judges a session that was not accepted for termination and stayed live.
-func (t *termination) notEnded() error {
-	if errors.Is(t.answer.err, ErrEnded) && t.result.Session.disconnected() {
-		// The service refuses so when the session's node is gone. Nobody is connected;
-		// the session leaves the list by itself.
-		t.result.Outcome, t.result.Doubt = OutcomeUnverified, t.answer.err
-
-		return nil
-	}
-
-	return t.answer.stillLive(t.in.SessionRef)
+	return v.err
 }
 
 // notFound applies the caller's choice for a session that SSM does not know.
@@ -283,16 +216,5 @@ func (t *termination) notFound(cause error) error {
 		return nil
 	}
 
-	return t.failed(ErrNotFound, cause)
-}
-
-// failed returns the termination's error of a kind; it takes the place of the
-// kind that the cause had.
-func (t *termination) failed(kind, cause error) error {
-	var inner *Error
-	if errors.As(cause, &inner) {
-		cause = inner.Err
-	}
-
-	return newError(TerminateSession, t.in.SessionRef, kind, cause)
+	return t.answer.failed(ErrNotFound, cause)
 }

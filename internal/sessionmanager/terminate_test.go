@@ -4,10 +4,13 @@
 package sessionmanager_test
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -134,6 +137,48 @@ func faultsOf(operation string, kinds ...fakessm.FaultKind) []fakessm.Fault {
 // always returns a fault for every request but the first few.
 func always(operation string, kind fakessm.FaultKind, skip int) []fakessm.Fault {
 	return []fakessm.Fault{{Operation: operation, Kind: kind, Times: -1, Skip: skip}}
+}
+
+// otherWords is a refusal of a session that has ended, in words that nobody has seen.
+func otherWords() []fakessm.Fault {
+	return []fakessm.Fault{{
+		Operation: "TerminateSession", Kind: fakessm.FaultError, Code: "ValidationException", Message: "Session is in an invalid state",
+	}}
+}
+
+// withoutList has DescribeSessions answer without a list, after so many answers.
+func withoutList(skip int) func(http.Handler) http.Handler {
+	var count atomic.Int32
+
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if operation(r) == "DescribeSessions" && int(count.Add(1)) > skip {
+				answering("DescribeSessions", -1, 200, `{"status":"ok"}`)(next).ServeHTTP(w, r)
+
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// answeringIn has DescribeSessions answer as given to each question that holds a text.
+func answeringIn(text string, status int, body string) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			question, err := io.ReadAll(r.Body)
+			if err != nil {
+				return
+			}
+			r.Body = io.NopCloser(bytes.NewReader(question))
+			if operation(r) == "DescribeSessions" && bytes.Contains(question, []byte(text)) {
+				answering("DescribeSessions", -1, status, body)(next).ServeHTTP(w, r)
+
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
 }
 
 // endedMeanwhile has the session end after the look-up, before its termination.
@@ -400,7 +445,7 @@ func TestClient_Terminate(t *testing.T) {
 		"denied": {
 			session: known("Connected"),
 			faults:  always("TerminateSession", fakessm.FaultDenied, 0),
-			want:    ending{Kind: accessDenied, Status: "Connected", Calls: "active terminate:denied", Left: "Connected"},
+			want:    ending{Kind: accessDenied, Status: "Connected", Calls: "active terminate:denied active", Left: "Connected"},
 		},
 		"throttled for ever": {
 			session: known("Connected"),
@@ -418,11 +463,81 @@ func TestClient_Terminate(t *testing.T) {
 				Operation: "TerminateSession", Kind: fakessm.FaultError, Code: "ValidationException",
 				Message: "1 validation error detected: Value at 'sessionId' failed to satisfy constraint: Member must have length less than or equal to 96",
 			}},
-			want: ending{Kind: rejected, Status: "Connected", Calls: "active terminate:error", Left: "Connected"},
+			want: ending{Kind: rejected, Status: "Connected", Calls: "active terminate:error active", Left: "Connected"},
+		},
+		"refused in other words, and ended": {
+			session: known("Connected"),
+			faults:  otherWords(),
+			wrap:    endedMeanwhile,
+			want: ending{
+				Outcome: "already_ended", Status: "Terminated", Left: "Terminated",
+				Calls: "active terminate:error active history",
+			},
+		},
+		"refused in other words after a lost answer": {
+			session: known("Connected"),
+			faults:  append(faultsOf("TerminateSession", fakessm.FaultResetAfter), otherWords()...),
+			want:    terminated("active terminate:reset-after terminate:error history"),
+		},
+		"refused in other words, and gone": {
+			session: known("Connected", fakessm.BehaviourVanishes),
+			faults:  otherWords(),
+			wrap:    endedMeanwhile,
+			want: ending{
+				Outcome: "already_ended", Left: "Terminated",
+				Calls: "active terminate:error active history active history",
+			},
+		},
+		"refused in other words, and nobody can look": {
+			session: known("Connected"),
+			faults:  append(otherWords(), always("DescribeSessions", fakessm.FaultThrottle, 1)...),
+			wrap:    endedMeanwhile,
+			want: ending{
+				Kind: rejected, Status: "Connected", Left: "Terminated",
+				Calls: "active terminate:error active:throttle ...",
+			},
+		},
+		"denied, and ended": {
+			session: known("Connected"),
+			faults:  faultsOf("TerminateSession", fakessm.FaultDenied),
+			wrap:    endedMeanwhile,
+			want: ending{
+				Outcome: "already_ended", Status: "Terminated", Left: "Terminated",
+				Calls: "active terminate:denied active history",
+			},
+		},
+		"denied, and an answer without a list": {
+			session: known("Connected"),
+			faults:  faultsOf("TerminateSession", fakessm.FaultDenied),
+			wrap: func(*fakessm.Server) func(http.Handler) http.Handler {
+				return withoutList(1)
+			},
+			want: ending{Kind: accessDenied, Status: "Connected", Left: "Connected", Calls: "active terminate:denied active"},
+		},
+		"accepted, and an answer without a list": {
+			session: known("Connected"),
+			wrap: func(*fakessm.Server) func(http.Handler) http.Handler {
+				return withoutList(1)
+			},
+			operation: sessionmanager.DescribeSessions,
+			want: ending{
+				Kind: incomplete, Status: "Connected", Requested: true, Left: "Terminated",
+				Calls: "active terminate history",
+			},
+		},
+		"the history has a status that nobody knows": {
+			session: known("Connected"),
+			wrap: func(fake *fakessm.Server) func(http.Handler) http.Handler {
+				return answeringIn("History", 200, `{"Sessions":[{"SessionId":"`+sessionID+`","Status":"Expired"}]}`)
+			},
+			want: ending{
+				Outcome: "terminated", Status: "Expired", Requested: true, Left: "Terminated",
+				Calls: "active terminate history",
+			},
 		},
 		"another validation error, and the session is not listed": {
 			faults: []fakessm.Fault{{Operation: "TerminateSession", Kind: fakessm.FaultError, Code: "ValidationException", Message: "No."}},
-			want:   ending{Kind: rejected, Calls: "active history active history terminate:error", Left: "gone"},
+			want:   ending{Kind: rejected, Calls: "active history active history terminate:error active history active history", Left: "gone"},
 		},
 
 		"a session that cannot be killed": {
@@ -509,7 +624,7 @@ func TestClient_Terminate(t *testing.T) {
 			options: []fakessm.Option{fakessm.WithUnknownSession(fakessm.UnknownDenied)},
 			want: ending{
 				Kind: notFound, Left: "gone",
-				Calls: "active history active history terminate:AccessDeniedException history active history active",
+				Calls: "active history active history terminate:AccessDeniedException active history active history",
 			},
 		},
 		"unknown and denied, which is fine": {
@@ -517,7 +632,7 @@ func TestClient_Terminate(t *testing.T) {
 			notFoundOK: true,
 			want: ending{
 				Outcome: "not_found", Left: "gone",
-				Calls: "active history active history terminate:AccessDeniedException history active history active",
+				Calls: "active history active history terminate:AccessDeniedException active history active history",
 			},
 		},
 		"not listed at first, and denied": {
@@ -529,7 +644,7 @@ func TestClient_Terminate(t *testing.T) {
 			},
 			want: ending{
 				Kind: accessDenied, Status: "Connected", Left: "Connected",
-				Calls: "active history active history terminate:denied history active",
+				Calls: "active history active history terminate:denied active",
 			},
 		},
 		"not listed at first, then live, then gone": {
@@ -654,7 +769,7 @@ func TestClient_Terminate(t *testing.T) {
 			faults:  always("TerminateSession", fakessm.FaultDenied, 0),
 			want: ending{
 				Kind: accessDenied, Left: "Connected",
-				Calls: "active active+ active+ history history+ history+ terminate:denied",
+				Calls: "active active+ active+ history history+ history+ terminate:denied active active+ active+ history history+ history+",
 			},
 		},
 		"look-ups possible because there are few sessions": {
