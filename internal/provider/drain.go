@@ -136,39 +136,93 @@ func warnOfDrain(diags *diag.Diagnostics, previews ...string) {
 // reportDrain words what a drain did, the same for the resource and the action.
 // The way out is what to do when the cap is exceeded.
 func reportDrain(region string, result sessionmanager.DrainResult, err error, wayOut string, diags *diag.Diagnostics) {
-	var tooMany *sessionmanager.TooManyError
+	var (
+		tooMany *sessionmanager.TooManyError
+		stopped *sessionmanager.WaitError
+	)
 
 	switch {
 	case errors.As(err, &tooMany):
 		diags.AddAttributeError(path.Root("max_sessions"), summaryDrain,
 			fmt.Sprintf("%d sessions in Region %s match, but max_sessions allows %d to be ended. Nothing was ended.\n\n%s",
 				tooMany.Matching, region, tooMany.MaxSessions, wayOut))
+	case errors.As(err, &stopped):
+		diags.AddError(summaryDrain,
+			failureDetail(fmt.Sprintf("The drain in Region %s stopped while it waited for %s to end within the grace period: %s. Nothing was ended.",
+				region, sessionCount(stopped.Waiting), failureReason(err)), err))
 	case errors.Is(err, sessionmanager.ErrNotDrained):
 		diags.AddError(summaryDrain, drainFailures(region, result))
 	case err != nil && len(result.Outcomes) == 0:
 		diags.AddError(summaryDrain,
 			failureDetail(fmt.Sprintf("The sessions in Region %s could not be listed: %s. Nothing was ended.", region, failureReason(err)), err))
-	case err != nil && len(result.Failures) == len(result.Outcomes):
-		diags.AddError(summaryDrain, drainFailures(region, result))
 	case err != nil:
-		asked, were, they := len(result.Outcomes)-len(result.Failures)-result.Ended(), "were", "they are"
-		if asked == 1 {
+		diags.AddError(summaryDrain, failureDetail(drainUnseen(region, result, err), err))
+	}
+	if err == nil || errors.Is(err, sessionmanager.ErrNotDrained) {
+		warnOfUnverified(region, result, diags)
+	}
+}
+
+// drainUnseen tells what became of all sessions of a drain whose last look failed.
+func drainUnseen(region string, result sessionmanager.DrainResult, err error) string {
+	var unseen []string
+	for _, id := range result.Unverified() {
+		if result.Failures[id] == nil {
+			unseen = append(unseen, id)
+		}
+	}
+
+	sentence := fmt.Sprintf("The sessions in Region %s could not be listed after the drain: %s.", region, failureReason(err))
+	if len(unseen) > 0 {
+		were, they := "were", "they are"
+		if len(unseen) == 1 {
 			were, they = "was", "it is"
 		}
-		sentence := fmt.Sprintf("%s in Region %s %s asked to terminate, but whether %s gone could not be seen: %s.",
-			sessionCount(asked), region, were, they, failureReason(err))
-		if ended := result.Ended(); ended > 0 {
-			sentence += fmt.Sprintf(" %d ended.", ended)
-		}
-		if len(result.Failures) > 0 {
-			sentence += "\n\n" + drainFailures(region, result)
-		}
-		diags.AddError(summaryDrain, failureDetail(sentence, err))
+		sentence = fmt.Sprintf("%s in Region %s %s asked to terminate, but whether %s gone could not be seen: %s.",
+			sessionCount(len(unseen)), region, were, they, failureReason(err))
 	}
-	if (err == nil || errors.Is(err, sessionmanager.ErrNotDrained)) && len(result.Unverified()) > 0 {
+	if ended := result.Ended(); ended > 0 {
+		sentence += fmt.Sprintf(" %d ended.", ended)
+	}
+	if len(unseen) > 0 {
+		sentence += "\n\n  " + strings.Join(printableAll(unseen), "\n  ")
+	}
+	if len(result.Failures)+len(result.Left) > 0 {
+		sentence += "\n\n" + drainFailures(region, result)
+	}
+
+	return sentence
+}
+
+// warnOfUnverified tells of the sessions whose end was not seen, for each reason.
+func warnOfUnverified(region string, result sessionmanager.DrainResult, diags *diag.Diagnostics) {
+	var (
+		nodesGone []string
+		unseen    []string
+		advice    []string
+	)
+	for _, id := range result.Unverified() {
+		doubt := result.Doubts[id]
+		switch {
+		case result.Failures[id] != nil:
+		case errors.Is(doubt, sessionmanager.ErrEnded):
+			nodesGone = append(nodesGone, printable(id))
+		default:
+			unseen = append(unseen, fmt.Sprintf("%s: %s", printable(id), failureReason(doubt)))
+			if text := failureAdvice(doubt); text != "" && !slices.Contains(advice, text) {
+				advice = append(advice, text)
+			}
+		}
+	}
+	if len(nodesGone) > 0 {
 		diags.AddWarning(summaryUnverified,
 			fmt.Sprintf("SSM refuses to terminate these sessions in Region %s because they are not in a valid state, and lists them as disconnected all the same. Their nodes are probably gone; nobody is connected.\n\n  %s",
-				region, strings.Join(printableAll(result.Unverified()), "\n  ")))
+				region, strings.Join(nodesGone, "\n  ")))
+	}
+	if len(unseen) > 0 {
+		diags.AddWarning(summaryUnverified,
+			strings.Join(append([]string{fmt.Sprintf("These sessions in Region %s were asked to terminate, but their end could not be seen:\n\n  %s",
+				region, strings.Join(unseen, "\n  "))}, advice...), "\n\n"))
 	}
 }
 
@@ -201,9 +255,9 @@ func drainFailures(region string, result sessionmanager.DrainResult) string {
 	if len(advice) > 0 {
 		detail += "\n\n" + strings.Join(advice, "\n\n")
 	}
-	for _, id := range result.FailedSessions() {
+	if ids := result.FailedSessions(); len(ids) > 0 {
 		// One cause stands for all: they are many, and alike.
-		return detail + "\n\nError: " + printable(result.Failures[id].Error())
+		detail += "\n\nError: " + printable(result.Failures[ids[0]].Error())
 	}
 
 	return detail

@@ -4,6 +4,7 @@
 package provider
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"net/http"
@@ -564,7 +565,8 @@ func TestSessionDrainResource_planWarning(t *testing.T) {
 		want   []testDiagnostic
 		calls  []string
 	}{
-		"nobody":      {config: map[string]any{"targets": []any{"i-z"}}, want: []testDiagnostic{}, calls: []string{"DescribeSessions us-east-1 Active"}},
+		// A filter that shows nobody proves nothing: all pages are read as well.
+		"nobody":      {config: map[string]any{"targets": []any{"i-z"}}, want: []testDiagnostic{}, calls: slices.Repeat([]string{"DescribeSessions us-east-1 Active"}, 10)},
 		"one session": {config: map[string]any{"targets": []any{"i-c"}}, want: warning("1 session in Region us-east-1 matches now, and " + strings.Replace(create, "are", "is", 1) + "\n\n  eve-1"), calls: []string{"DescribeSessions us-east-1 Active"}},
 		"some sessions, by age": {
 			config: map[string]any{"targets": []any{"i-a", "i-c"}, "when": "both"},
@@ -1234,7 +1236,7 @@ func TestSessionDrainResource_unverified(t *testing.T) {
 	var diags diag.Diagnostics
 	reportDrain(testRegion, sessionmanager.DrainResult{Outcomes: map[string]sessionmanager.Outcome{
 		"b": sessionmanager.OutcomeUnverified, "c": sessionmanager.OutcomeTerminated, "a": sessionmanager.OutcomeUnverified,
-	}}, nil, drainWayOutCreate, &diags)
+	}, Doubts: map[string]error{"a": sessionmanager.ErrEnded, "b": sessionmanager.ErrEnded}}, nil, drainWayOutCreate, &diags)
 	if len(diags) != 1 || diags[0].Severity() != diag.SeverityWarning || diags[0].Summary() != "Termination Not Verified" ||
 		!strings.Contains(diags[0].Detail(), "Region us-east-1") || !strings.HasSuffix(diags[0].Detail(), "\n\n  a\n  b") {
 		t.Errorf("unexpected diagnostics: %v", diags)
@@ -1245,9 +1247,64 @@ func TestSessionDrainResource_unverified(t *testing.T) {
 	reportDrain(testRegion, sessionmanager.DrainResult{
 		Outcomes: map[string]sessionmanager.Outcome{"b": sessionmanager.OutcomeUnverified, "c": sessionmanager.OutcomeFailed},
 		Failures: map[string]error{"c": sessionmanager.ErrStillLive},
+		Doubts:   map[string]error{"b": sessionmanager.ErrEnded},
 	}, sessionmanager.ErrNotDrained, drainWayOutCreate, &failed)
 	if len(failed) != 2 || failed[0].Summary() != testDrainError || !strings.HasSuffix(failed[1].Detail(), "\n\n  b") {
 		t.Errorf("unexpected diagnostics: %v", failed)
+	}
+
+	// Each reason is told, and what to do about it.
+	var reasons diag.Diagnostics
+	reportDrain(testRegion, sessionmanager.DrainResult{
+		Outcomes: map[string]sessionmanager.Outcome{"a": sessionmanager.OutcomeUnverified, "b": sessionmanager.OutcomeUnverified, "c": sessionmanager.OutcomeUnverified},
+		Doubts: map[string]error{
+			"a": sessionmanager.ErrEnded, "c": sessionmanager.ErrUndetermined,
+			"b": &sessionmanager.Error{Operation: sessionmanager.DescribeSessions, Kind: sessionmanager.ErrAccessDenied},
+		},
+	}, nil, drainWayOutCreate, &reasons)
+	if len(reasons) != 2 || !strings.HasSuffix(reasons[0].Detail(), "\n\n  a") ||
+		!strings.Contains(reasons[1].Detail(), "b: the credentials do not allow it\n  c: SSM did not filter") ||
+		!strings.Contains(reasons[1].Detail(), "ssm:DescribeSessions") {
+		t.Errorf("unexpected diagnostics: %v", reasons)
+	}
+}
+
+// A drain that fails in two ways names everybody.
+func TestSessionDrainResource_everybodyNamed(t *testing.T) {
+	t.Parallel()
+
+	var diags diag.Diagnostics
+	reportDrain(testRegion, sessionmanager.DrainResult{
+		Outcomes: map[string]sessionmanager.Outcome{
+			"gone-1": sessionmanager.OutcomeTerminated, "denied-1": sessionmanager.OutcomeFailed, "unseen-1": sessionmanager.OutcomeUnverified,
+		},
+		Failures: map[string]error{"denied-1": sessionmanager.ErrAccessDenied},
+		Doubts:   map[string]error{"unseen-1": sessionmanager.ErrThrottled},
+		Left:     []string{"late-1"},
+	}, &sessionmanager.Error{Operation: sessionmanager.DescribeSessions, Kind: sessionmanager.ErrThrottled}, drainWayOutCreate, &diags)
+
+	if len(diags) != 1 {
+		t.Fatalf("unexpected diagnostics: %v", diags)
+	}
+	for _, part := range []string{"1 session in Region us-east-1 was asked to terminate", "unseen-1", "denied-1: the credentials", "late-1: it began", "1 ended", "quota"} {
+		if !strings.Contains(diags[0].Detail(), part) {
+			t.Errorf("the error lacks %q:\n%s", part, diags[0].Detail())
+		}
+	}
+}
+
+// A drain that is stopped in the grace period says so, and that nobody was ended.
+func TestSessionDrainResource_stoppedWhileWaiting(t *testing.T) {
+	t.Parallel()
+
+	var diags diag.Diagnostics
+	reportDrain(testRegion, sessionmanager.DrainResult{}, &sessionmanager.WaitError{Waiting: 2, Err: &sessionmanager.Error{
+		Operation: sessionmanager.DescribeSessions, Kind: sessionmanager.ErrDeadline, Err: context.Canceled,
+	}}, drainWayOutCreate, &diags)
+
+	const want = "The drain in Region us-east-1 stopped while it waited for 2 sessions to end within the grace period: the operation was cancelled. Nothing was ended."
+	if len(diags) != 1 || !strings.HasPrefix(diags[0].Detail(), want) {
+		t.Errorf("unexpected diagnostics: %v", diags)
 	}
 }
 

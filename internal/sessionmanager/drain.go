@@ -274,7 +274,7 @@ func (d *drain) settle(ctx context.Context, returnOnNewcomers bool) (newcomers [
 			// The next pass sees to the rest.
 			return newcomers, nil
 		}
-		err = d.lookUpUnseen(ctx)
+		err = d.lookUpUnseen(ctx, listing.pages)
 		if err == nil && d.pending(time.Since(start)) && sleep(ctx, interval) == nil {
 			interval = min(2*interval, maxPollInterval)
 
@@ -328,11 +328,12 @@ func (d *drain) unseen() []string {
 }
 
 // lookUpUnseen finds out about the sessions that a listing of several pages lacks:
-// many in the history, the rest by their IDs. One look-up that fails leaves the others
-// alone. The error is one that a termination would return as well.
-func (d *drain) lookUpUnseen(ctx context.Context) error {
+// many in the history, the rest by their IDs, and those that cannot be looked up in the
+// history again. One look-up that fails leaves the others alone. The error is one that
+// a termination would return as well.
+func (d *drain) lookUpUnseen(ctx context.Context, pages int) error {
 	if ids := d.unseen(); len(ids) > singleLookups {
-		d.readHistory(ctx, ids)
+		d.readHistory(ctx, ids, 1)
 	}
 	ids := d.unseen()
 	if len(ids) == 0 {
@@ -341,8 +342,9 @@ func (d *drain) lookUpUnseen(ctx context.Context) error {
 	d.decided(ctx, "A drain looks sessions up by their IDs, since a listing of several pages lacks them", map[string]any{"sessions": len(ids)})
 
 	var (
-		group errgroup.Group
-		first error
+		group        errgroup.Group
+		first        error
+		undetermined []string
 	)
 	group.SetLimit(drainConcurrency)
 	for _, id := range ids {
@@ -358,6 +360,9 @@ func (d *drain) lookUpUnseen(ctx context.Context) error {
 				d.looks[id] = look{seen: confirmedGone}
 			default:
 				d.looks[id] = look{doubt: err}
+				if errors.Is(err, ErrUndetermined) {
+					undetermined = append(undetermined, id)
+				}
 				if first == nil && !errors.Is(err, ErrAccessDenied) && !errors.Is(err, ErrUndetermined) {
 					first = err
 				}
@@ -368,12 +373,17 @@ func (d *drain) lookUpUnseen(ctx context.Context) error {
 	}
 	group.Wait() //nolint:errcheck // The functions return none.
 
+	if len(undetermined) > 0 {
+		// The service does not filter by ID. The history may show them all the same.
+		d.readHistory(ctx, undetermined, pages)
+	}
+
 	return first
 }
 
-// readHistory looks for sessions in the history, as long as that costs fewer calls
-// than looking them up. Presence proves that they have ended.
-func (d *drain) readHistory(ctx context.Context, ids []string) {
+// readHistory looks for sessions in the history, in a number of pages and as long as
+// that costs fewer calls than looking them up. Presence proves that they have ended.
+func (d *drain) readHistory(ctx context.Context, ids []string, enough int) {
 	missing := make(map[string]bool, len(ids))
 	for _, id := range ids {
 		missing[id] = true
@@ -394,7 +404,7 @@ func (d *drain) readHistory(ctx context.Context, ids []string) {
 			}
 		}
 
-		return len(missing) > 0 && pages <= max(found, 1)
+		return len(missing) > 0 && pages < enough+found
 	})
 	d.decided(ctx, "A drain looked for sessions in the history", map[string]any{"sessions": len(ids), "found": found, "pages": pages})
 }
