@@ -18,7 +18,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
-	"github.com/sessionops/terraform-provider-ssm/internal/wholebody"
+	"github.com/sessionops/terraform-provider-ssm/internal/httpclient"
 )
 
 var staticCredentials = credentials.NewStaticCredentialsProvider(fakessm.DefaultAccessKeyID, fakessm.DefaultSecretAccessKey, "")
@@ -39,7 +39,7 @@ func newClient(t *testing.T, fake *fakessm.Server, options ...func(*ssm.Options)
 		Region:       "us-east-1",
 		Credentials:  staticCredentials,
 		Retryer:      aws.NopRetryer{},
-		HTTPClient:   wholebody.Client{HTTPClient: awshttp.NewBuildableClient()},
+		HTTPClient:   httpclient.Client{HTTPClient: awshttp.NewBuildableClient()},
 	}, options...)
 }
 

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"time"
 
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
@@ -15,6 +14,8 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/httpclient"
 )
 
 // Attempt tells of one HTTP attempt of a call, in terms that are safe to log:
@@ -62,11 +63,15 @@ func (a apiCall[I, O]) call(ctx context.Context, session SessionRef, input *I) (
 	if err != nil {
 		return nil, record, newCallError(ctx, a.operation, session, err, record)
 	}
+	missing := a.missing(input, output)
 	if record.empty {
 		// The SDK takes an empty body for an answer without members.
+		missing = "the answer is empty"
+	}
+	if missing != "" {
 		record.lost = true
 
-		return nil, record, newError(a.operation, session, ErrIncompleteAnswer, errors.New("the answer is empty"))
+		return nil, record, newError(a.operation, session, ErrIncompleteAnswer, errors.New(missing))
 	}
 
 	return output, record, nil
@@ -109,7 +114,8 @@ func aroundAttempts(pace *pacer, observe func(context.Context, Attempt)) func(*m
 
 				body := &countedBody{}
 				start := time.Now()
-				out, metadata, err := next.HandleFinalize(context.WithValue(ctx, countedBodyKey{}, body), in)
+				recorded, sent := httpclient.WithRecord(context.WithValue(ctx, countedBodyKey{}, body))
+				out, metadata, err := next.HandleFinalize(recorded, in)
 				record.attempts++
 				attempt := Attempt{
 					Operation: lane.operation,
@@ -122,8 +128,7 @@ func aroundAttempts(pace *pacer, observe func(context.Context, Attempt)) func(*m
 					attempt.Status = raw.StatusCode
 				}
 				record.empty = answered && body.read == 0
-				record.lost = record.lost || mayHaveBeenDone(err)
-				record.failure = err
+				record.lost = record.lost || sent.MayHaveArrived() && mayHaveBeenDone(err)
 				record.date = time.Now()
 				if date, ok := awsmiddleware.GetServerTime(metadata); ok && !date.IsZero() {
 					record.date = date
@@ -133,7 +138,12 @@ func aroundAttempts(pace *pacer, observe func(context.Context, Attempt)) func(*m
 				if errors.As(err, &apiErr) {
 					attempt.ErrorCode = apiErr.ErrorCode()
 				}
-				pace.learn(ctx, lane, throttled(attempt.ErrorCode))
+				if throttledAnswer(err) && !throttled(attempt.ErrorCode) {
+					// What is between the client and SSM throttles without a code.
+					err = &tooManyRequests{err}
+				}
+				record.failure = err
+				pace.learn(ctx, lane, throttledAnswer(err))
 				if observe != nil {
 					observe(ctx, attempt)
 				}
@@ -160,27 +170,20 @@ func (b *countedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// mayHaveBeenDone reports whether an attempt that ended in err can nevertheless
-// have taken effect: it was sent, and nobody definitely said no.
+// mayHaveBeenDone reports whether a request that arrived, and ended in err, can
+// nevertheless have taken effect: nobody definitely said no.
 func mayHaveBeenDone(err error) bool {
-	var (
-		apiErr      smithy.APIError
-		opErr       *net.OpError
-		sendErr     *smithyhttp.RequestSendError
-		canceledErr *smithy.CanceledError
-	)
+	var apiErr smithy.APIError
 
 	switch status := httpStatus(err); {
-	case err == nil:
+	case err == nil, throttledAnswer(err):
 		return false
 	case errors.As(err, &apiErr):
 		return status >= 500
-	case errors.As(err, &opErr) && opErr.Op == "dial":
-		return false
 	case status > 0:
 		return status < 300 || status >= 500
 	default:
-		return errors.As(err, &sendErr) || errors.As(err, &canceledErr)
+		return true
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/smithy-go/logging"
 
-	"github.com/sessionops/terraform-provider-ssm/internal/wholebody"
+	"github.com/sessionops/terraform-provider-ssm/internal/httpclient"
 )
 
 const (
@@ -88,13 +88,17 @@ func New(cfg aws.Config, options Options) *Client {
 	}
 	switch client := cfg.HTTPClient.(type) {
 	case nil:
-		cfg.HTTPClient = awshttp.NewBuildableClient().WithTimeout(timeout)
+		cfg.HTTPClient = awshttp.NewBuildableClient().WithTransportOptions(httpclient.ObserveProxy).WithTimeout(timeout)
 	case *awshttp.BuildableClient:
-		cfg.HTTPClient = client.WithTimeout(timeout)
+		cfg.HTTPClient = client.WithTransportOptions(httpclient.ObserveProxy).WithTimeout(timeout)
 	case *http.Client:
 		bounded := *client
 		bounded.Timeout = timeout
 		cfg.HTTPClient = &bounded
+	}
+
+	if cfg.Credentials != nil && !aws.IsCredentialsProvider(cfg.Credentials, (*aws.AnonymousCredentials)(nil)) {
+		cfg.Credentials = tellingCredentials{cfg.Credentials}
 	}
 
 	decided := options.Decided
@@ -111,7 +115,7 @@ func New(cfg aws.Config, options Options) *Client {
 			o.EndpointOptions.UseFIPSEndpoint = aws.FIPSEndpointStateDisabled
 			o.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateDisabled
 		}
-		o.HTTPClient = wholebody.Client{HTTPClient: o.HTTPClient}
+		o.HTTPClient = httpclient.Client{HTTPClient: o.HTTPClient}
 		// Callers log each attempt through Observe, without bodies.
 		o.Logger = logging.Nop{}
 		o.APIOptions = append(o.APIOptions, aroundAttempts(newPacer(options.MaxRequestsPerSecond, decided), options.Observe))

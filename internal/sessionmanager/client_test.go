@@ -166,7 +166,7 @@ func TestClient_nothingSent(t *testing.T) {
 	}{
 		"the Region is no host name": {
 			spoil: func(cfg *aws.Config) { cfg.BaseEndpoint = nil },
-			says:  "not/a/region",
+			says:  "the request could not be made",
 		},
 		"there are no credentials": {
 			spoil: func(cfg *aws.Config) {
@@ -174,7 +174,7 @@ func TestClient_nothingSent(t *testing.T) {
 					return aws.Credentials{}, errors.New("the SSO session has expired")
 				})
 			},
-			says: "the SSO session has expired",
+			says: "the credentials could not be obtained or renewed",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -195,6 +195,9 @@ func TestClient_nothingSent(t *testing.T) {
 					}
 					if err == nil || !strings.Contains(err.Error(), tc.says) {
 						t.Errorf("verify %t: error does not tell of %q: %v", verify, tc.says, err)
+					}
+					if err != nil && strings.Contains(err.Error(), "SSO") {
+						t.Errorf("verify %t: error quotes the source of the credentials: %v", verify, err)
 					}
 					if kind := kindOf(err); kind == "none of the kinds" || kind == unavailable {
 						t.Errorf("verify %t: error is %q", verify, kind)

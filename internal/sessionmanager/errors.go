@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -141,39 +142,39 @@ func newCallError(ctx context.Context, operation *Operation, session SessionRef,
 	return e
 }
 
-// classify returns what kind of failure an error of the SDK is, and the error in
-// a form that is safe to show.
+// classify returns what kind of failure an error of the SDK is, and its cause in a
+// form that is safe to show.
 func classify(err error) (kind, cause error) {
+	return kindOf(err), CauseOf(err)
+}
+
+// kindOf returns what kind of failure an error of the SDK is.
+func kindOf(err error) error {
 	var (
-		apiErr    smithy.APIError
-		netErr    net.Error
-		sendErr   *smithyhttp.RequestSendError
-		decodeErr *smithy.DeserializationError
+		credentialsErr *CredentialsError
+		apiErr         smithy.APIError
+		netErr         net.Error
+		sendErr        *smithyhttp.RequestSendError
+		decodeErr      *smithy.DeserializationError
 	)
 
 	switch status := httpStatus(err); {
+	case errors.As(err, &credentialsErr) && !errors.Is(err, context.Canceled):
+		// The source's own answer says nothing of what SSM allows.
+		return ErrCredentials
+	case throttledAnswer(err):
+		return ErrThrottled
 	case errors.As(err, &apiErr):
-		// A refused signature is explained by what was signed, session token included.
-		if what, _, found := strings.Cut(err.Error(), "The Canonical String"); found {
-			err = errors.New(strings.TrimSpace(what))
-		}
-
-		return classifyCode(apiErr, status), err
-	case errors.As(err, &decodeErr):
-		// What could not be decoded may be a body with a token in it: its text stays out.
-		return ErrUnavailable, fmt.Errorf("the answer (HTTP status %d) could not be decoded", status)
-	case errors.As(err, &sendErr), status >= 500:
+		return classifyCode(apiErr, status)
+	case errors.As(err, &decodeErr), errors.As(err, &sendErr), status >= 500:
 		// The bound on a single attempt is one of these, and no deadline of the caller's.
-		return ErrUnavailable, err
+		return ErrUnavailable
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return ErrDeadline, err
+		return ErrDeadline
 	case errors.As(err, &netErr):
-		return ErrUnavailable, err
-	case strings.Contains(err.Error(), "get identity: "):
-		// The SDK has no type for credentials that it cannot get, or renew.
-		return ErrCredentials, err
+		return ErrUnavailable
 	default:
-		return ErrRejected, err
+		return ErrRejected
 	}
 }
 
@@ -203,3 +204,29 @@ func throttled(code string) bool {
 
 	return ok
 }
+
+// throttledAnswer reports whether an attempt failed because a quota is exhausted,
+// whatever the status of an answer that has a code for it.
+func throttledAnswer(err error) bool {
+	var apiErr smithy.APIError
+
+	return httpStatus(err) == http.StatusTooManyRequests || errors.As(err, &apiErr) && throttled(apiErr.ErrorCode())
+}
+
+// tooManyRequests makes an answer of HTTP status 429 without a code one that the
+// SDK's retryers know as throttling.
+type tooManyRequests struct {
+	error
+}
+
+// Unwrap returns the SDK's error.
+func (e *tooManyRequests) Unwrap() error { return e.error }
+
+// ErrorCode implements smithy.APIError.
+func (*tooManyRequests) ErrorCode() string { return "TooManyRequestsException" }
+
+// ErrorMessage implements smithy.APIError.
+func (*tooManyRequests) ErrorMessage() string { return "HTTP status 429" }
+
+// ErrorFault implements smithy.APIError.
+func (*tooManyRequests) ErrorFault() smithy.ErrorFault { return smithy.FaultServer }

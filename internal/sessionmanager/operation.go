@@ -7,6 +7,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 )
 
@@ -101,11 +102,11 @@ type api struct {
 // the compiler rejects one that lacks a part.
 func newAPI(client *ssm.Client) api {
 	return api{
-		apiCall[ssm.DescribeSessionsInput, ssm.DescribeSessionsOutput]{DescribeSessions, client.DescribeSessions},
-		apiCall[ssm.GetConnectionStatusInput, ssm.GetConnectionStatusOutput]{GetConnectionStatus, client.GetConnectionStatus},
-		apiCall[ssm.ResumeSessionInput, ssm.ResumeSessionOutput]{ResumeSession, client.ResumeSession},
-		apiCall[ssm.StartSessionInput, ssm.StartSessionOutput]{StartSession, withoutRetries(client.StartSession)},
-		apiCall[ssm.TerminateSessionInput, ssm.TerminateSessionOutput]{TerminateSession, client.TerminateSession},
+		apiCall[ssm.DescribeSessionsInput, ssm.DescribeSessionsOutput]{DescribeSessions, client.DescribeSessions, missingSessions},
+		apiCall[ssm.GetConnectionStatusInput, ssm.GetConnectionStatusOutput]{GetConnectionStatus, client.GetConnectionStatus, missingStatus},
+		apiCall[ssm.ResumeSessionInput, ssm.ResumeSessionOutput]{ResumeSession, client.ResumeSession, missingResumed},
+		apiCall[ssm.StartSessionInput, ssm.StartSessionOutput]{StartSession, withoutRetries(client.StartSession), missingStarted},
+		apiCall[ssm.TerminateSessionInput, ssm.TerminateSessionOutput]{TerminateSession, client.TerminateSession, missingTerminated},
 	}
 }
 
@@ -113,7 +114,64 @@ func newAPI(client *ssm.Client) api {
 type apiCall[I, O any] struct {
 	operation *Operation
 	send      sendFunc[I, O]
+
+	// missing says what an answer lacks of what was asked for, empty if nothing. An
+	// endpoint that is not SSM can answer anything with success: what it lacks proves
+	// nothing.
+	missing func(*I, *O) string
 }
 
 // sendFunc is one of the SDK's calls.
 type sendFunc[I, O any] func(context.Context, *I, ...func(*ssm.Options)) (*O, error)
+
+// missingSessions finds an answer without the list. SSM sends an empty one, and the
+// SDK tells an empty list from none.
+func missingSessions(_ *ssm.DescribeSessionsInput, out *ssm.DescribeSessionsOutput) string {
+	if out.Sessions == nil {
+		return "the answer has no list of sessions"
+	}
+
+	return ""
+}
+
+func missingStatus(in *ssm.GetConnectionStatusInput, out *ssm.GetConnectionStatusOutput) string {
+	switch {
+	case aws.ToString(out.Target) != aws.ToString(in.Target):
+		return "the answer does not name the target"
+	case out.Status == "":
+		return "the answer has no status"
+	default:
+		return ""
+	}
+}
+
+func missingResumed(in *ssm.ResumeSessionInput, out *ssm.ResumeSessionOutput) string {
+	switch {
+	case out.SessionId == nil:
+		return "the answer names no session"
+	case *out.SessionId != aws.ToString(in.SessionId):
+		return "the answer names another session"
+	case aws.ToString(out.TokenValue) != "" && aws.ToString(out.StreamUrl) == "":
+		return "the answer has a token but no stream URL"
+	default:
+		// AWS's own client reads an answer without a token as a time-out.
+		return ""
+	}
+}
+
+func missingStarted(_ *ssm.StartSessionInput, out *ssm.StartSessionOutput) string {
+	if aws.ToString(out.SessionId) == "" {
+		return "the answer names no session"
+	}
+
+	// A session whose token or URL is missing has to be ended by its ID.
+	return ""
+}
+
+func missingTerminated(in *ssm.TerminateSessionInput, out *ssm.TerminateSessionOutput) string {
+	if aws.ToString(out.SessionId) != aws.ToString(in.SessionId) {
+		return "the answer does not name the session"
+	}
+
+	return ""
+}

@@ -5,7 +5,6 @@ package sessionmanager
 
 import (
 	"context"
-	"errors"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -32,20 +31,9 @@ func (c *Client) Resume(ctx context.Context, ref SessionRef) (Connection, error)
 		return Connection{}, err
 	}
 
-	failed := newError(ResumeSession, ref, nil, nil)
-	switch {
-	case output.SessionId == nil:
-		failed.Kind, failed.Err = ErrIncompleteAnswer, errors.New("the answer names no session")
-	case *output.SessionId != ref.SessionID:
-		failed.Kind, failed.Err = ErrIncompleteAnswer, errors.New("the answer names another session")
-	case aws.ToString(output.TokenValue) == "":
-		// AWS's own client reads an answer without a token as a time-out.
-		failed.Kind = ErrTimedOut
-	case aws.ToString(output.StreamUrl) == "":
-		failed.Kind, failed.Err = ErrIncompleteAnswer, errors.New("the answer has a token but no stream URL")
-	default:
-		return Connection{TokenValue: *output.TokenValue, StreamURL: *output.StreamUrl}, nil
+	if aws.ToString(output.TokenValue) == "" {
+		return Connection{}, newError(ResumeSession, ref, ErrTimedOut, nil)
 	}
 
-	return Connection{}, failed
+	return Connection{TokenValue: *output.TokenValue, StreamURL: *output.StreamUrl}, nil
 }

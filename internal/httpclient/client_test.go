@@ -1,7 +1,7 @@
 // Copyright (c) SessionOps
 // SPDX-License-Identifier: MPL-2.0
 
-package wholebody_test
+package httpclient_test
 
 import (
 	"context"
@@ -19,7 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
-	"github.com/sessionops/terraform-provider-ssm/internal/wholebody"
+	"github.com/sessionops/terraform-provider-ssm/internal/httpclient"
 )
 
 // countedConn counts how often its side of the connection sends something.
@@ -50,7 +50,7 @@ func TestClient_Do(t *testing.T) {
 		Region:       "us-east-1",
 		Credentials:  credentials.NewStaticCredentialsProvider("id", "secret", ""),
 		Retryer:      aws.NopRetryer{},
-		HTTPClient: wholebody.Client{HTTPClient: awshttp.NewBuildableClient().WithTransportOptions(func(tr *http.Transport) {
+		HTTPClient: httpclient.Client{HTTPClient: awshttp.NewBuildableClient().WithTransportOptions(func(tr *http.Transport) {
 			tr.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 				conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
 				return countedConn{conn, &writes}, err
@@ -85,7 +85,7 @@ func TestClient_Do_withoutBody(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	response, err := wholebody.Client{HTTPClient: server.Client()}.Do(request)
+	response, err := httpclient.Client{HTTPClient: server.Client()}.Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func TestClient_Do_halfAnAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	response, err := wholebody.Client{HTTPClient: server.Client()}.Do(request)
+	response, err := httpclient.Client{HTTPClient: server.Client()}.Do(request)
 	if response != nil {
 		response.Body.Close()
 	}
@@ -130,7 +130,7 @@ func TestClient_Do_unreadableBody(t *testing.T) {
 	}
 
 	sent := false
-	response, err := wholebody.Client{HTTPClient: doFunc(func(*http.Request) (*http.Response, error) {
+	response, err := httpclient.Client{HTTPClient: doFunc(func(*http.Request) (*http.Response, error) {
 		sent = true
 		return nil, errors.New("sent")
 	})}.Do(request)
