@@ -22,6 +22,7 @@ require (
 	github.com/hashicorp/terraform-plugin-go v0.31.0
 	github.com/hashicorp/terraform-plugin-log v0.11.0
 	github.com/hashicorp/terraform-plugin-testing v1.16.0
+	github.com/xtaci/smux v1.5.58
 	golang.org/x/sync v0.24.0
 	golang.org/x/time v0.16.0
 )

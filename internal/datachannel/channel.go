@@ -353,3 +353,11 @@ func (c *Channel) end(err error) {
 	c.writable.Broadcast()
 	c.room.Broadcast()
 }
+
+// RoundTrip returns how long an acknowledgement of the agent takes, as measured.
+func (c *Channel) RoundTrip() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	return c.out.rtt
+}

@@ -1,0 +1,275 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package portforward
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+var buffers = sync.Pool{New: func() any {
+	b := make([]byte, frameBytes)
+	return &b
+}}
+
+// connection is one client of a forward.
+type connection struct {
+	f       *Forward
+	id      uint64
+	local   net.Conn
+	queue   *queue
+	started time.Time
+
+	// ctx ends when the connection has to be reset. Its cause says why.
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+
+	up      atomic.Int64
+	down    atomic.Int64
+	waited  atomic.Int64  // what was thrown away with a client that did not read
+	closing atomic.Bool   // the forward closes
+	gone    atomic.Bool   // the target has closed: what the client says now reaches nobody
+	written chan struct{} // closed when everything from the target has been handed to the client
+}
+
+func (f *Forward) newConnection(local net.Conn, id uint64) *connection {
+	c := &connection{f: f, id: id, local: local, started: time.Now(), written: make(chan struct{})}
+	c.ctx, c.cancel = context.WithCancelCause(f.ctx)
+	c.queue = f.ledger.newQueue(func(err error, waiting int64) {
+		c.waited.Store(waiting)
+		c.cancel(err)
+	})
+	return c
+}
+
+// serve carries the connection from its beginning to its end.
+func (c *connection) serve() {
+	// A context that ends unblocks everything that waits for the client.
+	stop := context.AfterFunc(c.ctx, func() {
+		reset(c.local)
+		c.queue.drop(context.Cause(c.ctx))
+	})
+	defer stop()
+	defer c.cancel(nil)
+	defer c.queue.drop(io.ErrClosedPipe)
+	defer c.local.Close()
+
+	l, st, err := c.connect()
+	if err != nil {
+		c.fail(err)
+		reset(c.local)
+		c.report(nil)
+		return
+	}
+	c.f.emit(Event{Kind: ConnectionOpened, SessionID: l.session.ID, Connection: c.id})
+
+	var wg sync.WaitGroup
+	wg.Go(func() { c.receive(l, st) })
+	wg.Go(func() { c.deliver() })
+	if c.send(st) {
+		c.afterEOF(l)
+	}
+
+	ctx, done := context.WithTimeout(l.ctx, c.f.limits.flag)
+	stopFlag := context.AfterFunc(c.f.ctx, done)
+	if err := st.close(ctx); err != nil {
+		l.over(err)
+	}
+	stopFlag()
+	done()
+	if c.ctx.Err() == nil {
+		// In order: the client has closed, or has got everything.
+		_ = c.local.Close()
+		c.queue.drop(io.ErrClosedPipe)
+	} else {
+		reset(c.local)
+	}
+	wg.Wait()
+	c.report(l)
+}
+
+// connect opens a stream, in another session if one ends meanwhile: nothing of the client has been sent.
+func (c *connection) connect() (*link, stream, error) {
+	for {
+		l, err := c.f.link(c.ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		ctx, cancel := context.WithCancel(c.ctx)
+		stop := context.AfterFunc(l.ctx, cancel)
+		st, err := l.carrier.open(ctx)
+		stop()
+		cancel()
+		switch {
+		case err == nil:
+			return l, st, nil
+		case c.ctx.Err() != nil:
+			return nil, nil, context.Cause(c.ctx)
+		}
+		l.over(err)
+	}
+}
+
+// receive fills the queue. It never waits for the client.
+func (c *connection) receive(l *link, st stream) {
+	_, err := st.WriteTo(c.queue)
+	got, _, _ := c.queue.counts()
+	if got > 0 {
+		l.use()
+	}
+	switch {
+	case err == nil && got == 0 && l.takeRefusal():
+		c.f.noteRefusal()
+		c.fail(&RefusedError{Target: c.f.config.Target, SessionID: l.session.ID})
+	case err == nil:
+		c.gone.Store(true)
+		c.queue.end()
+	case l.ctx.Err() != nil || l.session.Channel.Err() != nil:
+		c.fail(errSessionOver)
+	default:
+		// The stream was closed here, or the session ends and is about to say so.
+		select {
+		case <-l.ctx.Done():
+			c.fail(errSessionOver)
+		case <-c.written:
+		}
+	}
+}
+
+// deliver writes to the client what the queue holds.
+func (c *connection) deliver() {
+	defer close(c.written)
+	for {
+		p, err := c.queue.next()
+		if err != nil {
+			return
+		}
+		if len(p) == 0 {
+			break
+		}
+		// The deadline only serves to look whether the client reads at all.
+		_ = c.local.SetWriteDeadline(time.Now().Add(c.f.limits.look))
+		n, err := c.local.Write(p)
+		c.queue.consume(n)
+		c.down.Add(int64(n))
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			c.queue.check()
+		case err != nil:
+			// The client has gone.
+			_ = c.local.Close()
+			c.queue.drop(err)
+			return
+		}
+	}
+	// The target has closed, and the client has everything. A close at once would be a reset if bytes of the
+	// client were still unread, and a reset destroys what the client has not read yet.
+	if half, ok := c.local.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+	}
+	_ = c.local.SetReadDeadline(time.Now().Add(c.f.limits.drain))
+}
+
+// send carries what the client says. It returns true if the client has said everything, and may still listen.
+func (c *connection) send(st stream) bool {
+	b := buffers.Get().(*[]byte) //nolint:forcetypeassert // The pool holds nothing else.
+	defer buffers.Put(b)
+	for {
+		if c.closing.Load() && !c.gone.Load() {
+			_ = c.local.SetReadDeadline(time.Now().Add(c.f.limits.idleCut))
+		}
+		n, err := c.local.Read(*b)
+		if n > 0 && !c.gone.Load() {
+			if err := st.write(c.ctx, (*b)[:n]); err != nil {
+				return c.gone.Load()
+			}
+			c.up.Add(int64(n))
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return true
+		case errors.Is(err, os.ErrDeadlineExceeded) && c.gone.Load():
+			return true
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			// The forward closes, and the client has nothing more to say.
+			c.fail(errClosing)
+			return false
+		case err != nil:
+			return false
+		}
+	}
+}
+
+// afterEOF waits until the target has closed, or nothing has come for a while. The protocol has no half-close:
+// the end of the stream would make the agent close the target's connection, and an answer would be lost.
+func (c *connection) afterEOF(l *link) {
+	eof := time.Now()
+	timer := time.NewTimer(c.f.limits.quiet)
+	defer timer.Stop()
+	for {
+		select {
+		case <-c.written:
+			return
+		case <-c.ctx.Done():
+			return
+		case <-c.f.closing:
+			return
+		case <-timer.C:
+		}
+		_, waiting, last := c.queue.counts()
+		if last.Before(eof) {
+			last = eof
+		}
+		quiet := time.Since(last)
+		switch {
+		case waiting > 0 || !l.carrier.idle():
+			timer.Reset(c.f.limits.quiet)
+		case quiet >= c.f.limits.quiet:
+			return
+		default:
+			timer.Reset(c.f.limits.quiet - quiet)
+		}
+	}
+}
+
+// fail resets the connection, for a cause that the first caller names.
+func (c *connection) fail(err error) {
+	if err == nil {
+		err = errSessionOver
+	}
+	c.cancel(err)
+}
+
+// report tells of the end.
+func (c *connection) report(l *link) {
+	e := Event{Kind: ConnectionClosed, Connection: c.id, Up: c.up.Load(), Down: c.down.Load(), Duration: time.Since(c.started)}
+	if l != nil {
+		e.SessionID = l.session.ID
+		if e.Up > 0 || e.Down > 0 {
+			l.use()
+		}
+	}
+	if err := context.Cause(c.ctx); err != nil {
+		e.Kind, e.Err, e.Waiting = ConnectionReset, err, c.waited.Load()
+		var refused *RefusedError
+		if errors.As(err, &refused) {
+			e.Kind = TargetRefused
+		}
+	}
+	c.f.leave(c, e)
+}
+
+// reset closes a connection so that the client sees an error and not an end.
+func reset(local net.Conn) {
+	if linger, ok := local.(interface{ SetLinger(sec int) error }); ok {
+		_ = linger.SetLinger(0)
+	}
+	_ = local.Close()
+}

@@ -1,0 +1,611 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package portforward
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Host is the address that forwards listen on.
+const Host = "127.0.0.1"
+
+// Session is one session with its open channel, as the caller opens it for a forward.
+type Session struct {
+	ID      string
+	Channel Channel
+	// End ends the session and closes the channel, also a channel that is over already.
+	End func(context.Context) error
+}
+
+// Config says what a forward does.
+type Config struct {
+	// LocalPort is the port to listen on, or 0 for a free one.
+	LocalPort int
+	// Open opens a session whose agent is ready. It is called again when the last session is over. onRefused
+	// has to be called when the agent says that it could not connect to the target, in order with the data.
+	// An error that Permanent has marked is not tried again.
+	Open func(ctx context.Context, onRefused func()) (*Session, error)
+	// Probe opens one connection to the target before Listen returns.
+	Probe bool
+	// KeepAlive keeps the session from being idle.
+	KeepAlive bool
+	// Target is the far end, in words for errors and events, such as "db.internal:5432".
+	Target string
+	// Observe is told what happens, one event at a time. It may be nil.
+	Observe func(context.Context, Event)
+}
+
+// limits are the times and sizes of a forward. Tests make them smaller.
+type limits struct {
+	quiet       time.Duration // without a byte from the target after the client's end
+	drain       time.Duration // for what a client still says after the target's end
+	stall       time.Duration // without a read of a client for whom streamBytes wait
+	look        time.Duration // between looks at a client that does not read
+	streamBytes int64
+	totalBytes  int64
+	probe       time.Duration // for a refusal, on top of a round trip
+	patience    time.Duration // of connections that wait for a new session
+	attempt     time.Duration // for one opening
+	firstPause  time.Duration // between openings; doubles up to lastPause
+	lastPause   time.Duration
+	shortLived  time.Duration // a session that ends sooner without having been used counts as a failure
+	refusalAge  time.Duration // between the word that the target refused and the end of the stream
+	flag        time.Duration // for the agent's acknowledgement of a flag
+	end         time.Duration // for the end of a session that is over
+	idleCut     time.Duration // without a byte of a client when the forward closes
+	grace       time.Duration // for all clients when the forward closes
+}
+
+var defaultLimits = limits{
+	quiet:       5 * time.Second,
+	drain:       2 * time.Second,
+	stall:       30 * time.Second,
+	look:        5 * time.Second,
+	streamBytes: 16 << 20,
+	totalBytes:  64 << 20,
+	probe:       500 * time.Millisecond,
+	patience:    5 * time.Minute,
+	attempt:     time.Minute,
+	firstPause:  time.Second,
+	lastPause:   30 * time.Second,
+	shortLived:  10 * time.Second,
+	refusalAge:  5 * time.Second,
+	flag:        10 * time.Second,
+	end:         10 * time.Second,
+	idleCut:     50 * time.Millisecond,
+	grace:       time.Second,
+}
+
+// Report is what a forward has met in its life, for the one who closes it.
+type Report struct {
+	// Sessions are the IDs of all sessions that were opened, the oldest first.
+	Sessions []string
+	// Connections is the number of clients that connected.
+	Connections uint64
+	// Refused is the number of connections that the target refused, and LastRefused the time of the last.
+	Refused     uint64
+	LastRefused time.Time
+	// Stalled is the number of connections that were reset because their clients did not read.
+	Stalled uint64
+	// Failed is the number of connections for which no session could be opened, and OpenErr the last cause.
+	Failed  uint64
+	OpenErr error
+	// EndErr joins what was wrong at the ends of sessions.
+	EndErr error
+}
+
+// Forward is a port on loopback that leads through sessions, one at a time, to a target.
+type Forward struct {
+	config   Config
+	limits   limits
+	listener net.Listener
+	port     int
+	ledger   *ledger
+
+	// ctx ends when what is still open has to be reset. It does not end with the context of Listen.
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	closing chan struct{} // closed at the beginning of Close
+
+	observe sync.Mutex // one event at a time
+
+	mu       sync.Mutex
+	current  *link
+	opening  *opening
+	failures int // openings that failed in a row, or ended soon
+	open     map[*connection]struct{}
+	accepted uint64
+	report   Report
+
+	accepting sync.WaitGroup
+	serving   sync.WaitGroup
+	opens     sync.WaitGroup
+	ends      sync.WaitGroup
+
+	closeOnce sync.Once
+	final     Report
+	finalErr  error
+}
+
+// opening is an attempt to open a session that connections wait for.
+type opening struct {
+	done chan struct{}
+	link *link
+	err  error
+}
+
+// Listen binds the port, opens the first session and accepts connections from then on. ctx bounds the opening
+// alone: the forward lives until Close. The error is a *PortInUseError if the port is taken, a *RefusedError if
+// the probe was refused, or wraps what Open returned.
+func Listen(ctx context.Context, config Config) (*Forward, error) {
+	return listen(ctx, config, defaultLimits)
+}
+
+func listen(ctx context.Context, config Config, l limits) (*Forward, error) {
+	listener, err := bind(ctx, config.LocalPort)
+	if err != nil {
+		return nil, err
+	}
+	f := &Forward{
+		config: config, limits: l, listener: listener, ledger: newLedger(l),
+		closing: make(chan struct{}), open: map[*connection]struct{}{},
+	}
+	if addr, ok := listener.Addr().(*net.TCPAddr); ok {
+		f.port = addr.Port
+	}
+	// The values of ctx stay, for the log.
+	f.ctx, f.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+
+	first, err := f.openOnce(ctx)
+	if err == nil {
+		f.mu.Lock()
+		f.install(first)
+		f.mu.Unlock()
+		f.emit(Event{Kind: SessionOpened, SessionID: first.session.ID, Attempt: 1})
+		if config.Probe {
+			err = f.probe(ctx, first)
+		}
+	}
+	if err != nil {
+		_ = listener.Close()
+		endCtx, done := context.WithTimeout(context.WithoutCancel(ctx), l.end)
+		defer done()
+		_, endErr := f.Close(endCtx)
+		return nil, errors.Join(err, endErr)
+	}
+	f.accepting.Go(f.accept)
+	return f, nil
+}
+
+func bind(ctx context.Context, port int) (net.Listener, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp4", net.JoinHostPort(Host, strconv.Itoa(port)))
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE) || isAddressInUse(err):
+		return nil, &PortInUseError{Port: port, Err: err}
+	case err != nil:
+		return nil, fmt.Errorf("binding %s:%d: %w", Host, port, err)
+	}
+	return listener, nil
+}
+
+// isAddressInUse knows the code of Windows, WSAEADDRINUSE, which syscall does not map.
+func isAddressInUse(err error) bool {
+	var errno syscall.Errno
+	return errors.As(err, &errno) && errno == 10048
+}
+
+// Port is the local port.
+func (f *Forward) Port() int { return f.port }
+
+// SessionID is the ID of the first session.
+func (f *Forward) SessionID() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.report.Sessions) == 0 {
+		return ""
+	}
+	return f.report.Sessions[0]
+}
+
+// emit hands an event to the observer, one at a time.
+func (f *Forward) emit(e Event) {
+	if f.config.Observe == nil {
+		return
+	}
+	e.Target = f.config.Target
+	if e.Connection != 0 {
+		f.mu.Lock()
+		e.Open = len(f.open)
+		f.mu.Unlock()
+	}
+	f.observe.Lock()
+	defer f.observe.Unlock()
+	f.config.Observe(context.WithoutCancel(f.ctx), e)
+}
+
+// probe opens one stream and waits whether the agent says that the target refuses it.
+func (f *Forward) probe(ctx context.Context, l *link) error {
+	timer := time.NewTimer(f.limits.probe + l.session.Channel.RoundTrip())
+	defer timer.Stop()
+	if !l.session.Channel.Agent().Multiplexed {
+		// The agent has connected at the start of the session, and ends it if the target refuses.
+		select {
+		case <-timer.C:
+			return nil
+		case <-l.ctx.Done():
+			return fmt.Errorf("the session ended while %s was probed: %w", f.config.Target, orOver(l.cause))
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	st, err := l.carrier.open(ctx)
+	if err != nil {
+		l.over(err)
+		return fmt.Errorf("the session ended while %s was probed: %w", f.config.Target, orOver(l.cause))
+	}
+	heard := make(chan error, 2)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		var got firstByte
+		got.heard = heard
+		_, err := st.WriteTo(&got)
+		if err == nil && !got.any && l.takeRefusal() {
+			heard <- &RefusedError{Target: f.config.Target, SessionID: l.session.ID}
+			return
+		}
+		heard <- nil
+	}()
+	select {
+	case err = <-heard:
+	case <-timer.C:
+	case <-l.ctx.Done():
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
+	closeCtx, done := context.WithTimeout(l.ctx, f.limits.flag)
+	defer done()
+	if closeErr := st.close(closeCtx); closeErr != nil && err == nil && l.ctx.Err() == nil {
+		err = closeErr
+	}
+	<-ended
+	if l.ctx.Err() != nil && err == nil {
+		err = fmt.Errorf("the session ended while %s was probed: %w", f.config.Target, orOver(l.cause))
+	}
+	return err
+}
+
+// firstByte tells when something comes, and throws it away.
+type firstByte struct {
+	any   bool
+	heard chan<- error
+}
+
+func (w *firstByte) Write(p []byte) (int, error) {
+	if !w.any {
+		w.any = true
+		w.heard <- nil
+	}
+	return len(p), nil
+}
+
+func orOver(err error) error {
+	if err == nil {
+		return errSessionOver
+	}
+	return err
+}
+
+func (f *Forward) accept() {
+	pause := 5 * time.Millisecond
+	for {
+		local, err := f.listener.Accept()
+		switch {
+		case err == nil:
+			pause = 5 * time.Millisecond
+		case errors.Is(err, net.ErrClosed):
+			return
+		default:
+			// Such as too many open files.
+			f.emit(Event{Kind: AcceptFailed, Err: err, Pause: pause})
+			select {
+			case <-time.After(pause):
+			case <-f.closing:
+				return
+			}
+			pause = min(2*pause, time.Second)
+			continue
+		}
+		f.mu.Lock()
+		f.accepted++
+		c := f.newConnection(local, f.accepted)
+		f.open[c] = struct{}{}
+		f.mu.Unlock()
+		f.serving.Go(c.serve)
+	}
+}
+
+// leave takes a connection that has ended off the list.
+func (f *Forward) leave(c *connection, e Event) {
+	f.mu.Lock()
+	delete(f.open, c)
+	switch {
+	case errors.Is(e.Err, errTooMuchWaits), errors.Is(e.Err, errMemory):
+		f.report.Stalled++
+	case errors.Is(e.Err, errNoSession):
+		f.report.Failed++
+	}
+	f.mu.Unlock()
+	f.emit(e)
+}
+
+func (f *Forward) noteRefusal() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.report.Refused++
+	f.report.LastRefused = time.Now()
+}
+
+// openOnce opens one session.
+func (f *Forward) openOnce(ctx context.Context) (*link, error) {
+	l := &link{limits: f.limits, onOver: f.sessionOver}
+	session, err := f.config.Open(ctx, l.refused)
+	if err != nil {
+		return nil, err
+	}
+	l.session, l.started = session, time.Now()
+	l.ctx, l.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	if session.Channel.Agent().Multiplexed {
+		l.carrier, err = newMux(session.Channel, f.config.KeepAlive, l.over)
+		if err != nil {
+			endCtx, done := context.WithTimeout(context.WithoutCancel(ctx), f.limits.end)
+			defer done()
+			return nil, errors.Join(err, session.End(endCtx))
+		}
+	} else {
+		l.carrier = newBasic(session.Channel, f.limits.streamBytes, l.over)
+	}
+	return l, nil
+}
+
+// install makes l the session of new connections. The caller holds the mutex.
+func (f *Forward) install(l *link) {
+	f.report.Sessions = append(f.report.Sessions, l.session.ID)
+	if l.ctx.Err() == nil {
+		f.current = l
+	} else {
+		f.retire(l)
+	}
+}
+
+// retire ends a session that is over. The caller holds the mutex.
+func (f *Forward) retire(l *link) {
+	f.ends.Go(func() {
+		ctx, done := context.WithTimeout(context.WithoutCancel(f.ctx), f.limits.end)
+		defer done()
+		if err := l.end(ctx); err != nil {
+			f.mu.Lock()
+			f.report.EndErr = errors.Join(f.report.EndErr, err)
+			f.mu.Unlock()
+		}
+	})
+}
+
+// sessionOver is told that a session has ended. The next connection opens another one.
+func (f *Forward) sessionOver(l *link) {
+	lived := time.Since(l.started)
+	f.mu.Lock()
+	if f.isClosing() {
+		f.mu.Unlock()
+		return
+	}
+	if lived < f.limits.shortLived && !l.wasUsed() {
+		f.failures++
+	} else {
+		f.failures = 0
+	}
+	if f.current == l {
+		f.current = nil
+		f.retire(l)
+	}
+	f.mu.Unlock()
+	f.emit(Event{Kind: SessionOver, SessionID: l.session.ID, Duration: lived, Err: l.cause})
+}
+
+// link returns the session of new connections. It opens one if there is none, and waits for it.
+func (f *Forward) link(ctx context.Context) (*link, error) {
+	f.mu.Lock()
+	if f.current != nil {
+		defer f.mu.Unlock()
+		return f.current, nil
+	}
+	o := f.opening
+	if o == nil {
+		if f.isClosing() {
+			f.mu.Unlock()
+			return nil, errClosing
+		}
+		o = &opening{done: make(chan struct{})}
+		f.opening = o
+		f.opens.Go(func() { f.reopen(o) })
+	}
+	f.mu.Unlock()
+	select {
+	case <-o.done:
+		return o.link, o.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// reopen tries to open a session, with growing pauses, for as long as connections are to wait.
+func (f *Forward) reopen(o *opening) {
+	ctx, cancel := context.WithCancel(f.ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-f.closing:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	f.mu.Lock()
+	pause := f.pause(f.failures)
+	f.mu.Unlock()
+	deadline := time.Now().Add(f.limits.patience)
+	for attempt := 1; ; attempt++ {
+		var l *link
+		err := sleep(ctx, pause)
+		if err == nil {
+			attemptCtx, done := context.WithTimeout(ctx, f.limits.attempt)
+			l, err = f.openOnce(attemptCtx)
+			done()
+		}
+		f.mu.Lock()
+		if err == nil {
+			f.install(l)
+			f.opening = nil
+			o.link = l
+			f.mu.Unlock()
+			f.emit(Event{Kind: SessionOpened, SessionID: l.session.ID, Attempt: attempt})
+			close(o.done)
+			return
+		}
+		if ctx.Err() != nil {
+			f.opening = nil
+			f.mu.Unlock()
+			o.err = errClosing
+			close(o.done)
+			return
+		}
+		f.failures++
+		pause = f.pause(f.failures)
+		final := isPermanent(err) || time.Now().Add(pause).After(deadline)
+		e := Event{Kind: SessionFailed, Attempt: attempt, Pause: pause, Err: err}
+		if final {
+			e.Pause = 0
+			f.report.OpenErr = err
+			f.opening = nil
+		}
+		f.mu.Unlock()
+		f.emit(e)
+		if final {
+			o.err = fmt.Errorf("%w: %w", errNoSession, err)
+			close(o.done)
+			return
+		}
+	}
+}
+
+func (f *Forward) isClosing() bool {
+	select {
+	case <-f.closing:
+		return true
+	default:
+		return false
+	}
+}
+
+// pause is the time before the next opening.
+func (f *Forward) pause(failures int) time.Duration {
+	if failures == 0 {
+		return 0
+	}
+	p := f.limits.firstPause
+	for range failures - 1 {
+		if p *= 2; p >= f.limits.lastPause {
+			return f.limits.lastPause
+		}
+	}
+	return p
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Close stops listening, lets clients that have closed finish what they said, resets the others, and ends the
+// session. It waits for all of it until ctx ends. The report tells what has gone wrong in the forward's life;
+// the error is the one of ending sessions.
+func (f *Forward) Close(ctx context.Context) (Report, error) {
+	f.closeOnce.Do(func() {
+		f.mu.Lock()
+		close(f.closing)
+		f.mu.Unlock()
+		_ = f.listener.Close()
+		f.accepting.Wait()
+
+		f.mu.Lock()
+		for c := range f.open {
+			c.wind()
+		}
+		f.mu.Unlock()
+		served := make(chan struct{})
+		go func() {
+			f.serving.Wait()
+			close(served)
+		}()
+		within(ctx, f.limits.grace, served)
+		f.cancel(errClosing)
+		// The ends of all streams, and what clients have said, go before the end of the session. A connection
+		// that waits for a channel which takes nothing ends with the channel.
+		within(ctx, f.limits.grace, served)
+		f.opens.Wait()
+		f.mu.Lock()
+		l := f.current
+		f.current = nil
+		f.mu.Unlock()
+		var err error
+		if l != nil {
+			for deadline := time.Now().Add(f.limits.grace); !l.carrier.idle(); {
+				if sleep(ctx, time.Millisecond) != nil || time.Now().After(deadline) || l.ctx.Err() != nil {
+					break
+				}
+			}
+			err = l.end(ctx)
+		}
+		f.ends.Wait()
+		<-served
+		f.mu.Lock()
+		f.report.Connections = f.accepted
+		f.report.EndErr = errors.Join(f.report.EndErr, err)
+		f.final, f.finalErr = f.report, f.report.EndErr
+		f.mu.Unlock()
+	})
+	return f.final, f.finalErr
+}
+
+// within waits for done, at most for d.
+func within(ctx context.Context, d time.Duration, done <-chan struct{}) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// wind lets the client finish, or cuts it off when it has nothing to say.
+func (c *connection) wind() {
+	c.closing.Store(true)
+	_ = c.local.SetReadDeadline(time.Now().Add(c.f.limits.idleCut))
+}

@@ -1,0 +1,109 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package portforward
+
+import (
+	"context"
+	"io"
+	"sync"
+	"time"
+)
+
+// stream is one connection through a session.
+type stream interface {
+	// write waits until the channel has room, or ctx ends.
+	write(ctx context.Context, p []byte) error
+	// WriteTo gives w what comes from the target, until the target has closed (nil), or with the cause when
+	// the session ends or the stream is closed. w must not wait.
+	io.WriterTo
+	// close says that the client has gone. Its error means that the session cannot be used any more.
+	close(ctx context.Context) error
+}
+
+// carrier carries streams over a channel.
+type carrier interface {
+	open(ctx context.Context) (stream, error)
+	idle() bool
+	// shut waits until everything has ended. The channel is closed by then.
+	shut()
+}
+
+// link is one session in use.
+type link struct {
+	session *Session
+	carrier carrier
+	started time.Time
+	limits  limits
+	onOver  func(*link)
+
+	// ctx ends when the session is over.
+	ctx    context.Context
+	cancel context.CancelFunc
+
+	overOnce sync.Once
+	cause    error // set before ctx ends
+
+	mu       sync.Mutex
+	refusals []time.Time
+	used     bool // a stream has carried something
+
+	endOnce sync.Once
+	endErr  error
+}
+
+// refused notes that the agent could not connect to the target. The end of the stream follows it.
+func (l *link) refused() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.refusals = append(l.refusals, time.Now())
+}
+
+// takeRefusal tells whether the stream that has just ended without a byte was refused. The agent does not say
+// which stream it means: the flag stands immediately before its end.
+func (l *link) takeRefusal() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for len(l.refusals) > 0 {
+		at := l.refusals[0]
+		l.refusals = l.refusals[1:]
+		if time.Since(at) < l.limits.refusalAge {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *link) use() {
+	l.mu.Lock()
+	l.used = true
+	l.mu.Unlock()
+}
+
+func (l *link) wasUsed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.used
+}
+
+// over marks the session as over. The channel's own words are the better cause.
+func (l *link) over(err error) {
+	l.overOnce.Do(func() {
+		if own := l.session.Channel.Err(); own != nil {
+			err = own
+		}
+		l.cause = err
+		l.cancel()
+		l.onOver(l)
+	})
+}
+
+// end ends the session and waits for everything that belongs to it.
+func (l *link) end(ctx context.Context) error {
+	l.endOnce.Do(func() {
+		l.endErr = l.session.End(ctx)
+		l.carrier.shut()
+		l.cancel()
+	})
+	return l.endErr
+}
