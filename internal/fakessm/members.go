@@ -20,7 +20,7 @@ func parseMembers(body []byte) (members, *apiError) {
 	if err := json.Unmarshal(body, &m); err != nil {
 		return nil, &apiError{code: "SerializationException"}
 	}
-	for _, name := range []string{"SessionId", "Target", "State", "NextToken"} {
+	for _, name := range []string{"SessionId", "Target", "State", "NextToken", "DocumentName", "Reason"} {
 		var text *string
 		if raw, ok := m[name]; ok && json.Unmarshal(raw, &text) != nil {
 			return nil, wrongType(name, "String")

@@ -77,6 +77,7 @@ func WithDefaultQuotas() Option {
 	return func(s *Server) {
 		s.quotas.limits["TerminateSession"] = 6
 		s.quotas.limits["ResumeSession"] = 6
+		s.quotas.limits["StartSession"] = 3
 		s.quotas.limits["DescribeSessions"] = 6
 		s.quotas.limits["GetConnectionStatus"] = 50
 	}

@@ -14,6 +14,7 @@ var ssmOperations = map[string]operation{
 	"DescribeSessions":    (*Server).describeSessions,
 	"GetConnectionStatus": (*Server).getConnectionStatus,
 	"ResumeSession":       (*Server).resumeSession,
+	"StartSession":        (*Server).startSession,
 	"TerminateSession":    (*Server).terminateSession,
 }
 

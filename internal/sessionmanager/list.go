@@ -159,16 +159,11 @@ func (c *Client) live(ctx context.Context, region string, selector Selector, fil
 		filters = selector.filters()
 	}
 	listing, err := c.list(ctx, region, StateActive, selector, filters, now)
-	listing.Sessions = slices.DeleteFunc(c.notOwn(region, listing.Sessions), func(s Session) bool {
-		return s.SessionID == "" || !s.Live()
+	listing.Sessions = slices.DeleteFunc(listing.Sessions, func(s Session) bool {
+		return s.SessionID == "" || !s.Live() || c.own.holds(region, s)
 	})
 
 	return listing, err
-}
-
-// notOwn leaves the sessions of this process out.
-func (c *Client) notOwn(region string, sessions []Session) []Session {
-	return slices.DeleteFunc(sessions, func(s Session) bool { return c.own.holds(region, s) })
 }
 
 // matching lists the live sessions that are meant. That nobody is listed proves

@@ -1,0 +1,39 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package fakessm
+
+import "encoding/hex"
+
+// startSession starts a session on a node that is connected, which every node is
+// unless the server was told otherwise.
+func (s *Server) startSession(c *call) (any, *apiError) {
+	var checks checks
+	target := c.members.text("Target")
+	checks.length("target", target, c.members.has("Target"), 400)
+	if c.members.has("Reason") {
+		checks.length("reason", c.members.text("Reason"), true, 256)
+	}
+	if problem := checks.problem(); problem != nil {
+		return nil, problem
+	}
+	s.sessions.mu.RLock()
+	told, known := s.sessions.targets[target]
+	s.sessions.mu.RUnlock()
+	if known && !told {
+		return nil, &apiError{code: "TargetNotConnected", message: target + " is not connected."}
+	}
+	id := newUUID()
+	now := s.now()
+	session := Session{
+		SessionID: "admin-" + hex.EncodeToString(id[:9]), Region: c.region, Target: target, Owner: c.caller.arn,
+		DocumentName: c.members.text("DocumentName"), Reason: c.members.text("Reason"), StartDate: now,
+	}
+	s.sessions.add(now, []Session{session})
+	token, url := newToken(now), newStreamURL(now, s.dataChannelURL(c.http, session))
+	s.sessions.update(c.region, session.SessionID, func(_ *region, e *entry) {
+		e.tokens = append(e.tokens, token)
+		e.streamURLs = append(e.streamURLs, url)
+	})
+	return &resumeSessionOutput{SessionID: session.SessionID, TokenValue: &token, StreamURL: &url}, nil
+}

@@ -1,0 +1,340 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package sessionmanager_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
+)
+
+// startSome starts sessions and returns their names.
+func startSome(t *testing.T, client *sessionmanager.Client, n int) []sessionmanager.SessionRef {
+	t.Helper()
+
+	var refs []sessionmanager.SessionRef
+	for range n {
+		opened, err := client.Start(t.Context(), startInput())
+		if err != nil {
+			t.Fatal(err)
+		}
+		refs = append(refs, opened.SessionRef)
+	}
+
+	return refs
+}
+
+// TestRegistry_endAll ends everything that is open, in the time that a process has
+// when its server has ended.
+func TestRegistry_endAll(t *testing.T) {
+	t.Parallel()
+
+	const limit = 1500 * time.Millisecond
+	for name, tc := range map[string]struct {
+		open    int
+		latency time.Duration
+		fault   fakessm.Fault
+		left    int
+		want    map[string]int
+	}{
+		"nothing": {want: map[string]int{}},
+		"one":     {open: 1, want: map[string]int{"TerminateSession": 1}},
+		"many, at once": {
+			open: 40, latency: 500 * time.Millisecond, want: map[string]int{"TerminateSession": 40},
+		},
+		"one that has ended": {
+			open: 1, fault: fakessm.Fault{Kind: fakessm.FaultError, Code: "ValidationException", Message: "Session is not in a valid state"},
+			left: 1, want: map[string]int{"TerminateSession": 1},
+		},
+		"an answer that is lost": {
+			open: 3, fault: fakessm.Fault{Kind: fakessm.FaultResetAfter}, want: map[string]int{"TerminateSession": 4},
+		},
+		"a service that hangs": {
+			open: 3, fault: fakessm.Fault{Kind: fakessm.FaultHang, Times: -1}, left: 3, want: map[string]int{"TerminateSession": 3},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(bystandersOf(startTarget)...), fakessm.WithLatency(tc.latency)))
+				registry := sessionmanager.NewRegistry()
+				client := ep.client(sessionmanager.Options{Own: registry})
+				startSome(t, client, tc.open)
+				ep.fake.ResetRequests()
+				if tc.fault.Kind != "" {
+					tc.fault.Operation = "TerminateSession"
+					ep.fake.Inject(tc.fault)
+				}
+
+				start := time.Now()
+				ctx, cancel := context.WithTimeout(t.Context(), limit)
+				defer cancel()
+				err := registry.EndAll(ctx)
+
+				if took := time.Since(start); took > limit || tc.open == 0 && took > 0 {
+					t.Errorf("it took %s", took)
+				}
+				if (err != nil) != (tc.fault.Kind == fakessm.FaultHang) {
+					t.Errorf("unexpected error %v", err)
+				}
+				synctest.Wait()
+				if live := checkStart(t, ep.fake); len(live) != tc.left {
+					t.Errorf("%d sessions are left, want %d", len(live), tc.left)
+				}
+				if diff := cmp.Diff(tc.want, callCounts(ep.fake)); diff != "" {
+					t.Errorf("unexpected calls (-want +got):\n%s", diff)
+				}
+
+				ep.fake.ResetRequests()
+				if _, err := client.Start(t.Context(), startInput()); kindOf(err) != outOfTime || len(ep.fake.Requests()) > 0 {
+					t.Errorf("a session could be started afterwards: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// TestRegistry_endAllWhileStarting ends everything while sessions are being started:
+// none is left behind, whenever that is.
+func TestRegistry_endAllWhileStarting(t *testing.T) {
+	t.Parallel()
+
+	for _, after := range []int{0, 20, 60, 100, 140, 200, 300} {
+		after := time.Duration(after) * time.Millisecond
+		t.Run(after.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				// The answer to every third start is lost.
+				var (
+					mutex  sync.Mutex
+					starts int
+				)
+				lossy := func(next http.Handler) http.Handler {
+					return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						lose := false
+						if operation(r) == "StartSession" {
+							mutex.Lock()
+							starts++
+							lose = starts%3 == 0
+							mutex.Unlock()
+						}
+						if lose {
+							answering("StartSession", 1, 200, "{")(next).ServeHTTP(w, r)
+
+							return
+						}
+						next.ServeHTTP(w, r)
+					})
+				}
+				ep := newEndpoint(t, fakessm.New(fakessm.WithLatency(80*time.Millisecond)), lossy)
+				registry := sessionmanager.NewRegistry()
+				client := ep.client(sessionmanager.Options{Own: registry})
+				var group sync.WaitGroup
+				for i := range 30 {
+					group.Go(func() {
+						time.Sleep(time.Duration(i) * 10 * time.Millisecond)
+						_, _ = client.Start(t.Context(), startInput())
+					})
+				}
+
+				time.Sleep(after)
+				ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+				defer cancel()
+				if err := registry.EndAll(ctx); err != nil {
+					t.Error(err)
+				}
+
+				settled := len(ep.fake.Requests())
+				group.Wait()
+				synctest.Wait()
+				if live := checkStart(t, ep.fake); len(live) > 0 || registry.Len() > 0 {
+					t.Errorf("%d sessions are left, %d registered", len(live), registry.Len())
+				}
+				if after := len(ep.fake.Requests()); after != settled {
+					t.Errorf("%d calls came after the end", after-settled)
+				}
+			})
+		})
+	}
+}
+
+// TestRegistry_hooks checks in which order the end of a session with a channel goes.
+func TestRegistry_hooks(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		end  func(context.Context, *sessionmanager.Client, *sessionmanager.Registry, sessionmanager.SessionRef) error
+		want []string
+	}{
+		"one": {
+			end: func(ctx context.Context, client *sessionmanager.Client, _ *sessionmanager.Registry, ref sessionmanager.SessionRef) error {
+				_, err := client.EndOwn(ctx, ref)
+
+				return err
+			},
+			want: []string{"flag", "TerminateSession", "close"},
+		},
+		"all": {
+			end: func(ctx context.Context, _ *sessionmanager.Client, registry *sessionmanager.Registry, _ sessionmanager.SessionRef) error {
+				return registry.EndAll(ctx)
+			},
+			want: []string{"flag", "TerminateSession"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var (
+					mutex sync.Mutex
+					order []string
+				)
+				note := func(what string) {
+					mutex.Lock()
+					defer mutex.Unlock()
+					order = append(order, what)
+				}
+				ep := newEndpoint(t, fakessm.New(), before("TerminateSession", func() { note("TerminateSession") }))
+				registry := sessionmanager.NewRegistry()
+				client := ep.client(sessionmanager.Options{Own: registry})
+				ref := startSome(t, client, 1)[0]
+				client.Attach(ref, sessionmanager.Hooks{
+					Terminate: func(context.Context) error { note("flag"); return errors.New("nobody there") },
+					Close:     func(ctx context.Context) error { note("close"); <-ctx.Done(); return ctx.Err() },
+				})
+
+				if err := tc.end(t.Context(), client, registry, ref); err != nil {
+					t.Error(err)
+				}
+
+				if diff := cmp.Diff(tc.want, order); diff != "" {
+					t.Errorf("unexpected order (-want +got):\n%s", diff)
+				}
+				if len(checkStart(t, ep.fake)) > 0 || registry.Len() > 0 {
+					t.Error("the session is left")
+				}
+			})
+		})
+	}
+}
+
+// TestEndOwn ends one session and sees to it that it has ended.
+func TestEndOwn(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		fault   fakessm.Fault
+		refuses bool // As after a flag over the channel.
+
+		unkillable bool
+		kind       string
+		outcome    sessionmanager.Outcome
+		left       int
+	}{
+		"a session":                        {outcome: "terminated"},
+		"one that had ended":               {refuses: true, outcome: "already_ended"},
+		"looking is denied":                {fault: fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Times: -1}, outcome: "unverified"},
+		"ending is denied":                 {fault: fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultDenied, Times: -1}, kind: accessDenied, left: 1},
+		"the answer names another session": {fault: fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultWrongSession, Times: -1}, outcome: "terminated"},
+		"nobody answers":                   {fault: fakessm.Fault{Kind: fakessm.FaultHang, Times: -1}, kind: outOfTime, left: 1},
+		"it stays live":                    {unkillable: true, kind: stillLive, left: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(bystandersOf(startTarget)...)))
+				registry := sessionmanager.NewRegistry()
+				client := ep.client(sessionmanager.Options{Own: registry})
+				ref := startSome(t, client, 1)[0]
+				if tc.unkillable {
+					session, _ := ep.fake.Session(ref.SessionID)
+					session.Behaviour = fakessm.BehaviourUnkillable
+					ep.fake.AddSessions(session)
+				}
+				if tc.refuses {
+					ep.fake.EndSession(ref.SessionID)
+				}
+				if tc.fault.Kind != "" {
+					ep.fake.Inject(tc.fault)
+				}
+
+				start := time.Now()
+				result, err := client.EndOwn(t.Context(), ref)
+
+				if took := time.Since(start); took > sessionmanager.EndTime {
+					t.Errorf("it took %s", took)
+				}
+				if kindOf(err) != tc.kind || err == nil && result.Outcome != tc.outcome {
+					t.Errorf("unexpected %+v, %v", result, err)
+				}
+				if live := checkStart(t, ep.fake); len(live) != tc.left || registry.Len() != tc.left {
+					t.Errorf("%d sessions are left, %d registered, want %d", len(live), registry.Len(), tc.left)
+				}
+			})
+		})
+	}
+}
+
+// TestDrain_own drains a target on which this process has sessions of its own: they
+// go on, however they come into the listing.
+func TestDrain_own(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(1)))
+		for _, s := range people("a", "b", "c", "d", "e", "f", "g", "h") {
+			s.Target, s.Region = startTarget, region
+			ep.fake.AddSessions(s)
+		}
+		registry := sessionmanager.NewRegistry()
+		client := ep.client(sessionmanager.Options{Own: registry})
+		selector := sessionmanager.Selector{Targets: []string{startTarget}}
+		first := startSome(t, client, 2)
+
+		// Such a long listing serves the drain that follows.
+		shown, err := client.Matching(t.Context(), region, selector)
+		if err != nil || len(shown) != 8 {
+			t.Fatalf("%d sessions match, %v", len(shown), err)
+		}
+		second := startSome(t, client, 1)
+		// Its answer is lost, and it cannot be found either: only its mark tells.
+		ep.fake.Inject(fakessm.Fault{Operation: "StartSession", Kind: fakessm.FaultResetAfter})
+		ep.fake.Inject(fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultDenied})
+		if _, err := client.Start(t.Context(), startInput()); err == nil {
+			t.Fatal("the answer was not lost")
+		}
+
+		result, err := client.Drain(t.Context(), sessionmanager.DrainInput{Region: region, Selector: selector, MaxSessions: 8})
+
+		if err != nil || result.Ended() != 8 {
+			t.Errorf("unexpected %+v, %v", result, err)
+		}
+		live := map[string]bool{}
+		for _, s := range checkStart(t, ep.fake) {
+			live[s.SessionID] = true
+		}
+		for _, ref := range append(first, second...) {
+			if !live[ref.SessionID] {
+				t.Errorf("session %s of this process was ended", ref.SessionID)
+			}
+		}
+		if len(live) != 4 {
+			t.Errorf("%d sessions are live, want 4", len(live))
+		}
+
+		// Another process knows nothing of them.
+		others, err := ep.client().Matching(t.Context(), region, selector)
+		if err != nil || len(others) != 4 || strings.Join(others, "") == "" {
+			t.Errorf("another process sees %v, %v", others, err)
+		}
+	})
+}
