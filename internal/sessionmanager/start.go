@@ -313,7 +313,7 @@ func (c *Client) endLost(ctx context.Context, e *entry) (string, error) {
 
 	for interval := pollInterval; ; interval = min(2*interval, maxPollInterval) {
 		for _, state := range []State{StateActive, StateHistory} {
-			session, found, err := c.findMarked(ctx, e, state)
+			session, found, err := c.findMarked(ctx, e, state, interval == pollInterval)
 			switch {
 			case err != nil && ctx.Err() != nil:
 				return "", nil
@@ -337,30 +337,26 @@ func (c *Client) endLost(ctx context.Context, e *entry) (string, error) {
 	}
 }
 
-// findMarked looks for the session of a start in one list.
-func (c *Client) findMarked(ctx context.Context, e *entry, state State) (Session, bool, error) {
-	input := &ssm.DescribeSessionsInput{
-		State:      state,
-		MaxResults: aws.Int32(pageSize),
-		Filters:    []types.SessionFilter{{Key: types.SessionFilterKeyTargetId, Value: aws.String(e.target)}},
+// findMarked looks for the session of a start in one list: filtered by its target
+// or, since what filters match is not documented, in the newest pages of all.
+func (c *Client) findMarked(ctx context.Context, e *entry, state State, filtered bool) (found Session, ok bool, err error) {
+	input := &ssm.DescribeSessionsInput{State: state, MaxResults: aws.Int32(pageSize)}
+	if filtered {
+		input.Filters = []types.SessionFilter{{Key: types.SessionFilterKeyTargetId, Value: aws.String(e.target)}}
 	}
-	for range maxUnfilteredPages {
-		output, _, err := c.api.describeSessions.call(ctx, SessionRef{Region: e.region}, input)
-		if err != nil {
-			return Session{}, false, err
-		}
-		for _, listed := range output.Sessions {
+	pages := 0
+	err = c.eachPage(ctx, SessionRef{Region: e.region}, input, func(page *ssm.DescribeSessionsOutput, _ *callRecord) bool {
+		pages++
+		for _, listed := range page.Sessions {
 			if session := newSession(listed, state); session.SessionID != "" && strings.HasSuffix(session.Reason, e.mark) {
-				return session, true, nil
+				found, ok = session, true
 			}
 		}
-		if aws.ToString(output.NextToken) == "" {
-			break
-		}
-		input.NextToken = output.NextToken
-	}
 
-	return Session{}, false, nil
+		return !ok && pages < maxUnfilteredPages
+	})
+
+	return found, ok, err
 }
 
 // Attach gives a session of this process the hooks of its channel.
