@@ -60,7 +60,8 @@ type sharedListing struct {
 type listingFlight struct {
 	cancel   context.CancelFunc
 	waiters  int
-	began    time.Time // Zero while it gathers.
+	began    time.Time     // Zero while it gathers.
+	full     chan struct{} // Closed when as many wait as a caller has under way at once.
 	done     chan struct{}
 	sessions map[string]Session
 	err      error
@@ -109,13 +110,17 @@ func (s *sharedListings) find(ctx context.Context, c *Client, ref SessionRef) (s
 
 		return Session{}, false, nil
 	}
+	begins := false
 	if r.flight == nil {
 		r.flight = s.launch(ctx, c, ref.Region, r, 0)
-		c.decided(ctx, Decision{What: "A look-up begins a shared listing", Fields: map[string]any{"region": ref.Region, "session_id": ref.SessionID, "recent_lookups": len(r.lookups)}})
+		begins = true
 	}
-	flight := r.flight
+	flight, lookups := r.flight, len(r.lookups)
 	flight.waiters++
 	s.mutex.Unlock()
+	if begins {
+		c.decided(ctx, Decision{What: "A look-up begins a shared listing", Fields: map[string]any{"region": ref.Region, "session_id": ref.SessionID, "recent_lookups": lookups}})
+	}
 
 	return s.await(ctx, r, flight, ref)
 }
@@ -139,7 +144,7 @@ func (s *sharedListings) findAfter(ctx context.Context, c *Client, ref SessionRe
 			return session, true, nil
 		}
 	}
-	flight := r.flight
+	flight, gathers := r.flight, false
 	if flight == nil || flight.began.Before(answered) {
 		flight = r.next
 	}
@@ -151,10 +156,19 @@ func (s *sharedListings) findAfter(ctx context.Context, c *Client, ref SessionRe
 		}
 		flight = s.launch(ctx, c, ref.Region, r, endGatherTime)
 		r.next = flight
-		c.decided(ctx, Decision{What: "Looks at sessions that were ended gather for a shared listing", Fields: map[string]any{"region": ref.Region, "recent_looks": len(r.looks)}})
+		gathers = true
 	}
 	flight.waiters++
+	if r.next == flight && flight.waiters == callerParallelism {
+		// Nobody else is likely to come before these have their answers.
+		close(flight.full)
+		r.next = nil
+	}
+	looks := len(r.looks)
 	s.mutex.Unlock()
+	if gathers {
+		c.decided(ctx, Decision{What: "Looks at sessions that were ended gather for a shared listing", Fields: map[string]any{"region": ref.Region, "recent_looks": looks}})
+	}
 
 	return s.await(ctx, r, flight, ref)
 }
@@ -209,7 +223,7 @@ func (r *sharedListing) worthGathering(now time.Time) bool {
 // does not outlive the last of them.
 func (s *sharedListings) launch(ctx context.Context, c *Client, region string, r *sharedListing, gather time.Duration) *listingFlight {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	flight := &listingFlight{cancel: cancel, done: make(chan struct{})}
+	flight := &listingFlight{cancel: cancel, done: make(chan struct{}), full: make(chan struct{})}
 	if gather == 0 {
 		flight.began = time.Now()
 	}
@@ -217,8 +231,13 @@ func (s *sharedListings) launch(ctx context.Context, c *Client, region string, r
 	go func() {
 		defer cancel()
 		if gather > 0 {
-			// Nobody waits any more if this fails.
-			_ = sleep(ctx, gather)
+			timer := time.NewTimer(gather)
+			defer timer.Stop()
+			select {
+			case <-timer.C:
+			case <-flight.full:
+			case <-ctx.Done(): // Nobody waits any more.
+			}
 			s.mutex.Lock()
 			flight.began = time.Now()
 			r.leave(flight)
