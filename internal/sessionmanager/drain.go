@@ -4,6 +4,7 @@
 package sessionmanager
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -123,7 +124,7 @@ func (c *Client) Drain(ctx context.Context, in DrainInput) (DrainResult, error) 
 	if err != nil {
 		return d.result, err
 	}
-	d.decided(ctx, "A drain counted the sessions to end", map[string]any{"matching": len(sessions), "max_sessions": in.MaxSessions, "filtered": d.filtered})
+	d.decided(ctx, "A drain counted the sessions to end", map[string]any{"matching": len(sessions), "max_sessions": in.MaxSessions, "listing_age": time.Since(d.listed).String(), "filtered": d.filtered})
 	if len(sessions) == 0 {
 		return d.result, nil
 	}
@@ -134,7 +135,7 @@ func (c *Client) Drain(ctx context.Context, in DrainInput) (DrainResult, error) 
 	d.endAll(ctx, sessions)
 	left, err := d.settle(ctx, true)
 	if err == nil && ctx.Err() == nil && len(left) > 0 {
-		d.decided(ctx, "A drain counted the sessions that came since", map[string]any{"matching": len(left), "asked": len(d.ends), "max_sessions": in.MaxSessions})
+		d.decided(ctx, "A drain counted the sessions that came since", map[string]any{"matching": len(left), "asked": len(d.ends), "max_sessions": in.MaxSessions, "listing_age": time.Since(d.listed).String()})
 		if d.allows(left) {
 			d.endAll(ctx, left)
 			left, err = d.settle(ctx, false)
@@ -162,6 +163,8 @@ type drain struct {
 
 	filtered bool      // The service narrows the listings, and is known to show who is meant.
 	now      time.Time // The service's clock when the drain began: ages are measured once.
+
+	listed time.Time // When the last listing began.
 
 	looks map[string]look // What is known of those that were asked to end, by session ID.
 
@@ -208,6 +211,7 @@ func (d *drain) waitGracePeriod(ctx context.Context) ([]Session, error) {
 // list lists the sessions that are meant, at the age that they had first. A listing
 // that shows somebody tells whether the service's filters can be relied on.
 func (d *drain) list(ctx context.Context, how func(context.Context, string, Selector, bool, time.Time) (Listing, error)) (Listing, error) {
+	d.listed = time.Now()
 	listing, err := how(ctx, d.in.Region, d.in.Selector, d.filtered, d.now)
 	if err != nil {
 		return listing, err
@@ -265,7 +269,7 @@ func (d *drain) settle(ctx context.Context, returnOnNewcomers bool) (newcomers [
 		listing, err := d.list(ctx, d.client.live)
 		if err != nil {
 			d.doubtAll(err)
-			d.record(nil, time.Since(start))
+			d.record(ctx, nil, time.Since(start))
 
 			return newcomers, err
 		}
@@ -280,7 +284,7 @@ func (d *drain) settle(ctx context.Context, returnOnNewcomers bool) (newcomers [
 
 			continue
 		}
-		d.record(ctx.Err(), time.Since(start))
+		d.record(ctx, ctx.Err(), time.Since(start))
 
 		return newcomers, err
 	}
@@ -431,7 +435,7 @@ func (d *drain) doubtAll(doubt error) {
 
 // record turns answers and looks into outcomes. The interruption is the context's
 // error if the waiting was cut short.
-func (d *drain) record(interruption error, waited time.Duration) {
+func (d *drain) record(ctx context.Context, interruption error, waited time.Duration) {
 	for id, answer := range d.ends {
 		l := d.looks[id]
 		cut := interruption
@@ -448,7 +452,22 @@ func (d *drain) record(interruption error, waited time.Duration) {
 		if v.doubt != nil {
 			d.result.Doubts[id] = v.doubt
 		}
+		if v.outcome == OutcomeFailed || v.outcome == OutcomeUnverified {
+			d.decided(ctx, "A drain leaves a session that it asked to end", map[string]any{
+				"session_id": id, "outcome": string(v.outcome), "reason": reason(cmp.Or(v.err, v.doubt)), "status": l.session.Status, "waited": waited.String(),
+			})
+		}
 	}
+}
+
+// reason names the kind of an error, and nothing that the service said.
+func reason(err error) string {
+	var failed *Error
+	if errors.As(err, &failed) {
+		return failed.Kind.Error()
+	}
+
+	return ""
 }
 
 // decided tells of a decision of the drain.

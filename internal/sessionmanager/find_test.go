@@ -149,6 +149,12 @@ func TestClient_Find(t *testing.T) {
 			options:  []fakessm.Option{fakessm.WithEmptyPages()},
 			want:     find{Status: "Connected", Calls: "active active+"},
 		},
+		"a token that the service no longer takes, and the look-up begins anew": {
+			sessions: func() []fakessm.Session { return []fakessm.Session{here(sessionID, "Connected")} },
+			options:  []fakessm.Option{fakessm.WithEmptyPages()},
+			faults:   []fakessm.Fault{{Operation: "DescribeSessions", Kind: fakessm.FaultError, Code: "InvalidNextToken", Skip: 1}},
+			want:     find{Status: "Connected", Calls: "active active+:error active active+"},
+		},
 		"empty pages and no session": {
 			options: []fakessm.Option{fakessm.WithEmptyPages()},
 			want:    find{Kind: notFound, Calls: "active active+ history history+ active active+ history history+"},

@@ -175,5 +175,9 @@ func (c *Client) matching(ctx context.Context, region string, selector Selector,
 		return listing, err
 	}
 
+	c.decided(ctx, Decision{What: "Nobody is listed: all sessions are listed once more, without a filter", Fields: map[string]any{
+		"region": region, "filtered": listing.filtered, "pages": listing.pages,
+	}})
+
 	return c.live(ctx, region, selector, false, listing.Now)
 }

@@ -740,16 +740,22 @@ func TestClient_Preview_strangeListings(t *testing.T) {
 	for name, tc := range map[string]struct {
 		options []fakessm.Option
 		fault   fakessm.FaultKind
-		most    int // Calls, for 20 questions.
+		refused bool // Page tokens are.
+		most    int  // Calls, for 20 questions.
 	}{
 		"empty pages before the full ones": {options: []fakessm.Option{fakessm.WithEmptyPages()}, most: 40},
 		"filters are ignored":              {options: []fakessm.Option{fakessm.WithFiltersIgnored()}, most: 20},
 		"a page token that repeats itself": {fault: fakessm.FaultRepeatToken, most: 80},
+		"page tokens that are refused":     {options: []fakessm.Option{fakessm.WithPageSize(100)}, refused: true, most: 60},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				ep := newEndpoint(t, fakessm.New(append(tc.options, fakessm.WithPageSize(200), fakessm.WithSessions(crowd(150)...))...))
+				fake := fakessm.New(append([]fakessm.Option{fakessm.WithPageSize(200), fakessm.WithSessions(crowd(150)...)}, tc.options...)...)
+				ep := newEndpoint(t, fake)
+				if tc.refused {
+					ep = newEndpoint(t, fake, answeringIn("NextToken", 400, `{"__type":"InvalidNextToken"}`))
+				}
 				if tc.fault != "" {
 					ep.fake.Inject(fakessm.Fault{Operation: "DescribeSessions", Kind: tc.fault, Times: -1})
 				}

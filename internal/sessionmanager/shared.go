@@ -304,7 +304,8 @@ func (s *sharedListings) list(ctx context.Context, c *Client, region string, wor
 		return complete
 	})
 	switch {
-	case errors.Is(err, errEndless):
+	case errors.Is(err, errEndless), err != nil && invalidToken(err):
+		// A look at a single session does not need pages.
 		return nil, pages, false, nil
 	case err != nil:
 		return nil, pages, false, err

@@ -1,0 +1,147 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package sessionmanager_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
+)
+
+// decisions notes what a client tells of its decisions.
+type decisions struct {
+	mutex sync.Mutex
+	lines []string
+}
+
+func (d *decisions) note(_ context.Context, decision sessionmanager.Decision) {
+	d.mutex.Lock()
+	defer d.mutex.Unlock()
+	d.lines = append(d.lines, fmt.Sprint(decision.What, " ", decision.Fields))
+}
+
+// wants checks that one line has all of the parts.
+func (d *decisions) wants(t *testing.T, parts ...string) {
+	t.Helper()
+
+	if !slices.ContainsFunc(d.lines, func(line string) bool {
+		return !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(line, part) })
+	}) {
+		t.Errorf("no decision tells of %q:\n%s", parts, strings.Join(d.lines, "\n"))
+	}
+}
+
+// TestClient_decisions: what a client decided can be read in the log.
+func TestClient_decisions(t *testing.T) {
+	t.Parallel()
+
+	all := sessionmanager.Selector{Targets: []string{node, "mi-nobody"}}
+	for name, tc := range map[string]struct {
+		options  []fakessm.Option
+		faults   []fakessm.Fault
+		selector sessionmanager.Selector
+		most     int
+		act      func(*testing.T, *sessionmanager.Client)
+		want     [][]string
+	}{
+		"how many match, the cap and the age of the listing": {
+			most: 3,
+			want: [][]string{{"A drain counted the sessions to end", "matching:4", "max_sessions:3", "listing_age:1ms", "region:" + region}},
+		},
+		"a filter that shows nobody": {
+			selector: sessionmanager.Selector{Targets: []string{"mi-nobody"}},
+			want:     [][]string{{"Nobody is listed", "filtered:true", "pages:1"}},
+		},
+		"why a session is left": {
+			faults: []fakessm.Fault{{Operation: "TerminateSession", SessionID: "crowd-00001", Kind: fakessm.FaultDenied}},
+			want:   [][]string{{"A drain leaves a session that it asked to end", "session_id:crowd-00001", "outcome:failed", "reason:access denied", "status:Connected"}},
+		},
+		"sessions that are looked up": {
+			options: []fakessm.Option{fakessm.WithPageSize(1), fakessm.WithTerminationLag(time.Hour), fakessm.WithSessions(others("Connected", 5)...)},
+			selector: sessionmanager.Selector{
+				Targets: []string{node, "mi-nobody"}, ExcludeSessionIDs: []string{"other-Connected-0", "other-Connected-1", "other-Connected-2", "other-Connected-3", "other-Connected-4"},
+			},
+			want: [][]string{{"A drain looked for sessions in the history", "sessions:4", "found:4"}},
+		},
+		"listings that are shared": {
+			act: func(t *testing.T, client *sessionmanager.Client) {
+				t.Helper()
+				ask(t, client, 0, 4)
+				ask(t, client, 0, 1)
+			},
+			want: [][]string{
+				{"A look-up begins a shared listing", "recent_lookups:4"},
+				{"A look-up uses a shared listing", "session_id:crowd-00000", "age:"},
+			},
+		},
+		"look-ups that are not": {
+			act: func(t *testing.T, client *sessionmanager.Client) {
+				t.Helper()
+				ask(t, client, 0, 1)
+			},
+			want: [][]string{{"A look-up asks for its own session", "session_id:crowd-00000", "recent_lookups:1"}},
+		},
+		"looks that gather": {
+			options: []fakessm.Option{fakessm.WithTerminationLag(time.Hour), fakessm.WithTerminatingActive(), fakessm.WithSessions(crowd(40)...)},
+			act: func(t *testing.T, client *sessionmanager.Client) {
+				t.Helper()
+				for i := range 2 {
+					var wg sync.WaitGroup
+					for n := range 10 {
+						wg.Go(func() {
+							if err := terminating(client, region, true)(t.Context(), 10*i+n); err != nil {
+								t.Error(err)
+							}
+						})
+					}
+					wg.Wait()
+				}
+			},
+			want: [][]string{{"Looks at sessions that were ended gather for a shared listing", "recent_looks:"}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				fake := fakessm.New(append([]fakessm.Option{fakessm.WithPageSize(200), fakessm.WithSessions(crowd(4)...)}, tc.options...)...)
+				fake.Inject(tc.faults...)
+				var told decisions
+				client := newEndpoint(t, fake).client(sessionmanager.Options{Decided: told.note})
+				if tc.act == nil {
+					tc.act = func(t *testing.T, client *sessionmanager.Client) {
+						t.Helper()
+						in := sessionmanager.DrainInput{Region: region, Selector: tc.selector, MaxSessions: maxSessions}
+						if in.Selector.Targets == nil {
+							in.Selector = all
+						}
+						if tc.most > 0 {
+							in.MaxSessions = tc.most
+						}
+						result, err := client.Drain(t.Context(), in)
+						checkDrain(t, fake, result, err)
+					}
+				}
+
+				tc.act(t, client)
+
+				for _, parts := range tc.want {
+					told.wants(t, parts...)
+				}
+				for _, line := range told.lines {
+					if strings.Contains(line, fakessm.DefaultSecretAccessKey) {
+						t.Errorf("a secret: %s", line)
+					}
+				}
+			})
+		})
+	}
+}
