@@ -39,6 +39,10 @@ type Agent struct {
 	// keep-alive message of smux.
 	NeedsKeepAlive bool
 
+	// KnowsHost says that the agent connects to the host that a document names, and
+	// not to its own node.
+	KnowsHost bool
+
 	// KnowsTerminate says that the agent knows FlagTerminateSession.
 	KnowsTerminate bool
 
@@ -54,6 +58,7 @@ type version [4]int
 var (
 	lastWithoutTerminate  = version{2, 3, 722, 0}
 	lastWithoutMultiplex  = version{3, 0, 196, 0}
+	firstWithHost         = version{3, 1, 1188, 0}
 	lastWithKeepAlive     = version{3, 1, 1511, 0}
 	firstWithDuplicateAck = version{3, 2, 1041, 0}
 )
@@ -70,6 +75,7 @@ func newAgent(text, sessionType string, properties map[string]string) (Agent, er
 		Properties:             properties,
 		Multiplexed:            v.after(lastWithoutMultiplex) && properties["type"] == "LocalPortForwarding",
 		NeedsKeepAlive:         !v.after(lastWithKeepAlive),
+		KnowsHost:              !firstWithHost.after(v),
 		KnowsTerminate:         v.after(lastWithoutTerminate),
 		AcknowledgesDuplicates: !firstWithDuplicateAck.after(v),
 	}, nil

@@ -74,6 +74,7 @@ func (p *ssmProvider) configureMeta(ctx context.Context, raw tfsdk.Config, terra
 			Own:                  p.own,
 		}),
 		channel:              newChannelConfig(cfg, model.endpoints().SSMMessages.ValueString()),
+		forwards:             &p.forwards,
 		region:               cfg.Region,
 		accountID:            accountID,
 		skipRegionValidation: model.SkipRegionValidation.ValueBool(),

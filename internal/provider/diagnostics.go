@@ -19,6 +19,7 @@ const (
 	summaryTerminate = "Unable to Terminate Session"
 	summaryResume    = "Unable to Resume Session"
 	summaryStart     = "Unable to Start Session"
+	summaryForward   = "Unable to Forward Port"
 	summaryRead      = "Unable to Read Session"
 	summaryReadAll   = "Unable to Read Sessions"
 	summaryNotFound  = "Session Not Found"

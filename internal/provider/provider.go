@@ -56,6 +56,8 @@ type ssmProvider struct {
 	prepare func()
 	own     *sessionmanager.Registry // The sessions that this process has opened.
 
+	forwards openForwards // The forwards that this process has opened.
+
 	// httpClient takes the place of the one that the configuration asks for. Only
 	// tests set it, to keep an endpoint in their own process and time.
 	httpClient *http.Client
@@ -116,6 +118,7 @@ func (p *ssmProvider) Actions(context.Context) []func() action.Action {
 type providerMeta struct {
 	client    *sessionmanager.Client
 	channel   channelConfig
+	forwards  *openForwards
 	region    string // Region of objects that name none.
 	accountID string // Empty if it was not to be requested.
 

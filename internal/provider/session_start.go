@@ -207,6 +207,11 @@ func endOpened(ctx context.Context, meta *providerMeta, ref sessionmanager.Sessi
 
 	// Close must not be cut off by whoever has stopped waiting for it.
 	_, err := meta.client.EndOwn(context.WithoutCancel(ctx), ref)
+	reportEnd(ref, err, diags)
+}
+
+// reportEnd warns of a session of this process that may still be live.
+func reportEnd(ref sessionmanager.SessionRef, err error, diags *diag.Diagnostics) {
 	switch {
 	case err == nil:
 		// An end that could not be seen was taken by SSM all the same.
