@@ -60,7 +60,7 @@ func startPublication(now time.Time) []byte {
 }
 
 // channelClosed tells a client that its session has ended.
-func channelClosed(now time.Time, session Session) []byte {
+func channelClosed(now time.Time, session Session, words string) []byte {
 	id := newUUID()
 	payload, err := json.Marshal(struct {
 		MessageID     string `json:"MessageId"`
@@ -77,7 +77,7 @@ func channelClosed(now time.Time, session Session) []byte {
 		SessionID:     session.SessionID,
 		MessageType:   messageChannelClosed,
 		SchemaVersion: 1,
-		Output:        "",
+		Output:        words,
 	})
 	if err != nil {
 		panic(err)

@@ -6,6 +6,7 @@ package fakessm
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/coder/websocket"
@@ -40,6 +41,9 @@ func (e *entry) closeChannels(cause error) {
 		c.close(cause)
 	}
 	e.channels = nil
+	if e.agent != nil && cause == errSessionEnded {
+		e.agent.stop()
+	}
 }
 
 // CloseDataChannels closes every open data channel as the service does from
@@ -55,41 +59,112 @@ func (s *Server) CloseDataChannels() {
 	}
 }
 
-// hold keeps a data channel until the client leaves or the session ends. What
-// the client sends is read and thrown away: there is nobody on the node.
-func (s *Server) hold(conn *websocket.Conn, session Session, c *channel) {
+// hold keeps a data channel until the client leaves or the session ends. Of a session
+// without an agent, what the client sends is read and thrown away.
+func (s *Server) hold(conn *websocket.Conn, session Session, c *channel, a *agent) {
+	conn.SetReadLimit(maxMessage)
+	out := newOutgoing()
+	var both sync.WaitGroup
+	both.Go(func() { out.run(conn) })
 	left := make(chan struct{})
 	go func() {
 		defer close(left)
 		for {
-			if _, _, err := conn.Read(context.Background()); err != nil {
+			_, message, err := conn.Read(context.Background())
+			if err != nil {
 				return
+			}
+			if a != nil {
+				a.receive(message)
 			}
 		}
 	}()
+	out.add(startPublication(s.now()))
+	detach := func() {}
+	if a != nil {
+		detach = a.attach(out.add)
+	}
 	defer func() {
+		detach()
+		out.close()
+		both.Wait()
 		_ = conn.CloseNow()
 		<-left
 		s.sessions.each(session.SessionID, func(_ *region, e *entry) { delete(e.channels, c) })
 		c.close(nil)
 	}()
 
-	if !send(conn, startPublication(s.now())) {
-		return
-	}
 	select {
 	case <-left:
 		return
 	case <-c.ctx.Done():
 	}
-	if errors.Is(context.Cause(c.ctx), errSessionEnded) && !send(conn, channelClosed(s.now(), session)) {
-		return
+	detach()
+	if errors.Is(context.Cause(c.ctx), errSessionEnded) {
+		words := ""
+		s.sessions.each(session.SessionID, func(_ *region, e *entry) { words = e.words })
+		out.add(channelClosed(s.now(), session, words))
 	}
+	out.close()
+	both.Wait()
 	_ = conn.Close(websocket.StatusNormalClosure, "Bye")
 }
 
-func send(conn *websocket.Conn, message []byte) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), sendTimeout)
-	defer cancel()
-	return conn.Write(ctx, websocket.MessageBinary, message) == nil
+// maxMessage is far above what a client puts into a message.
+const maxMessage = 1 << 20
+
+// outgoing is what goes to one client, in order. Whoever adds to it does not wait.
+type outgoing struct {
+	mu       sync.Mutex
+	changed  *sync.Cond
+	messages [][]byte
+	closed   bool
+}
+
+func newOutgoing() *outgoing {
+	o := &outgoing{}
+	o.changed = sync.NewCond(&o.mu)
+	return o
+}
+
+func (o *outgoing) add(message []byte) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.closed {
+		o.messages = append(o.messages, message)
+		o.changed.Signal()
+	}
+}
+
+// close lets run end once everything is sent.
+func (o *outgoing) close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closed = true
+	o.changed.Signal()
+}
+
+func (o *outgoing) run(conn *websocket.Conn) {
+	for {
+		o.mu.Lock()
+		for len(o.messages) == 0 && !o.closed {
+			o.changed.Wait()
+		}
+		messages := o.messages
+		o.messages = nil
+		o.mu.Unlock()
+		if len(messages) == 0 {
+			return
+		}
+		for _, message := range messages {
+			ctx, cancel := context.WithTimeout(context.Background(), sendTimeout)
+			err := conn.Write(ctx, websocket.MessageBinary, message)
+			cancel()
+			if err != nil {
+				_ = conn.CloseNow()
+				o.close()
+				return
+			}
+		}
+	}
 }

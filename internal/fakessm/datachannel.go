@@ -115,16 +115,18 @@ func (s *Server) serveDataChannel(w http.ResponseWriter, r *http.Request) {
 	token, refusal := readOpening(conn)
 	if refusal == nil {
 		channel := newChannel()
+		var node *agent
 		_, refusal = s.findStream(id, r.URL.RawQuery, func(e *entry) *channelRefusal {
 			if !e.accepts(token, s.dataChannel.oldTokensRefused) {
 				return &channelRefusal{http.StatusForbidden, "AccessDeniedException", "the token was not issued for this session"}
 			}
 			e.open(channel)
+			node = e.agent
 			return nil
 		})
 		if refusal == nil {
 			answered(watched.status, nil)
-			s.hold(conn, known, channel)
+			s.hold(conn, known, channel, node)
 			return
 		}
 	}

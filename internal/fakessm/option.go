@@ -4,6 +4,7 @@
 package fakessm
 
 import (
+	"maps"
 	"strings"
 	"time"
 )
@@ -125,6 +126,34 @@ func WithOldStreamURLsAccepted() Option {
 // documented.
 func WithOldTokensRefused() Option {
 	return func(s *Server) { s.dataChannel.oldTokensRefused = true }
+}
+
+// WithDocuments adds documents for sessions, or replaces those of AWS.
+func WithDocuments(documents ...Document) Option {
+	return func(s *Server) {
+		for _, d := range documents {
+			s.documents[d.Name] = d
+		}
+	}
+}
+
+// WithHosts tells where the hosts are that nodes can reach: an address on this machine
+// for each name, with a port or without. The empty name is the node itself. Nodes reach
+// no other machine.
+func WithHosts(hosts map[string]string) Option {
+	return func(s *Server) { maps.Copy(s.hosts, hosts) }
+}
+
+// WithAgentVersion sets the version of the agents on all nodes, which decides how they
+// behave.
+func WithAgentVersion(version string) Option {
+	return func(s *Server) { s.agentVersion = version }
+}
+
+// WithAgentPacing makes agents wait for a millisecond after each message to the client,
+// as real ones do.
+func WithAgentPacing() Option {
+	return func(s *Server) { s.agentPacing = true }
 }
 
 // WithSessions adds sessions, as AddSessions does, once all options are known.

@@ -35,6 +35,10 @@ type Server struct {
 	unknown          UnknownAnswer
 	dataChannel      dataChannelOptions
 	initial          []Session
+	documents        map[string]Document
+	hosts            map[string]string // Addresses on this machine, by the names that nodes use.
+	agentVersion     string
+	agentPacing      bool
 
 	sessions   *store
 	identities *identities
@@ -56,6 +60,9 @@ func New(options ...Option) *Server {
 		faults:          &faults{},
 		quotas:          &quotas{limits: map[string]float64{}, buckets: map[[2]string]*bucket{}},
 		log:             &requestLog{counts: map[string]int{}},
+		documents:       documents(),
+		hosts:           map[string]string{},
+		agentVersion:    defaultAgentVersion,
 	}
 	for _, option := range options {
 		option(s)

@@ -124,6 +124,9 @@ type entry struct {
 	tokens     []string
 	streamURLs []string
 	channels   map[*channel]struct{}
+
+	agent *agent // Of a session that StartSession has started.
+	words string // The agent's, at the end of the session.
 }
 
 func (e *entry) key() key {

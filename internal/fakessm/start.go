@@ -3,7 +3,10 @@
 
 package fakessm
 
-import "encoding/hex"
+import (
+	"cmp"
+	"encoding/hex"
+)
 
 // startSession starts a session on a node that is connected, which every node is
 // unless the server was told otherwise.
@@ -23,6 +26,19 @@ func (s *Server) startSession(c *call) (any, *apiError) {
 	if known && !told {
 		return nil, &apiError{code: "TargetNotConnected", message: target + " is not connected."}
 	}
+	name := cmp.Or(c.members.text("DocumentName"), defaultDocument)
+	document, known := s.documents[name]
+	if !known {
+		return nil, &apiError{code: "InvalidDocument", message: "Document with name " + name + " does not exist."}
+	}
+	given, ok := c.members.parameters()
+	if !ok {
+		return nil, wrongType("Parameters", "Map")
+	}
+	properties, problem := document.fill(given)
+	if problem != nil {
+		return nil, problem
+	}
 	id := newUUID()
 	now := s.now()
 	session := Session{
@@ -34,6 +50,7 @@ func (s *Server) startSession(c *call) (any, *apiError) {
 	s.sessions.update(c.region, session.SessionID, func(_ *region, e *entry) {
 		e.tokens = append(e.tokens, token)
 		e.streamURLs = append(e.streamURLs, url)
+		e.agent = newAgent(s, session, document.SessionType, properties)
 	})
 	return &resumeSessionOutput{SessionID: session.SessionID, TokenValue: &token, StreamURL: &url}, nil
 }

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 )
 
 // Client asks the control surface at URL, which ends without a slash.
@@ -45,12 +46,13 @@ func (c Client) AddSessions(ctx context.Context, sessions []byte) error {
 
 // Request is what the endpoint says of a request that it got.
 type Request struct {
-	Service   string `json:"service"`
-	Operation string `json:"operation"`
-	SessionID string `json:"sessionId"`
-	Status    int    `json:"status"`
-	ErrorCode string `json:"errorCode"`
-	UserAgent string `json:"userAgent"`
+	Time      time.Time `json:"time"`
+	Service   string    `json:"service"`
+	Operation string    `json:"operation"`
+	SessionID string    `json:"sessionId"`
+	Status    int       `json:"status"`
+	ErrorCode string    `json:"errorCode"`
+	UserAgent string    `json:"userAgent"`
 }
 
 // Requests returns what the endpoint was asked, in the order of arrival.

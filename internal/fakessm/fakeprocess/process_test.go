@@ -24,7 +24,7 @@ func TestProcess(t *testing.T) {
 	t.Parallel()
 
 	program := filepath.Join(t.TempDir(), "fakessm")
-	if output, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../../fakessm").CombinedOutput(); err != nil {
+	if output, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../../cmd/fakessm").CombinedOutput(); err != nil {
 		t.Fatalf("%s\n%s", err, output)
 	}
 	// Go wants to know where its temporary files may be.
@@ -64,7 +64,7 @@ func TestProcess(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := []fakecontrol.Request{{Service: "ssm", Operation: "TerminateSession", SessionID: "mary-1", Status: 200}}
-		if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(fakecontrol.Request{}, "UserAgent")); diff != "" {
+		if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(fakecontrol.Request{}, "Time", "UserAgent")); diff != "" {
 			t.Errorf("requests (-want +got):\n%s", diff)
 		}
 		if len(got) == 1 && !strings.Contains(got[0].UserAgent, "aws-sdk-go-v2/") {
