@@ -1534,6 +1534,7 @@ func TestClient_Drain_everybodyAccountedFor(t *testing.T) {
 	}
 	for name, tc := range map[string]struct {
 		sessions []fakessm.Session
+		options  []fakessm.Option
 		faults   []fakessm.Fault
 		wrap     func(*fakessm.Server) func(http.Handler) http.Handler
 		most     int
@@ -1545,6 +1546,12 @@ func TestClient_Drain_everybodyAccountedFor(t *testing.T) {
 			faults:   []fakessm.Fault{of("DescribeSessions", "b", fakessm.FaultDenied)},
 			want:     drained{Outcomes: outcomes{"a": done, "b": unverified, "c": done}},
 			doubts:   map[string]string{"b": accessDenied},
+		},
+		"no look-up is possible, and one session vanishes": {
+			sessions: slices.Concat(people("a"), person("b", "Connected", fakessm.BehaviourVanishes), people("c"), others("Terminated", 13)),
+			options:  []fakessm.Option{fakessm.WithFiltersIgnored()},
+			want:     drained{Outcomes: outcomes{"a": done, "b": unverified, "c": done}},
+			doubts:   map[string]string{"b": undetermined},
 		},
 		"one look-up is throttled": {
 			sessions: people("a", "b", "c"),
@@ -1581,7 +1588,7 @@ func TestClient_Drain_everybodyAccountedFor(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				fake := fakessm.New(fakessm.WithPageSize(4), fakessm.WithSessions(slices.Concat(tc.sessions, elsewhere())...))
+				fake := fakessm.New(append(tc.options, fakessm.WithPageSize(4), fakessm.WithSessions(slices.Concat(tc.sessions, elsewhere())...))...)
 				fake.Inject(tc.faults...)
 				ep := newEndpoint(t, fake)
 				if tc.wrap != nil {
@@ -1626,6 +1633,24 @@ func TestDrainTimeout(t *testing.T) {
 		if got := sessionmanager.DrainTimeout(tc.grace, tc.most); got != tc.want {
 			t.Errorf("a grace period of %s and %d sessions: %s, want %s", tc.grace, tc.most, got, tc.want)
 		}
+	}
+}
+
+func TestWaitError(t *testing.T) {
+	t.Parallel()
+
+	err := &sessionmanager.WaitError{Waiting: 2, Err: context.Canceled}
+	if got, want := err.Error(), "waiting for 2 sessions to end by themselves: context canceled"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestDrainResult_Ended(t *testing.T) {
+	t.Parallel()
+
+	result := sessionmanager.DrainResult{Outcomes: outcomes{"a": done, "b": already, "c": unverified, "d": failed}}
+	if got := result.Ended(); got != 2 {
+		t.Errorf("%d have ended, want 2", got)
 	}
 }
 

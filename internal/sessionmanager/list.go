@@ -122,10 +122,6 @@ func (c *Client) eachPage(
 			continue
 		case err != nil:
 			return err
-		case output.Sessions == nil:
-			// The service sends an empty list when there is nobody. An answer without one
-			// comes from something else.
-			return newError(DescribeSessions, ref, ErrIncompleteAnswer, errors.New("the answer has no list of sessions"))
 		}
 
 		token := aws.ToString(output.NextToken)

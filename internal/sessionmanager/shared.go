@@ -137,13 +137,6 @@ func (s *sharedListings) findAfter(ctx context.Context, c *Client, ref SessionRe
 
 		return Session{}, false, nil
 	}
-	if r.latest != nil && !r.latest.began.Before(answered) {
-		if session, listed = r.latest.sessions[ref.SessionID]; listed && !session.Live() {
-			s.mutex.Unlock()
-
-			return session, true, nil
-		}
-	}
 	flight, gathers := r.flight, false
 	if flight == nil || flight.began.Before(answered) {
 		flight = r.next

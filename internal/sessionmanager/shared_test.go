@@ -4,9 +4,13 @@
 package sessionmanager_test
 
 import (
+	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 )
@@ -60,4 +64,98 @@ func TestClient_Terminate_looksShared(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestClient_Terminate_looksAlone: a look that comes alone waits for nobody, and asks
+// first where sessions that are ending were seen.
+func TestClient_Terminate_looksAlone(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		options       []fakessm.Option
+		first, second pages // With the look before.
+	}{
+		"Terminating is active":         {[]fakessm.Option{fakessm.WithTerminatingActive()}, pages{Lookups: 3}, pages{Lookups: 2}},
+		"Terminating is in the history": {nil, pages{Lookups: 2}, pages{Lookups: 2}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				fake := fakessm.New(append(tc.options, fakessm.WithTerminationLag(time.Hour), fakessm.WithPageSize(200), fakessm.WithSessions(crowd(20)...))...)
+				ep := newEndpoint(t, fake)
+				client := ep.client()
+				for i, want := range []pages{tc.first, tc.second, tc.second} {
+					start := time.Now()
+					if err := terminating(client, region, true)(t.Context(), i); err != nil {
+						t.Fatal(err)
+					}
+					within(t, time.Since(start), 0, 100*time.Millisecond)
+					if diff := cmp.Diff(want, ep.described(t)); diff != "" {
+						t.Errorf("termination %d (-want +got):\n%s", i+1, diff)
+					}
+					time.Sleep(time.Minute)
+				}
+			})
+		})
+	}
+}
+
+// TestClient_Terminate_looksOfManyPages: looks do not share a listing that has more
+// pages than it replaces look-ups.
+func TestClient_Terminate_looksOfManyPages(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		options []fakessm.Option
+		most    int // Calls of DescribeSessions, for 40 terminations.
+	}{
+		"five pages": {[]fakessm.Option{fakessm.WithPageSize(200)}, 100},
+		"more pages": {[]fakessm.Option{fakessm.WithPageSize(50)}, 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				fake := fakessm.New(append(tc.options, fakessm.WithTerminatingActive(), fakessm.WithTerminationLag(time.Hour), fakessm.WithSessions(crowd(1000)...))...)
+
+				got := newEndpoint(t, fake).work(t, 10, 40, terminating(newEndpoint(t, fake).client(), region, true))
+
+				within(t, got.took, 0, 10*time.Second)
+				if calls := fake.Count("DescribeSessions"); calls > tc.most {
+					t.Errorf("%d calls, want %d at most", calls, tc.most)
+				}
+			})
+		})
+	}
+}
+
+// TestClient_Terminate_looksProve: a look counts only if it began after the answer. A
+// session that is not ended by its request shows as live in a shared listing, too.
+func TestClient_Terminate_looksProve(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		sessions := crowd(30)
+		for i := range 5 {
+			sessions[20+i].Behaviour = fakessm.BehaviourUnkillable
+		}
+		fake := fakessm.New(fakessm.WithPageSize(200), fakessm.WithTerminatingActive(), fakessm.WithTerminationLag(time.Hour), fakessm.WithSessions(sessions...))
+		client := newEndpoint(t, fake).client()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+
+		var wg sync.WaitGroup
+		for i := range 30 {
+			wg.Go(func() {
+				time.Sleep(time.Duration(i) * 100 * time.Millisecond)
+				err := terminating(client, region, true)(ctx, i)
+				want := ""
+				if sessions[i].Behaviour == fakessm.BehaviourUnkillable {
+					want = stillLive
+				}
+				if got := kindOf(err); got != want {
+					t.Errorf("session %d: error is %q, want %q: %v", i, got, want, err)
+				}
+			})
+		}
+		wg.Wait()
+	})
 }

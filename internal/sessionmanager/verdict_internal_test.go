@@ -1,0 +1,141 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package sessionmanager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestEnd_judge ranges over every answer and every sight: a termination and a drain
+// have no other judge.
+func TestEnd_judge(t *testing.T) {
+	t.Parallel()
+
+	ref := SessionRef{Region: "eu-central-1", SessionID: "mary-1"}
+	answer := func(kind error, lost bool) end {
+		e := end{ref: ref, lost: lost}
+		if kind != nil {
+			e.err = newError(TerminateSession, ref, kind, errors.New("the cause"))
+		}
+
+		return e
+	}
+	const (
+		gone   = "gone"
+		live   = "live"
+		nobody = "disconnected"
+		cut    = "cancelled"
+		late   = "out of time"
+		unseen = "unseen"
+	)
+	doubt := newError(DescribeSessions, ref, ErrAccessDenied, nil)
+	for name, tc := range map[string]struct {
+		answer end
+		want   map[string]string // Outcome, doubt and error, by sight.
+	}{
+		"accepted": {answer(nil, false), map[string]string{
+			gone: "terminated", unseen: "unverified, doubt: access denied",
+			live: "failed: session is still live", nobody: "failed: session is still live",
+			cut: "failed: session is still live", late: "failed: session is still live",
+		}},
+		"lost": {answer(ErrUnavailable, true), map[string]string{
+			gone: "terminated", unseen: "unverified, doubt: access denied: service unavailable",
+			live: "failed: service unavailable", nobody: "failed: service unavailable",
+			cut: "failed: session is still live", late: "failed: session is still live",
+		}},
+		"refused as ended": {answer(ErrEnded, false), map[string]string{
+			gone: "already_ended", unseen: "unverified, doubt: access denied",
+			live: "failed: session cannot be terminated, and is listed as live", nobody: "unverified, doubt: session is not in a valid state",
+			cut: "failed: session is still live", late: "failed: session is still live",
+		}},
+		"refused as ended, after a lost answer": {answer(ErrEnded, true), map[string]string{
+			gone: "terminated", unseen: "unverified, doubt: access denied",
+			live: "failed: session cannot be terminated, and is listed as live", nobody: "unverified, doubt: session is not in a valid state",
+			cut: "failed: session is still live", late: "failed: session is still live",
+		}},
+		"not known": {answer(ErrNotFound, false), map[string]string{
+			gone: "already_ended", unseen: "failed: session not found",
+			live: "failed: session cannot be terminated, and is listed as live", nobody: "failed: session cannot be terminated, and is listed as live",
+			cut: "failed: session is still live", late: "failed: session is still live",
+		}},
+		"denied": {answer(ErrAccessDenied, false), map[string]string{
+			gone: "already_ended", unseen: "failed: access denied", live: "failed: access denied", nobody: "failed: access denied",
+		}},
+		"rejected": {answer(ErrRejected, false), map[string]string{
+			gone: "already_ended", unseen: "failed: request rejected", live: "failed: request rejected", nobody: "failed: request rejected",
+		}},
+		"throttled": {answer(ErrThrottled, false), map[string]string{
+			gone: "already_ended", unseen: "failed: request quota exhausted", live: "failed: request quota exhausted", nobody: "failed: request quota exhausted",
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for sees, want := range tc.want {
+				var v verdict
+				connected, disconnected := Session{Status: "Connected"}, Session{Status: "Disconnected"}
+				switch sees {
+				case gone:
+					v = tc.answer.judge(confirmedGone, Session{}, nil, nil)
+				case live:
+					v = tc.answer.judge(seenLive, connected, nil, nil)
+				case nobody:
+					v = tc.answer.judge(seenLive, disconnected, nil, nil)
+				case cut:
+					v = tc.answer.judge(seenLive, disconnected, nil, context.Canceled)
+					if !errors.Is(v.err, context.Canceled) {
+						t.Errorf("%s: the error does not tell that it was cancelled: %v", sees, v.err)
+					}
+				case late:
+					v = tc.answer.judge(seenLive, disconnected, nil, context.DeadlineExceeded)
+				case unseen:
+					v = tc.answer.judge(notSeen, Session{}, doubt, nil)
+				}
+
+				got := string(v.outcome)
+				if v.doubt != nil {
+					got += ", doubt: " + reason(v.doubt)
+				}
+				if v.err != nil {
+					got += ": " + reason(v.err)
+				}
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("%s (-want +got):\n%s", sees, diff)
+				}
+			}
+		})
+	}
+	if got := reason(errors.New("something else")); got != "" {
+		t.Errorf("the reason of an error of others is %q", got)
+	}
+}
+
+// TestSharedListings_noteEnd: what no listing can be older than is forgotten.
+func TestSharedListings_noteEnd(t *testing.T) {
+	t.Parallel()
+
+	var s sharedListings
+	long := time.Now().Add(-2 * listingAge)
+	for i := range 1023 {
+		s.noteEnd(SessionRef{Region: "eu-central-1", SessionID: fmt.Sprint("old-", i)}, long)
+	}
+	s.noteEnd(SessionRef{Region: "eu-central-1", SessionID: "new"}, time.Now())
+	if got := len(s.region("eu-central-1").ends); got != 1 {
+		t.Errorf("%d ends are known, want 1", got)
+	}
+
+	// A listing that is still under way began before them.
+	s.region("eu-central-1").flight = &listingFlight{began: long.Add(-time.Second)}
+	for i := range 1023 {
+		s.noteEnd(SessionRef{Region: "eu-central-1", SessionID: fmt.Sprint("old-", i)}, long)
+	}
+	if got := len(s.region("eu-central-1").ends); got != 1024 {
+		t.Errorf("%d ends are known, want 1024", got)
+	}
+}
