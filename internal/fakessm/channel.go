@@ -63,9 +63,17 @@ func (s *Server) CloseDataChannels() {
 // without an agent, what the client sends is read and thrown away.
 func (s *Server) hold(conn *websocket.Conn, session Session, c *channel, a *agent) {
 	conn.SetReadLimit(maxMessage)
-	out := newOutgoing()
+	out := newOutgoing(conn)
 	var both sync.WaitGroup
-	both.Go(func() { out.run(conn) })
+	strike := func(fault ChannelFault) { s.strikeChannel(fault, c, a, out) }
+	toAgent := &relay{server: s, sessionID: session.SessionID, direction: ToAgent, strike: strike, deliver: func(message []byte) {
+		if a != nil {
+			a.receive(message)
+		}
+	}}
+	toClient := &relay{server: s, sessionID: session.SessionID, direction: ToClient, strike: strike, deliver: out.send}
+	out.pass = toClient.pass
+	both.Go(out.run)
 	left := make(chan struct{})
 	go func() {
 		defer close(left)
@@ -74,9 +82,7 @@ func (s *Server) hold(conn *websocket.Conn, session Session, c *channel, a *agen
 			if err != nil {
 				return
 			}
-			if a != nil {
-				a.receive(message)
-			}
+			toAgent.pass(message)
 		}
 	}()
 	out.add(startPublication(s.now()))
@@ -110,19 +116,38 @@ func (s *Server) hold(conn *websocket.Conn, session Session, c *channel, a *agen
 	_ = conn.Close(websocket.StatusNormalClosure, "Bye")
 }
 
+// strikeChannel does what a fault does to a channel as a whole.
+func (s *Server) strikeChannel(fault ChannelFault, c *channel, a *agent, out *outgoing) {
+	switch fault.Kind {
+	case ChannelDrop:
+		_ = out.conn.CloseNow()
+	case ChannelBye:
+		c.close(errBye)
+	case ChannelPause:
+		out.send(frame{kind: messagePause, id: newUUID()}.encode(s.now()))
+	case ChannelClose:
+		if a != nil {
+			go a.end(fault.Words)
+		}
+	}
+}
+
 // maxMessage is far above what a client puts into a message.
 const maxMessage = 1 << 20
 
 // outgoing is what goes to one client, in order. Whoever adds to it does not wait.
 type outgoing struct {
+	conn *websocket.Conn
+	pass func(message []byte) // Where a message goes on its way to send.
+
 	mu       sync.Mutex
 	changed  *sync.Cond
 	messages [][]byte
 	closed   bool
 }
 
-func newOutgoing() *outgoing {
-	o := &outgoing{}
+func newOutgoing(conn *websocket.Conn) *outgoing {
+	o := &outgoing{conn: conn}
 	o.changed = sync.NewCond(&o.mu)
 	return o
 }
@@ -144,7 +169,7 @@ func (o *outgoing) close() {
 	o.changed.Signal()
 }
 
-func (o *outgoing) run(conn *websocket.Conn) {
+func (o *outgoing) run() {
 	for {
 		o.mu.Lock()
 		for len(o.messages) == 0 && !o.closed {
@@ -157,14 +182,17 @@ func (o *outgoing) run(conn *websocket.Conn) {
 			return
 		}
 		for _, message := range messages {
-			ctx, cancel := context.WithTimeout(context.Background(), sendTimeout)
-			err := conn.Write(ctx, websocket.MessageBinary, message)
-			cancel()
-			if err != nil {
-				_ = conn.CloseNow()
-				o.close()
-				return
-			}
+			o.pass(message)
 		}
+	}
+}
+
+// send sends a message. A client that does not take it in time is left.
+func (o *outgoing) send(message []byte) {
+	ctx, cancel := context.WithTimeout(context.Background(), sendTimeout)
+	defer cancel()
+	if o.conn.Write(ctx, websocket.MessageBinary, message) != nil {
+		_ = o.conn.CloseNow()
+		o.close()
 	}
 }

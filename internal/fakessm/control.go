@@ -19,6 +19,11 @@ import (
 //	GET    /_fakessm/faults             the faults still to come
 //	POST   /_fakessm/faults             adds one fault or an array of them
 //	DELETE /_fakessm/faults             removes them
+//	GET    /_fakessm/channel-faults     those of data channels still to come
+//	POST   /_fakessm/channel-faults     adds one or an array of them
+//	DELETE /_fakessm/channel-faults     removes them
+//	POST   /_fakessm/channels/close     closes all data channels, not the sessions
+//	POST   /_fakessm/targets            tells which targets are connected: {"i-1": false}
 //
 // It asks for no credentials.
 func (s *Server) Control() http.Handler {
@@ -67,6 +72,37 @@ func (s *Server) Control() http.Handler {
 	})
 	mux.HandleFunc("DELETE /_fakessm/faults", func(w http.ResponseWriter, _ *http.Request) {
 		s.ClearFaults()
+		w.WriteHeader(http.StatusNoContent)
+	})
+	mux.HandleFunc("GET /_fakessm/channel-faults", func(w http.ResponseWriter, _ *http.Request) {
+		show(w, s.ChannelFaults())
+	})
+	mux.HandleFunc("POST /_fakessm/channel-faults", func(w http.ResponseWriter, r *http.Request) {
+		faults, err := decodeOneOrMany[ChannelFault](r.Body)
+		if err == nil {
+			err = s.InjectChannel(faults...)
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	})
+	mux.HandleFunc("DELETE /_fakessm/channel-faults", func(w http.ResponseWriter, _ *http.Request) {
+		s.ClearChannelFaults()
+		w.WriteHeader(http.StatusNoContent)
+	})
+	mux.HandleFunc("POST /_fakessm/channels/close", func(w http.ResponseWriter, _ *http.Request) {
+		s.CloseDataChannels()
+		w.WriteHeader(http.StatusNoContent)
+	})
+	mux.HandleFunc("POST /_fakessm/targets", func(w http.ResponseWriter, r *http.Request) {
+		var targets map[string]bool
+		if err := json.NewDecoder(r.Body).Decode(&targets); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		s.AddTargets(targets)
 		w.WriteHeader(http.StatusNoContent)
 	})
 	return mux

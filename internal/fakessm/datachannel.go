@@ -104,6 +104,11 @@ func (s *Server) serveDataChannel(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, refusal.reason, refusal.status)
 		return
 	}
+	if _, struck := s.channelFaults.take(known.SessionID, ToAgent, nil); struck {
+		answered(http.StatusServiceUnavailable, &channelRefusal{code: "ServiceUnavailable"})
+		http.Error(w, "Service Unavailable", http.StatusServiceUnavailable)
+		return
+	}
 	watched := &statusWriter{ResponseWriter: w}
 	conn, err := websocket.Accept(watched, r, nil)
 	if err != nil {

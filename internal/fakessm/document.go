@@ -5,7 +5,9 @@ package fakessm
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"regexp"
 	"slices"
@@ -72,6 +74,24 @@ func documents() map[string]Document {
 	}
 
 	return byName
+}
+
+// ReadDocuments decodes one document or an array of them.
+func ReadDocuments(r io.Reader) ([]Document, error) {
+	documents, err := decodeOneOrMany[Document](r)
+	if err != nil {
+		return nil, fmt.Errorf("reading documents: %w", err)
+	}
+	for _, d := range documents {
+		switch {
+		case d.Name == "":
+			return nil, errors.New("reading documents: a document has no name")
+		case d.SessionType != sessionTypePort && d.SessionType != sessionTypeShell:
+			return nil, fmt.Errorf("reading documents: %s has the session type %q, which is neither %s nor %s", d.Name, d.SessionType, sessionTypePort, sessionTypeShell)
+		}
+	}
+
+	return documents, nil
 }
 
 var placeholder = regexp.MustCompile(`{{\s*(\w+)\s*}}`)

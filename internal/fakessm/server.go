@@ -45,6 +45,8 @@ type Server struct {
 	faults     *faults
 	quotas     *quotas
 	log        *requestLog
+
+	channelFaults channelFaults
 }
 
 // New returns a Server. Without options it accepts AWS's example key pair, has

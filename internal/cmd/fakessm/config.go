@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
+	"net/netip"
 	"os"
 	"regexp"
 	"strings"
@@ -53,6 +55,18 @@ func parse(args []string, stderr io.Writer, now time.Time) (config, error) {
 		given = true
 		return err
 	})
+	hosts := map[string]string{}
+	flags.Func("host", "`name=address` of a host that nodes reach, on this machine; repeatable; without a name, the nodes themselves", func(text string) error {
+		name, address, found := strings.Cut(text, "=")
+		if !found || !onLoopback(address) {
+			return errors.New("want name=127.0.0.1 or name=127.0.0.1:port")
+		}
+		hosts[name] = address
+		return nil
+	})
+	agentVersion := flags.String("agent-version", "", "`version` of the agents, which decides how they behave")
+	agentPacing := flags.Bool("agent-pacing", false, "agents send no more than 1 KB a millisecond, as real ones do")
+	documents := flags.String("documents", "", "JSON `file` with an array of documents for sessions")
 	if err := flags.Parse(args); err != nil {
 		return cfg, err
 	}
@@ -80,7 +94,7 @@ func parse(args []string, stderr io.Writer, now time.Time) (config, error) {
 		return cfg, fmt.Errorf("reading -terminating: %q is neither history nor active", *terminating)
 	}
 	if *file != "" {
-		read, err := readSessions(*file)
+		read, err := readFile("sessions", *file, fakessm.ReadSessions)
 		if err != nil {
 			return cfg, err
 		}
@@ -94,6 +108,20 @@ func parse(args []string, stderr io.Writer, now time.Time) (config, error) {
 		if sessions[i].Region == "" {
 			sessions[i].Region = cfg.region
 		}
+	}
+	cfg.options = append(cfg.options, fakessm.WithHosts(hosts))
+	if *agentVersion != "" {
+		cfg.options = append(cfg.options, fakessm.WithAgentVersion(*agentVersion))
+	}
+	if *agentPacing {
+		cfg.options = append(cfg.options, fakessm.WithAgentPacing())
+	}
+	if *documents != "" {
+		read, err := readFile("documents", *documents, fakessm.ReadDocuments)
+		if err != nil {
+			return cfg, err
+		}
+		cfg.options = append(cfg.options, fakessm.WithDocuments(read...))
 	}
 	if *quotas {
 		cfg.options = append(cfg.options, fakessm.WithDefaultQuotas())
@@ -121,15 +149,26 @@ func parseSession(text string) (fakessm.Session, error) {
 	return session, nil
 }
 
-func readSessions(name string) ([]fakessm.Session, error) {
+// onLoopback reports whether an address, with a port or without, is one of this machine.
+func onLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		host = address
+	}
+	parsed, err := netip.ParseAddr(host)
+	return err == nil && parsed.IsLoopback()
+}
+
+// readFile reads the file that a flag names.
+func readFile[T any](flagName, name string, read func(io.Reader) (T, error)) (content T, err error) {
 	file, err := os.Open(name)
 	if err != nil {
-		return nil, fmt.Errorf("reading -sessions: %w", err)
+		return content, fmt.Errorf("reading -%s: %w", flagName, err)
 	}
 	defer file.Close()
-	sessions, err := fakessm.ReadSessions(file)
+	content, err = read(file)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return content, fmt.Errorf("%s: %w", name, err)
 	}
-	return sessions, nil
+	return content, nil
 }

@@ -1,0 +1,187 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package fakessm
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+)
+
+// ChannelFaultKind is what goes wrong on a data channel.
+type ChannelFaultKind string
+
+const (
+	// ChannelRefuse answers the request for the WebSocket with 503.
+	ChannelRefuse ChannelFaultKind = "refuse"
+	// ChannelDrop breaks the connection without a close frame.
+	ChannelDrop ChannelFaultKind = "drop"
+	// ChannelBye closes the WebSocket as the service does from time to time.
+	ChannelBye ChannelFaultKind = "bye"
+	// ChannelLose loses a message.
+	ChannelLose ChannelFaultKind = "lose"
+	// ChannelLoseAcks loses an acknowledgement.
+	ChannelLoseAcks ChannelFaultKind = "lose-acks"
+	// ChannelRepeat delivers a message twice.
+	ChannelRepeat ChannelFaultKind = "repeat"
+	// ChannelReorder delivers a message after the next one.
+	ChannelReorder ChannelFaultKind = "reorder"
+	// ChannelDelay holds a message, and all behind it, for Delay.
+	ChannelDelay ChannelFaultKind = "delay"
+	// ChannelCorrupt changes a byte of the payload.
+	ChannelCorrupt ChannelFaultKind = "corrupt"
+	// ChannelSilent loses every message of the agent: no handshake ever comes.
+	ChannelSilent ChannelFaultKind = "silent"
+	// ChannelPause tells the client to pause, and loses all messages until the fault
+	// is removed.
+	ChannelPause ChannelFaultKind = "pause"
+	// ChannelClose ends the session from the node's side, with Words for the client.
+	ChannelClose ChannelFaultKind = "close"
+)
+
+var channelFaultKinds = []ChannelFaultKind{
+	ChannelRefuse, ChannelDrop, ChannelBye, ChannelLose, ChannelLoseAcks, ChannelRepeat, ChannelReorder,
+	ChannelDelay, ChannelCorrupt, ChannelSilent, ChannelPause, ChannelClose,
+}
+
+// The directions of messages.
+const (
+	ToClient = "to-client"
+	ToAgent  = "to-agent"
+)
+
+// ChannelFault strikes messages of data channels.
+type ChannelFault struct {
+	Kind      ChannelFaultKind `json:"kind"`
+	SessionID string           `json:"sessionId,omitempty"` // Of one session only.
+	Direction string           `json:"direction,omitempty"` // ToClient or ToAgent; both if empty.
+	After     int              `json:"after,omitempty"`     // How many messages pass before each strike.
+	Times     int              `json:"times,omitempty"`     // How often it strikes; 0 is once, -1 always.
+	Delay     time.Duration    `json:"delay,omitempty"`
+	Words     string           `json:"words,omitempty"`
+
+	passed int
+}
+
+// InjectChannel adds faults. They strike in the order in which they came.
+func (s *Server) InjectChannel(faults ...ChannelFault) error {
+	for _, f := range faults {
+		if !slices.Contains(channelFaultKinds, f.Kind) {
+			return fmt.Errorf("the channel fault %q is not known", f.Kind)
+		}
+		if f.Direction != "" && f.Direction != ToClient && f.Direction != ToAgent {
+			return fmt.Errorf("the direction %q is neither %s nor %s", f.Direction, ToClient, ToAgent)
+		}
+	}
+	s.channelFaults.mu.Lock()
+	defer s.channelFaults.mu.Unlock()
+	for _, f := range faults {
+		if f.Times == 0 {
+			f.Times = 1
+		}
+		s.channelFaults.list = append(s.channelFaults.list, &f)
+	}
+	return nil
+}
+
+// ClearChannelFaults removes the faults.
+func (s *Server) ClearChannelFaults() {
+	s.channelFaults.mu.Lock()
+	defer s.channelFaults.mu.Unlock()
+	s.channelFaults.list = nil
+}
+
+// ChannelFaults returns the faults still to come.
+func (s *Server) ChannelFaults() []ChannelFault {
+	s.channelFaults.mu.Lock()
+	defer s.channelFaults.mu.Unlock()
+	list := make([]ChannelFault, 0, len(s.channelFaults.list))
+	for _, f := range s.channelFaults.list {
+		list = append(list, *f)
+	}
+	return list
+}
+
+// channelFaults are the faults still to come.
+type channelFaults struct {
+	mu   sync.Mutex
+	list []*ChannelFault
+}
+
+// take returns the fault that strikes a message, or the opening of a channel for a
+// message of nil.
+func (f *channelFaults) take(sessionID, direction string, message []byte) (ChannelFault, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i, fault := range f.list {
+		switch {
+		case fault.SessionID != "" && fault.SessionID != sessionID,
+			(fault.Kind == ChannelRefuse) != (message == nil),
+			fault.Direction != "" && fault.Direction != direction,
+			fault.Kind == ChannelSilent && direction == ToAgent,
+			(fault.Kind == ChannelLoseAcks) != isAcknowledgement(message) && fault.Kind != ChannelSilent && fault.Kind != ChannelPause && fault.Kind != ChannelDelay:
+			continue
+		case fault.passed < fault.After:
+			fault.passed++
+			continue
+		}
+		fault.passed = 0
+		struck := *fault
+		if fault.Times > 0 {
+			if fault.Times--; fault.Times == 0 {
+				f.list = slices.Delete(f.list, i, i+1)
+			}
+		}
+		return struck, true
+	}
+	return ChannelFault{}, false
+}
+
+func isAcknowledgement(message []byte) bool {
+	return len(message) > 36 && bytes.HasPrefix(message[4:36], []byte(messageAcknowledge))
+}
+
+// relay stands between client and agent, where faults strike. Each direction has a
+// goroutine of its own.
+type relay struct {
+	server    *Server
+	sessionID string
+	direction string
+	deliver   func(message []byte)
+	strike    func(ChannelFault) // What a fault does to the channel as a whole.
+	held      []byte
+}
+
+// pass delivers a message, or what a fault makes of it.
+func (r *relay) pass(message []byte) {
+	fault, struck := r.server.channelFaults.take(r.sessionID, r.direction, message)
+	if !struck {
+		r.deliver(message)
+		if r.held != nil {
+			late := r.held
+			r.held = nil
+			r.deliver(late)
+		}
+		return
+	}
+	switch fault.Kind {
+	case ChannelLose, ChannelLoseAcks, ChannelSilent:
+	case ChannelRepeat:
+		r.deliver(message)
+		r.deliver(message)
+	case ChannelReorder:
+		r.held = bytes.Clone(message)
+	case ChannelDelay:
+		time.Sleep(fault.Delay)
+		r.deliver(message)
+	case ChannelCorrupt:
+		broken := bytes.Clone(message)
+		broken[len(broken)-1] ^= 0x20
+		r.deliver(broken)
+	default:
+		r.strike(fault)
+	}
+}
