@@ -110,6 +110,13 @@ func newError(r *http.Request, err error) error {
 	return told(&Error{Cause: cause, Detail: detail, attempt: attempt(r), err: err})
 }
 
+// Classify returns what is known of a failed request that another client sent.
+func Classify(err error) *Error {
+	cause, detail := classify(err)
+
+	return &Error{Cause: cause, Detail: detail, attempt: 1, err: err}
+}
+
 // told returns an Error as the SDK is to see it.
 func told(e *Error) error {
 	if e.Lasting() {

@@ -476,7 +476,7 @@ var canarySources = map[string]struct {
 			r.t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:1/?token="+canary)
 
 			return nil
-		}, want: "the container's credentials endpoint: the connection to 127.0.0.1:1 failed (connection refused)",
+		}, want: "the container's credentials endpoint: connection refused (127.0.0.1:1)",
 	},
 	"container: of a profile": {
 		prepare: func(r *canaryRun) map[string]any {

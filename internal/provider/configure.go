@@ -321,15 +321,14 @@ func resolveAWS(ctx context.Context, c *awsbase.Config, skipRegionValidation boo
 		diags.AddWarning("Secret Key Holds White Space", "The secret key comes from "+source.name+".\n\n"+hint)
 	}
 	cfg.Credentials = guardedCredentials{CredentialsProvider: cfg.Credentials, source: source, redact: func(text string) string { return redact(c, text) }}
-	cfg.Retryer = patient(cfg.Retryer)
-	assumed, roleDiags := assumeRoles(ctx, cfg, c, hint)
+	assumed, roleDiags := assumeRoles(ctx, attentive(cfg), c, hint)
 	diags.Append(roleDiags...)
 	if diags.HasError() {
 		return cfg, "", diags
 	}
 	cfg.Credentials = assumed
 
-	accountID, _, baseDiags := awsbase.GetAwsAccountIDAndPartition(ctx, cfg, c)
+	accountID, _, baseDiags := awsbase.GetAwsAccountIDAndPartition(ctx, attentive(cfg), c)
 	for _, d := range baseDiags {
 		diags.Append(accountDiagnostic(c, source, d, hint))
 	}
@@ -436,6 +435,9 @@ func accountDiagnostic(c *awsbase.Config, source credentialSource, d basediag.Di
 	switch {
 	case errors.As(err, &renewal):
 		return diag.NewErrorDiagnostic(summaryCredentials, "STS was not asked whose credentials these are: "+renewal.Error()+".\n\n"+source.advice)
+	case errors.As(err, &api) && strings.Contains(api.ErrorMessage(), "scoped to a valid region"):
+		return diag.NewErrorDiagnostic(summaryConfigure, "The endpoint for STS belongs to another Region than the one that the request is signed for.\n\n"+
+			"Set sts_region to the Region of the endpoint, or remove the endpoint.\n\nError: "+awsAnswer(err))
 	case !c.SkipCredsValidation && errors.As(err, &api):
 		return diag.NewErrorDiagnostic(summaryConfigure, fmt.Sprintf("STS did not confirm the credentials from %s.\n\n%s"+
 			"%s If they have expired, renew them or sign in again. A wrong clock of this machine and a wrong endpoint for STS have the same effect.\n\nError: %s", from, hint, source.advice, awsAnswer(err)))

@@ -4,6 +4,7 @@
 package provider
 
 import (
+	"context"
 	"crypto/sha1"
 	"encoding/hex"
 	"encoding/pem"
@@ -22,6 +23,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,6 +34,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 )
@@ -901,4 +904,128 @@ func TestConfigure_envSSOEndpoint(t *testing.T) {
 		t.Errorf("unexpected requests of the SSO portal (-want +got):\n%s", diff)
 	}
 	wantCaller(t, fake, testUserARN)
+}
+
+// Failures that stay.
+
+// countingServer starts a server that counts its connections and says this to each,
+// before the client says anything; nothing if it is empty.
+func countingServer(t *testing.T, says string) (address string, count func() int) {
+	t.Helper()
+
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	var connections atomic.Int64
+	go func() {
+		for {
+			connection, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			connections.Add(1)
+			_, _ = io.WriteString(connection, says)
+			_ = connection.Close()
+		}
+	}()
+
+	return listener.Addr().String(), func() int { return int(connections.Load()) }
+}
+
+// What cannot get better is told after one attempt, with the cause first, whichever
+// service it is that the credentials need.
+func TestConfigure_lastingFailures(t *testing.T) {
+	t.Parallel()
+
+	_, tlsServer, _ := testTLSFake(t)
+	closed := httptest.NewServer(nil)
+	closed.Close()
+	type failure struct {
+		arguments func(address string) map[string]any
+		says      string
+		want      string
+		attempts  int
+	}
+	keys := func(scheme string, more map[string]any) func(string) map[string]any {
+		return func(address string) map[string]any { return testArguments(scheme+address, more) }
+	}
+	for name, tc := range map[string]failure{
+		"no TLS":                      {arguments: keys("https://", nil), says: "HTTP/1.1 400 Bad Request\r\n\r\n", want: "STS could not be asked whose credentials these are: the endpoint's port does not speak TLS", attempts: 1},
+		"no TLS, with a role":         {arguments: keys("https://", map[string]any{"assume_role": testRole()}), says: "HTTP/1.1 400 Bad Request\r\n\r\n", want: "was not assumed: the endpoint's port does not speak TLS", attempts: 1},
+		"no TLS, with a web identity": {arguments: keys("https://", map[string]any{"access_key": nil, "secret_key": nil, "assume_role_with_web_identity": testWebIdentity(nil)}), says: "HTTP/1.1 400 Bad Request\r\n\r\n", want: "the endpoint's port does not speak TLS", attempts: 3},
+		"no HTTP":                     {arguments: keys("http://", nil), says: "SSH-2.0-OpenSSH_9.6\r\n", want: "does not speak HTTP", attempts: 1},
+		"no TLS, when IAM is asked": {arguments: func(address string) map[string]any {
+			return testArguments("", map[string]any{"skip_credentials_validation": true, "endpoints": []any{map[string]any{"iam": "https://" + address, "sts": "https://" + address}}})
+		}, says: "HTTP/1.1 400 Bad Request\r\n\r\n", want: "Neither IAM nor STS told which account\nskip_requesting_account_id = true\ndoes not speak TLS", attempts: 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			address, count := countingServer(t, tc.says)
+			diags := newTestServer(t, tc.arguments(address)).configure()
+			if len(diags) != 1 {
+				t.Fatalf("want one error, got %+v", diags)
+			}
+			wantDiagnostic(t, testDiagnostic{Severity: "error", Summary: diags[0].Summary, Detail: tc.want}, diags)
+			if got := count(); got != tc.attempts {
+				t.Errorf("%d attempts, want %d", got, tc.attempts)
+			}
+		})
+	}
+
+	t.Run("a certificate that nobody signed", func(t *testing.T) {
+		t.Parallel()
+
+		wantDiagnostic(t, testDiagnostic{Severity: "error", Summary: summaryConfigure, Detail: "STS could not be asked whose credentials these are: the TLS certificate of the endpoint\nCheck the network, proxies, certificates"},
+			newTestServer(t, testArguments(tlsServer.URL)).configure())
+	})
+	t.Run("connection refused", func(t *testing.T) {
+		t.Parallel()
+
+		diags := newTestServer(t, testArguments(closed.URL)).configure()
+		wantDiagnostic(t, testDiagnostic{Severity: "error", Summary: summaryConfigure, Detail: "STS could not be asked whose credentials these are: connection refused (127.0.0.1:"}, diags)
+		if strings.Contains(diags[0].Detail, "expired") {
+			t.Errorf("the credentials are blamed for the endpoint: %s", diags[0].Detail)
+		}
+	})
+}
+
+// A process that does not end is named, and not the time that it took.
+func TestConfigure_envProcessHangs(t *testing.T) {
+	r := newCanaryRun(t)
+	r.process("sleep 3; echo\n")
+	s := newTestServer(t, testArguments(r.url, withoutKeys))
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	response, err := s.server.ConfigureProvider(ctx, &tfprotov6.ConfigureProviderRequest{TerraformVersion: "1.11.4", Config: s.encode(s.schemas.Provider, s.arguments)})
+	s.must(err)
+	wantDiagnostic(t, testDiagnostic{
+		Severity: "error", Summary: summaryCredentials, Detail: "No credentials came from the profile \"broker\", which runs a credential_process: the process did not end\nsecond factor",
+	}, plainDiagnostics(response.Diagnostics))
+}
+
+// A profile's ca_bundle counts, after the argument and the environment variable.
+func TestConfigure_envCABundleInFile(t *testing.T) {
+	fake, server, certificate := testTLSFake(t)
+	t.Setenv("AWS_CONFIG_FILE", testFile(t, "config", "[default]\nca_bundle = "+certificate+"\n[profile corp]\nca_bundle = "+certificate+"\n[profile other]\nca_bundle = "+certificate+".missing\n"))
+	for name, change := range map[string]map[string]any{
+		"of the default profile":    nil,
+		"of the argument's profile": {"profile": "corp"},
+		"with a role":               {"assume_role": testRole()},
+		"beside custom_ca_bundle":   {"profile": "other", "custom_ca_bundle": certificate},
+	} { //nolint:paralleltest // The environment is shared.
+		t.Run(name, func(t *testing.T) {
+			fake.ResetRequests()
+			testResume(t, newConfiguredServer(t, testArguments(server.URL, change)))
+			if fake.Count("ResumeSession") != 1 {
+				t.Error("SSM was not called")
+			}
+		})
+	}
+	t.Run("that is not there", func(t *testing.T) {
+		wantDiagnostic(t, testDiagnostic{Severity: "error", Summary: summaryConfigure, Detail: certificate + ".missing"},
+			newTestServer(t, testArguments(server.URL, map[string]any{"profile": "other"})).configure())
+	})
 }

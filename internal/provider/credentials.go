@@ -409,26 +409,30 @@ func (g guardedCredentials) Retrieve(ctx context.Context) (aws.Credentials, erro
 		return keys, nil
 	}
 
+	text := g.redact("no credentials came from " + g.source.name + ": " + g.source.failure(err).String())
 	// The error of the context stays recognizable, nothing else does.
-	failed := &credentialsError{text: g.redact("no credentials came from " + g.source.name + ": " + g.source.failure(err).String()), kinds: []error{sessionmanager.ErrCredentials}}
+	failed := &credentialsError{text: text, causes: []error{&sessionmanager.Cause{Text: text}}}
 	if cause := ctx.Err(); cause != nil {
-		failed.kinds = append(failed.kinds, cause)
+		failed.causes = append(failed.causes, cause)
 	}
 
 	return aws.Credentials{}, failed
 }
 
-// credentialsError is the failure of a source of credentials.
+// credentialsError is the failure of a source of credentials, in words of ours.
 type credentialsError struct {
-	text  string
-	kinds []error
+	text   string
+	causes []error
 }
 
 // Error implements error.
 func (e *credentialsError) Error() string { return e.text }
 
-// Unwrap returns what kinds of error this is.
-func (e *credentialsError) Unwrap() []error { return e.kinds }
+// Unwrap returns the text as one that may be shown, and the error of the context.
+func (e *credentialsError) Unwrap() []error { return e.causes }
+
+// RetryableError tells the SDK that the source has repeated what was worth it.
+func (e *credentialsError) RetryableError() bool { return false }
 
 // assumeRoles returns credentials of the last of the roles, each of which is assumed
 // with the credentials of the one before.
