@@ -80,6 +80,7 @@ type peer struct {
 	t      testing.TB
 	server *httptest.Server
 	script func(n int, l *line) // For the nth WebSocket, from 1 on.
+	all    sync.WaitGroup
 
 	mu       sync.Mutex
 	requests []*http.Request
@@ -101,6 +102,8 @@ func newPeer(t testing.TB, script func(n int, l *line)) *peer {
 }
 
 func (p *peer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p.all.Add(1)
+	defer p.all.Done()
 	p.mu.Lock()
 	p.requests = append(p.requests, r.Clone(context.Background()))
 	p.mu.Unlock()
@@ -244,15 +247,296 @@ func resumeTo(p *peer) func(context.Context) (Access, error) {
 }
 
 // pipes connects clients with a peer in memory, for tests in a bubble.
-type pipes struct{ conns chan net.Conn }
+type pipes struct {
+	conns chan net.Conn
+	done  chan struct{}
+}
 
-func (p pipes) Accept() (net.Conn, error) {
-	conn, ok := <-p.conns
-	if !ok {
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case conn := <-p.conns:
+		return conn, nil
+	case <-p.done:
 		return nil, net.ErrClosed
 	}
-
-	return conn, nil
 }
-func (p pipes) Close() error   { return nil }
-func (p pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 80} }
+
+func (p *pipes) Close() error {
+	close(p.done)
+
+	return nil
+}
+
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 80} }
+
+func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
+	client, server := net.Pipe()
+	select {
+	case p.conns <- server:
+		return client, nil
+	case <-p.done:
+		return nil, net.ErrClosed
+	}
+}
+
+// newBubblePeer returns a peer without a network, and the change to a
+// configuration that leads to it. The function that is returned ends it.
+func newBubblePeer(t testing.TB, script func(n int, l *line)) (*peer, func(*Config), func()) {
+	p := &peer{t: t, script: script}
+	listener := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
+	server := &http.Server{Handler: p}
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = server.Serve(listener)
+	}()
+	p.server = &httptest.Server{URL: "http://127.0.0.1"}
+	transport := &http.Transport{DialContext: listener.dial}
+	change := func(c *Config) { c.HTTPClient = &http.Client{Transport: transport} }
+
+	return p, change, func() {
+		transport.CloseIdleConnections()
+		_ = server.Close()
+		<-served
+		p.all.Wait()
+	}
+}
+
+// A verdict is what a test does to a message on its way.
+type verdict int
+
+const (
+	pass verdict = iota
+	lose
+	twice
+	corrupt
+	delay // Until three more have passed.
+	hang  // The line breaks, and the message is lost.
+)
+
+// node is an agent that takes part in a whole session, over many lines. It is
+// correct; fault is what happens on the way to and from it.
+type node struct {
+	t       testing.TB
+	version string
+	echo    bool
+	fault   func(out bool, m wire) verdict
+	reAck   bool
+
+	mu       sync.Mutex
+	room     *sync.Cond
+	line     *line
+	out      []wire // Not acknowledged, in order.
+	sent     map[int64]time.Time
+	next     int64
+	expected int64
+	ahead    map[int64]wire
+	got      []byte
+	repeats  int
+	acks     map[int64]int
+	late     []wire
+	shaken   bool
+	complete int64 // The sequence number of HandshakeComplete.
+	over     bool
+	greeted  bool
+}
+
+func newNode(t testing.TB) *node {
+	n := &node{t: t, version: modernAgent, reAck: true, sent: map[int64]time.Time{}, ahead: map[int64]wire{}, acks: map[int64]int{}}
+	n.room = sync.NewCond(&n.mu)
+
+	return n
+}
+
+// serve is the script of a peer.
+func (n *node) serve(_ int, l *line) {
+	n.mu.Lock()
+	n.line = l
+	if n.greeted {
+		for _, m := range n.out {
+			n.transmit(m)
+		}
+	} else {
+		n.greeted = true
+		request := handshakeRequestOf(n.version, portActions)
+		n.push(request)
+	}
+	n.mu.Unlock()
+	stop := make(chan struct{})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		ticker := time.NewTicker(20 * time.Millisecond)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-ticker.C:
+			}
+			n.mu.Lock()
+			for i, m := range n.out {
+				if i == 64 {
+					break
+				}
+				if time.Since(n.sent[m.sequence]) > 150*time.Millisecond {
+					n.transmit(m)
+				}
+			}
+			n.mu.Unlock()
+		}
+	}()
+	for {
+		m, ok := l.read()
+		if !ok {
+			break
+		}
+		n.take(m)
+	}
+	close(stop)
+	<-done
+	n.mu.Lock()
+	if n.line == l {
+		n.line = nil
+	}
+	n.mu.Unlock()
+}
+
+// push sends stream data, and keeps it until it is acknowledged.
+func (n *node) push(m wire) {
+	m.sequence = n.next
+	m.id = [16]byte{0: 0x40, 14: byte(n.next >> 8), 15: byte(n.next)}
+	n.next++
+	n.out = append(n.out, m)
+	n.transmit(m)
+}
+
+// write sends data to the client.
+func (n *node) write(data []byte) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for len(data) > 0 {
+		for len(n.out) > 200 && !n.over {
+			n.room.Wait()
+		}
+		if n.over {
+			return
+		}
+		k := min(len(data), 1024)
+		n.push(wire{kind: "output_stream_data", payload: 1, data: slices.Clone(data[:k])})
+		data = data[k:]
+	}
+}
+
+func (n *node) stop() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.over = true
+	n.room.Broadcast()
+}
+
+func (n *node) transmit(m wire) {
+	n.sent[m.sequence] = time.Now()
+	n.emit(m)
+}
+
+// emit puts a message on the line. The mutex is held.
+func (n *node) emit(m wire) {
+	if n.line == nil {
+		return
+	}
+	v := pass
+	if n.fault != nil {
+		v = n.fault(true, m)
+	}
+	switch v {
+	case pass:
+		n.line.send(m)
+	case twice:
+		n.line.send(m, m)
+	case corrupt:
+		b := m.bytes()
+		b[len(b)-1] ^= 1
+		_ = n.line.ws.Write(context.Background(), websocket.MessageBinary, b)
+	case delay:
+		n.late = append(n.late, m)
+
+		return
+	case hang:
+		_ = n.line.ws.CloseNow()
+		n.line = nil
+	case lose:
+	}
+	if len(n.late) > 2 && n.line != nil {
+		n.line.send(n.late...)
+		n.late = nil
+	}
+}
+
+// take handles a message of the client.
+func (n *node) take(m wire) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if m.kind == "acknowledge" {
+		var a struct{ AcknowledgedMessageSequenceNumber int64 }
+		if err := json.Unmarshal(m.data, &a); err != nil {
+			n.t.Errorf("an acknowledgement cannot be read: %v", err)
+		}
+		if n.fault != nil && n.fault(false, m) == lose {
+			return
+		}
+		n.acks[a.AcknowledgedMessageSequenceNumber]++
+		n.out = slices.DeleteFunc(n.out, func(o wire) bool { return o.sequence == a.AcknowledgedMessageSequenceNumber })
+		n.room.Broadcast()
+
+		return
+	}
+	if n.fault != nil {
+		switch n.fault(false, m) {
+		case lose:
+			return
+		case hang:
+			_ = n.line.ws.CloseNow()
+			n.line = nil
+
+			return
+		default:
+		}
+	}
+	if m.sequence < n.expected {
+		n.repeats++
+		if n.reAck {
+			n.emit(ackOf(m))
+		}
+
+		return
+	}
+	n.emit(ackOf(m))
+	n.ahead[m.sequence] = m
+	for {
+		m, ok := n.ahead[n.expected]
+		if !ok {
+			return
+		}
+		delete(n.ahead, n.expected)
+		n.expected++
+		switch m.payload {
+		case 6:
+			n.complete = n.next
+			n.push(handshakeCompleteOf(0))
+		case 1:
+			n.got = append(n.got, m.data...)
+			if n.echo {
+				n.push(wire{kind: "output_stream_data", payload: 1, data: m.data})
+			}
+		}
+	}
+}
+
+// received returns what the client sent so far.
+func (n *node) received() []byte {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+
+	return slices.Clone(n.got)
+}

@@ -332,6 +332,7 @@ func (c *Channel) tend(s *socket, broken chan<- error) {
 		pings  sync.WaitGroup
 		missed int
 		pinged = time.Now()
+		reads  int64 // As of the last ping.
 		asked  bool
 		ticker = time.NewTicker(tick)
 	)
@@ -376,7 +377,7 @@ func (c *Channel) tend(s *socket, broken chan<- error) {
 			continue
 		}
 
-		if heard.After(pinged) {
+		if s.reads.Load() != reads {
 			asked, missed = false, 0
 		}
 		wait := pongTime
@@ -396,7 +397,7 @@ func (c *Channel) tend(s *socket, broken chan<- error) {
 		default:
 			continue
 		}
-		asked, pinged = true, now
+		asked, pinged, reads = true, now, s.reads.Load()
 		pings.Go(func() { _ = s.ws.Ping(ctx) })
 	}
 }

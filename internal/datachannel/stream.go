@@ -35,6 +35,7 @@ type stream struct {
 	wake   chan struct{} // Has room for one; filled when there is something to flush.
 	gone   chan struct{} // Closed with conn.
 	heard  atomic.Int64  // When something came in, in Unix nanoseconds.
+	reads  atomic.Int64  // How often something came in.
 
 	mu      sync.Mutex
 	pending []byte
@@ -49,6 +50,7 @@ func newStream(conn io.ReadWriteCloser) *stream {
 	s.reader = bufio.NewReaderSize(readerFunc(func(p []byte) (int, error) {
 		n, err := conn.Read(p)
 		s.heard.Store(time.Now().UnixNano())
+		s.reads.Add(1)
 
 		return n, err
 	}), streamBuffer)
