@@ -36,7 +36,8 @@ const (
 type socket struct {
 	*stream
 	ws     *websocket.Conn
-	buffer []byte // What next returns.
+	buffer []byte        // What next returns.
+	busy   chan struct{} // Has room for one; filled when a first message waits to be acknowledged.
 }
 
 // address is what is dialled.
@@ -185,7 +186,7 @@ func (c *Channel) dial(ctx context.Context, access Access) (*socket, error) {
 
 		return nil, newDialError(err, response, access, target)
 	}
-	s := &socket{stream: taken.stream, ws: ws}
+	s := &socket{stream: taken.stream, ws: ws, busy: make(chan struct{}, 1)}
 	ws.SetReadLimit(maxMessage)
 	opening, err := json.Marshal(struct {
 		MessageSchemaVersion string

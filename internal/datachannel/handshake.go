@@ -113,9 +113,7 @@ func readSessionType(data []byte) (string, map[string]string, error) {
 		return "", nil, fmt.Errorf("%w: the handshake does not tell the type of the session", ErrProtocol)
 	}
 	var raw map[string]json.RawMessage
-	if json.Unmarshal(parameters.Properties, &raw) != nil {
-		return parameters.SessionType, nil, nil // Shells have properties of other shapes.
-	}
+	_ = json.Unmarshal(parameters.Properties, &raw) // Those of shells have other shapes.
 	properties := make(map[string]string, len(raw))
 	for name, value := range raw {
 		var text string

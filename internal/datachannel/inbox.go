@@ -158,14 +158,19 @@ func (c *Channel) handle(s *socket, m message) error {
 			return fmt.Errorf("%w: %w", ErrProtocol, err)
 		}
 		c.mu.Lock()
-		defer c.mu.Unlock()
 		if sequence < 0 || sequence >= c.out.next() {
+			c.mu.Unlock()
+
 			return fmt.Errorf("%w: a message is acknowledged that was not sent", ErrProtocol)
 		}
 		if c.out.at(sequence) != nil {
 			c.rejected = 0
 		}
-		c.acked(s, sequence)
+		started := c.acked(s, sequence)
+		c.mu.Unlock()
+		if started {
+			c.observe(Event{Kind: Started})
+		}
 	case pausePublication:
 		c.mu.Lock()
 		first := !c.out.paused
@@ -306,28 +311,22 @@ func (c *Channel) shake(data []byte) error {
 	}
 	c.agent = agent
 	c.record(newHandshakeResponse(answer))
-	if c.refusal = refusal; refusal != nil {
-		c.afterRefusal()
-	}
+	c.refuse(refusal)
 
 	return nil
 }
 
 // completeHandshake lets data flow. The mutex is held.
 func (c *Channel) completeHandshake(data []byte) error {
-	switch {
-	case c.requests == 0:
+	if c.requests == 0 {
 		return fmt.Errorf("%w: a handshake ends that was not begun", ErrProtocol)
-	case c.refusal != nil, c.shaken:
-		return nil
 	}
 	text, err := readHandshakeComplete(data)
-	if err != nil {
-		return err
+	if err == nil && c.refusal == nil && !c.shaken {
+		c.agent.CustomerMessage = text
+		c.shaken = true
+		close(c.ready)
 	}
-	c.agent.CustomerMessage = text
-	c.shaken = true
-	close(c.ready)
 
-	return nil
+	return err
 }

@@ -18,8 +18,10 @@ const (
 	// that is not acknowledged.
 	maxSpan = 4096
 
-	// tick is how often is looked for messages to send again.
-	tick = 100 * time.Millisecond
+	// tick is how often is looked for messages to send again. When there are
+	// none, idleTick is how often the socket is looked at.
+	tick     = 100 * time.Millisecond
+	idleTick = time.Second
 
 	// resendsPerTick is how many messages are sent again at a time.
 	resendsPerTick = 64
@@ -133,6 +135,12 @@ func (c *Channel) record(frame []byte) *outgoing {
 	c.out.open++
 	if c.sock != nil {
 		c.sock.nudge()
+		if c.out.open == 1 {
+			select {
+			case c.sock.busy <- struct{}{}:
+			default:
+			}
+		}
 	}
 
 	return m
@@ -174,12 +182,12 @@ func (o *outbox) take(s *socket, now time.Time) *outgoing {
 	return m
 }
 
-// acked takes a message off the record.
-func (c *Channel) acked(s *socket, sequence int64) {
+// acked takes a message off the record, and reports whether that ends a pause.
+func (c *Channel) acked(s *socket, sequence int64) (started bool) {
 	o := &c.out
 	m := o.at(sequence)
 	if m == nil {
-		return
+		return false
 	}
 	now := time.Now()
 	o.lastAck, o.progress, o.stall = now, true, stallTime
@@ -187,7 +195,7 @@ func (c *Channel) acked(s *socket, sequence int64) {
 		o.measure(now.Sub(m.sentAt))
 	}
 	o.ackedOrder = max(o.ackedOrder, m.order)
-	if o.paused {
+	if started = o.paused; started {
 		o.paused = false
 		o.resendAll()
 	}
@@ -197,6 +205,8 @@ func (c *Channel) acked(s *socket, sequence int64) {
 		s.nudge()
 	}
 	c.writable.Broadcast()
+
+	return started
 }
 
 func (o *outbox) remove(m *outgoing) {

@@ -335,7 +335,6 @@ type node struct {
 	repeats  int
 	acks     map[int64]int
 	late     []wire
-	shaken   bool
 	complete int64 // The sequence number of HandshakeComplete.
 	over     bool
 	greeted  bool

@@ -348,6 +348,10 @@ func (c *Channel) tend(s *socket, broken chan<- error) {
 		select {
 		case <-s.gone:
 			return
+		case <-s.busy:
+			ticker.Reset(tick)
+
+			continue
 		case <-ticker.C:
 		}
 		now := time.Now()
@@ -363,6 +367,9 @@ func (c *Channel) tend(s *socket, broken chan<- error) {
 		stalled := busy && shaken && !waiting && c.out.stalled(now)
 		again := c.agent.AcknowledgesDuplicates && c.config.Resume != nil && !c.out.paused && !c.closing
 		c.mu.Unlock()
+		if !busy {
+			ticker.Reset(idleTick)
+		}
 		if stalled {
 			c.observe(Event{Kind: Stalled})
 			if again {
@@ -406,10 +413,13 @@ func newHandshakeResponse(answer []byte) []byte {
 	return appendMessage(nil, inputStreamData, time.Now(), 0, uuid.New(), payloadHandshakeResponse, answer)
 }
 
-// afterRefusal ends the channel if the agent does not end the session. The
+// refuse remembers why a handshake was refused, if it was. The channel ends
+// then, at the latest when the agent has not ended the session in time. The
 // mutex is held.
-func (c *Channel) afterRefusal() {
-	refusal := c.refusal
+func (c *Channel) refuse(refusal error) {
+	if c.refusal = refusal; refusal == nil {
+		return
+	}
 	timer := time.AfterFunc(refusalTime, func() { c.end(refusal) })
 	context.AfterFunc(c.ctx, func() { timer.Stop() })
 }

@@ -535,7 +535,7 @@ func TestClose(t *testing.T) {
 			if err := c.Err(); err != nil {
 				t.Errorf("after a Close: %v", err)
 			}
-			if _, err := c.Read(make([]byte, 1)); err != io.EOF {
+			if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 				t.Errorf("Read: %v", err)
 			}
 			if _, err := c.Write([]byte("x")); !errors.Is(err, ErrClosed) {
