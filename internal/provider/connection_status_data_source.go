@@ -47,7 +47,7 @@ func (d *connectionStatusDataSource) Schema(_ context.Context, _ datasource.Sche
 			"target": schema.StringAttribute{
 				Required:            true,
 				MarkdownDescription: "ID of the managed node, 1 to 400 characters, such as `i-0123456789abcdef0`.",
-				Validators:          []validator.String{stringvalidator.UTF8LengthBetween(1, 400)},
+				Validators:          []validator.String{stringvalidator.UTF8LengthBetween(1, 400), judged{sessionmanager.FieldTarget}},
 			},
 			"region": schema.StringAttribute{
 				Optional:            true,

@@ -89,3 +89,13 @@ func regionProblem(region, partitionID string, skip bool) string {
 		return ""
 	}
 }
+
+// place returns where sessions of a Region are looked for.
+func (m *providerMeta) place(region string) sessionmanager.Place {
+	if m == nil {
+		return sessionmanager.Place{}
+	}
+	partition, _ := endpoints.PartitionForRegion(endpoints.DefaultPartitions(), region)
+
+	return sessionmanager.Place{Partition: partition.ID(), Account: m.accountID}
+}

@@ -41,28 +41,29 @@ type selectorSet struct {
 
 const (
 	ownerPatternDescription = "An owner is the ARN that SSM records, in which `*` stands for any run of characters, `/` and `:` included. " +
-		"A role's sessions are owned by `arn:aws:sts::123456789012:assumed-role/Role/Name`, never by the role's own ARN."
+		"A role's sessions are owned by `arn:aws:sts::123456789012:assumed-role/Role/Name`, never by the role's own ARN. Patterns that begin with `arn:*:` work in every partition."
 	olderThanDescription = "Sessions that started at least this long ago, as a duration such as `8h` or `30m`, by the service's clock."
 )
 
 // selectorSets returns the selector's sets by attribute name.
 func selectorSets() map[string]selectorSet {
-	set := func(description string, elements ...validator.String) selectorSet {
-		return selectorSet{description: description, validators: []validator.Set{
-			setvalidator.NoNullValues(),
-			setvalidator.ValueStringsAre(elements...),
-		}}
+	set := func(description string, more ...validator.Set) selectorSet {
+		return selectorSet{description: description, validators: append([]validator.Set{setvalidator.NoNullValues()}, more...)}
+	}
+	length := func(least, most int) validator.Set {
+		return setvalidator.ValueStringsAre(stringvalidator.UTF8LengthBetween(least, most))
 	}
 	accessTypes := sessionmanager.AccessTypes()
 
 	return map[string]selectorSet{
-		"targets":        set("Nodes that the sessions connect to, such as `i-0123456789abcdef0`.", stringvalidator.UTF8LengthBetween(1, 400)),
-		"owners":         set("Who started the sessions. "+ownerPatternDescription, ownerPattern{}),
-		"document_names": set("SSM documents that the sessions run, such as `SSM-SessionManagerRunShell`. SSM often leaves out the document of an active session, which then does not match.", stringvalidator.LengthAtLeast(1)),
+		"targets": set("Nodes that the sessions connect to, such as `i-0123456789abcdef0`.", length(1, 400), judgedSet{sessionmanager.FieldTargets}),
+		"owners":  set("Who started the sessions. "+ownerPatternDescription, judgedSet{sessionmanager.FieldOwners}),
+		"document_names": set("SSM documents that the sessions run, such as `SSM-SessionManagerRunShell`. SSM often leaves out the document of an active session, which then does not match.",
+			setvalidator.ValueStringsAre(stringvalidator.LengthAtLeast(1)), judgedSet{sessionmanager.FieldDocumentNames}),
 		"access_types": set("Kinds of access that the sessions were started with: "+quoted(accessTypes)+".",
-			stringvalidator.OneOf(accessTypes...)),
-		"exclude_owners":      set("Owners whose sessions are spared, in the form of `owners`. A session without an owner is spared as well.", ownerPattern{}),
-		"exclude_session_ids": set("Sessions that are spared, by ID.", stringvalidator.UTF8LengthBetween(1, 96)),
+			setvalidator.ValueStringsAre(stringvalidator.OneOf(accessTypes...))),
+		"exclude_owners":      set("Owners whose sessions are spared, in the form of `owners`. A session without an owner is spared as well.", judgedSet{sessionmanager.FieldExcludeOwners}),
+		"exclude_session_ids": set("Sessions that are spared, by ID.", length(1, 96), judgedSet{sessionmanager.FieldExcludeSessionIDs}),
 	}
 }
 
@@ -135,35 +136,95 @@ func (m *selectorModel) requireCondition(diags *diag.Diagnostics) bool {
 	what := "No condition says which sessions to end."
 	switch {
 	case selector.Owners != nil:
-		at, what = path.Root("owners"), "The only condition, on owners, matches every session there is."
+		at, what = path.Root("owners"), "The patterns in owners match every owner there is, which is no condition."
 	case selector.OlderThan != nil:
-		at, what = path.Root("older_than"), "The only condition, an age of zero, matches every session there is."
+		at, what = path.Root("older_than"), fmt.Sprintf("An age of %s, which is below a minute, is no condition.", selector.OlderThan)
+	case selector.AccessTypes != nil:
+		at, what = path.Root("access_types"), "The values in access_types are all that there are, which is no condition."
 	}
 	diags.AddAttributeError(at, summaryDrain,
-		what+" A drain ends everything that it matches, so that it wants at least one condition which narrows it down. Nothing was ended.\n\n"+
+		what+" A drain ends everything that it matches, and needs at least one condition that narrows it down. Nothing was ended.\n\n"+
 			"Set targets, owners, document_names, access_types or older_than; exclusions alone are not enough.")
 
 	return false
 }
 
-// ownerPattern refuses what can never match an owner.
-type ownerPattern struct{}
-
-func (v ownerPattern) Description(context.Context) string {
-	return "value must be the ARN of a session's owner, or a pattern for one"
+// judgedSet reports what sessionmanager finds in the values of a set, as far as that
+// does not depend on the Region and the account.
+type judgedSet struct {
+	field sessionmanager.Field
 }
 
-func (v ownerPattern) MarkdownDescription(ctx context.Context) string {
+func (v judgedSet) Description(context.Context) string {
+	return "values must be such that a session can have them"
+}
+
+func (v judgedSet) MarkdownDescription(ctx context.Context) string {
 	return v.Description(ctx)
 }
 
-func (v ownerPattern) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+func (v judgedSet) ValidateSet(_ context.Context, req validator.SetRequest, resp *validator.SetResponse) {
+	judgeSet(v.field, req.ConfigValue, req.Path, sessionmanager.Place{}, &resp.Diagnostics)
+}
+
+// judgeSet reports what is found in the known values of a set. Values that are empty or
+// null have errors of their own.
+func judgeSet(field sessionmanager.Field, set types.Set, at path.Path, place sessionmanager.Place, diags *diag.Diagnostics) {
+	var values []string
+	for _, element := range set.Elements() {
+		if text, ok := element.(types.String); ok && !text.IsNull() && !text.IsUnknown() {
+			values = append(values, text.ValueString())
+		}
+	}
+	for _, finding := range sessionmanager.Judge(field, values, !knownThroughout(set), place) {
+		if finding.Placed == (place != sessionmanager.Place{}) {
+			reportFinding(finding, at.AtSetValue(types.StringValue(finding.Value)), diags)
+		}
+	}
+}
+
+// reportFinding adds what is wrong with a value to its attribute.
+func reportFinding(finding sessionmanager.Finding, at path.Path, diags *diag.Diagnostics) {
+	if finding.Refused {
+		diags.AddAttributeError(at, finding.Summary, finding.Detail)
+	} else {
+		diags.AddAttributeWarning(at, finding.Summary, finding.Detail)
+	}
+}
+
+// judged reports what sessionmanager finds in a single value.
+type judged struct {
+	field sessionmanager.Field
+}
+
+func (v judged) Description(context.Context) string {
+	return "value must be such that a session can have it"
+}
+
+func (v judged) MarkdownDescription(ctx context.Context) string {
+	return v.Description(ctx)
+}
+
+func (v judged) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
 	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
 		return
 	}
-	if err := sessionmanager.CheckOwner(req.ConfigValue.ValueString()); err != nil {
-		resp.Diagnostics.AddAttributeError(req.Path, "Invalid Owner", err.Error()+".")
+	for _, finding := range sessionmanager.Judge(v.field, []string{req.ConfigValue.ValueString()}, false, sessionmanager.Place{}) {
+		reportFinding(finding, req.Path, &resp.Diagnostics)
 	}
+}
+
+// judge reports what depends on where the sessions are looked for. It reports whether
+// the selection can be used.
+func (m *selectorModel) judge(place sessionmanager.Place, diags *diag.Diagnostics) bool {
+	var found diag.Diagnostics
+	if place != (sessionmanager.Place{}) {
+		judgeSet(sessionmanager.FieldOwners, m.Owners, path.Root("owners"), place, &found)
+		judgeSet(sessionmanager.FieldExcludeOwners, m.ExcludeOwners, path.Root("exclude_owners"), place, &found)
+	}
+	diags.Append(found...)
+
+	return !found.HasError()
 }
 
 // notNegative refuses durations below zero; what is no duration at all is refused

@@ -137,7 +137,7 @@ func TestSelector_agreement(t *testing.T) {
 		"a document":                      {config: map[string]any{"document_names": []any{"PortForward"}}, want: []any{"dan-1"}},
 		"no document at all":              {config: map[string]any{"document_names": []any{}}, want: []any{}, idle: true},
 		"an access type":                  {config: map[string]any{"access_types": []any{"Standard"}}, want: []any{"eve-1", "ann-1", "cat-1"}},
-		"access types":                    {config: map[string]any{"access_types": []any{"Standard", "JustInTime"}}, want: []any{"eve-1", "ann-1", "dan-1", "cat-1"}},
+		"access types":                    {config: map[string]any{"older_than": "1m", "access_types": []any{"Standard", "JustInTime"}}, want: []any{"eve-1", "ann-1", "dan-1", "cat-1"}},
 		"no access type at all":           {config: map[string]any{"access_types": []any{}}, want: []any{}, idle: true},
 		"an age":                          {config: map[string]any{"older_than": "4h30m"}, want: []any{"eve-1", "ann-1", "dan-1"}},
 		"everybody but some owners":       {config: map[string]any{"older_than": "1m", "exclude_owners": []any{"*:iam:*", "*/eve"}}, want: []any{"ann-1", "dan-1"}},
@@ -185,7 +185,7 @@ func TestSelector_agreement(t *testing.T) {
 func TestSelector_badInput(t *testing.T) {
 	t.Parallel()
 
-	const ownerForm = "SSM records owners as ARNs\narn:aws:sts::123456789012:assumed-role/Operator/mary"
+	const ownerForm = "SSM records owners as ARNs.\narn:aws:sts::123456789012:assumed-role/Operator/mary"
 	for name, tc := range map[string]struct {
 		config map[string]any
 		want   testDiagnostic
@@ -197,8 +197,8 @@ func TestSelector_badInput(t *testing.T) {
 		"a null excluded owner":       {map[string]any{"exclude_owners": []any{nil}}, testDiagnostic{"error", "exclude_owners", "Null Set Value", "contains a null value"}},
 		"a null excluded session":     {map[string]any{"exclude_session_ids": []any{nil}}, testDiagnostic{"error", "exclude_session_ids", "Null Set Value", "contains a null value"}},
 		"an empty target":             {map[string]any{"targets": []any{""}}, testDiagnostic{"error", "targets[...]", "Invalid Attribute Value Length", "between 1 and 400"}},
-		"an overlong target":          {map[string]any{"targets": []any{strings.Repeat("i", 401)}}, testDiagnostic{"error", "targets[...]", "Invalid Attribute Value Length", "between 1 and 400"}},
-		"an empty owner":              {map[string]any{"owners": []any{""}}, testDiagnostic{"error", "owners[...]", "Invalid Owner", "an empty owner matches no session"}},
+		"an overlong target":          {map[string]any{"targets": []any{"i-" + strings.Repeat("i", 399)}}, testDiagnostic{"error", "targets[...]", "Invalid Attribute Value Length", "between 1 and 400"}},
+		"an empty owner":              {map[string]any{"owners": []any{""}}, testDiagnostic{"error", "owners[...]", "Invalid Owner", "\"\"\n" + ownerForm}},
 		"an owner that is no ARN":     {map[string]any{"owners": []any{"mary"}}, testDiagnostic{"error", "owners[...]", "Invalid Owner", "\"mary\"\n" + ownerForm}},
 		"an owner that is half a one": {map[string]any{"owners": []any{"arn:aws:iam"}}, testDiagnostic{"error", "owners[...]", "Invalid Owner", "\"arn:aws:iam\"\n" + ownerForm}},
 		"a pattern that is no ARN":    {map[string]any{"owners": []any{"mary*"}}, testDiagnostic{"error", "owners[...]", "Invalid Owner", "\"mary*\"\n" + ownerForm}},
@@ -219,6 +219,15 @@ func TestSelector_badInput(t *testing.T) {
 			testDiagnostic{"error", "exclude_owners[...]", "Invalid Owner", "\"arn:aws:sts::123456789012:assumed-role/Operator/*\""},
 		},
 		"an owner to be spared that is no ARN": {map[string]any{"exclude_owners": []any{"mary"}}, testDiagnostic{"error", "exclude_owners[...]", "Invalid Owner", "\"mary\"\n" + ownerForm}},
+		"a target with a line break":           {map[string]any{"targets": []any{"i-a\n"}}, testDiagnostic{"error", "targets[...]", "White Space Around Value", "\"i-a\\n\"\nUse \"i-a\"\ntrimspace()"}},
+		"an owner with a space":                {map[string]any{"owners": []any{"arn:aws:iam::123456789012:user/jane "}}, testDiagnostic{"error", "owners[...]", "White Space Around Value", "user/jane \"\nUse \"arn:aws:iam::123456789012:user/jane\""}},
+		"a document with a line break":         {map[string]any{"document_names": []any{"Shell\r\n"}}, testDiagnostic{"error", "document_names[...]", "White Space Around Value", "\"Shell\\r\\n\""}},
+		"a spared owner with a space":          {map[string]any{"exclude_owners": []any{" */ann"}}, testDiagnostic{"error", "exclude_owners[...]", "White Space Around Value", "\" */ann\""}},
+		"a spared session with a line break":   {map[string]any{"exclude_session_ids": []any{"ann-1\n"}}, testDiagnostic{"error", "exclude_session_ids[...]", "White Space Around Value", "\"ann-1\\n\""}},
+		"a spared session's ARN":               {map[string]any{"exclude_session_ids": []any{"arn:aws:ssm:us-east-1:123456789012:session/ann-1"}}, testDiagnostic{"error", "exclude_session_ids[...]", "ARN Instead of Session ID", "spare nobody\nUse \"ann-1\""}},
+		"a spared role session without name":   {map[string]any{"exclude_owners": []any{"arn:aws:sts::123456789012:assumed-role/Emergency"}}, testDiagnostic{"error", "exclude_owners[...]", "Invalid Owner", "\"arn:aws:sts::123456789012:assumed-role/Emergency/*\""}},
+		"an owner of another partition":        {map[string]any{"owners": []any{"arn:aws-us-gov:sts::*:assumed-role/*/mary"}}, testDiagnostic{"error", "owners[...]", "Owner of Another Partition", "\"arn:aws:sts::*:assumed-role/*/mary\", or \"arn:*:sts::*:assumed-role/*/mary\""}},
+		"a spared owner of another partition":  {map[string]any{"exclude_owners": []any{"arn:aws-cn:sts::*:assumed-role/BreakGlass/*"}}, testDiagnostic{"error", "exclude_owners[...]", "Owner of Another Partition", "\"arn:*:sts::*:assumed-role/BreakGlass/*\""}},
 		"an empty document":                    {map[string]any{"document_names": []any{""}}, testDiagnostic{"error", "document_names[...]", "Invalid Attribute Value Length", "at least 1"}},
 		"an unknown access type":               {map[string]any{"access_types": []any{"standard"}}, testDiagnostic{"error", "access_types[...]", "Invalid Attribute Value Match", "\"Standard\" \"JustInTime\""}},
 		"an empty excluded session":            {map[string]any{"exclude_session_ids": []any{""}}, testDiagnostic{"error", "exclude_session_ids[...]", "Invalid Attribute Value Length", "between 1 and 96"}},
@@ -259,7 +268,7 @@ func TestSelector_goodOwners(t *testing.T) {
 		"arn:aws:iam::123456789012:user/timmy",
 		"arn:aws:iam::123456789012:root",
 		"arn:aws:sts::123456789012:federated-user/timmy",
-		"arn:aws-us-gov:sts::123456789012:assumed-role/AWSReservedSSO_Ops_0123456789abcdef/mary@example.com",
+		"arn:*:sts::123456789012:assumed-role/AWSReservedSSO_Ops_0123456789abcdef/mary@example.com",
 		"arn:aws:sts::*:assumed-role/Operator/*",
 		"a*",
 		"*",
@@ -271,7 +280,38 @@ func TestSelector_goodOwners(t *testing.T) {
 
 				_, url := testInventoryFake(t)
 				s := newConfiguredServer(t, testArguments(url))
-				wantNoDiagnostics(t, selector.use(s, map[string]any{"owners": []any{owner}, "targets": []any{"i-z"}}))
+				diags := selector.use(s, map[string]any{"owners": []any{owner}, "exclude_owners": []any{owner}, "targets": []any{"i-z"}})
+				wantNoDiagnostics(t, testWithoutDrainWarnings(diags))
+			})
+		}
+	}
+}
+
+// What probably matches nobody is warned of, by all that select alike.
+func TestSelector_doubtfulInput(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		config map[string]any
+		want   testDiagnostic
+	}{
+		"a node's ARN":                {map[string]any{"targets": []any{"arn:aws:ec2:us-east-1:123456789012:instance/i-0123456789abcdef0"}}, testDiagnostic{"warning", "targets[...]", "Unusual Target", "\"arn:aws:ec2:us-east-1:123456789012:instance/i-0123456789abcdef0\""}},
+		"a host name":                 {map[string]any{"targets": []any{"ip-10-0-0-1.ec2.internal"}}, testDiagnostic{"warning", "targets[...]", "Unusual Target", "ip-10-0-0-1"}},
+		"a session among targets":     {map[string]any{"targets": []any{"Mary-07a16060613c408b5"}}, testDiagnostic{"warning", "targets[...]", "Unusual Target", "Mary-"}},
+		"an owner of another account": {map[string]any{"owners": []any{"arn:aws:iam::210987654321:user/mary"}}, testDiagnostic{"warning", "owners[...]", "Owner of Another Account", "account 123456789012"}},
+		"another shape of owner":      {map[string]any{"exclude_owners": []any{"arn:aws:identitystore::123456789012:user/mary"}}, testDiagnostic{"warning", "exclude_owners[...]", "Unusual Owner", "not known to record"}},
+		"a pattern of documents":      {map[string]any{"document_names": []any{"SSM-*"}}, testDiagnostic{"warning", "document_names[...]", "Unusual Document Name", "SSM-*"}},
+	} {
+		for object, selector := range testSelectors {
+			t.Run(name+"/"+object, func(t *testing.T) {
+				t.Parallel()
+
+				_, url := testInventoryFake(t)
+				config := map[string]any{"targets": []any{"i-z"}}
+				maps.Copy(config, tc.config)
+				diags := testWithoutDrainWarnings(selector.use(newConfiguredServer(t, testArguments(url)), config))
+				// What is planned twice is told twice; Terraform shows it once.
+				wantDiagnostic(t, tc.want, slices.Compact(diags))
 			})
 		}
 	}
@@ -323,13 +363,17 @@ func TestSelector_noCondition(t *testing.T) {
 	}{
 		"nothing at all":            {map[string]any{}, "targets", "No condition says which sessions to end."},
 		"exclusions":                {map[string]any{"exclude_owners": []any{"*/ann"}, "exclude_session_ids": []any{"ann-1"}}, "targets", "No condition says which sessions to end."},
-		"any owner":                 {map[string]any{"owners": []any{"*"}}, "owners", "on owners"},
-		"any owner, in two words":   {map[string]any{"owners": []any{"**"}}, "owners", "on owners"},
-		"any owner, hidden":         {map[string]any{"owners": []any{"*/ann", "*"}}, "owners", "on owners"},
-		"any age":                   {map[string]any{"older_than": "0s"}, "older_than", "an age of zero"},
-		"any age, in other words":   {map[string]any{"older_than": "-0h"}, "older_than", "an age of zero"},
-		"any owner of any age":      {map[string]any{"owners": []any{"*"}, "older_than": "0s"}, "owners", "matches every session"},
-		"any owner except somebody": {map[string]any{"owners": []any{"*"}, "exclude_owners": []any{"*/ann"}}, "owners", "on owners"},
+		"any owner":                 {map[string]any{"owners": []any{"*"}}, "owners", "match every owner"},
+		"a whole partition":         {map[string]any{"owners": []any{"arn:aws:*"}}, "owners", "match every owner"},
+		"both services":             {map[string]any{"owners": []any{"arn:aws:sts::*", "arn:aws:iam::*"}}, "owners", "match every owner"},
+		"both access types":         {map[string]any{"access_types": []any{"Standard", "JustInTime"}}, "access_types", "all that there are"},
+		"hardly any age":            {map[string]any{"older_than": "1ns"}, "older_than", "An age of 1ns"},
+		"any owner, in two words":   {map[string]any{"owners": []any{"**"}}, "owners", "match every owner"},
+		"any owner, hidden":         {map[string]any{"owners": []any{"*/ann", "*"}}, "owners", "match every owner"},
+		"any age":                   {map[string]any{"older_than": "0s"}, "older_than", "An age of 0s"},
+		"any age, in other words":   {map[string]any{"older_than": "-0h"}, "older_than", "An age of 0s"},
+		"any owner of any age":      {map[string]any{"owners": []any{"*"}, "older_than": "0s"}, "owners", "match every owner"},
+		"any owner except somebody": {map[string]any{"owners": []any{"*"}, "exclude_owners": []any{"*/ann"}}, "owners", "match every owner"},
 		"a Region and a limit, which is no condition": {map[string]any{"region": testRegion, "max_sessions": int64(5)}, "targets", "No condition"},
 	} {
 		for object, selector := range testSelectors {

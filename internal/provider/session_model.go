@@ -4,10 +4,6 @@
 package provider
 
 import (
-	"context"
-	"fmt"
-	"regexp"
-	"sync"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
@@ -32,36 +28,7 @@ const (
 func sessionIDValidators() []validator.String {
 	return []validator.String{
 		stringvalidator.UTF8LengthBetween(1, 96),
-		sessionIDLooks{},
-	}
-}
-
-var (
-	nodeIDShape     = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(i|mi)-[0-9a-f]{8,17}$`) })
-	sessionARNShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^arn:[^:]*:ssm:[^:]*:[^:]*:session/`) })
-)
-
-// sessionIDLooks warns of a value that is probably not a session ID.
-type sessionIDLooks struct{}
-
-func (v sessionIDLooks) Description(context.Context) string {
-	return "value should be a session ID, not the ID of a node or an ARN"
-}
-
-func (v sessionIDLooks) MarkdownDescription(ctx context.Context) string {
-	return v.Description(ctx)
-}
-
-func (v sessionIDLooks) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
-	value := req.ConfigValue.ValueString()
-
-	switch {
-	case nodeIDShape().MatchString(value):
-		resp.Diagnostics.AddAttributeWarning(req.Path, "Node ID Instead of Session ID",
-			fmt.Sprintf("%q looks like the ID of a managed node. A session ID looks like \"Mary-Major-07a16060613c408b5\".\n\nTo end all sessions of a node, use ssm_session_drain with targets.", value))
-	case sessionARNShape().MatchString(value):
-		resp.Diagnostics.AddAttributeWarning(req.Path, "ARN Instead of Session ID",
-			fmt.Sprintf("%q is a session's ARN. The session ID is what follows \"session/\".", value))
+		judged{sessionmanager.FieldSessionID},
 	}
 }
 

@@ -124,6 +124,9 @@ func (d *sessionsDataSource) Read(ctx context.Context, req datasource.ReadReques
 	selector.StartedBefore, _ = model.StartedBefore.ValueRFC3339Time()
 
 	region := model.Region.ValueString()
+	if !model.judge(d.place(region), &resp.Diagnostics) {
+		return
+	}
 	callCtx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
 

@@ -5,16 +5,12 @@ package sessionmanager
 
 import (
 	"errors"
-	"fmt"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 )
 
@@ -30,6 +26,10 @@ type Selector struct {
 	StartedAfter  time.Time      // Inclusive; zero for no condition.
 	StartedBefore time.Time      // Exclusive; zero for no condition.
 
+	// FoldOwners makes Owners match in capitals and small letters alike. SSM does not:
+	// it serves to find out whether that is why nobody matches.
+	FoldOwners bool
+
 	ExcludeOwners     []string // As Owners.
 	ExcludeSessionIDs []string
 }
@@ -41,7 +41,7 @@ func (s Selector) Matches(session Session, now time.Time) bool {
 	started := session.StartDate
 
 	return oneOf(s.Targets, session.Target) &&
-		(s.Owners == nil || anyPattern(s.Owners, session.Owner)) &&
+		(s.Owners == nil || s.anyOwner(session.Owner)) &&
 		oneOf(s.DocumentNames, session.DocumentName) &&
 		oneOf(s.AccessTypes, session.AccessType) &&
 		(s.OlderThan == nil || !started.IsZero() && now.Sub(started) >= *s.OlderThan) &&
@@ -54,6 +54,17 @@ func (s Selector) Matches(session Session, now time.Time) bool {
 // oneOf reports whether a condition on a field holds.
 func oneOf(wanted []string, value string) bool {
 	return wanted == nil || value != "" && slices.Contains(wanted, value)
+}
+
+// anyOwner reports whether the condition on owners holds.
+func (s Selector) anyOwner(owner string) bool {
+	if !s.FoldOwners {
+		return anyPattern(s.Owners, owner)
+	}
+
+	return owner != "" && slices.ContainsFunc(s.Owners, func(pattern string) bool {
+		return matchPattern(strings.ToLower(pattern), strings.ToLower(owner))
+	})
 }
 
 // anyPattern reports whether one of the patterns matches an owner.
@@ -90,15 +101,21 @@ func matchPattern(pattern, s string) bool {
 // ErrNoCondition: a selector for ending sessions has no condition that narrows it down.
 var ErrNoCondition = errors.New("no condition says which sessions to end")
 
+// leastAge is the smallest age that is a condition: what is younger has just begun.
+const leastAge = time.Minute
+
 // RequireCondition returns ErrNoCondition if the selector would match whatever
-// there is, exclusions apart.
+// there is, exclusions apart: patterns that match every owner, every access type and
+// an age below a minute are no conditions.
 func (s Selector) RequireCondition() error {
 	switch {
-	case s.Targets != nil, s.DocumentNames != nil, s.AccessTypes != nil:
+	case s.Targets != nil, s.DocumentNames != nil:
 		return nil
-	case s.Owners != nil && !slices.ContainsFunc(s.Owners, matchesAll):
+	case s.Owners != nil && !matchEveryOwner(s.Owners):
 		return nil
-	case s.OlderThan != nil && *s.OlderThan > 0:
+	case s.AccessTypes != nil && !containsAll(s.AccessTypes, AccessTypes()):
+		return nil
+	case s.OlderThan != nil && *s.OlderThan >= leastAge:
 		return nil
 	case !s.StartedAfter.IsZero(), !s.StartedBefore.IsZero():
 		return nil
@@ -107,47 +124,25 @@ func (s Selector) RequireCondition() error {
 	}
 }
 
-// anyOwners are owners of every kind, with nothing in common but what all owners share.
-var anyOwners = []string{
-	"arn:aws:iam::000000000000:root",
-	"arn:aws-cn:iam::111111111111:user/a",
-	"arn:aws-us-gov:sts::222222222222:assumed-role/b/c",
-	"arn:aws-eusc:sts::333333333333:federated-user/d",
+// containsAll reports whether a set has all of the values.
+func containsAll(set, values []string) bool {
+	return !slices.ContainsFunc(values, func(value string) bool { return !slices.Contains(set, value) })
 }
 
-// matchesAll reports whether a pattern matches whatever owner there is.
-func matchesAll(pattern string) bool {
-	return !slices.ContainsFunc(anyOwners, func(owner string) bool { return !matchPattern(pattern, owner) })
-}
-
-var iamRoleShape = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^arn:([^:]*):iam::([^:]*):role/(?:.*/)?([^/]*)$`)
-})
-
-// CheckOwner returns an error if a pattern can never match an owner, which SSM
-// records as the ARN of the identity that started the session.
-func CheckOwner(pattern string) error {
-	if role := iamRoleShape().FindStringSubmatch(pattern); role != nil {
-		if strings.Trim(role[3], "*") == "" {
-			// Whoever copies the suggestion must not select everybody's roles.
-			role[3] = "ROLE_NAME"
-		}
-
-		return fmt.Errorf("%q is the ARN of a role, and no session is owned by a role: SSM records the role session. Use \"arn:%s:sts::%s:assumed-role/%s/*\" for all sessions of the role",
-			pattern, role[1], role[2], role[3])
+// Equal reports whether two selectors mean the same sessions, in whatever order their
+// values are written.
+func (s Selector) Equal(other Selector) bool {
+	same := func(a, b []string) bool {
+		return (a == nil) == (b == nil) && containsAll(a, b) && containsAll(b, a)
 	}
+	age := (s.OlderThan == nil) == (other.OlderThan == nil) && (s.OlderThan == nil || *s.OlderThan == *other.OlderThan)
 
-	literal, _, wildcard := strings.Cut(pattern, "*")
-	switch {
-	case pattern == "":
-		return errors.New("an empty owner matches no session")
-	case wildcard && (strings.HasPrefix(literal, "arn:") || strings.HasPrefix("arn:", literal)):
-		return nil
-	case !wildcard && arn.IsARN(pattern):
-		return nil
-	default:
-		return fmt.Errorf("%q matches no owner: SSM records owners as ARNs. Use one such as \"arn:aws:sts::123456789012:assumed-role/Operator/mary\", or a pattern such as \"*/mary\"", pattern)
-	}
+	return age && same(s.Targets, other.Targets) && same(s.Owners, other.Owners) &&
+		same(s.DocumentNames, other.DocumentNames) && same(s.AccessTypes, other.AccessTypes) &&
+		s.StartedAfter.Equal(other.StartedAfter) && s.StartedBefore.Equal(other.StartedBefore) &&
+		// Of exclusions, none and an empty set are the same.
+		containsAll(s.ExcludeOwners, other.ExcludeOwners) && containsAll(other.ExcludeOwners, s.ExcludeOwners) &&
+		containsAll(s.ExcludeSessionIDs, other.ExcludeSessionIDs) && containsAll(other.ExcludeSessionIDs, s.ExcludeSessionIDs)
 }
 
 // filters translates the selector for DescribeSessions. They only narrow the
@@ -167,7 +162,7 @@ func (s Selector) filters() []types.SessionFilter {
 	switch {
 	case len(s.Targets) == 1 && utf8.RuneCountInString(s.Targets[0]) <= longest:
 		return filter(types.SessionFilterKeyTargetId, s.Targets[0])
-	case len(s.Owners) == 1 && !strings.Contains(s.Owners[0], "*") && utf8.RuneCountInString(s.Owners[0]) <= longest:
+	case len(s.Owners) == 1 && !s.FoldOwners && !strings.Contains(s.Owners[0], "*") && utf8.RuneCountInString(s.Owners[0]) <= longest:
 		return filter(types.SessionFilterKeyOwner, s.Owners[0])
 	case !s.StartedAfter.IsZero() && expressible(after):
 		return filter(types.SessionFilterKeyInvokedAfter, after.Format(time.RFC3339))

@@ -517,8 +517,21 @@ func TestSelector_RequireCondition(t *testing.T) {
 		"an empty set of documents":               {selector{DocumentNames: []string{}}, false},
 		"an access type":                          {selector{AccessTypes: []string{"Standard"}}, false},
 		"an empty set of access types":            {selector{AccessTypes: []string{}}, false},
-		"an age":                                  {selector{OlderThan: aged(time.Second)}, false},
-		"an age of a nanosecond":                  {selector{OlderThan: aged(1)}, false},
+		"an age":                                  {selector{OlderThan: aged(time.Minute)}, false},
+		"an age below a minute":                   {selector{OlderThan: aged(time.Minute - 1)}, true},
+		"an age of a nanosecond":                  {selector{OlderThan: aged(1)}, true},
+		"every access type":                       {selector{AccessTypes: []string{"JustInTime", "Standard"}}, true},
+		"every access type and any owner":         {selector{AccessTypes: []string{"JustInTime", "Standard"}, Owners: []string{"*"}}, true},
+		"a whole partition":                       {selector{Owners: []string{"arn:aws:*"}}, true},
+		"a whole partition of another name":       {selector{Owners: []string{"arn:aws-us-gov:*"}}, true},
+		"both services":                           {selector{Owners: []string{"arn:aws:sts::*", "arn:aws:iam::*"}}, true},
+		"a letter that all owners have":           {selector{Owners: []string{"*n*"}}, true},
+		"all owners of an account":                {selector{Owners: []string{"arn:*:123456789012:*"}}, true},
+		"all shapes, one by one":                  {selector{Owners: []string{"*:root", "*:user/*", "*:assumed-role/*", "*:federated-user/*"}}, true},
+		"all names, at length":                    {selector{Owners: []string{"*:root", "*/*"}}, true},
+		"one service":                             {selector{Owners: []string{"arn:aws:sts::*"}}, false},
+		"all shapes but root":                     {selector{Owners: []string{"*:user/*", "*:assumed-role/*", "*:federated-user/*"}}, false},
+		"names with a letter":                     {selector{Owners: []string{"*:root", "*/*x*"}}, false},
 		"an age and any owner":                    {selector{OlderThan: aged(time.Hour), Owners: []string{"*"}}, false},
 		"a target and any owner":                  {selector{Targets: []string{"i-1"}, Owners: []string{"*"}}, false},
 		"a target and an age of zero":             {selector{Targets: []string{"i-1"}, OlderThan: aged(0)}, false},
@@ -537,157 +550,6 @@ func TestSelector_RequireCondition(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestCheckOwner(t *testing.T) {
-	t.Parallel()
-
-	const (
-		noARN   = "matches no owner"
-		isEmpty = "an empty owner"
-	)
-	for pattern, want := range map[string]string{
-		// Owners.
-		ownerMary:                             "",
-		ownerRoot:                             "",
-		"arn:aws:iam::123456789012:user/mary": "",
-		"arn:aws:iam::123456789012:user/ops/mary":                                         "",
-		"arn:aws:sts::123456789012:federated-user/mary":                                   "",
-		"arn:aws-cn:sts::123456789012:assumed-role/Operator/mary":                         "",
-		"arn:aws-us-gov:iam::123456789012:user/mary":                                      "",
-		"arn:aws-eusc:sts::123456789012:assumed-role/Operator/mary":                       "",
-		"arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Ops_0123456789abcdef/m@ex": "",
-
-		// Patterns.
-		"*":                                      "",
-		"**":                                     "",
-		"*/mary":                                 "",
-		"*mary*":                                 "",
-		"a*":                                     "",
-		"arn*":                                   "",
-		"arn:*":                                  "",
-		"arn:aws:*":                              "",
-		"arn:aws:sts::*:assumed-role/Operator/*": "",
-		"arn:aws-eusc:sts::*:assumed-role/Operator/*":    "",
-		"arn:aws:iam::123456789012:*":                    "",
-		"*:assumed-role/*":                               "",
-		"arn:aws:sts::123456789012:assumed-role/Oper*/*": "",
-		"arn:aws:iam::123456789012:user/role/*":          "",
-
-		// What is not written in full, and so can match nothing.
-		"":                             isEmpty,
-		"mary":                         noARN,
-		"Operator/mary":                noARN,
-		"123456789012":                 noARN,
-		"AIDACKCEVSQ6C2EXAMPLE":        noARN,
-		"mary*":                        noARN,
-		"b*":                           noARN,
-		"ARN:*":                        noARN,
-		"arn/*":                        noARN,
-		"aarn:*":                       noARN,
-		" arn:aws:*":                   noARN,
-		" ":                            noARN,
-		"arn:":                         noARN,
-		"arn:aws:sts:":                 noARN,
-		"arn":                          noARN,
-		"https://example.com/*":        noARN,
-		"Arn:aws:iam::123456789012:x/": noARN,
-
-		// Roles, which own no session.
-		"arn:aws:iam::123456789012:role/Operator":                                                                     "arn:aws:sts::123456789012:assumed-role/Operator/*",
-		"arn:aws:iam::123456789012:role/ops/eu/Operator":                                                              "arn:aws:sts::123456789012:assumed-role/Operator/*",
-		"arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_Ops_0123456789abcdef": "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Ops_0123456789abcdef/*",
-		"arn:aws-cn:iam::123456789012:role/Operator":                                                                  "arn:aws-cn:sts::123456789012:assumed-role/Operator/*",
-		"arn:aws-us-gov:iam::123456789012:role/ops/Operator":                                                          "arn:aws-us-gov:sts::123456789012:assumed-role/Operator/*",
-		"arn:aws-eusc:iam::123456789012:role/Operator":                                                                "arn:aws-eusc:sts::123456789012:assumed-role/Operator/*",
-		"arn:aws:iam::*:role/Operator":                                                                                "arn:aws:sts::*:assumed-role/Operator/*",
-		"arn:*:iam::*:role/Operator":                                                                                  "arn:*:sts::*:assumed-role/Operator/*",
-		"arn:aws:iam::123456789012:role/Oper*":                                                                        "arn:aws:sts::123456789012:assumed-role/Oper*/*",
-		"arn:aws:iam::123456789012:role/*Operator":                                                                    "arn:aws:sts::123456789012:assumed-role/*Operator/*",
-		"arn:aws:iam::123456789012:role/*/Operator":                                                                   "arn:aws:sts::123456789012:assumed-role/Operator/*",
-	} {
-		t.Run(pattern, func(t *testing.T) {
-			t.Parallel()
-			err := sessionmanager.CheckOwner(pattern)
-			switch {
-			case want == "" && err != nil:
-				t.Errorf("refused: %v", err)
-			case want != "" && err == nil:
-				t.Errorf("accepted, want %q", want)
-			case want != "" && !strings.Contains(err.Error(), want):
-				t.Errorf("error does not say %q: %v", want, err)
-			case want != "" && pattern != "" && !strings.HasPrefix(err.Error(), fmt.Sprintf("%q", pattern)):
-				t.Errorf("error does not begin with the pattern: %v", err)
-			case strings.HasPrefix(want, "arn:") && suggestion(err) != want:
-				t.Errorf("suggests %q, want %q", suggestion(err), want)
-			}
-		})
-	}
-}
-
-// suggestion is the form that an error of CheckOwner gives for a role.
-func suggestion(err error) string {
-	_, after, _ := strings.Cut(err.Error(), `. Use "`)
-	form, _, found := strings.Cut(after, `" for all sessions of the role`)
-	if !found {
-		return ""
-	}
-
-	return form
-}
-
-// TestCheckOwner_suggestion holds the form that is given against the sessions of the role.
-func TestCheckOwner_suggestion(t *testing.T) {
-	t.Parallel()
-
-	err := sessionmanager.CheckOwner("arn:aws:iam::123456789012:role/ops/Operator")
-	if err == nil {
-		t.Fatal("the ARN of a role is accepted")
-	}
-	form := suggestion(err)
-	if err := sessionmanager.CheckOwner(form); err != nil {
-		t.Errorf("the form that is given is refused: %v", err)
-	}
-	for owner, want := range map[string]bool{
-		ownerMary: true,
-		ownerRoot: false,
-		"arn:aws:sts::123456789012:assumed-role/Operators/mary": false,
-		"arn:aws:sts::210987654321:assumed-role/Operator/mary":  false,
-	} {
-		if got := matchesPattern(form, owner); got != want {
-			t.Errorf("%q on %q: %t, want %t", form, owner, got, want)
-		}
-	}
-}
-
-// recordedOwner is the shape of the owners that SSM records.
-var recordedOwner = regexp.MustCompile(`^arn:aws[a-z-]*:(?:iam::[0-9]{12}:(?:root|user/[\w+=,.@/-]+)|sts::[0-9]{12}:(?:assumed-role|federated-user)/[\w+=,.@/-]+)$`)
-
-func FuzzCheckOwner(f *testing.F) {
-	for _, pattern := range []string{
-		"", "*", "**", "a*", "arn:*", "mary", "arn:aws:iam::123456789012:role/ops/Operator", "arn:*:iam::*:role/*",
-		"arn:aws:iam::123456789012:role/", "arn:::::", `arn:":iam::":role/"`, "arn:aws:iam::1:role/\n", ownerMary,
-	} {
-		for _, owner := range []string{ownerMary, ownerRoot, "arn:aws-cn:iam::123456789012:user/role/mary"} {
-			f.Add(pattern, owner)
-		}
-	}
-	f.Fuzz(func(t *testing.T, pattern, owner string) {
-		err := sessionmanager.CheckOwner(pattern)
-		if err == nil {
-			if pattern == "" {
-				t.Error("an empty owner is accepted")
-			}
-
-			return
-		}
-		if recordedOwner.MatchString(owner) && matchesPattern(pattern, owner) {
-			t.Errorf("%q is refused, and matches %q: %v", pattern, owner, err)
-		}
-		if form := suggestion(err); form != "" && sessionmanager.CheckOwner(form) != nil {
-			t.Errorf("%q leads to %q, which is refused as well", pattern, form)
-		}
-	})
 }
 
 func BenchmarkSelector_Matches(b *testing.B) {

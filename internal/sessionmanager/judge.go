@@ -1,0 +1,309 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package sessionmanager
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"sync"
+)
+
+// Field is a value that says which sessions are meant, by the name of its argument.
+type Field string
+
+// The fields that Judge knows.
+const (
+	FieldTargets           Field = "targets"
+	FieldOwners            Field = "owners"
+	FieldDocumentNames     Field = "document_names"
+	FieldExcludeOwners     Field = "exclude_owners"
+	FieldExcludeSessionIDs Field = "exclude_session_ids"
+	FieldSessionID         Field = "session_id"
+	FieldTarget            Field = "target"
+)
+
+// Place is where sessions are looked for.
+type Place struct {
+	Partition string // Of the Region, such as aws-us-gov; empty if it is not known.
+	Account   string // Of the credentials; empty if it is not known.
+}
+
+// Finding is what is wrong with a value, or probably wrong.
+type Finding struct {
+	Value   string
+	Refused bool   // The value can never match; otherwise it is a warning.
+	Placed  bool   // The finding depends on the place.
+	Summary string // A title, without values.
+	Detail  string // Sentences, and what to write instead.
+}
+
+// Judge judges the values of a field, without asking the service. A value without a
+// finding can match what SSM is known to record. Incomplete tells that the field has
+// more values, which are not known yet.
+func Judge(field Field, values []string, incomplete bool, place Place) []Finding {
+	var findings []Finding
+	for _, value := range values {
+		finding := judgeVisible(field, value)
+		if finding == nil {
+			finding = judges[field](value, place)
+		}
+		if finding != nil {
+			finding.Value = value
+			findings = append(findings, *finding)
+		}
+	}
+	if place.Partition == "" || field != FieldOwners && field != FieldExcludeOwners {
+		return findings
+	}
+
+	return append(findings, judgePartition(values, incomplete, place)...)
+}
+
+// judges judge one value of each field.
+var judges = map[Field]func(value string, place Place) *Finding{
+	FieldTargets:           judgeTarget,
+	FieldTarget:            judgeTarget,
+	FieldOwners:            judgeOwner,
+	FieldExcludeOwners:     judgeOwner,
+	FieldDocumentNames:     judgeDocument,
+	FieldSessionID:         judgeSessionID,
+	FieldExcludeSessionIDs: judgeExcludedSessionID,
+}
+
+// nouns say what a field's value is.
+var nouns = map[Field]string{
+	FieldTargets:           "target",
+	FieldTarget:            "target",
+	FieldOwners:            "owner",
+	FieldExcludeOwners:     "owner",
+	FieldDocumentNames:     "document name",
+	FieldSessionID:         "session ID",
+	FieldExcludeSessionIDs: "session ID",
+}
+
+// judgeVisible refuses white space and other invisible characters around a value.
+func judgeVisible(field Field, value string) *Finding {
+	trimmed := strings.TrimFunc(value, invisible)
+	if trimmed == value || field == FieldOwners && value == "" {
+		return nil
+	}
+
+	advice := "Remove it."
+	if trimmed != "" {
+		advice = fmt.Sprintf("Use %q. Around a value that is read from a file, put trimspace().", trimmed)
+	}
+
+	return &Finding{
+		Refused: true,
+		Summary: "White Space Around Value",
+		Detail: fmt.Sprintf("%q begins or ends with white space, a line break or another character that cannot be seen. No %s does, so that it never matches.\n\n%s",
+			value, nouns[field], advice),
+	}
+}
+
+const (
+	exampleSessionID = "Mary-Major-07a16060613c408b5"
+	exampleTarget    = "i-0123456789abcdef0"
+)
+
+var (
+	nodeIDShape     = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(i|mi)-[0-9a-f]{8,17}$`) })
+	sessionARNShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^arn:[^:]*:ssm:[^:]*:[^:]*:session/(.*)$`) })
+	targetShape     = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^(?:(?:i|mi)-[0-9A-Za-z]+|ecs:[^*\s]+_[^*\s]+_[^*\s]+|sagemaker-cluster:[^*\s]+_[^*\s]+)$`)
+	})
+	documentShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9_.-]{3,128}$`) })
+)
+
+// judgeSessionID warns of what is probably no session ID: their form has changed before.
+func judgeSessionID(value string, _ Place) *Finding {
+	if nodeIDShape().MatchString(value) {
+		return &Finding{
+			Summary: "Node ID Instead of Session ID",
+			Detail: fmt.Sprintf("%q looks like the ID of a managed node. A session ID looks like %q.\n\nTo select the sessions of a node, use targets, which ssm_sessions and ssm_session_drain have.",
+				value, exampleSessionID),
+		}
+	}
+	if parts := sessionARNShape().FindStringSubmatch(value); parts != nil {
+		return &Finding{
+			Summary: "ARN Instead of Session ID",
+			Detail:  fmt.Sprintf("%q is a session's ARN. The session ID is what follows \"session/\".\n\nUse %q.", value, parts[1]),
+		}
+	}
+
+	return nil
+}
+
+// judgeExcludedSessionID also refuses ARNs: they would spare nobody.
+func judgeExcludedSessionID(value string, place Place) *Finding {
+	finding := judgeSessionID(value, place)
+	switch {
+	case sessionARNShape().MatchString(value):
+		finding.Refused = true
+		finding.Detail = strings.Replace(finding.Detail, "\n\n", " It would spare nobody.\n\n", 1)
+	case strings.HasPrefix(value, "arn:"):
+		return &Finding{
+			Refused: true,
+			Summary: "ARN Instead of Session ID",
+			Detail:  fmt.Sprintf("%q is an ARN, and no session has an ARN for its ID. It would spare nobody.\n\nUse a session ID such as %q.", value, exampleSessionID),
+		}
+	case finding != nil:
+		finding.Detail = fmt.Sprintf("%q looks like the ID of a managed node, and spares no session then. A session ID looks like %q.\n\nTo spare the sessions of a node, leave the node out of targets.", value, exampleSessionID)
+	}
+
+	return finding
+}
+
+// judgeTarget warns of a shape that SSM is not known to use.
+func judgeTarget(value string, _ Place) *Finding {
+	if value == "" || targetShape().MatchString(value) {
+		return nil
+	}
+
+	return &Finding{
+		Summary: "Unusual Target",
+		Detail: fmt.Sprintf("%q does not look like a target of Session Manager, and may match no session. Targets look like %q, \"mi-0123456789abcdef0\", \"ecs:CLUSTER_TASK_RUNTIME\" or \"sagemaker-cluster:CLUSTER_GROUP-INSTANCE\".\n\nCheck the value. ARNs, host names, session IDs and patterns are no targets.",
+			value, exampleTarget),
+	}
+}
+
+// judgeDocument warns of a name that no document has.
+func judgeDocument(value string, _ Place) *Finding {
+	if value == "" || documentShape().MatchString(value) {
+		return nil
+	}
+
+	return &Finding{
+		Summary: "Unusual Document Name",
+		Detail:  fmt.Sprintf("%q does not look like the name of an SSM document, and may match no session. Names have 3 to 128 letters, digits, \"_\", \"-\" and \".\"; patterns and ARNs are no names.\n\nCheck the value, for example \"SSM-SessionManagerRunShell\".", value),
+	}
+}
+
+// judgeOwner judges a pattern of owners by the shapes of owners that there are.
+func judgeOwner(pattern string, place Place) *Finding {
+	const summary = "Invalid Owner"
+
+	if _, ok := fitsAny(pattern, recordedShapes(anyPartition, "")); ok {
+		return judgeAccount(pattern, place)
+	}
+	for _, m := range mistakes() {
+		if _, ok := fits(pattern, m.shape); ok {
+			return &Finding{
+				Refused: true,
+				Summary: summary,
+				Detail: fmt.Sprintf("%q matches no owner: it %s.\n\nUse %q for %s.",
+					pattern, m.why, ownerForm(pattern, place), "all sessions of a role, or an owner such as \"arn:aws:iam::123456789012:user/mary\""),
+			}
+		}
+	}
+	if _, ok := fits(pattern, anyARN()); ok {
+		return &Finding{
+			Summary: "Unusual Owner",
+			Detail: fmt.Sprintf("%q has a shape that SSM is not known to record, and may match no session. Known are arn:PARTITION:iam::ACCOUNT:root, arn:PARTITION:iam::ACCOUNT:user/NAME, "+
+				"arn:PARTITION:sts::ACCOUNT:assumed-role/ROLE/SESSION and arn:PARTITION:sts::ACCOUNT:federated-user/NAME, with an account of 12 digits.\n\nCheck the value, for example against the owners that the data source ssm_sessions shows.", pattern),
+		}
+	}
+
+	return &Finding{
+		Refused: true,
+		Summary: summary,
+		Detail: fmt.Sprintf("%q matches no owner: SSM records owners as ARNs.\n\nUse one such as \"arn:aws:sts::123456789012:assumed-role/Operator/mary\", or a pattern such as \"*/mary\".",
+			pattern),
+	}
+}
+
+// judgeAccount warns of a pattern that names another account than the one that is asked.
+func judgeAccount(pattern string, place Place) *Finding {
+	if place.Account == "" {
+		return nil
+	}
+	if _, ok := fitsAny(pattern, recordedShapes(anyPartition, place.Account)); ok {
+		return nil
+	}
+
+	return &Finding{
+		Placed:  true,
+		Summary: "Owner of Another Account",
+		Detail: fmt.Sprintf("%q matches no owner of account %s, which the credentials belong to. Sessions of this account usually belong to its own users and role sessions, also if they came from another account by assuming a role.\n\nCheck the account number.",
+			pattern, place.Account),
+	}
+}
+
+// judgePartition refuses patterns for other partitions than the Region's, unless one
+// of the list fits it.
+func judgePartition(patterns []string, incomplete bool, place Place) []Finding {
+	var strangers []string
+	for _, pattern := range patterns {
+		if strings.TrimFunc(pattern, invisible) != pattern {
+			continue
+		}
+		if _, ok := fitsAny(pattern, recordedShapes(place.Partition, "")); ok {
+			return nil
+		}
+		if _, ok := fitsAny(pattern, recordedShapes(anyPartition, "")); ok {
+			strangers = append(strangers, pattern)
+		}
+	}
+	if incomplete {
+		return nil
+	}
+
+	var findings []Finding
+	for _, pattern := range strangers {
+		findings = append(findings, Finding{
+			Value:   pattern,
+			Refused: true,
+			Placed:  true,
+			Summary: "Owner of Another Partition",
+			Detail: fmt.Sprintf("%q matches no owner in the partition %q, which the Region belongs to.\n\nUse %q, or %q for every partition.",
+				pattern, place.Partition, inPartition(pattern, place.Partition), inPartition(pattern, "*")),
+		})
+	}
+
+	return findings
+}
+
+// inPartition returns a pattern for another partition.
+func inPartition(pattern, partition string) string {
+	parts := strings.SplitN(pattern, ":", 3)
+	if len(parts) < 3 || parts[0] != "arn" {
+		return "arn:" + partition + ":*" + pattern[strings.LastIndexAny(pattern, ":/*")+1:]
+	}
+
+	return parts[0] + ":" + partition + ":" + parts[2]
+}
+
+// ownerForm returns the pattern for the sessions of the role that a pattern is about.
+// Whoever copies it must not select everybody's.
+func ownerForm(pattern string, place Place) string {
+	partition, account, role, session := "*", "*", "ROLE_NAME", "*"
+	parts := strings.SplitN(pattern, ":", 6)
+	if len(parts) == 6 && parts[0] == "arn" {
+		partition, account = parts[1], parts[4]
+	}
+	if place.Partition != "" && partition != "*" {
+		partition = place.Partition
+	}
+	resource := parts[len(parts)-1]
+	if _, names, found := strings.Cut(resource, "assumed-role/"); found {
+		segments := strings.Split(strings.TrimSuffix(names, "/"), "/")
+		role = segments[0]
+		if len(segments) > 1 {
+			role, session = segments[len(segments)-2], segments[len(segments)-1]
+		}
+	} else if _, names, found := strings.Cut(resource, "role/"); found {
+		role = names[strings.LastIndex(names, "/")+1:]
+	}
+	if strings.Trim(role, "*") == "" {
+		role = "ROLE_NAME"
+	}
+
+	form := fmt.Sprintf("arn:%s:sts::%s:assumed-role/%s/%s", partition, account, role, session)
+	if _, ok := fitsAny(form, recordedShapes(anyPartition, "")); !ok {
+		return "arn:*:sts::*:assumed-role/ROLE_NAME/*"
+	}
+
+	return form
+}

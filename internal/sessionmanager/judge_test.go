@@ -1,0 +1,346 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package sessionmanager_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
+)
+
+// judgeOne returns the verdict on one value, and its text.
+func judgeOne(field sessionmanager.Field, value string, place sessionmanager.Place) (verdict, text string) {
+	findings := sessionmanager.Judge(field, []string{value}, false, place)
+	switch {
+	case len(findings) == 0:
+		return "fine", ""
+	case findings[0].Refused:
+		verdict = "error"
+	default:
+		verdict = "warning"
+	}
+
+	return verdict, findings[0].Summary + "\n" + findings[0].Detail
+}
+
+func TestJudge_owners(t *testing.T) {
+	t.Parallel()
+
+	const (
+		fine, noARN, unusual = "fine", "error: SSM records owners as ARNs", "warning: has a shape that SSM is not known to record"
+		space                = "error: White Space Around Value"
+	)
+	place := sessionmanager.Place{Partition: "aws", Account: "123456789012"}
+	gov := sessionmanager.Place{Partition: "aws-us-gov", Account: "123456789012"}
+	for name, tc := range map[string]struct {
+		place    sessionmanager.Place
+		patterns map[string]string // The verdict, and words of its text.
+	}{
+		"owners and patterns for them": {place, map[string]string{
+			ownerMary:                             fine,
+			ownerRoot:                             fine,
+			"arn:aws:iam::123456789012:user/mary": fine,
+			"arn:aws:iam::123456789012:user/ops/eu/mary":            fine,
+			"arn:aws:sts::123456789012:federated-user/mary":         fine,
+			"arn:aws:sts::123456789012:assumed-role/AWSSSO_0/m@ex.": fine,
+			"*":                            fine,
+			"**":                           fine,
+			"*/mary":                       fine,
+			"*mary*":                       fine,
+			"a*":                           fine,
+			"arn:*":                        fine,
+			"arn:aws:*":                    fine,
+			"*:assumed-role/*":             fine,
+			"*role/Emergency/*":            fine,
+			"*assumed-role/Emergency*":     fine,
+			"*/Emergency":                  fine,
+			"arn:aws:iam::*:user/role/*":   fine,
+			"arn:*:sts::*1234*:*-role/O*":  fine,
+			"arn:aws:sts::*:assumed-role*": fine,
+			"arn:aws:iam::123456789012:user/" + strings.Repeat("x", 64): fine,
+		}},
+		"what is no ARN": {place, map[string]string{
+			"": noARN, "mary": noARN, "Operator/mary": noARN, "123456789012": noARN, "AIDACKCEVSQ6C2EXAMPLE": noARN,
+			"mary*": noARN, "b*": noARN, "ARN:*": noARN, "Arn:aws:iam::123456789012:x/": noARN, "arn/*": noARN,
+			"aarn:*": noARN, "arn:": noARN, "arn:aws:sts:": noARN, "arn": noARN, "https://example.com/*": noARN,
+		}},
+		"white space": {place, map[string]string{
+			ownerMary + " ": space, ownerMary + "\n": space, "\t" + ownerMary: space, "\ufeff" + ownerMary: space, "*/mary\r\n": space,
+			"*/mary\u200b": space, " ": space, "* ": space,
+		}},
+		"roles": {place, map[string]string{
+			"arn:aws:iam::123456789012:role/Operator":                 `error: "arn:aws:sts::123456789012:assumed-role/Operator/*"`,
+			"arn:aws:iam::123456789012:role/ops/eu/Operator":          `error: "arn:aws:sts::123456789012:assumed-role/Operator/*"`,
+			"arn:aws:iam::*:role/Oper*":                               `error: "arn:aws:sts::*:assumed-role/Oper*/*"`,
+			"arn:*:iam::*:role/Operator":                              `error: "arn:*:sts::*:assumed-role/Operator/*"`,
+			"arn:aws:iam::*:role/*":                                   `error: "arn:aws:sts::*:assumed-role/ROLE_NAME/*"`,
+			"*:role/Emergency":                                        `error: "arn:*:sts::*:assumed-role/Emergency/*"`,
+			"arn:aws:sts::123456789012:assumed-role/Emergency":        `error: "arn:aws:sts::123456789012:assumed-role/Emergency/*"`,
+			"arn:aws:sts::123456789012:assumed-role/Emergency/":       `error: "arn:aws:sts::123456789012:assumed-role/Emergency/*"`,
+			"arn:aws:sts::123456789012:assumed-role/":                 `error: assumed-role/ROLE_NAME/*`,
+			"arn:aws:sts::123456789012:assumed-role/team/Emergency/*": `error: "arn:aws:sts::123456789012:assumed-role/Emergency/*"`,
+			"arn:aws:iam::123456789012:assumed-role/Emergency/mary":   `error: "arn:aws:sts::123456789012:assumed-role/Emergency/mary"`,
+			"arn:aws-cn:iam::123456789012:role/Operator":              `error: "arn:aws:sts::123456789012:assumed-role/Operator/*"`,
+			"arn:aws:sts::123456789012:role/Operator":                 `error: names a role`,
+		}},
+		"other identities": {place, map[string]string{
+			"arn:aws:iam::123456789012:group/Emergency":            "error: names a group",
+			"arn:aws:iam::*:policy/Emergency":                      "error: names a policy",
+			"arn:aws:iam::aws:policy/AdministratorAccess":          "error: names a policy",
+			"arn:aws:iam::123456789012:instance-profile/Emergency": "error: names an instance profile",
+		}},
+		"other shapes": {place, map[string]string{
+			"arn:aws:iam::12345:user/mary":                              unusual,
+			"arn:aws:iam::123456789012:user/":                           unusual,
+			"arn:aws:iam::123456789012:user/mary major":                 unusual,
+			"*Mary Major*":                                              unusual,
+			"arn:aws:sts::123456789012:user/mary":                       unusual,
+			"arn:aws:lambda:us-east-1:123456789012:*":                   unusual,
+			"arn:aws:identitystore::123456789012:user/mary":             unusual,
+			"arn:aws:iam::123456789012:user/" + strings.Repeat("x", 65): unusual,
+			strings.Repeat("a*", 300):                                   noARN,
+		}},
+		"another account": {place, map[string]string{
+			"arn:aws:iam::210987654321:user/mary":            "warning: no owner of account 123456789012",
+			"arn:*:sts::210987654321:assumed-role/Ops/*":     "warning: no owner of account 123456789012",
+			"*:210987654321:*":                               "warning: no owner of account 123456789012",
+			"arn:*:sts::12345678901*:assumed-role/Ops/*":     fine,
+			"arn:*:sts::123*012:assumed-role/210987654321/*": fine,
+		}},
+		"another partition": {gov, map[string]string{
+			"arn:aws:sts::*:assumed-role/*/mary":         `error: Use "arn:aws-us-gov:sts::*:assumed-role/*/mary", or "arn:*:sts::*:assumed-role/*/mary"`,
+			"arn:aws:sts::*:assumed-role/BreakGlass/*":   `error: Use "arn:aws-us-gov:sts::*:assumed-role/BreakGlass/*"`,
+			"arn:aws-*:sts::*:assumed-role/*/mary":       fine,
+			"arn:*:sts::*:assumed-role/*/mary":           fine,
+			"arn:aws-us-gov:iam::123456789012:user/mary": fine,
+			"arn:aws*:iam::123456789012:user/mary":       fine,
+			"arn:aws-cn:iam::123456789012:user/mary":     "error: Owner of Another Partition",
+		}},
+		"a place that is not known": {sessionmanager.Place{}, map[string]string{
+			"arn:aws-cn:iam::210987654321:user/mary":   fine,
+			"arn:aws-us-gov:iam::123456789012:role/Op": `error: "arn:aws-us-gov:sts::123456789012:assumed-role/Op/*"`,
+		}},
+	} {
+		for pattern, want := range tc.patterns {
+			for _, field := range []sessionmanager.Field{sessionmanager.FieldOwners, sessionmanager.FieldExcludeOwners} {
+				t.Run(fmt.Sprintf("%s/%.80q/%s", name, pattern, field), func(t *testing.T) {
+					t.Parallel()
+
+					verdict, text := judgeOne(field, pattern, tc.place)
+					wantVerdict, words, _ := strings.Cut(want, ": ")
+					if verdict != wantVerdict || !strings.Contains(text, words) {
+						t.Errorf("got %s: %s\nwant %s", verdict, text, want)
+					}
+					if verdict != "fine" && !strings.Contains(text, fmt.Sprintf("%q", pattern)) {
+						t.Errorf("the text does not quote the value: %s", text)
+					}
+				})
+			}
+		}
+	}
+}
+
+func TestJudge_partitions(t *testing.T) {
+	t.Parallel()
+
+	place := sessionmanager.Place{Partition: "aws-cn"}
+	const ours, theirs = "arn:aws-cn:sts::*:assumed-role/Ops/*", "arn:aws:sts::*:assumed-role/Ops/*"
+	for name, tc := range map[string]struct {
+		patterns   []string
+		incomplete bool
+		want       int
+	}{
+		"one of them fits":            {[]string{theirs, ours}, false, 0},
+		"none fits":                   {[]string{theirs, "arn:aws-eusc:iam::*:root"}, false, 2},
+		"one that is not known yet":   {[]string{theirs}, true, 0},
+		"what fits has another fault": {[]string{theirs, ours + " "}, false, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			findings := sessionmanager.Judge(sessionmanager.FieldOwners, tc.patterns, tc.incomplete, place)
+			if len(findings) != tc.want {
+				t.Errorf("got %d findings, want %d: %+v", len(findings), tc.want, findings)
+			}
+		})
+	}
+}
+
+func TestJudge_values(t *testing.T) {
+	t.Parallel()
+
+	for field, values := range map[sessionmanager.Field]map[string]string{
+		sessionmanager.FieldTargets: {
+			"i-0123456789abcdef0": "fine", "mi-0123456789abcdef0": "fine", "i-a": "fine",
+			"ecs:cluster_0123456789abcdef_0123456789abcdef-265927825": "fine",
+			"sagemaker-cluster:x_group-i-0123456789abcdef0":           "fine",
+			"i-0123456789abcdef0\n":                                   `error: Use "i-0123456789abcdef0"`,
+			"arn:aws:ec2:us-east-1:123456789012:instance/i-0123":      "warning: Unusual Target",
+			"ip-10-0-0-1.ec2.internal":                                "warning: Unusual Target",
+			"Mary-Major-07a16060613c408b5":                            "warning: Unusual Target",
+			"i-*":                                                     "warning: Unusual Target",
+			"ecs:cluster":                                             "warning: Unusual Target",
+			"I-0123456789abcdef0":                                     "warning: Unusual Target",
+		},
+		sessionmanager.FieldTarget: {"i-a": "fine", "i-a ": "error: White Space", "host": "warning: Unusual Target"},
+		sessionmanager.FieldDocumentNames: {
+			"SSM-SessionManagerRunShell": "fine", "Shell\n": "error: White Space", "SSM-*": "warning: Unusual Document",
+			"arn:aws:ssm:us-east-1:123456789012:document/Shell": "warning: Unusual Document",
+		},
+		sessionmanager.FieldSessionID: {
+			"Mary-Major-07a16060613c408b5": "fine", "a": "fine", "mary@example.com-07a16060613c408b5": "fine",
+			"Mary-07a16060613c408b5\n":                            `error: Use "Mary-07a16060613c408b5"`,
+			"i-0123456789abcdef0":                                 "warning: Node ID",
+			"arn:aws:ssm:us-east-1:123456789012:session/mary-07a": `warning: Use "mary-07a"`,
+		},
+		sessionmanager.FieldExcludeSessionIDs: {
+			"Mary-Major-07a16060613c408b5":                        "fine",
+			"Mary-07a16060613c408b5\n":                            "error: White Space",
+			"i-0123456789abcdef0":                                 "warning: Node ID",
+			"arn:aws:ssm:us-east-1:123456789012:session/mary-07a": `error: Use "mary-07a"`,
+			"arn:aws:iam::123456789012:user/mary":                 "error: ARN Instead",
+		},
+	} {
+		for value, want := range values {
+			t.Run(fmt.Sprintf("%s/%q", field, value), func(t *testing.T) {
+				t.Parallel()
+				verdict, text := judgeOne(field, value, sessionmanager.Place{Partition: "aws", Account: "123456789012"})
+				wantVerdict, words, _ := strings.Cut(want, ": ")
+				if verdict != wantVerdict || !strings.Contains(text, words) {
+					t.Errorf("got %s: %s\nwant %s", verdict, text, want)
+				}
+			})
+		}
+	}
+}
+
+// formIn finds the form that a text gives.
+var formIn = regexp.MustCompile(`Use "(arn:[^"]*)"`)
+
+// The form that an error gives is itself fine, and selects the sessions of the role.
+func TestJudge_formIsFine(t *testing.T) {
+	t.Parallel()
+
+	for _, pattern := range []string{
+		"arn:aws:iam::123456789012:role/ops/Operator", "*:role/Operator", "arn:aws:sts::123456789012:assumed-role/Operator",
+		"arn:aws:sts::123456789012:assumed-role/ops/Operator/*", "arn:aws:iam::123456789012:assumed-role/Operator/mary",
+	} {
+		_, text := judgeOne(sessionmanager.FieldOwners, pattern, sessionmanager.Place{})
+		form := formIn.FindStringSubmatch(text)
+		if form == nil {
+			t.Errorf("no form for %q: %s", pattern, text)
+			continue
+		}
+		if verdict, text := judgeOne(sessionmanager.FieldOwners, form[1], sessionmanager.Place{Account: "123456789012"}); verdict != "fine" {
+			t.Errorf("%q leads to %q, which is no good: %s", pattern, form[1], text)
+		}
+		for owner, want := range map[string]bool{
+			ownerMary: true, ownerRoot: false, "arn:aws:sts::123456789012:assumed-role/Operators/mary": false,
+		} {
+			if got := matchesPattern(form[1], owner); got != want {
+				t.Errorf("%q on %q: %t, want %t", form[1], owner, got, want)
+			}
+		}
+	}
+}
+
+// recordedOwner is the shape of the owners that SSM records, written plainly.
+var recordedOwner = regexp.MustCompile(`^arn:aws[a-z-]*:(?:iam::[0-9]{12}:(?:root|user/(?:[\w+=,.@/-]+/)?[\w+=,.@-]{1,64})|sts::[0-9]{12}:(?:assumed-role/[\w+=,.@-]{1,64}/[\w+=,.@-]{2,64}|federated-user/[\w+=,.@-]{2,32}))$`)
+
+// randomPattern returns a pattern that resembles an owner: one with pieces of it
+// replaced, doubled, dropped or turned into wildcards.
+func randomPattern(r *rand.Rand) string {
+	pieces := []string{"arn", "aws", "aws-cn", "iam", "sts", "", "123456789012", "210987654321", "1", "root", "user/", "role/", "assumed-role/",
+		"federated-user/", "group/", "Operator", "/", "mary", "m@x.y", ":", "*", "*", "*", " ", "Ä"}
+	owners := []string{ownerMary, ownerRoot, "arn:aws-cn:iam::123456789012:user/ops/mary", "arn:aws:sts::123456789012:federated-user/mary"}
+	parts := regexp.MustCompile(`[^:/]+|[:/]`).FindAllString(owners[r.IntN(len(owners))], -1)
+	for range 1 + r.IntN(5) {
+		at := r.IntN(len(parts))
+		switch r.IntN(4) {
+		case 0:
+			parts[at] = pieces[r.IntN(len(pieces))]
+		case 1:
+			parts[at] = "*"
+		case 2:
+			parts[at] += "*"
+		default:
+			parts[at] = ""
+		}
+	}
+
+	return strings.Join(parts, "")
+}
+
+// What passes without a word can match a session that SSM could record, and what is
+// refused for its shape matches none: an example stands for the first, tries for the second.
+func TestJudge_property(t *testing.T) {
+	t.Parallel()
+
+	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // The same cases each time.
+	place := sessionmanager.Place{Partition: "aws", Account: "123456789012"}
+	var owners []string
+	for len(owners) < 60 {
+		owner := strings.ReplaceAll(randomPattern(r), "*", "ab")
+		if recordedOwner.MatchString(owner) {
+			owners = append(owners, owner)
+		}
+	}
+	counts := map[string]int{}
+	for range 1500 {
+		pattern := randomPattern(r)
+		verdict, text := judgeOne(sessionmanager.FieldOwners, pattern, place)
+		counts[verdict]++
+		example, ok := sessionmanager.OwnerExample(pattern, place)
+		switch {
+		case ok != (verdict == "fine"):
+			t.Errorf("%q is %s (%s), and its example is %q, %t", pattern, verdict, text, example, ok)
+		case ok && (!recordedOwner.MatchString(example) || !referencePattern(pattern, example) ||
+			!strings.HasPrefix(example, "arn:aws:") || !strings.Contains(example, ":123456789012:")):
+			t.Errorf("%q passes, but its example %q is no owner that it matches", pattern, example)
+		case !ok:
+			for _, owner := range owners {
+				if strings.HasPrefix(owner, "arn:aws:") && strings.Contains(owner, ":123456789012:") && referencePattern(pattern, owner) {
+					t.Errorf("%q is %s, and matches %q", pattern, verdict, owner)
+				}
+			}
+		}
+	}
+	for _, verdict := range []string{"fine", "warning", "error"} {
+		if counts[verdict] < 100 {
+			t.Errorf("%d patterns are %s: %v", counts[verdict], verdict, counts)
+		}
+	}
+}
+
+func FuzzJudge(f *testing.F) {
+	for _, pattern := range []string{
+		"", "*", "**", "a*", "arn:*", "mary", "arn:aws:iam::123456789012:role/ops/Operator", "arn:*:iam::*:role/*",
+		"arn:aws:iam::123456789012:role/", "arn:::::", `arn:":iam::":role/"`, "arn:aws:iam::1:role/\n", ownerMary,
+	} {
+		for _, owner := range []string{ownerMary, ownerRoot, "arn:aws-cn:iam::123456789012:user/role/mary"} {
+			f.Add(pattern, owner)
+		}
+	}
+	f.Fuzz(func(t *testing.T, pattern, owner string) {
+		verdict, text := judgeOne(sessionmanager.FieldOwners, pattern, sessionmanager.Place{})
+		if verdict != "fine" && len(owner) <= 256 && recordedOwner.MatchString(owner) && matchesPattern(pattern, owner) {
+			t.Errorf("%q is %s, and matches %q: %s", pattern, verdict, owner, text)
+		}
+		if form := formIn.FindStringSubmatch(text); form != nil && strings.HasPrefix(text, "Invalid Owner") {
+			if verdict, text := judgeOne(sessionmanager.FieldOwners, form[1], sessionmanager.Place{}); verdict != "fine" {
+				t.Errorf("%q leads to %q, which is no good: %s", pattern, form[1], text)
+			}
+		}
+	})
+}
+
+func BenchmarkJudge_hostilePattern(b *testing.B) {
+	pattern := "arn:" + strings.Repeat("*a", 120) + "!"
+	for b.Loop() {
+		sessionmanager.Judge(sessionmanager.FieldOwners, []string{pattern}, false, sessionmanager.Place{Partition: "aws", Account: "123456789012"})
+	}
+}
