@@ -118,9 +118,9 @@ func TestConnectionStatusDataSource_status(t *testing.T) {
 			"us-west-2 " + testTarget,
 		},
 		"a target of 400 characters": {
-			map[string]any{"target": strings.Repeat("i", 400)},
-			map[string]any{"target": strings.Repeat("i", 400), "region": "us-east-1", "status": "notconnected"},
-			"us-east-1 " + strings.Repeat("i", 400),
+			map[string]any{"target": "i-" + strings.Repeat("i", 398)},
+			map[string]any{"target": "i-" + strings.Repeat("i", 398), "region": "us-east-1", "status": "notconnected"},
+			"us-east-1 " + "i-" + strings.Repeat("i", 398),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -169,7 +169,7 @@ func TestConnectionStatusDataSource_failures(t *testing.T) {
 			calls:  1,
 		},
 		"a target of 401 characters": {
-			config: map[string]any{"target": strings.Repeat("i", 401)},
+			config: map[string]any{"target": "i-" + strings.Repeat("i", 399)},
 			want:   testDiagnostic{"error", "target", "Invalid Attribute Value Length", "between 1 and 400"},
 		},
 		"an empty target": {

@@ -7,7 +7,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -89,77 +91,243 @@ func drainDefaultTimeout(in sessionmanager.DrainInput) time.Duration {
 	return sessionmanager.DrainTimeout(in.GracePeriod, in.MaxSessions)
 }
 
-// previewDrain says which sessions would be ended now, empty if none would. It
-// stores nothing, so that what cannot be seen is only a warning.
-func (m *providerMeta) previewDrain(ctx context.Context, in sessionmanager.DrainInput, when string, diags *diag.Diagnostics) string {
-	const show = 10
+// A drain takes place on one of these occasions; each is worded for a warning.
+type drainOccasion string
 
+const (
+	drainOnCreate  drainOccasion = "when this drain is created"
+	drainOnUpdate  drainOccasion = "when this drain is updated"
+	drainOnDestroy drainOccasion = "before this drain is destroyed"
+	drainOnInvoke  drainOccasion = "when this action is invoked"
+)
+
+// wayOut says what to do about a failed drain that the cap or a session holds up.
+func (o drainOccasion) wayOut(tooMany bool) string {
+	switch {
+	case o == drainOnDestroy && tooMany:
+		return "The limit in state counts: first apply a higher max_sessions (or a narrower selection), then destroy again. " + drainWayOut
+	case o == drainOnDestroy:
+		return drainWayOut
+	case tooMany:
+		return "Narrow the selection, or raise max_sessions."
+	default:
+		return ""
+	}
+}
+
+const drainWayOut = "To destroy without draining, put a removed block with lifecycle { destroy = false } in the place of the resource."
+
+// drainPreview is what a plan found of a drain.
+type drainPreview struct {
+	in       sessionmanager.DrainInput
+	occasion drainOccasion
+	sessions []sessionmanager.Session
+	looked   time.Time
+	account  string
+	nearly   []string // Owners that match but for capitals, if nobody matches.
+}
+
+// previewDrain looks who would be ended now. It stores nothing, so that what cannot
+// be seen is only a warning; there is no preview then.
+func (m *providerMeta) previewDrain(ctx context.Context, in sessionmanager.DrainInput, occasion drainOccasion, diags *diag.Diagnostics) *drainPreview {
 	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
 	defer cancel()
 
-	ids, err := m.client.Matching(ctx, in.Region, in.Selector)
-	if err != nil {
-		diags.AddWarning("Sessions Not Counted",
-			failureDetail(fmt.Sprintf("How many sessions in Region %s are %s could not be found out: %s.", in.Region, when, failureReason(err)), err))
+	p := &drainPreview{in: in, occasion: occasion, looked: time.Now().UTC(), account: m.accountID}
+	var err error
+	if p.sessions, err = m.client.Matching(ctx, in.Region, in.Selector); err != nil {
+		diags.AddWarning("Sessions Not Counted in "+in.Region,
+			failureDetail(fmt.Sprintf("How many sessions in Region %s are to be ended %s could not be found out: %s.\n\nSelection: %s.",
+				in.Region, occasion, failureReason(err), selectionText(in.Selector)), err))
 
-		return ""
+		return nil
 	}
-	if len(ids) == 0 {
-		return ""
-	}
-
-	list := strings.Join(printableAll(ids[:min(len(ids), show)]), "\n  ")
-	if len(ids) > show {
-		list += fmt.Sprintf("\n  and %d more", len(ids)-show)
-	}
-	match, are := "match", "are"
-	if len(ids) == 1 {
-		match, are = "matches", "is"
-	}
-	text := fmt.Sprintf("%s in Region %s %s now, and %s %s:\n\n  %s", sessionCount(len(ids)), in.Region, match, are, when, list)
-	if len(ids) > in.MaxSessions {
-		text += fmt.Sprintf("\n\nThat is more than max_sessions = %d: as things stand, the drain will refuse, and end none.", in.MaxSessions)
+	if len(p.sessions) == 0 && occasion != drainOnDestroy && in.Selector.Owners != nil {
+		p.nearly = m.nearlyMatching(ctx, in)
 	}
 
-	return text
+	return p
 }
 
-// warnOfDrain warns of the sessions that would be ended. Terraform shows one
-// warning of a kind in full and only counts the others: all goes into one.
-func warnOfDrain(diags *diag.Diagnostics, previews ...string) {
-	previews = slices.DeleteFunc(previews, func(text string) bool { return text == "" })
-	if len(previews) > 0 {
-		diags.AddWarning("Sessions To Be Ended", strings.Join(previews, "\n\n"))
+// nearlyMatching returns owners that would match if capitals did not count. It is a
+// hint: what cannot be found out is left out.
+func (m *providerMeta) nearlyMatching(ctx context.Context, in sessionmanager.DrainInput) []string {
+	selector := in.Selector
+	selector.FoldOwners = true
+	listing, err := m.client.List(ctx, in.Region, sessionmanager.StateActive, selector, time.Time{})
+	if err != nil {
+		return nil
 	}
+
+	var owners []string
+	for _, session := range listing.Sessions {
+		if !slices.Contains(owners, session.Owner) {
+			owners = append(owners, session.Owner)
+		}
+	}
+
+	return owners
+}
+
+// warning words the preview, with a summary that is its own for what is different:
+// Terraform shows one warning of a summary in full, and only counts the others. The
+// words stay true when they are read later.
+func (p *drainPreview) warning() (summary, detail string) {
+	var (
+		matched = fmt.Sprintf("matched when looked at %s UTC", p.looked.Format(time.TimeOnly))
+		where   = fmt.Sprintf("in Region %s", p.in.Region)
+		listed  = sessionLines(p.sessions)
+		means   = fmt.Sprintf("\n\nSelection: %s.", selectionText(p.in.Selector))
+	)
+	if p.account != "" {
+		where += " of account " + p.account
+	}
+
+	switch {
+	case len(p.sessions) == 0 && p.occasion == drainOnDestroy:
+		return "", ""
+	case len(p.sessions) == 0:
+		detail = fmt.Sprintf("No session %s %s. Nobody is ended %s, unless somebody connects before.%s\n\nCheck the selection, the Region and the account.", where, matched, p.occasion, means)
+		if len(p.nearly) > 0 {
+			detail += fmt.Sprintf("\n\nCapital and small letters count in owners. But for these there are sessions of:\n\n  %s", strings.Join(printableAll(p.nearly[:min(len(p.nearly), showSessions)]), "\n  "))
+		}
+
+		return "No Sessions Match in " + p.in.Region, detail
+	case len(p.sessions) > p.in.MaxSessions:
+		return "Too Many Sessions Match in " + p.in.Region,
+			fmt.Sprintf("%s %s %s, which is more than max_sessions = %d. With as many %s, the drain refuses and ends nobody.%s\n\n  %s",
+				sessionCount(len(p.sessions)), where, matched, p.in.MaxSessions, p.occasion, means, listed)
+	default:
+		return "Sessions To Be Ended in " + p.in.Region,
+			fmt.Sprintf("%s %s %s. Who matches %s is ended.%s\n\n  %s", sessionCount(len(p.sessions)), where, matched, p.occasion, means, listed)
+	}
+}
+
+// showSessions is how many sessions a warning shows; of more it gives the number.
+const showSessions = 10
+
+// sessionLines shows sessions, one a line.
+func sessionLines(sessions []sessionmanager.Session) string {
+	var lines []string
+	for _, session := range sessions[:min(len(sessions), showSessions)] {
+		line := fmt.Sprintf("%s: %s on %s", printable(session.SessionID), orUnknown(session.Owner, "an owner"), orUnknown(session.Target, "a target"))
+		if !session.StartDate.IsZero() {
+			line += ", started " + session.StartDate.Format(time.RFC3339)
+		}
+		lines = append(lines, line)
+	}
+	if more := len(sessions) - len(lines); more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more", more))
+	}
+
+	return strings.Join(lines, "\n  ")
+}
+
+// orUnknown returns a text of the service's, or says that it gave none.
+func orUnknown(text, what string) string {
+	if text == "" {
+		return what + " that SSM does not tell"
+	}
+
+	return printable(text)
+}
+
+// warnOfDrain warns of what previews found. Those of one summary go into one warning.
+func warnOfDrain(diags *diag.Diagnostics, previews ...*drainPreview) {
+	var (
+		order   []string
+		details = make(map[string][]string)
+	)
+	for _, preview := range previews {
+		if preview == nil {
+			continue
+		}
+		summary, detail := preview.warning()
+		if summary == "" {
+			continue
+		}
+		if details[summary] == nil {
+			order = append(order, summary)
+		}
+		details[summary] = append(details[summary], detail)
+	}
+	for _, summary := range order {
+		diags.AddWarning(summary, strings.Join(details[summary], "\n\n"))
+	}
+}
+
+// selectionText words a selection as it is configured.
+func selectionText(selector sessionmanager.Selector) string {
+	const show = 5
+
+	var parts []string
+	for _, set := range []struct {
+		field  sessionmanager.Field
+		values []string
+	}{
+		{"targets", selector.Targets},
+		{"owners", selector.Owners},
+		{"document_names", selector.DocumentNames},
+		{"access_types", selector.AccessTypes},
+		{"exclude_owners", selector.ExcludeOwners},
+		{"exclude_session_ids", selector.ExcludeSessionIDs},
+	} {
+		if set.values == nil {
+			continue
+		}
+		var values []string
+		for _, value := range set.values[:min(len(set.values), show)] {
+			values = append(values, strconv.Quote(value))
+		}
+		if more := len(set.values) - len(values); more > 0 {
+			values = append(values, fmt.Sprintf("and %d more", more))
+		}
+		parts = append(parts, fmt.Sprintf("%s = [%s]", set.field, strings.Join(values, ", ")))
+	}
+	if selector.OlderThan != nil {
+		parts = append(parts, fmt.Sprintf("older_than = %q", selector.OlderThan))
+	}
+	if len(parts) == 0 {
+		return "none"
+	}
+
+	return strings.Join(parts, "; ")
 }
 
 // reportDrain words what a drain did, the same for the resource and the action.
-// The way out is what to do when the cap is exceeded.
-func reportDrain(region string, result sessionmanager.DrainResult, err error, wayOut string, diags *diag.Diagnostics) {
+func reportDrain(in sessionmanager.DrainInput, occasion drainOccasion, result sessionmanager.DrainResult, err error, diags *diag.Diagnostics) {
 	var (
 		tooMany *sessionmanager.TooManyError
 		stopped *sessionmanager.WaitError
+		region  = in.Region
+		about   = fmt.Sprintf("\n\nSelection: %s.", selectionText(in.Selector))
 	)
+	if wayOut := occasion.wayOut(errors.As(err, &tooMany)); wayOut != "" {
+		about += "\n\n" + wayOut
+	}
 
 	switch {
 	case errors.As(err, &tooMany):
 		diags.AddAttributeError(path.Root("max_sessions"), summaryDrain,
-			fmt.Sprintf("%d sessions in Region %s match, but max_sessions allows %d to be ended. Nothing was ended.\n\n%s",
-				tooMany.Matching, region, tooMany.MaxSessions, wayOut))
+			fmt.Sprintf("%d sessions in Region %s match, but max_sessions allows %d to be ended. Nothing was ended.%s",
+				tooMany.Matching, region, tooMany.MaxSessions, about))
 	case errors.As(err, &stopped):
 		diags.AddError(summaryDrain,
-			failureDetail(fmt.Sprintf("The drain in Region %s stopped while it waited for %s to end within the grace period: %s. Nothing was ended.",
-				region, sessionCount(stopped.Waiting), failureReason(err)), err))
+			failureDetail(fmt.Sprintf("The drain in Region %s stopped while it waited for %s to end within the grace period: %s. Nothing was ended.%s",
+				region, sessionCount(stopped.Waiting), failureReason(err), about), err))
 	case errors.Is(err, sessionmanager.ErrNotDrained):
-		diags.AddError(summaryDrain, drainFailures(region, result))
+		diags.AddError(summaryDrain, drainFailures(region, result, about))
 	case err != nil && len(result.Outcomes) == 0:
 		diags.AddError(summaryDrain,
-			failureDetail(fmt.Sprintf("The sessions in Region %s could not be listed: %s. Nothing was ended.", region, failureReason(err)), err))
+			failureDetail(fmt.Sprintf("The sessions in Region %s could not be listed: %s. Nothing was ended.%s", region, failureReason(err), about), err))
 	case err != nil:
-		diags.AddError(summaryDrain, failureDetail(drainUnseen(region, result, err), err))
+		diags.AddError(summaryDrain, failureDetail(drainUnseen(region, result, err)+about, err))
 	}
 	if err == nil || errors.Is(err, sessionmanager.ErrNotDrained) {
 		warnOfUnverified(region, result, diags)
+	}
+	if occasion == drainOnDestroy && err == nil && result.Ended() > 0 {
+		diags.AddWarning("Sessions Ended in "+region, endedText(region, result, about))
 	}
 }
 
@@ -188,7 +356,7 @@ func drainUnseen(region string, result sessionmanager.DrainResult, err error) st
 		sentence += "\n\n  " + strings.Join(printableAll(unseen), "\n  ")
 	}
 	if len(result.Failures)+len(result.Left) > 0 {
-		sentence += "\n\n" + drainFailures(region, result)
+		sentence += "\n\n" + drainFailures(region, result, "")
 	}
 
 	return sentence
@@ -226,9 +394,25 @@ func warnOfUnverified(region string, result sessionmanager.DrainResult, diags *d
 	}
 }
 
+// endedText tells what a drain ended whose resource is gone, and its outcomes with it.
+func endedText(region string, result sessionmanager.DrainResult, about string) string {
+	const show = 100
+
+	var lines []string
+	for _, id := range slices.Sorted(maps.Keys(result.Outcomes)) {
+		lines = append(lines, fmt.Sprintf("%s: %s", printable(id), result.Outcomes[id]))
+	}
+	if more := len(lines) - show; more > 0 {
+		lines = append(lines[:show], fmt.Sprintf("and %d more", more))
+	}
+	about, _, _ = strings.Cut(strings.TrimPrefix(about, "\n\n"), "\n\n")
+
+	return fmt.Sprintf("The drain that was destroyed ended %s in Region %s.\n\n%s\n\n  %s", sessionCount(result.Ended()), region, about, strings.Join(lines, "\n  "))
+}
+
 // drainFailures lists the sessions that could not be ended, each with its reason,
 // and what to do about each kind of reason once.
-func drainFailures(region string, result sessionmanager.DrainResult) string {
+func drainFailures(region string, result sessionmanager.DrainResult, about string) string {
 	var (
 		lines  []string
 		advice []string
@@ -251,7 +435,7 @@ func drainFailures(region string, result sessionmanager.DrainResult) string {
 		lines = append(lines, printable(id)+": "+late)
 	}
 
-	detail := fmt.Sprintf("%s in Region %s could not be ended (%d ended):\n\n  %s", sessionCount(len(lines)), region, result.Ended(), strings.Join(lines, "\n  "))
+	detail := fmt.Sprintf("%s in Region %s could not be ended (%d ended):\n\n  %s", sessionCount(len(lines)), region, result.Ended(), strings.Join(lines, "\n  ")) + about
 	if len(advice) > 0 {
 		detail += "\n\n" + strings.Join(advice, "\n\n")
 	}

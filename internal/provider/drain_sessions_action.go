@@ -110,11 +110,11 @@ func (a *drainSessionsAction) ModifyPlan(ctx context.Context, req action.ModifyP
 	if resp.Diagnostics.HasError() || model.Region.IsUnknown() || !model.resolve(a.providerMeta, &resp.Diagnostics) {
 		return
 	}
-	if !model.requireCondition(&resp.Diagnostics) {
+	if !model.requireCondition(&resp.Diagnostics) || !model.judge(a.place(model.Region.ValueString()), &resp.Diagnostics) {
 		return
 	}
 	if in, known := model.input(); known && a.ready() {
-		warnOfDrain(&resp.Diagnostics, a.previewDrain(ctx, in, "to be ended by this action", &resp.Diagnostics))
+		warnOfDrain(&resp.Diagnostics, a.previewDrain(ctx, in, drainOnInvoke, &resp.Diagnostics))
 	}
 }
 
@@ -124,7 +124,7 @@ func (a *drainSessionsAction) Invoke(ctx context.Context, req action.InvokeReque
 	if resp.Diagnostics.HasError() || !a.requireReady(summaryDrain, &resp.Diagnostics) || !model.resolve(a.providerMeta, &resp.Diagnostics) {
 		return
 	}
-	if !model.requireCondition(&resp.Diagnostics) {
+	if !model.requireCondition(&resp.Diagnostics) || !model.judge(a.place(model.Region.ValueString()), &resp.Diagnostics) {
 		return
 	}
 
@@ -142,7 +142,7 @@ func (a *drainSessionsAction) Invoke(ctx context.Context, req action.InvokeReque
 	callCtx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	result, err := a.client.Drain(callCtx, in)
-	reportDrain(in.Region, result, err, drainWayOutCreate, &resp.Diagnostics)
+	reportDrain(in, drainOnInvoke, result, err, &resp.Diagnostics)
 	if err == nil {
 		resp.SendProgress(action.InvokeProgressEvent{Message: drainedMessage(in.Region, result)})
 	}

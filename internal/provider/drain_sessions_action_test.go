@@ -73,7 +73,7 @@ func TestDrainSessionsAction_invoke(t *testing.T) {
 	testExpectCalls(t, fake)
 
 	output := w.mustRun("plan", "-invoke=action.ssm_drain_sessions.test")
-	if !testWrapped(`Sessions To Be Ended.*2 sessions in Region us-east-1 match now.*ann-1.*dan-1`).MatchString(output) {
+	if !testWrapped(`Sessions To Be Ended in us-east-1.*2 sessions in Region us-east-1 of account 123456789012 matched when looked at .*ann-1.*dan-1`).MatchString(output) {
 		t.Errorf("the plan does not say who is to be ended:\n%s", output)
 	}
 	testSpared(t, fake, testInventoryIDs...)
@@ -201,10 +201,10 @@ func TestDrainSessionsAction_beforeDestroyFailing(t *testing.T) {
 func TestDrainSessionsAction_outcomes(t *testing.T) {
 	t.Parallel()
 
-	planned := func(detail string) []testDiagnostic {
-		return []testDiagnostic{{"warning", "", "Sessions To Be Ended", detail}}
+	planned := func(summary, detail string) []testDiagnostic {
+		return []testDiagnostic{{"warning", "", summary, detail}}
 	}
-	both := planned("2 sessions in Region us-east-1 match now, and are to be ended by this action:\n\n  ann-1\n  cat-1")
+	both := planned("Sessions To Be Ended in us-east-1", testMatched("2 sessions", "us-east-1", `targets = ["i-a"]`, "when this action is invoked")+testLines("ann-1", "cat-1"))
 	abroad := fakessm.Session{SessionID: "abroad-1", Target: "i-a", Region: "eu-central-1"}
 	for name, tc := range map[string]struct {
 		config   map[string]any
@@ -222,26 +222,29 @@ func TestDrainSessionsAction_outcomes(t *testing.T) {
 		},
 		"one session": {
 			config:   map[string]any{"targets": []any{"i-a"}, "owners": []any{"*/ann"}},
-			planned:  planned("1 session in Region us-east-1 matches now, and is to be ended by this action:\n\n  ann-1"),
+			planned:  planned("Sessions To Be Ended in us-east-1", testMatched("1 session", "us-east-1", `targets = ["i-a"]; owners = ["*/ann"]`, "when this action is invoked")+testLines("ann-1")),
 			progress: []string{"Asked for the end of 0 of 1 session.", "Asked for the end of 1 of 1 session.", "Drained 1 session in Region us-east-1."},
 			spared:   []any{"eve-1", "dan-1", "cat-1", "gus-1", "bare-1"},
 		},
 		"nobody": {
-			config:   map[string]any{"targets": []any{"i-z"}},
+			config: map[string]any{"targets": []any{"i-z"}},
+			planned: planned("No Sessions Match in us-east-1", "No session in Region us-east-1 of account 123456789012 matched when looked at TIME UTC. Nobody is ended when this action is invoked, unless somebody connects before."+
+				"\n\nSelection: targets = [\"i-z\"].\n\nCheck the selection, the Region and the account."),
 			progress: []string{"Drained 0 sessions in Region us-east-1."},
 			spared:   testInventoryIDs,
 		},
 		"another Region": {
 			config:   map[string]any{"targets": []any{"i-a"}, "region": "eu-central-1"},
-			planned:  planned("1 session in Region eu-central-1 matches now, and is to be ended by this action:\n\n  abroad-1"),
+			planned:  planned("Sessions To Be Ended in eu-central-1", testMatched("1 session", "eu-central-1", `targets = ["i-a"]`, "when this action is invoked")+"abroad-1: an owner that SSM does not tell on i-a"),
 			progress: []string{"Asked for the end of 0 of 1 session.", "Asked for the end of 1 of 1 session.", "Drained 1 session in Region eu-central-1."},
 			spared:   testInventoryIDs,
 		},
 		"more than may be ended": {
-			config:  map[string]any{"targets": []any{"i-a"}, "max_sessions": int64(1)},
-			planned: planned(both[0].Detail + "\n\nThat is more than max_sessions = 1: as things stand, the drain will refuse, and end none."),
+			config: map[string]any{"targets": []any{"i-a"}, "max_sessions": int64(1)},
+			planned: planned("Too Many Sessions Match in us-east-1", "2 sessions in Region us-east-1 of account 123456789012 matched when looked at TIME UTC, which is more than max_sessions = 1. "+
+				"With as many when this action is invoked, the drain refuses and ends nobody.\n\nSelection: targets = [\"i-a\"].\n\n  "+testLines("ann-1", "cat-1")),
 			diags: []testDiagnostic{{"error", "max_sessions", testDrainError,
-				"2 sessions in Region us-east-1 match, but max_sessions allows 1 to be ended. Nothing was ended.\nNarrow the selection, or raise max_sessions."}},
+				"2 sessions in Region us-east-1 match, but max_sessions allows 1 to be ended. Nothing was ended.\nSelection: targets = [\"i-a\"].\nNarrow the selection, or raise max_sessions."}},
 			spared: testInventoryIDs,
 		},
 		"a session that may not be ended": {
@@ -274,6 +277,9 @@ func TestDrainSessionsAction_outcomes(t *testing.T) {
 			fake, url := testInventoryFake(t, fakessm.WithSessions(abroad))
 			fake.Inject(tc.faults...)
 			got := newConfiguredServer(t, testArguments(url)).invokeAction("ssm_drain_sessions", tc.config)
+			for i := range got.planned {
+				got.planned[i].Detail = testStarted(testAtTime(got.planned[i].Detail))
+			}
 			if diff := cmp.Diff(append([]testDiagnostic{}, tc.planned...), got.planned); diff != "" {
 				t.Errorf("unexpected diagnostics of the plan (-want +got):\n%s", diff)
 			}
@@ -326,7 +332,7 @@ func TestDrainSessionsAction_progress(t *testing.T) {
 	fake, url := testInventoryFake(t, fakessm.WithSessions(sessions...), fakessm.WithPageSize(50))
 	start := time.Now()
 	got := newConfiguredServer(t, testArguments(url)).invokeAction("ssm_drain_sessions", map[string]any{"targets": []any{"i-many"}, "max_sessions": int64(count)})
-	wantNoDiagnostics(t, slices.Concat(testWithout(got.planned, "Sessions To Be Ended"), got.diags))
+	wantNoDiagnostics(t, slices.Concat(testWithoutDrainWarnings(got.planned), got.diags))
 
 	if diff := cmp.Diff([]string{"Asked for the end of 0 of 200 sessions.", "Asked for the end of 200 of 200 sessions.", "Drained 200 sessions in Region us-east-1."}, testMilestones(got.progress)); diff != "" {
 		t.Errorf("unexpected progress (-want +got):\n%s", diff)
@@ -374,7 +380,7 @@ func TestDrainSessionsAction_notInvoked(t *testing.T) {
 			fake, url := testInventoryFake(t)
 			got := newConfiguredServer(t, testArguments(url)).invokeAction("ssm_drain_sessions", merged(map[string]any{"targets": []any{"i-a"}}, tc.config))
 			if tc.want == (testDiagnostic{}) {
-				wantNoDiagnostics(t, got.planned)
+				wantNoDiagnostics(t, testWithoutDrainWarnings(got.planned))
 			} else {
 				wantDiagnostic(t, tc.want, got.planned)
 			}
@@ -403,11 +409,11 @@ func TestDrainSessionsAction_foundOutWhenInvoked(t *testing.T) {
 		},
 		"any owner": {
 			map[string]any{"owners": []any{testUnknown}}, map[string]any{"owners": []any{"*"}},
-			testDiagnostic{"error", "owners", testDrainError, "matches every session there is"},
+			testDiagnostic{"error", "owners", testDrainError, "match every owner there is"},
 		},
 		"any age": {
 			map[string]any{"older_than": testUnknown}, map[string]any{"older_than": "0s"},
-			testDiagnostic{"error", "older_than", testDrainError, "an age of zero"},
+			testDiagnostic{"error", "older_than", testDrainError, "An age of 0s"},
 		},
 		"a long grace period": {
 			map[string]any{"targets": []any{"i-z"}, "grace_period": testUnknown, "timeouts": map[string]any{"invoke": "1m"}},

@@ -134,11 +134,11 @@ func matrixColumns() []matrixColumn {
 			phases: []matrixPhase{{
 				name: "look", operation: describe,
 				recovers: matrixCell{
-					sees: "warning: Sessions To Be Ended", says: "2 sessions in Region us-east-1 match now\n" + testLive + "\n" + matrixSecond,
+					sees: "warning: Sessions To Be Ended in us-east-1", says: "2 sessions in Region us-east-1 of account 123456789012 matched when looked at\n" + testLive + "\n" + matrixSecond,
 					state: "shows nothing", left: "Connected", calls: "{list}",
 				},
 				fails: matrixCell{
-					sees: "warning: Sessions Not Counted", says: "could not be found out: {reason}",
+					sees: "warning: Sessions Not Counted in us-east-1", says: "could not be found out: {reason}",
 					state: "shows nothing", left: "Connected", calls: "{list}",
 				},
 			}},
@@ -176,6 +176,7 @@ func matrixColumns() []matrixColumn {
 				// It was drained before, on create.
 				ended: "nothing", untouched: "terminated",
 				failed: "failed terminated", unseen: "unverified",
+				tells: "warning: Sessions Ended in us-east-1",
 			}),
 		},
 		{
@@ -316,6 +317,9 @@ func terminationPhases(ended, untouched, unseen string) []matrixPhase {
 // that it may have ended.
 type matrixStates struct {
 	ended, untouched, failed, unseen string
+
+	// tells is what the user sees of a drain that ended sessions.
+	tells string
 }
 
 // drainPhases are those of ending two sessions. A fault at the call strikes one
@@ -327,7 +331,7 @@ func drainPhases(plan string, states matrixStates) []matrixPhase {
 	phases := []matrixPhase{
 		{
 			name: before, operation: "DescribeSessions", skip: first, skipAll: first,
-			recovers: matrixCell{state: states.ended, left: "Terminated", calls: "{list} terminate×2 list"},
+			recovers: matrixCell{sees: states.tells, state: states.ended, left: "Terminated", calls: "{list} terminate×2 list"},
 			fails: matrixCell{
 				sees: failed, says: "could not be listed: {reason}\nNothing was ended.",
 				state: states.untouched, left: "Connected", calls: "{list}",
@@ -335,7 +339,7 @@ func drainPhases(plan string, states matrixStates) []matrixPhase {
 		},
 		{
 			name: call, operation: "TerminateSession", session: testLive, skipAll: first + 1,
-			recovers: matrixCell{state: states.ended, left: "Terminated", calls: "list terminate {terminate} list"},
+			recovers: matrixCell{sees: states.tells, state: states.ended, left: "Terminated", calls: "list terminate {terminate} list"},
 			fails: matrixCell{
 				sees: failed, says: "1 session in Region us-east-1 could not be ended (1 ended)\n" + testLive + ": {reason}",
 				state: states.failed, left: "Connected Terminated", calls: "list terminate {terminate} list",
@@ -344,11 +348,11 @@ func drainPhases(plan string, states matrixStates) []matrixPhase {
 				sees: failed, says: "1 session in Region us-east-1 could not be ended (1 ended)\n" + testLive + ": {reason}",
 				state: states.failed, left: "Connected Terminated", calls: "list terminate {terminate} " + listings,
 			},
-			done: &matrixCell{state: states.ended, left: "Terminated", calls: "list terminate {terminate} list"},
+			done: &matrixCell{sees: states.tells, state: states.ended, left: "Terminated", calls: "list terminate {terminate} list"},
 		},
 		{
 			name: after, operation: "DescribeSessions", skip: first + 1, skipAll: first + 3,
-			recovers: matrixCell{state: states.ended, left: "Terminated", calls: "list terminate×2 {list}"},
+			recovers: matrixCell{sees: states.tells, state: states.ended, left: "Terminated", calls: "list terminate×2 {list}"},
 			fails: matrixCell{
 				sees: failed, says: "2 sessions in Region us-east-1 were asked to terminate, but whether they are gone could not be seen: {reason}",
 				state: states.unseen, left: "Terminated", calls: "list terminate×2 {list}",

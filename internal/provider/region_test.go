@@ -192,6 +192,7 @@ func TestRegion_providerMoves(t *testing.T) {
 		update   map[string]any // What changes in place.
 		replace  map[string]any // What replaces.
 		called   bool           // Whether the destruction calls SSM.
+		moves    bool
 	}{
 		"a termination": {
 			typeName: "ssm_session_termination", config: map[string]any{"session_id": testLive},
@@ -204,6 +205,7 @@ func TestRegion_providerMoves(t *testing.T) {
 		"a drain": {
 			typeName: "ssm_session_drain", config: map[string]any{"targets": []any{testTarget}},
 			update: map[string]any{"max_sessions": int64(5)}, replace: map[string]any{"triggers": map[string]any{"a": "b"}},
+			moves: true,
 		},
 		"a drain with a Region": {
 			typeName: "ssm_session_drain", config: map[string]any{"targets": []any{testTarget}, "region": testRegion},
@@ -212,7 +214,7 @@ func TestRegion_providerMoves(t *testing.T) {
 		"a drain on destroy": {
 			typeName: "ssm_session_drain", config: map[string]any{"targets": []any{testTarget}, "when": "destroy"},
 			update: map[string]any{"max_sessions": int64(5)}, replace: map[string]any{"triggers": map[string]any{"a": "b"}},
-			called: true,
+			called: true, moves: true,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -242,13 +244,22 @@ func TestRegion_providerMoves(t *testing.T) {
 			}
 
 			refused := testDiagnostic{Severity: "error", Attribute: "region", Summary: "Invalid AWS Region", Detail: "partition \"aws\"\na second provider block"}
-			_, diags = moved.plan(state, merged(tc.config, tc.replace))
-			wantDiagnostic(t, refused, diags)
+			plan, diags = moved.plan(state, merged(tc.config, tc.replace))
+			if tc.moves {
+				// The new drain is created where the provider is now.
+				if hasErrors(diags) || plan.values["region"] != "cn-north-1" {
+					t.Errorf("the replacement is planned for %v: %+v", plan.values["region"], diags)
+				}
+				fake.ResetRequests()
+			} else {
+				wantDiagnostic(t, refused, diags)
+			}
 			_, diags = moved.plan(state, merged(tc.config, map[string]any{"region": "us-west-2"}))
-			wantDiagnostic(t, refused, diags)
+			wantDiagnostic(t, refused, testWithout(diags, "Sessions Not Counted in "))
 			_, diags = moved.destroy(updated)
 			if tc.called {
-				wantDiagnostic(t, refused, diags)
+				refused.Summary, refused.Detail = testDrainError, refused.Detail+"\nSelection: targets = [\na removed block"
+				wantDiagnostic(t, refused, testWithout(diags, "Sessions Not Counted in "))
 			} else {
 				wantNoDiagnostics(t, diags)
 			}
@@ -273,7 +284,7 @@ func TestRegion_providerMovesUnknown(t *testing.T) {
 	fake.ResetRequests()
 
 	after, diags := moved.apply(plan)
-	wantDiagnostic(t, testDiagnostic{Severity: "error", Attribute: "region", Summary: "Invalid AWS Region", Detail: "partition \"aws\""}, diags)
+	wantDiagnostic(t, testDiagnostic{Severity: "error", Attribute: "region", Summary: testDrainError, Detail: "partition \"aws\"\na removed block"}, diags)
 	if diff := cmp.Diff(state.values, after.values); diff != "" {
 		t.Errorf("the refused destruction changed the state (-before +after):\n%s", diff)
 	}

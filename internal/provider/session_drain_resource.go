@@ -5,6 +5,8 @@ package provider
 
 import (
 	"context"
+	"fmt"
+	"slices"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
@@ -38,9 +40,10 @@ const (
 	drainWhenDestroy = "destroy"
 	drainWhenBoth    = "both"
 
-	drainWayOutCreate  = "Narrow the selection, or raise max_sessions."
-	drainWayOutDestroy = "The limit in state counts: first apply a higher max_sessions (or a narrower selection), then destroy again. " +
-		"To destroy without draining, put a removed block with lifecycle { destroy = false } in the place of the resource."
+	// drainEndingKey marks, in private state, a drain that Terraform planned with its
+	// state in hand: to destroy it, to change it or to replace it. For a tainted drain it
+	// plans a replacement without, and the mark is missing when the old one is deleted.
+	drainEndingKey = "ending"
 )
 
 func newSessionDrainResource() resource.Resource {
@@ -114,8 +117,10 @@ func (r *sessionDrainResource) Schema(ctx context.Context, _ resource.SchemaRequ
 		"triggers": schema.MapAttribute{
 			ElementType:         types.StringType,
 			Optional:            true,
-			MarkdownDescription: "Values whose change replaces the drain, and so drains anew.",
-			PlanModifiers:       []planmodifier.Map{mapplanmodifier.RequiresReplace()},
+			MarkdownDescription: "Values whose change replaces the drain, and so drains anew. Null and `{}` are the same.",
+			PlanModifiers: []planmodifier.Map{
+				mapplanmodifier.RequiresReplaceIf(replaceIfTriggered, "Replaces if the values differ.", "Replaces if the values differ."),
+			},
 		},
 		"outcomes": schema.MapAttribute{
 			ElementType: types.StringType,
@@ -169,7 +174,7 @@ func (r *sessionDrainResource) ValidateConfig(ctx context.Context, req resource.
 }
 
 // ModifyPlan settles the Region, and warns of the sessions that are about to be
-// ended: by this plan's create, destroy or replacement.
+// ended: by this plan's create, update, destroy or replacement.
 func (r *sessionDrainResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
 	creating, destroying := req.State.Raw.IsNull(), req.Plan.Raw.IsNull()
 
@@ -177,6 +182,7 @@ func (r *sessionDrainResource) ModifyPlan(ctx context.Context, req resource.Modi
 	var configuredRegion types.String
 	if !creating {
 		resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+		resp.Diagnostics.Append(resp.Private.SetKey(ctx, drainEndingKey, []byte("true"))...)
 	}
 	if !destroying {
 		resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
@@ -185,47 +191,121 @@ func (r *sessionDrainResource) ModifyPlan(ctx context.Context, req resource.Modi
 	if resp.Diagnostics.HasError() {
 		return
 	}
-
-	// The framework does not tell what the attributes' own modifiers want replaced.
-	replacing := !creating && !destroying &&
-		(!plan.Targets.Equal(state.Targets) || !plan.Triggers.Equal(state.Triggers) ||
-			!configuredRegion.IsNull() && !configuredRegion.Equal(state.Region))
-	var onDestroy, onCreate string
-	if (destroying || replacing) && state.drains(drainWhenDestroy) && r.ready() {
-		if !state.resolve(r.providerMeta, &resp.Diagnostics) {
-			return
-		}
-		in, _ := state.input()
-		onDestroy = r.previewDrain(ctx, in, "to be ended before this drain is destroyed", &resp.Diagnostics)
-	}
 	if destroying {
-		warnOfDrain(&resp.Diagnostics, onDestroy)
+		warnOfDrain(&resp.Diagnostics, r.previewDestroy(ctx, state, &resp.Diagnostics))
 
 		return
+	}
+
+	// The framework does not tell which attributes ask for a replacement.
+	replacing := !creating &&
+		(!plan.Targets.Equal(state.Targets) || !sameTriggers(plan.Triggers, state.Triggers) ||
+			!configuredRegion.IsNull() && !configuredRegion.Equal(state.Region))
+	updating := !creating && !replacing && (plan.When.IsUnknown() || plan.drains(drainWhenCreate)) && !plan.selects(state)
+	if replacing && configuredRegion.IsNull() {
+		// The new drain is created where the provider is now.
+		plan.Region = types.StringUnknown()
 	}
 
 	// A Region that is configured, but not known yet, must not become the default. What
 	// stays calls nobody, so that its Region need not suit the provider any more.
-	regionKnown := (creating || replacing) && !configuredRegion.IsUnknown() && plan.resolve(r.providerMeta, &resp.Diagnostics)
+	regionKnown := (creating || replacing || updating) && !configuredRegion.IsUnknown() && plan.resolve(r.providerMeta, &resp.Diagnostics)
 	plan.requireCondition(&resp.Diagnostics)
+	if regionKnown {
+		plan.judge(r.place(plan.Region.ValueString()), &resp.Diagnostics)
+	}
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	// Of a replacement, Terraform shows only the warnings of this, its first plan.
+
+	var onCreate, onDestroy *drainPreview
 	in, known := plan.input()
 	if known && regionKnown && r.ready() && plan.drains(drainWhenCreate) {
-		onCreate = r.previewDrain(ctx, in, "to be ended when this drain is created", &resp.Diagnostics)
+		occasion := drainOnCreate
+		if updating {
+			occasion = drainOnUpdate
+		}
+		onCreate = r.previewDrain(ctx, in, occasion, &resp.Diagnostics)
+	}
+	if replacing {
+		// Of a replacement, Terraform shows only the warnings of this, its first plan.
+		onDestroy = r.previewDestroy(ctx, state, &resp.Diagnostics)
+		onDestroy.without(onCreate)
 	}
 	warnOfDrain(&resp.Diagnostics, onDestroy, onCreate)
-	if creating && !plan.When.IsUnknown() && !plan.drains(drainWhenCreate) {
+	switch {
+	case creating && !plan.When.IsUnknown() && !plan.drains(drainWhenCreate):
 		plan.Outcomes = outcomesValue(ctx, nil, &resp.Diagnostics)
+	case updating:
+		plan.Outcomes = types.MapUnknown(types.StringType)
 	}
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, &plan)...)
+}
+
+// previewDestroy looks whom the drain ends when it is destroyed. It refuses nothing: a
+// drain that cannot work any more must not keep others from being destroyed.
+func (r *sessionDrainResource) previewDestroy(ctx context.Context, state sessionDrainResourceModel, diags *diag.Diagnostics) *drainPreview {
+	if !state.drains(drainWhenDestroy) || !r.ready() {
+		return nil
+	}
+	in, _ := state.input()
+	if problem := r.outOfReach(in.Region); problem != "" {
+		diags.AddWarning("Sessions Not Counted in "+in.Region,
+			fmt.Sprintf("This drain is to end the sessions that it selects in Region %s %s, and cannot. %s\n\nSelection: %s.\n\n%s",
+				in.Region, drainOnDestroy, problem, selectionText(in.Selector), drainWayOut))
+
+		return nil
+	}
+
+	return r.previewDrain(ctx, in, drainOnDestroy, diags)
+}
+
+// outOfReach says why a Region of the state cannot be called any more, empty if it can:
+// it belongs to another partition than the provider.
+func (r *sessionDrainResource) outOfReach(region string) string {
+	return regionProblem(region, r.place(r.region).Partition, true)
+}
+
+// without takes out the sessions that another preview shows as well.
+func (p *drainPreview) without(other *drainPreview) {
+	if p == nil || other == nil || p.in.Region != other.in.Region {
+		return
+	}
+	shown := make(map[string]bool)
+	for _, session := range other.sessions {
+		shown[session.SessionID] = true
+	}
+	if len(p.sessions) <= p.in.MaxSessions {
+		p.sessions = slices.DeleteFunc(p.sessions, func(s sessionmanager.Session) bool { return shown[s.SessionID] })
+	}
+}
+
+// selects reports whether a drain is known to select the same sessions as before.
+func (m *sessionDrainResourceModel) selects(before sessionDrainResourceModel) bool {
+	now, known := m.selector()
+	then, _ := before.selector()
+
+	return known && now.Equal(then)
+}
+
+// sameTriggers reports whether two maps of triggers are the same: none and an empty
+// one are.
+func sameTriggers(a, b types.Map) bool {
+	empty := func(m types.Map) bool { return !m.IsUnknown() && len(m.Elements()) == 0 }
+
+	return empty(a) && empty(b) || a.Equal(b)
+}
+
+// replaceIfTriggered asks for a replacement if the triggers differ.
+func replaceIfTriggered(_ context.Context, req planmodifier.MapRequest, resp *mapplanmodifier.RequiresReplaceIfFuncResponse) {
+	resp.RequiresReplace = !sameTriggers(req.StateValue, req.PlanValue)
 }
 
 func (r *sessionDrainResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var plan sessionDrainResourceModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	// The mark is for the drain that this one replaces.
+	resp.Diagnostics.Append(resp.Private.SetKey(ctx, drainEndingKey, nil)...)
 	if resp.Diagnostics.HasError() || !r.requireReady(summaryDrain, &resp.Diagnostics) || !plan.resolve(r.providerMeta, &resp.Diagnostics) {
 		return
 	}
@@ -235,31 +315,34 @@ func (r *sessionDrainResource) Create(ctx context.Context, req resource.CreateRe
 
 	plan.Outcomes = outcomesValue(ctx, nil, &resp.Diagnostics)
 	if plan.drains(drainWhenCreate) {
-		in, _ := plan.input()
-		timeout, diags := plan.Timeouts.Create(ctx, drainDefaultTimeout(in))
-		resp.Diagnostics.Append(diags...)
-		plan.validate(map[string]types.String{"create": types.StringValue(timeout.String())}, &resp.Diagnostics)
-		if resp.Diagnostics.HasError() {
-			return
-		}
-
-		callCtx, cancel := context.WithTimeout(ctx, timeout)
-		defer cancel()
-		result, err := r.client.Drain(callCtx, in)
-		reportDrain(in.Region, result, err, drainWayOutCreate, &resp.Diagnostics)
-		if err != nil && len(result.Outcomes) == 0 {
+		result, err := r.drain(ctx, &plan, drainOnCreate, &resp.Diagnostics)
+		if err != nil && len(result.Outcomes) == 0 || resp.Diagnostics.HasError() && err == nil {
 			return
 		}
 
 		// With an error this leaves a tainted resource: who was ended is on record,
 		// and the next apply drains anew.
 		plan.Outcomes = outcomesValue(ctx, result.Outcomes, &resp.Diagnostics)
-		if err != nil {
-			// Deleting what was not created drains nothing.
-			plan.When = types.StringValue(drainWhenCreate)
-		}
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, &plan)...)
+}
+
+// drain drains on create or on update.
+func (r *sessionDrainResource) drain(ctx context.Context, plan *sessionDrainResourceModel, occasion drainOccasion, diags *diag.Diagnostics) (sessionmanager.DrainResult, error) {
+	in, _ := plan.input()
+	timeout, timeoutDiags := plan.Timeouts.Create(ctx, drainDefaultTimeout(in))
+	diags.Append(timeoutDiags...)
+	plan.validate(map[string]types.String{"create": types.StringValue(timeout.String())}, diags)
+	if diags.HasError() {
+		return sessionmanager.DrainResult{}, nil
+	}
+
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	result, err := r.client.Drain(ctx, in)
+	reportDrain(in, occasion, result, err, diags)
+
+	return result, err
 }
 
 func (r *sessionDrainResource) Read(context.Context, resource.ReadRequest, *resource.ReadResponse) {
@@ -267,11 +350,27 @@ func (r *sessionDrainResource) Read(context.Context, resource.ReadRequest, *reso
 }
 
 func (r *sessionDrainResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
-	// What changes in place takes effect with the next drain.
-	var plan sessionDrainResourceModel
+	var state, plan sessionDrainResourceModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
-	if !plan.requireCondition(&resp.Diagnostics) {
+	if resp.Diagnostics.HasError() || !plan.requireCondition(&resp.Diagnostics) {
 		return
+	}
+
+	if plan.Outcomes.IsUnknown() {
+		plan.Outcomes = state.Outcomes
+	}
+	// A new selection is drained. Other changes take effect with the next drain.
+	if plan.drains(drainWhenCreate) && !plan.selects(state) {
+		if !r.requireReady(summaryDrain, &resp.Diagnostics) || !plan.resolve(r.providerMeta, &resp.Diagnostics) {
+			return
+		}
+		result, err := r.drain(ctx, &plan, drainOnUpdate, &resp.Diagnostics)
+		if err != nil || resp.Diagnostics.HasError() {
+			// The prior state stays, so that the next plan shows the change again.
+			return
+		}
+		plan.Outcomes = outcomesValue(ctx, result.Outcomes, &resp.Diagnostics)
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, &plan)...)
 }
@@ -279,14 +378,23 @@ func (r *sessionDrainResource) Update(ctx context.Context, req resource.UpdateRe
 func (r *sessionDrainResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
 	var state sessionDrainResourceModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
-	if resp.Diagnostics.HasError() || !state.drains(drainWhenDestroy) {
+	ending, diags := req.Private.GetKey(ctx, drainEndingKey)
+	resp.Diagnostics.Append(diags...)
+	// The replacement of a tainted drain drains by itself.
+	if resp.Diagnostics.HasError() || !state.drains(drainWhenDestroy) || ending == nil && state.drains(drainWhenCreate) {
 		return
 	}
-	if !r.requireReady(summaryDrain, &resp.Diagnostics) || !state.resolve(r.providerMeta, &resp.Diagnostics) || !state.requireCondition(&resp.Diagnostics) {
+	if !r.requireReady(summaryDrain, &resp.Diagnostics) || !state.requireCondition(&resp.Diagnostics) {
 		return
 	}
 
 	in, _ := state.input()
+	if problem := r.outOfReach(in.Region); problem != "" {
+		resp.Diagnostics.AddAttributeError(path.Root("region"), summaryDrain,
+			fmt.Sprintf("%s Nothing was ended.\n\nSelection: %s.\n\n%s", problem, selectionText(in.Selector), drainWayOut))
+
+		return
+	}
 	timeout, diags := state.Timeouts.Delete(ctx, drainDefaultTimeout(in))
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
@@ -296,7 +404,7 @@ func (r *sessionDrainResource) Delete(ctx context.Context, req resource.DeleteRe
 	callCtx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	result, err := r.client.Drain(callCtx, in)
-	reportDrain(in.Region, result, err, drainWayOutDestroy, &resp.Diagnostics)
+	reportDrain(in, drainOnDestroy, result, err, &resp.Diagnostics)
 	if err != nil && len(result.Outcomes) > 0 {
 		// The resource stays, so that destroying can be tried again, and tells what was done.
 		state.Outcomes = outcomesValue(ctx, result.Outcomes, &resp.Diagnostics)

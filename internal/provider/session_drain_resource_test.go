@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -82,10 +83,48 @@ func testSpared(t *testing.T, fake *fakessm.Server, want ...any) {
 	}
 }
 
-// testWithout returns the diagnostics but for the warning that the plan of every
-// drain of something gives.
+// testWithout returns the diagnostics but for those of a summary.
 func testWithout(diags []testDiagnostic, summary string) []testDiagnostic {
-	return slices.DeleteFunc(slices.Clone(diags), func(d testDiagnostic) bool { return d.Summary == summary })
+	return slices.DeleteFunc(slices.Clone(diags), func(d testDiagnostic) bool { return strings.HasPrefix(d.Summary, summary) })
+}
+
+// testWithoutDrainWarnings returns the diagnostics but for the warnings of whom a plan
+// cuts off, and of whom a destroyed drain ended.
+func testWithoutDrainWarnings(diags []testDiagnostic) []testDiagnostic {
+	for _, summary := range []string{"Sessions To Be Ended in ", "No Sessions Match in ", "Too Many Sessions Match in ", "Sessions Ended in "} {
+		diags = testWithout(diags, summary)
+	}
+
+	return diags
+}
+
+// testMatched words the beginning of a warning of a drain's plan; testAtTime makes the
+// time in such a warning comparable.
+func testMatched(count, region, selection, occasion string) string {
+	return fmt.Sprintf("%s in Region %s of account 123456789012 matched when looked at TIME UTC. Who matches %s is ended.\n\nSelection: %s.\n\n  ", count, region, occasion, selection)
+}
+
+func testAtTime(text string) string {
+	return regexp.MustCompile(`at \d\d:\d\d:\d\d UTC`).ReplaceAllString(text, "at TIME UTC")
+}
+
+// testLines words sessions of the inventory, as a warning shows them.
+func testLines(ids ...string) string {
+	var lines []string
+	for _, id := range ids {
+		for _, session := range testInventory() {
+			if session.SessionID == id {
+				lines = append(lines, fmt.Sprintf("%s: %s on %s", id, session.Owner, session.Target))
+			}
+		}
+	}
+
+	return strings.Join(lines, "\n  ")
+}
+
+// testStarted takes the times of start out of the lines of sessions.
+func testStarted(text string) string {
+	return regexp.MustCompile(`, started \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`).ReplaceAllString(text, "")
 }
 
 // merged returns a configuration with changes.
@@ -150,7 +189,7 @@ func TestSessionDrainResource_basic(t *testing.T) {
 			},
 			{
 				PreConfig: fake.ResetRequests,
-				Config:    testSessionDrainResourceConfig_basic(url, fmt.Sprintf("targets = [%q]", testTarget), `triggers = { shift = "night" }`, `owners = ["*/nobody"]`, "max_sessions = 1"),
+				Config:    testSessionDrainResourceConfig_basic(url, fmt.Sprintf("targets = [%q]", testTarget), `triggers = { shift = "night" }`, `max_sessions = 1`),
 				ConfigPlanChecks: resource.ConfigPlanChecks{
 					PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(testDrain, plancheck.ResourceActionUpdate)},
 				},
@@ -398,8 +437,8 @@ func TestSessionDrainResource_foundOutAtApply(t *testing.T) {
 		want      string
 	}{
 		"no condition":                   {[]string{`targets = terraform_data.late.id == "" ? ["i-a"] : null`}, testDrainError + `.*No condition says which sessions to end.*Nothing was ended`},
-		"any owner":                      {[]string{`owners = [terraform_data.late.output.owner]`}, testDrainError + `.*The only condition, on owners, matches every session.*Nothing was ended`},
-		"any age":                        {[]string{`older_than = terraform_data.late.output.age`}, testDrainError + `.*an age of zero, matches every session.*Nothing was ended`},
+		"any owner":                      {[]string{`owners = [terraform_data.late.output.owner]`}, testDrainError + `.*The patterns in owners match every owner.*Nothing was ended`},
+		"any age":                        {[]string{`older_than = terraform_data.late.output.age`}, testDrainError + `.*An age of 0s, which is below a minute, is no condition.*Nothing was ended`},
 		"a role for an owner":            {[]string{`owners = [terraform_data.late.output.role]`}, `Invalid Owner.*arn:aws:sts::123456789012:assumed-role/Operator/\*`},
 		"a long grace period":            {[]string{`targets = ["i-a"]`, `grace_period = terraform_data.late.output.grace`, `timeouts { create = "1m" }`}, `Grace Period Exceeds Timeout.*timeouts\.create`},
 		"a long grace period at the end": {[]string{`targets = ["i-a"]`, `when = "destroy"`, `grace_period = terraform_data.late.output.grace`, `timeouts { delete = "1m" }`}, `Grace Period Exceeds Timeout.*timeouts\.delete`},
@@ -507,7 +546,7 @@ func TestSessionDrainResource_when(t *testing.T) {
 			fake, url := testInventoryFake(t)
 			s := newConfiguredServer(t, testArguments(url))
 			state, diags := s.create("ssm_session_drain", map[string]any{"targets": []any{"i-a"}, "when": tc.when})
-			wantNoDiagnostics(t, testWithout(diags, "Sessions To Be Ended"))
+			wantNoDiagnostics(t, testWithoutDrainWarnings(diags))
 			want, spared := map[string]any{}, testInventoryIDs
 			if tc.create {
 				want, spared = drained, []any{"eve-1", "dan-1", "gus-1", "bare-1"}
@@ -529,7 +568,7 @@ func TestSessionDrainResource_when(t *testing.T) {
 
 			fake.AddSessions(testInventory()...)
 			state, diags = s.destroy(refreshed)
-			wantNoDiagnostics(t, testWithout(diags, "Sessions To Be Ended"))
+			wantNoDiagnostics(t, testWithoutDrainWarnings(diags))
 			spared = testInventoryIDs
 			if tc.destroy {
 				spared = []any{"eve-1", "dan-1", "gus-1", "bare-1"}
@@ -549,14 +588,18 @@ func TestSessionDrainResource_when(t *testing.T) {
 func TestSessionDrainResource_planWarning(t *testing.T) {
 	t.Parallel()
 
-	const create = "are to be ended when this drain is created:"
+	const onCreate = "when this drain is created"
 	many := make([]fakessm.Session, 0, 12)
 	for i := range cap(many) {
-		many = append(many, fakessm.Session{SessionID: fmt.Sprintf("many-%02d", i+1), Target: "i-many", StartDate: time.Unix(1_700_000_000+int64(i), 0)})
+		many = append(many, fakessm.Session{SessionID: fmt.Sprintf("many-%02d", i+1), Target: "i-many", Owner: testOwner, StartDate: time.Unix(1_700_000_000+int64(i), 0)})
 	}
-	ten := "\n\n  many-01\n  many-02\n  many-03\n  many-04\n  many-05\n  many-06\n  many-07\n  many-08\n  many-09\n  many-10\n  and 2 more"
-	warning := func(detail string) []testDiagnostic {
-		return []testDiagnostic{{Severity: "warning", Summary: "Sessions To Be Ended", Detail: detail}}
+	ten := ""
+	for i := range 10 {
+		ten += fmt.Sprintf("many-%02d: %s on i-many\n  ", i+1, testOwner)
+	}
+	ten += "and 2 more"
+	warning := func(summary, detail string) []testDiagnostic {
+		return []testDiagnostic{{Severity: "warning", Summary: summary, Detail: detail}}
 	}
 
 	for name, tc := range map[string]struct {
@@ -565,24 +608,36 @@ func TestSessionDrainResource_planWarning(t *testing.T) {
 		want   []testDiagnostic
 		calls  []string
 	}{
-		// A filter that shows nobody proves nothing: all pages are read as well.
-		"nobody":      {config: map[string]any{"targets": []any{"i-z"}}, want: []testDiagnostic{}, calls: slices.Repeat([]string{"DescribeSessions us-east-1 Active"}, 10)},
-		"one session": {config: map[string]any{"targets": []any{"i-c"}}, want: warning("1 session in Region us-east-1 matches now, and " + strings.Replace(create, "are", "is", 1) + "\n\n  eve-1"), calls: []string{"DescribeSessions us-east-1 Active"}},
+		"nobody": {
+			config: map[string]any{"targets": []any{"i-z"}, "exclude_session_ids": []any{"ann-1"}},
+			want: warning("No Sessions Match in us-east-1", "No session in Region us-east-1 of account 123456789012 matched when looked at TIME UTC. Nobody is ended when this drain is created, unless somebody connects before.\n\n"+
+				`Selection: targets = ["i-z"]; exclude_session_ids = ["ann-1"].`+"\n\nCheck the selection, the Region and the account."),
+			// A filter that shows nobody proves nothing: all pages are read as well.
+			calls: slices.Repeat([]string{"DescribeSessions us-east-1 Active"}, 10),
+		},
+		"an owner in other letters": {
+			config: map[string]any{"owners": []any{"arn:aws:sts::123456789012:assumed-role/Operator/Ann"}, "older_than": "1h"},
+			want: warning("No Sessions Match in us-east-1", "No session in Region us-east-1 of account 123456789012 matched when looked at TIME UTC. Nobody is ended when this drain is created, unless somebody connects before.\n\n"+
+				`Selection: owners = ["arn:aws:sts::123456789012:assumed-role/Operator/Ann"]; older_than = "1h0m0s".`+"\n\nCheck the selection, the Region and the account.\n\n"+
+				"Capital and small letters count in owners. But for these there are sessions of:\n\n  arn:aws:sts::123456789012:assumed-role/Operator/ann"),
+		},
+		"one session": {config: map[string]any{"targets": []any{"i-c"}}, want: warning("Sessions To Be Ended in us-east-1", testMatched("1 session", "us-east-1", `targets = ["i-c"]`, onCreate)+testLines("eve-1")), calls: []string{"DescribeSessions us-east-1 Active"}},
 		"some sessions, by age": {
 			config: map[string]any{"targets": []any{"i-a", "i-c"}, "when": "both"},
-			want:   warning("3 sessions in Region us-east-1 match now, and " + create + "\n\n  eve-1\n  ann-1\n  cat-1"),
+			want:   warning("Sessions To Be Ended in us-east-1", testMatched("3 sessions", "us-east-1", `targets = ["i-a", "i-c"]`, onCreate)+testLines("eve-1", "ann-1", "cat-1")),
 		},
 		"more than the plan names": {
 			config: map[string]any{"targets": []any{"i-many"}, "max_sessions": int64(12)},
-			want:   warning("12 sessions in Region us-east-1 match now, and " + create + ten),
+			want:   warning("Sessions To Be Ended in us-east-1", testMatched("12 sessions", "us-east-1", `targets = ["i-many"]`, onCreate)+ten),
 		},
 		"more than may be ended": {
 			config: map[string]any{"targets": []any{"i-many"}, "max_sessions": int64(11)},
-			want:   warning("12 sessions in Region us-east-1 match now, and " + create + ten + "\n\nThat is more than max_sessions = 11: as things stand, the drain will refuse, and end none."),
+			want: warning("Too Many Sessions Match in us-east-1", "12 sessions in Region us-east-1 of account 123456789012 matched when looked at TIME UTC, which is more than max_sessions = 11. "+
+				"With as many when this drain is created, the drain refuses and ends nobody.\n\nSelection: targets = [\"i-many\"].\n\n  "+ten),
 		},
 		"another Region": {
 			config: map[string]any{"targets": []any{"i-a"}, "region": "eu-central-1"},
-			want:   warning("1 session in Region eu-central-1 matches now, and " + strings.Replace(create, "are", "is", 1) + "\n\n  abroad-1"),
+			want:   warning("Sessions To Be Ended in eu-central-1", testMatched("1 session", "eu-central-1", `targets = ["i-a"]`, onCreate)+"abroad-1: an owner that SSM does not tell on i-a"),
 			calls:  []string{"DescribeSessions eu-central-1 Active"},
 		},
 		"a drain on destroy":  {config: map[string]any{"targets": []any{"i-a"}, "when": "destroy"}, want: []testDiagnostic{}, calls: []string{}},
@@ -595,13 +650,13 @@ func TestSessionDrainResource_planWarning(t *testing.T) {
 		"a denied listing": {
 			config: map[string]any{"targets": []any{"i-a"}},
 			fault:  fakessm.FaultDenied,
-			want:   []testDiagnostic{{Severity: "warning", Summary: "Sessions Not Counted"}},
+			want:   []testDiagnostic{{Severity: "warning", Summary: "Sessions Not Counted in us-east-1"}},
 			calls:  []string{"DescribeSessions us-east-1 Active"},
 		},
 		"a throttled listing": {
 			config: map[string]any{"targets": []any{"i-a"}},
 			fault:  fakessm.FaultThrottle,
-			want:   []testDiagnostic{{Severity: "warning", Summary: "Sessions Not Counted"}},
+			want:   []testDiagnostic{{Severity: "warning", Summary: "Sessions Not Counted in us-east-1"}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -620,6 +675,11 @@ func TestSessionDrainResource_planWarning(t *testing.T) {
 					}
 				}
 				tc.want[0].Detail = diags[0].Detail
+			} else if len(diags) == 1 {
+				if strings.Contains(diags[0].Detail, "Ended") && !strings.Contains(diags[0].Detail, ", started 20") {
+					t.Errorf("the warning does not say when the sessions started: %s", diags[0].Detail)
+				}
+				diags[0].Detail = testStarted(testAtTime(diags[0].Detail))
 			}
 			if diff := cmp.Diff(tc.want, diags); diff != "" {
 				t.Errorf("unexpected diagnostics (-want +got):\n%s", diff)
@@ -650,28 +710,39 @@ func TestSessionDrainResource_planWarning(t *testing.T) {
 func TestSessionDrainResource_planWarningOfEnd(t *testing.T) {
 	t.Parallel()
 
-	const (
-		ended     = "2 sessions in Region us-east-1 match now, and are to be ended before this drain is destroyed:\n\n  ann-1\n  cat-1"
-		createdOn = "2 sessions in Region us-east-1 match now, and are to be ended when this drain is created:\n\n"
+	var (
+		ended   = testMatched("2 sessions", "us-east-1", `targets = ["i-a"]`, "before this drain is destroyed") + testLines("ann-1", "cat-1")
+		created = func(target string, ids ...string) string {
+			return testMatched("2 sessions", "us-east-1", fmt.Sprintf("targets = [%q]", target), "when this drain is created") + testLines(ids...)
+		}
 	)
 	for name, tc := range map[string]struct {
 		config map[string]any
 		next   map[string]any // Changes of the next configuration; nil to destroy.
 		want   []string
 	}{
-		"destroyed":                    {map[string]any{"when": "destroy"}, nil, []string{ended}},
-		"destroyed, more than allowed": {map[string]any{"when": "destroy", "max_sessions": int64(1)}, nil, []string{ended + "\n\nThat is more than max_sessions = 1: as things stand, the drain will refuse, and end none."}},
-		"destroyed without effect":     {map[string]any{"when": "create"}, nil, nil},
-		"replaced by its targets":      {map[string]any{"when": "destroy"}, map[string]any{"targets": []any{"i-b"}}, []string{ended}},
-		"replaced by unknown targets":  {map[string]any{"when": "destroy"}, map[string]any{"targets": []any{testUnknown}}, []string{ended}},
-		"replaced by a trigger":        {map[string]any{"when": "destroy"}, map[string]any{"triggers": map[string]any{"shift": "night"}}, []string{ended}},
-		"replaced by its Region":       {map[string]any{"when": "destroy"}, map[string]any{"region": "eu-central-1"}, []string{ended}},
-		"replaced to drain anew":       {map[string]any{"when": "create"}, map[string]any{"triggers": map[string]any{"shift": "night"}}, []string{createdOn + "  ann-1\n  cat-1"}},
-		"replaced by one that drains":  {map[string]any{"when": "destroy"}, map[string]any{"when": "both", "targets": []any{"i-b"}}, []string{ended, createdOn + "  dan-1\n  gus-1"}},
-		"replaced and not to drain":    {map[string]any{"when": "create"}, map[string]any{"when": "destroy", "targets": []any{"i-b"}}, nil},
-		"changed in place":             {map[string]any{"when": "destroy"}, map[string]any{"max_sessions": int64(5)}, nil},
-		"changed in place to drain":    {map[string]any{"when": "destroy"}, map[string]any{"when": "both"}, nil},
-		"not changed":                  {map[string]any{"when": "destroy"}, map[string]any{}, nil},
+		"destroyed": {map[string]any{"when": "destroy"}, nil, []string{ended}},
+		"destroyed, more than allowed": {map[string]any{"when": "destroy", "max_sessions": int64(1)}, nil, []string{"2 sessions in Region us-east-1 of account 123456789012 matched when looked at TIME UTC, which is more than max_sessions = 1. " +
+			"With as many before this drain is destroyed, the drain refuses and ends nobody.\n\nSelection: targets = [\"i-a\"].\n\n  " + testLines("ann-1", "cat-1")}},
+		"destroyed without effect":           {map[string]any{"when": "create"}, nil, nil},
+		"replaced by its targets":            {map[string]any{"when": "destroy"}, map[string]any{"targets": []any{"i-b"}}, []string{ended}},
+		"replaced by unknown targets":        {map[string]any{"when": "destroy"}, map[string]any{"targets": []any{testUnknown}}, []string{ended}},
+		"replaced by a trigger":              {map[string]any{"when": "destroy"}, map[string]any{"triggers": map[string]any{"shift": "night"}}, []string{ended}},
+		"replaced by its Region":             {map[string]any{"when": "destroy"}, map[string]any{"region": "eu-central-1"}, []string{ended}},
+		"replaced to drain anew":             {map[string]any{"when": "create"}, map[string]any{"triggers": map[string]any{"shift": "night"}}, []string{created("i-a", "ann-1", "cat-1")}},
+		"replaced by one that drains":        {map[string]any{"when": "destroy"}, map[string]any{"when": "both", "targets": []any{"i-b"}}, []string{ended, created("i-b", "dan-1", "gus-1")}},
+		"replaced by one that ends the same": {map[string]any{"when": "both"}, map[string]any{"triggers": map[string]any{"shift": "night"}}, []string{created("i-a", "ann-1", "cat-1")}},
+		"replaced by one that ends some of the same": {map[string]any{"when": "both"}, map[string]any{"targets": []any{"i-a", "i-b"}, "owners": []any{"*/ann", "*/dan"}},
+			[]string{
+				testMatched("1 session", "us-east-1", `targets = ["i-a"]`, "before this drain is destroyed") + testLines("cat-1"),
+				testMatched("2 sessions", "us-east-1", `targets = ["i-a", "i-b"]; owners = ["*/ann", "*/dan"]`, "when this drain is created") + testLines("ann-1", "dan-1"),
+			}},
+		"changed in place to other owners": {map[string]any{"when": "create", "owners": []any{"*/ann"}}, map[string]any{"owners": []any{"*/cat"}},
+			[]string{testMatched("1 session", "us-east-1", `targets = ["i-a"]; owners = ["*/cat"]`, "when this drain is updated") + testLines("cat-1")}},
+		"replaced and not to drain": {map[string]any{"when": "create"}, map[string]any{"when": "destroy", "targets": []any{"i-b"}}, nil},
+		"changed in place":          {map[string]any{"when": "destroy"}, map[string]any{"max_sessions": int64(5)}, nil},
+		"changed in place to drain": {map[string]any{"when": "destroy"}, map[string]any{"when": "both"}, nil},
+		"not changed":               {map[string]any{"when": "destroy"}, map[string]any{}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -680,7 +751,7 @@ func TestSessionDrainResource_planWarningOfEnd(t *testing.T) {
 			s := newConfiguredServer(t, testArguments(url))
 			config := merged(map[string]any{"targets": []any{"i-a"}}, tc.config)
 			state, diags := s.create("ssm_session_drain", config)
-			wantNoDiagnostics(t, testWithout(diags, "Sessions To Be Ended"))
+			wantNoDiagnostics(t, testWithoutDrainWarnings(diags))
 			fake.AddSessions(testInventory()...)
 			testCalls(fake)
 
@@ -693,10 +764,10 @@ func TestSessionDrainResource_planWarningOfEnd(t *testing.T) {
 			_, diags = s.plan(state, next)
 			var said []string
 			for _, d := range diags {
-				if d.Severity != "warning" || d.Summary != "Sessions To Be Ended" || d.Attribute != "" {
+				if d.Severity != "warning" || d.Summary != "Sessions To Be Ended in us-east-1" && !strings.Contains(name, "more than allowed") || d.Attribute != "" {
 					t.Errorf("unexpected diagnostic: %+v", d)
 				}
-				said = append(said, d.Detail)
+				said = append(said, testStarted(testAtTime(d.Detail)))
 			}
 			if diff := cmp.Diff(strings.Join(tc.want, "\n\n"), strings.Join(said, "\n\n")); diff != "" {
 				t.Errorf("unexpected warnings (-want +got):\n%s", diff)
@@ -722,7 +793,7 @@ func TestSessionDrainResource_warningsShown(t *testing.T) {
 	shows := func(output string, wants ...string) {
 		t.Helper()
 		for _, want := range wants {
-			if !testWrapped(`Sessions To Be Ended.*2 sessions in Region us-east-1 match now, and are to be ended ` + want + `:[\s│]+ann-1[\s│]+cat-1`).MatchString(output) {
+			if !testWrapped(`Sessions To Be Ended in us-east-1.*2 sessions in Region us-east-1 of account 123456789012 matched when looked at \d\d:\d\d:\d\d UTC\. Who matches ` + want + ` is ended\..*ann-1: \S+ on i-a, started .*cat-1: `).MatchString(output) {
 				t.Errorf("the warning of sessions that are to be ended %s is not shown:\n%s", want, output)
 			}
 		}
@@ -734,7 +805,8 @@ func TestSessionDrainResource_warningsShown(t *testing.T) {
 	fake.AddSessions(testInventory()...)
 	shows(w.mustRun("plan", "-destroy"), "before this drain is destroyed")
 	w.write("main.tf", strings.Replace(w.read("main.tf"), `"day"`, `"night"`, 1))
-	shows(w.mustRun("plan"), "before this drain is destroyed", "when this drain is created")
+	// Who is ended by the new drain is not named twice.
+	shows(w.mustRun("plan"), "when this drain is created")
 	testSpared(t, fake, testInventoryIDs...)
 }
 
@@ -747,28 +819,29 @@ func TestSessionDrainResource_changes(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change  map[string]any
 		replace []string
+		drains  bool
 	}{
-		"other targets":          {map[string]any{"targets": []any{"i-a", "i-b"}}, []string{"targets"}},
-		"no targets":             {map[string]any{"targets": nil, "owners": []any{"*/ann"}}, []string{"targets"}},
-		"unknown targets":        {map[string]any{"targets": testUnknown}, []string{"targets"}},
-		"another trigger":        {map[string]any{"triggers": map[string]any{"shift": "night"}}, []string{"triggers"}},
-		"no trigger":             {map[string]any{"triggers": nil}, []string{"triggers"}},
-		"another Region":         {map[string]any{"region": "eu-central-1"}, []string{"region"}},
-		"an unknown Region":      {map[string]any{"region": testUnknown}, []string{"region"}},
-		"no Region":              {map[string]any{"region": nil}, nil},
-		"all three":              {map[string]any{"targets": []any{}, "region": "eu-central-1", "triggers": nil}, []string{"region", "targets", "triggers"}},
-		"when":                   {map[string]any{"when": "both"}, nil},
-		"a grace period":         {map[string]any{"grace_period": "10s"}, nil},
-		"a limit":                {map[string]any{"max_sessions": int64(1)}, nil},
-		"owners":                 {map[string]any{"owners": []any{"*/nobody"}}, nil},
-		"documents":              {map[string]any{"document_names": []any{"Shell"}}, nil},
-		"access types":           {map[string]any{"access_types": []any{"Standard"}}, nil},
-		"an age":                 {map[string]any{"older_than": "1h"}, nil},
-		"owners to spare":        {map[string]any{"exclude_owners": []any{"*/ann"}}, nil},
-		"sessions to spare":      {map[string]any{"exclude_session_ids": []any{"ann-1"}}, nil},
-		"timeouts":               {map[string]any{"timeouts": map[string]any{"create": "7m", "delete": "8m"}}, nil},
-		"everything of that":     {map[string]any{"when": "destroy", "grace_period": "1m", "max_sessions": int64(7), "owners": []any{"*/a*"}, "older_than": "5m"}, nil},
-		"targets in other order": {map[string]any{"targets": []any{"i-a"}}, nil},
+		"other targets":          {map[string]any{"targets": []any{"i-a", "i-b"}}, []string{"targets"}, false},
+		"no targets":             {map[string]any{"targets": nil, "owners": []any{"*/ann"}}, []string{"targets"}, false},
+		"unknown targets":        {map[string]any{"targets": testUnknown}, []string{"targets"}, false},
+		"another trigger":        {map[string]any{"triggers": map[string]any{"shift": "night"}}, []string{"triggers"}, false},
+		"no trigger":             {map[string]any{"triggers": nil}, []string{"triggers"}, false},
+		"another Region":         {map[string]any{"region": "eu-central-1"}, []string{"region"}, false},
+		"an unknown Region":      {map[string]any{"region": testUnknown}, []string{"region"}, false},
+		"no Region":              {map[string]any{"region": nil}, nil, false},
+		"all three":              {map[string]any{"targets": []any{}, "region": "eu-central-1", "triggers": nil}, []string{"region", "targets", "triggers"}, false},
+		"when":                   {map[string]any{"when": "both"}, nil, false},
+		"a grace period":         {map[string]any{"grace_period": "10s"}, nil, false},
+		"a limit":                {map[string]any{"max_sessions": int64(1)}, nil, false},
+		"owners":                 {map[string]any{"owners": []any{"*/nobody"}}, nil, true},
+		"documents":              {map[string]any{"document_names": []any{"Shell"}}, nil, true},
+		"access types":           {map[string]any{"access_types": []any{"Standard"}}, nil, true},
+		"an age":                 {map[string]any{"older_than": "1h"}, nil, true},
+		"owners to spare":        {map[string]any{"exclude_owners": []any{"*/ann"}}, nil, true},
+		"sessions to spare":      {map[string]any{"exclude_session_ids": []any{"ann-1"}}, nil, true},
+		"timeouts":               {map[string]any{"timeouts": map[string]any{"create": "7m", "delete": "8m"}}, nil, false},
+		"everything of that":     {map[string]any{"when": "destroy", "grace_period": "1m", "max_sessions": int64(7), "owners": []any{"*/a*"}, "older_than": "5m"}, nil, false},
+		"targets in other order": {map[string]any{"targets": []any{"i-a"}}, nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -776,20 +849,28 @@ func TestSessionDrainResource_changes(t *testing.T) {
 			fake, url := testInventoryFake(t)
 			s := newConfiguredServer(t, testArguments(url))
 			state, diags := s.create("ssm_session_drain", base)
-			wantNoDiagnostics(t, testWithout(diags, "Sessions To Be Ended"))
+			wantNoDiagnostics(t, testWithoutDrainWarnings(diags))
 			testCalls(fake)
 			fake.AddSessions(testInventory()...)
 
 			config := merged(base, tc.change)
 			plan, diags := s.plan(state, config)
-			wantNoDiagnostics(t, testWithout(diags, "Sessions To Be Ended"))
+			wantNoDiagnostics(t, testWithoutDrainWarnings(diags))
+			if tc.replace == nil && tc.drains != (len(diags) > 0) {
+				t.Errorf("unexpected warnings: %+v", diags)
+			}
 			if diff := cmp.Diff(tc.replace, plan.replace); diff != "" {
 				t.Errorf("unexpected reasons to replace (-want +got):\n%s", diff)
 			}
 			if tc.replace != nil {
 				return
 			}
-			if diff := cmp.Diff(state.values["outcomes"], plan.values["outcomes"]); diff != "" {
+			if tc.drains {
+				if plan.values["outcomes"] != testUnknown {
+					t.Errorf("the plan knows the outcomes: %v", plan.values["outcomes"])
+				}
+				testCalls(fake)
+			} else if diff := cmp.Diff(state.values["outcomes"], plan.values["outcomes"]); diff != "" {
 				t.Errorf("the plan changes the outcomes (-before +after):\n%s", diff)
 			}
 			state, diags = s.apply(plan)
@@ -802,8 +883,15 @@ func TestSessionDrainResource_changes(t *testing.T) {
 					t.Errorf("unexpected %s (-want +got):\n%s", attribute, diff)
 				}
 			}
-			testExpectCalls(t, fake)
-			testSpared(t, fake, testInventoryIDs...)
+			if tc.drains {
+				if got := fake.Count("DescribeSessions"); got == 0 {
+					t.Error("the new selection was not looked for")
+				}
+				testCalls(fake)
+			} else {
+				testExpectCalls(t, fake)
+				testSpared(t, fake, testInventoryIDs...)
+			}
 
 			plan, diags = s.plan(state, config)
 			wantNoDiagnostics(t, diags)
@@ -822,7 +910,7 @@ func TestSessionDrainResource_changedBeforeDestroy(t *testing.T) {
 	s := newConfiguredServer(t, testArguments(url))
 	config := map[string]any{"targets": []any{"i-a"}, "when": "create", "owners": []any{}}
 	state, diags := s.create("ssm_session_drain", config)
-	wantNoDiagnostics(t, diags)
+	wantNoDiagnostics(t, testWithoutDrainWarnings(diags))
 
 	plan, diags := s.plan(state, merged(config, map[string]any{"when": "destroy", "owners": []any{"*/ann"}}))
 	wantNoDiagnostics(t, diags)
@@ -831,7 +919,7 @@ func TestSessionDrainResource_changedBeforeDestroy(t *testing.T) {
 	testExpectCalls(t, fake)
 
 	state, diags = s.destroy(state)
-	wantNoDiagnostics(t, testWithout(diags, "Sessions To Be Ended"))
+	wantNoDiagnostics(t, testWithoutDrainWarnings(diags))
 	if state.values != nil {
 		t.Error("the drain is still there")
 	}
@@ -860,7 +948,7 @@ func TestSessionDrainResource_defaultRegion(t *testing.T) {
 	testExpectCalls(t, fake)
 
 	state, diags = moved.destroy(state)
-	wantNoDiagnostics(t, testWithout(diags, "Sessions To Be Ended"))
+	wantNoDiagnostics(t, testWithoutDrainWarnings(diags))
 	if state.values != nil {
 		t.Error("the drain is still there")
 	}
@@ -883,7 +971,7 @@ func TestSessionDrainResource_conditionTakenAway(t *testing.T) {
 	wantNoDiagnostics(t, diags)
 
 	_, diags = s.plan(state, map[string]any{"owners": []any{"*"}, "when": "destroy"})
-	wantDiagnostic(t, testDiagnostic{"error", "owners", testDrainError, "on owners, matches every session there is\nNothing was ended."}, diags)
+	wantDiagnostic(t, testDiagnostic{"error", "owners", testDrainError, "The patterns in owners match every owner there is\nNothing was ended."}, diags)
 
 	// Found out during apply, it is refused all the same.
 	plan, diags := s.plan(state, map[string]any{"owners": []any{testUnknown}, "when": "destroy"})
@@ -892,7 +980,7 @@ func TestSessionDrainResource_conditionTakenAway(t *testing.T) {
 	plan.config = s.encode(s.schemas.ResourceSchemas["ssm_session_drain"], map[string]any{"owners": []any{"*"}, "when": "destroy"})
 	plan.planned = s.encode(s.schemas.ResourceSchemas["ssm_session_drain"], known)
 	after, diags := s.apply(plan)
-	wantDiagnostic(t, testDiagnostic{"error", "owners", testDrainError, "matches every session there is"}, diags)
+	wantDiagnostic(t, testDiagnostic{"error", "owners", testDrainError, "match every owner there is"}, diags)
 	if diff := cmp.Diff(state.values, after.values); diff != "" {
 		t.Errorf("the refused update changed the state (-before +after):\n%s", diff)
 	}
@@ -963,7 +1051,7 @@ func TestSessionDrainResource_outcomes(t *testing.T) {
 			sessions: []fakessm.Session{{SessionID: "a"}},
 			faults:   []fakessm.Fault{{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Times: -1}},
 			diags: []testDiagnostic{
-				{"warning", "", "Sessions Not Counted", "could not be found out: the credentials do not allow it.\nssm:DescribeSessions"},
+				{"warning", "", "Sessions Not Counted in us-east-1", "could not be found out: the credentials do not allow it.\nssm:DescribeSessions"},
 				{"error", "", testDrainError, "The sessions in Region us-east-1 could not be listed: the credentials do not allow it. Nothing was ended.\nAllow the IAM action ssm:DescribeSessions on the resource \"*\".\nAccessDeniedException"},
 			},
 		},
@@ -988,7 +1076,7 @@ func TestSessionDrainResource_outcomes(t *testing.T) {
 			s := newConfiguredServer(t, testArguments(url, map[string]any{"max_retries": int64(2)}))
 			state, diags := s.create("ssm_session_drain", map[string]any{"targets": []any{"i-x"}, "timeouts": map[string]any{"create": tc.timeout}})
 
-			diags = testWithout(diags, "Sessions To Be Ended")
+			diags = testWithoutDrainWarnings(diags)
 			if len(diags) != len(tc.diags) {
 				t.Fatalf("unexpected diagnostics: %+v", diags)
 			}
@@ -1048,7 +1136,7 @@ func TestSessionDrainResource_newcomers(t *testing.T) {
 
 			fake, url := testHookedFake(t, tc.ahead)
 			state, diags := newConfiguredServer(t, testArguments(url)).create("ssm_session_drain", map[string]any{"targets": []any{"i-c"}, "max_sessions": tc.limit})
-			diags = testWithout(diags, "Sessions To Be Ended")
+			diags = testWithoutDrainWarnings(diags)
 			if tc.left == "" {
 				wantNoDiagnostics(t, diags)
 			} else {
@@ -1075,7 +1163,7 @@ func TestSessionDrainResource_tooMany(t *testing.T) {
 
 		fake, url := testInventoryFake(t)
 		state, diags := newConfiguredServer(t, testArguments(url)).create("ssm_session_drain", config)
-		wantDiagnostic(t, testDiagnostic{"error", "max_sessions", testDrainError, count + "Narrow the selection, or raise max_sessions."}, testWithout(diags, "Sessions To Be Ended"))
+		wantDiagnostic(t, testDiagnostic{"error", "max_sessions", testDrainError, count + "Narrow the selection, or raise max_sessions."}, testWithoutDrainWarnings(diags))
 		if state.values != nil {
 			t.Errorf("there is a state: %v", state.values)
 		}
@@ -1091,7 +1179,7 @@ func TestSessionDrainResource_tooMany(t *testing.T) {
 
 		kept, diags := s.destroy(state)
 		wantDiagnostic(t, testDiagnostic{"error", "max_sessions", testDrainError,
-			count + "first apply a higher max_sessions\na removed block with lifecycle { destroy = false }"}, testWithout(diags, "Sessions To Be Ended"))
+			count + "first apply a higher max_sessions\na removed block with lifecycle { destroy = false }"}, testWithoutDrainWarnings(diags))
 		if diff := cmp.Diff(state.values, kept.values); diff != "" {
 			t.Errorf("the refused destruction changed the state (-before +after):\n%s", diff)
 		}
@@ -1103,7 +1191,7 @@ func TestSessionDrainResource_tooMany(t *testing.T) {
 		raised, diags := s.apply(plan)
 		wantNoDiagnostics(t, diags)
 		gone, diags := s.destroy(raised)
-		wantNoDiagnostics(t, testWithout(diags, "Sessions To Be Ended"))
+		wantNoDiagnostics(t, testWithoutDrainWarnings(diags))
 		if gone.values != nil {
 			t.Error("the drain is still there")
 		}
@@ -1115,46 +1203,245 @@ func TestSessionDrainResource_tooMany(t *testing.T) {
 		fake, url := testInventoryFake(t)
 		s := newConfiguredServer(t, testArguments(url))
 		state, diags := s.create("ssm_session_drain", map[string]any{"targets": []any{"i-a"}, "max_sessions": int64(1), "when": "both", "owners": []any{"*/ann"}})
-		wantNoDiagnostics(t, testWithout(diags, "Sessions To Be Ended"))
+		wantNoDiagnostics(t, testWithoutDrainWarnings(diags))
 		plan, diags := s.plan(state, map[string]any{"targets": []any{"i-a"}, "max_sessions": int64(1), "when": "both"})
-		wantNoDiagnostics(t, diags)
+		wantNoDiagnostics(t, testWithoutDrainWarnings(diags))
 		state, diags = s.apply(plan)
 		wantNoDiagnostics(t, diags)
 		fake.AddSessions(testInventory()...)
 
 		kept, diags := s.destroy(state)
-		wantDiagnostic(t, testDiagnostic{"error", "max_sessions", testDrainError, count}, testWithout(diags, "Sessions To Be Ended"))
-		if diff := cmp.Diff(map[string]any{"ann-1": "terminated"}, kept.values["outcomes"]); diff != "" {
-			t.Errorf("what create did is forgotten although nothing else was done (-want +got):\n%s", diff)
+		wantDiagnostic(t, testDiagnostic{"error", "max_sessions", testDrainError, count}, testWithoutDrainWarnings(diags))
+		if diff := cmp.Diff(map[string]any{"cat-1": "terminated"}, kept.values["outcomes"]); diff != "" {
+			t.Errorf("what the update did is forgotten although nothing else was done (-want +got):\n%s", diff)
 		}
 	})
 }
 
-// Deleting after a create that failed drains nothing, even with "both".
+// A drain whose create failed in part is tainted. A planned destroy drains as "both"
+// says; the destroy half of its replacement does not, since the create drains.
 func TestSessionDrainResource_deleteAfterFailedCreate(t *testing.T) {
 	t.Parallel()
 
-	fake, url := testInventoryFake(t)
-	fake.Inject(fakessm.Fault{Operation: "TerminateSession", SessionID: "cat-1", Kind: fakessm.FaultDenied, Times: -1})
-	s := newConfiguredServer(t, testArguments(url))
-	state, diags := s.create("ssm_session_drain", map[string]any{"targets": []any{"i-a"}, "when": "both"})
-	wantDiagnostic(t, testDiagnostic{"error", "", testDrainError, "cat-1"}, testWithout(diags, "Sessions To Be Ended"))
-	if diff := cmp.Diff(map[string]any{"ann-1": "terminated", "cat-1": "failed"}, state.values["outcomes"]); diff != "" {
-		t.Errorf("unexpected outcomes (-want +got):\n%s", diff)
-	}
-	fake.ClearFaults()
-	testCalls(fake)
+	for name, tc := range map[string]struct {
+		when    string
+		destroy bool
+		spared  []any
+	}{
+		"both, then destroyed":   {"both", true, []any{"eve-1", "dan-1", "gus-1", "bare-1"}},
+		"create, then destroyed": {"create", true, []any{"eve-1", "dan-1", "cat-1", "gus-1", "bare-1"}},
+		"both, then replaced":    {"both", false, []any{"eve-1", "dan-1", "gus-1", "bare-1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 
-	// Terraform refreshes before it destroys.
-	state, diags = s.read(state)
-	wantNoDiagnostics(t, diags)
-	state, diags = s.destroy(state)
-	wantNoDiagnostics(t, diags)
-	if state.values != nil {
-		t.Errorf("the drain is still there: %v", state.values)
+			fake, url := testInventoryFake(t)
+			fake.Inject(fakessm.Fault{Operation: "TerminateSession", SessionID: "cat-1", Kind: fakessm.FaultDenied, Times: -1})
+			w := newTestWorkspace(t, testSessionDrainResourceConfig_basic(url, `targets = ["i-a"]`, fmt.Sprintf("when = %q", tc.when)))
+			if output, err := w.run("apply", "-auto-approve"); err == nil || !strings.Contains(output, "cat-1") {
+				t.Fatalf("the apply did not fail: %v\n%s", err, output)
+			}
+			fake.ClearFaults()
+			testCalls(fake)
+
+			command := "apply"
+			if tc.destroy {
+				command = "destroy"
+			}
+			output := w.mustRun(command, "-auto-approve")
+			testSpared(t, fake, tc.spared...)
+			wantEnded := tc.destroy && tc.when == "both"
+			if got := testWrapped(`Sessions Ended in us-east-1.*ended 1 session in Region us-east-1\..*targets = \["i-a"\].*cat-1: terminated`).MatchString(output); got != wantEnded {
+				t.Errorf("the destroy tells whom it ended: %t\n%s", got, output)
+			}
+			terminated := slices.DeleteFunc(testCalls(fake), func(call string) bool { return !strings.HasPrefix(call, "TerminateSession") })
+			if want := min(1, 6-len(tc.spared)-1); len(terminated) != want {
+				t.Errorf("the sessions were asked to end by %v, want %d calls", terminated, want)
+			}
+		})
+	}
+}
+
+// A forced replacement, and one by another resource, drains for the destroy of the old
+// drain: Terraform tells the provider of neither.
+func TestSessionDrainResource_forcedReplacement(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testInventoryFake(t)
+	w := newTestWorkspace(t, testSessionDrainResourceConfig_basic(url, `targets = ["i-a"]`, `when = "destroy"`))
+	w.mustRun("apply", "-auto-approve")
+	testExpectCalls(t, fake)
+	w.mustRun("apply", "-auto-approve", "-replace="+testDrain)
+	testSpared(t, fake, "eve-1", "dan-1", "gus-1", "bare-1")
+
+	fake.AddSessions(testInventory()...)
+	w.mustRun("taint", testDrain)
+	w.mustRun("apply", "-auto-approve")
+	testSpared(t, fake, "eve-1", "dan-1", "gus-1", "bare-1")
+}
+
+// An update that changes the selection drains the new one; if it fails, the next plan
+// shows the change again.
+func TestSessionDrainResource_updateDrains(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testInventoryFake(t)
+	config := func(owner string) string {
+		return testSessionDrainResourceConfig_basic(url, `targets = ["i-a"]`, fmt.Sprintf("owners = [%q]", owner), `max_sessions = 1`)
+	}
+	resource.UnitTest(t, resource.TestCase{
+		ProtoV6ProviderFactories: testFactories,
+		Steps: []resource.TestStep{
+			{
+				Config:            config("*/ann"),
+				ConfigStateChecks: []statecheck.StateCheck{testOutcomes("ann-1", "terminated")},
+			},
+			{
+				PreConfig: func() {
+					testSpared(t, fake, "eve-1", "dan-1", "cat-1", "gus-1", "bare-1")
+					fake.Inject(fakessm.Fault{Operation: "TerminateSession", SessionID: "cat-1", Kind: fakessm.FaultDenied, Times: -1})
+				},
+				Config:      config("*/cat"),
+				ExpectError: testWrapped(testDrainError + `.*cat-1: the credentials do not allow it.*Selection: targets = \["i-a"\]; owners = \["\*/cat"\]`),
+			},
+			{
+				PreConfig: fake.ClearFaults,
+				Config:    config("*/cat"),
+				ConfigPlanChecks: resource.ConfigPlanChecks{
+					PreApply: []plancheck.PlanCheck{
+						plancheck.ExpectResourceAction(testDrain, plancheck.ResourceActionUpdate),
+						plancheck.ExpectUnknownValue(testDrain, tfjsonpath.New("outcomes")),
+					},
+				},
+				ConfigStateChecks: []statecheck.StateCheck{testOutcomes("cat-1", "terminated")},
+			},
+		},
+	})
+	testSpared(t, fake, "eve-1", "dan-1", "gus-1", "bare-1")
+}
+
+// A selection that was not known when it was planned, and turns out to be as it was,
+// drains nobody.
+func TestSessionDrainResource_updateUnchanged(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testInventoryFake(t)
+	config := func(round int) string {
+		return testSessionDrainResourceConfig_basic(url, `targets = ["i-a"]`, `owners = [terraform_data.owner.id == "" ? "" : "*/ann"]`) + fmt.Sprintf(`
+resource "terraform_data" "owner" {
+  triggers_replace = %d
+}
+`, round)
+	}
+	resource.UnitTest(t, resource.TestCase{
+		ProtoV6ProviderFactories: testFactories,
+		Steps: []resource.TestStep{
+			{
+				Config: config(1),
+			},
+			{
+				PreConfig: func() {
+					fake.AddSessions(testInventory()...)
+					testCalls(fake)
+				},
+				Config: config(2),
+				ConfigPlanChecks: resource.ConfigPlanChecks{
+					PreApply: []plancheck.PlanCheck{plancheck.ExpectUnknownValue(testDrain, tfjsonpath.New("outcomes"))},
+				},
+				ConfigStateChecks: []statecheck.StateCheck{testOutcomes("ann-1", "terminated")},
+			},
+		},
+	})
+	testSpared(t, fake, testInventoryIDs...)
+	if got := fake.Count("TerminateSession"); got != 0 {
+		t.Errorf("TerminateSession was called %d times", got)
+	}
+}
+
+// A replacement drains where the provider is now, and its plan looks there.
+func TestSessionDrainResource_providerMoves(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct{ when, region, elsewhere string }{
+		"to another Region":                       {"create", "eu-west-1", ""},
+		"to another partition":                    {"create", "us-gov-west-1", ""},
+		"to another partition, with a drain left": {"both", "us-gov-west-1", "Sessions Not Counted in us-east-1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			fake, url := testFake(t, fakessm.WithSessions(
+				fakessm.Session{SessionID: "here-1", Target: "i-new", Region: tc.region},
+				fakessm.Session{SessionID: "there-1", Target: "i-new", Region: testRegion}))
+			s := newConfiguredServer(t, testArguments(url))
+			config := map[string]any{"targets": []any{"i-old"}, "when": tc.when}
+			state, diags := s.create("ssm_session_drain", config)
+			wantNoDiagnostics(t, testWithoutDrainWarnings(diags))
+			testCalls(fake)
+
+			moved := newConfiguredServer(t, testArguments(url, map[string]any{"region": tc.region, "skip_requesting_account_id": true, "skip_credentials_validation": true}))
+			_, diags = moved.plan(state, merged(config, map[string]any{"targets": []any{"i-new"}}))
+			var shown, elsewhere bool
+			for _, d := range diags {
+				if d.Severity != "warning" {
+					t.Errorf("unexpected diagnostic: %+v", d)
+				}
+				shown = shown || d.Summary == "Sessions To Be Ended in "+tc.region && strings.Contains(d.Detail, "here-1") && !strings.Contains(d.Detail, "there-1")
+				elsewhere = elsewhere || d.Summary == tc.elsewhere && strings.Contains(d.Detail, `targets = ["i-old"]`)
+			}
+			if !shown || elsewhere != (tc.elsewhere != "") {
+				t.Errorf("unexpected warnings: %+v", diags)
+			}
+			testExpectCalls(t, fake, "DescribeSessions "+tc.region+" Active")
+
+			// Nor is the destroy of the old one refused by its plan.
+			_, diags = moved.plan(state, nil)
+			if hasErrors(diags) {
+				t.Errorf("the destroy cannot be planned: %+v", diags)
+			}
+		})
+	}
+}
+
+// Triggers of null and of an empty map are the same.
+func TestSessionDrainResource_emptyTriggers(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testInventoryFake(t)
+	s := newConfiguredServer(t, testArguments(url))
+	config := map[string]any{"targets": []any{"i-a"}, "when": "both"}
+	state, diags := s.create("ssm_session_drain", config)
+	wantNoDiagnostics(t, testWithoutDrainWarnings(diags))
+	testCalls(fake)
+	for _, triggers := range []any{map[string]any{}, nil, map[string]any{}} {
+		plan, diags := s.plan(state, merged(config, map[string]any{"triggers": triggers}))
+		wantNoDiagnostics(t, diags)
+		if len(plan.replace) > 0 {
+			t.Errorf("triggers = %v replaces the drain", triggers)
+		}
+		state, diags = s.apply(plan)
+		wantNoDiagnostics(t, diags)
 	}
 	testExpectCalls(t, fake)
-	testSpared(t, fake, "eve-1", "dan-1", "cat-1", "gus-1", "bare-1")
+}
+
+// Each of two drains in two Regions has a warning of its own.
+func TestSessionDrainResource_twoRegions(t *testing.T) {
+	t.Parallel()
+
+	_, url := testInventoryFake(t, fakessm.WithSessions(fakessm.Session{SessionID: "abroad-1", Target: "i-a", Region: "eu-central-1"}))
+	w := newTestWorkspace(t, testSessionDrainResourceConfig_basic(url, `targets = ["i-a"]`)+`
+resource "ssm_session_drain" "abroad" {
+  region  = "eu-central-1"
+  targets = ["i-a"]
+}
+`)
+	output := w.mustRun("plan")
+	for _, want := range []string{"Sessions To Be Ended in us-east-1", "Sessions To Be Ended in eu-central-1", "abroad-1", "ann-1"} {
+		if !strings.Contains(output, want) {
+			t.Errorf("the plan does not show %q:\n%s", want, output)
+		}
+	}
 }
 
 // A destruction that fails keeps the drain, with what it did, and can be tried again.
@@ -1187,14 +1474,14 @@ func TestSessionDrainResource_deleteFails(t *testing.T) {
 
 			fake.Inject(tc.fault)
 			kept, diags := s.destroy(state)
-			wantDiagnostic(t, tc.want, testWithout(testWithout(diags, "Sessions To Be Ended"), "Sessions Not Counted"))
+			wantDiagnostic(t, tc.want, testWithout(testWithoutDrainWarnings(diags), "Sessions Not Counted in "))
 			if diff := cmp.Diff(merged(state.values, map[string]any{"outcomes": tc.done}), kept.values); diff != "" {
 				t.Errorf("unexpected state (-want +got):\n%s", diff)
 			}
 
 			fake.ClearFaults()
 			gone, diags := s.destroy(kept)
-			wantNoDiagnostics(t, testWithout(diags, "Sessions To Be Ended"))
+			wantNoDiagnostics(t, testWithoutDrainWarnings(diags))
 			if gone.values != nil {
 				t.Errorf("the drain is still there: %v", gone.values)
 			}
@@ -1216,7 +1503,7 @@ func TestSessionDrainResource_gracePeriod(t *testing.T) {
 	})
 	start := time.Now()
 	state, diags := newConfiguredServer(t, testArguments(url)).create("ssm_session_drain", map[string]any{"targets": []any{"i-a"}, "grace_period": "1s"})
-	wantNoDiagnostics(t, testWithout(diags, "Sessions To Be Ended"))
+	wantNoDiagnostics(t, testWithoutDrainWarnings(diags))
 	if diff := cmp.Diff(map[string]any{"ann-1": "terminated"}, state.values["outcomes"]); diff != "" {
 		t.Errorf("unexpected outcomes (-want +got):\n%s", diff)
 	}
@@ -1233,10 +1520,11 @@ func TestSessionDrainResource_gracePeriod(t *testing.T) {
 func TestSessionDrainResource_unverified(t *testing.T) {
 	t.Parallel()
 
+	in := sessionmanager.DrainInput{Region: testRegion, Selector: sessionmanager.Selector{Targets: []string{"i-a"}}}
 	var diags diag.Diagnostics
-	reportDrain(testRegion, sessionmanager.DrainResult{Outcomes: map[string]sessionmanager.Outcome{
+	reportDrain(in, drainOnCreate, sessionmanager.DrainResult{Outcomes: map[string]sessionmanager.Outcome{
 		"b": sessionmanager.OutcomeUnverified, "c": sessionmanager.OutcomeTerminated, "a": sessionmanager.OutcomeUnverified,
-	}, Doubts: map[string]error{"a": sessionmanager.ErrEnded, "b": sessionmanager.ErrEnded}}, nil, drainWayOutCreate, &diags)
+	}, Doubts: map[string]error{"a": sessionmanager.ErrEnded, "b": sessionmanager.ErrEnded}}, nil, &diags)
 	if len(diags) != 1 || diags[0].Severity() != diag.SeverityWarning || diags[0].Summary() != "Termination Not Verified" ||
 		!strings.Contains(diags[0].Detail(), "Region us-east-1") || !strings.HasSuffix(diags[0].Detail(), "\n\n  a\n  b") {
 		t.Errorf("unexpected diagnostics: %v", diags)
@@ -1244,24 +1532,24 @@ func TestSessionDrainResource_unverified(t *testing.T) {
 
 	// A drain that failed tells of them as well.
 	var failed diag.Diagnostics
-	reportDrain(testRegion, sessionmanager.DrainResult{
+	reportDrain(in, drainOnCreate, sessionmanager.DrainResult{
 		Outcomes: map[string]sessionmanager.Outcome{"b": sessionmanager.OutcomeUnverified, "c": sessionmanager.OutcomeFailed},
 		Failures: map[string]error{"c": sessionmanager.ErrStillLive},
 		Doubts:   map[string]error{"b": sessionmanager.ErrEnded},
-	}, sessionmanager.ErrNotDrained, drainWayOutCreate, &failed)
+	}, sessionmanager.ErrNotDrained, &failed)
 	if len(failed) != 2 || failed[0].Summary() != testDrainError || !strings.HasSuffix(failed[1].Detail(), "\n\n  b") {
 		t.Errorf("unexpected diagnostics: %v", failed)
 	}
 
 	// Each reason is told, and what to do about it.
 	var reasons diag.Diagnostics
-	reportDrain(testRegion, sessionmanager.DrainResult{
+	reportDrain(sessionmanager.DrainInput{Region: testRegion}, drainOnCreate, sessionmanager.DrainResult{
 		Outcomes: map[string]sessionmanager.Outcome{"a": sessionmanager.OutcomeUnverified, "b": sessionmanager.OutcomeUnverified, "c": sessionmanager.OutcomeUnverified},
 		Doubts: map[string]error{
 			"a": sessionmanager.ErrEnded, "c": sessionmanager.ErrUndetermined,
 			"b": &sessionmanager.Error{Operation: sessionmanager.DescribeSessions, Kind: sessionmanager.ErrAccessDenied},
 		},
-	}, nil, drainWayOutCreate, &reasons)
+	}, nil, &reasons)
 	if len(reasons) != 2 || !strings.HasSuffix(reasons[0].Detail(), "\n\n  a") ||
 		!strings.Contains(reasons[1].Detail(), "b: the credentials do not allow it\n  c: SSM did not filter") ||
 		!strings.Contains(reasons[1].Detail(), "ssm:DescribeSessions") {
@@ -1274,14 +1562,14 @@ func TestSessionDrainResource_everybodyNamed(t *testing.T) {
 	t.Parallel()
 
 	var diags diag.Diagnostics
-	reportDrain(testRegion, sessionmanager.DrainResult{
+	reportDrain(sessionmanager.DrainInput{Region: testRegion}, drainOnCreate, sessionmanager.DrainResult{
 		Outcomes: map[string]sessionmanager.Outcome{
 			"gone-1": sessionmanager.OutcomeTerminated, "denied-1": sessionmanager.OutcomeFailed, "unseen-1": sessionmanager.OutcomeUnverified,
 		},
 		Failures: map[string]error{"denied-1": sessionmanager.ErrAccessDenied},
 		Doubts:   map[string]error{"unseen-1": sessionmanager.ErrThrottled},
 		Left:     []string{"late-1"},
-	}, &sessionmanager.Error{Operation: sessionmanager.DescribeSessions, Kind: sessionmanager.ErrThrottled}, drainWayOutCreate, &diags)
+	}, &sessionmanager.Error{Operation: sessionmanager.DescribeSessions, Kind: sessionmanager.ErrThrottled}, &diags)
 
 	if len(diags) != 1 {
 		t.Fatalf("unexpected diagnostics: %v", diags)
@@ -1298,9 +1586,9 @@ func TestSessionDrainResource_stoppedWhileWaiting(t *testing.T) {
 	t.Parallel()
 
 	var diags diag.Diagnostics
-	reportDrain(testRegion, sessionmanager.DrainResult{}, &sessionmanager.WaitError{Waiting: 2, Err: &sessionmanager.Error{
+	reportDrain(sessionmanager.DrainInput{Region: testRegion}, drainOnCreate, sessionmanager.DrainResult{}, &sessionmanager.WaitError{Waiting: 2, Err: &sessionmanager.Error{
 		Operation: sessionmanager.DescribeSessions, Kind: sessionmanager.ErrDeadline, Err: context.Canceled,
-	}}, drainWayOutCreate, &diags)
+	}}, &diags)
 
 	const want = "The drain in Region us-east-1 stopped while it waited for 2 sessions to end within the grace period: the operation was cancelled. Nothing was ended."
 	if len(diags) != 1 || !strings.HasPrefix(diags[0].Detail(), want) {
@@ -1324,7 +1612,7 @@ func TestSessionDrainResource_unseenNewcomer(t *testing.T) {
 	if diff := cmp.Diff(map[string]any{"ann-1": "terminated", "cat-1": "terminated", "new-1": "unverified"}, state.values["outcomes"]); diff != "" {
 		t.Errorf("unexpected outcomes (-want +got):\n%s", diff)
 	}
-	wantDiagnostic(t, testDiagnostic{"error", "", testDrainError, "1 session in Region us-east-1 was asked to terminate, but whether it is gone could not be seen: the credentials do not allow it. 2 ended."}, testWithout(diags, "Sessions To Be Ended"))
+	wantDiagnostic(t, testDiagnostic{"error", "", testDrainError, "1 session in Region us-east-1 was asked to terminate, but whether it is gone could not be seen: the credentials do not allow it. 2 ended."}, testWithoutDrainWarnings(diags))
 	if n := fake.Count("TerminateSession"); n != 3 {
 		t.Errorf("%d calls of TerminateSession, want 3", n)
 	}
@@ -1338,7 +1626,7 @@ func TestSessionDrainResource_timeout(t *testing.T) {
 	fake.Inject(fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultHang, Times: -1})
 	s := newConfiguredServer(t, testArguments(url))
 	state, diags := s.create("ssm_session_drain", map[string]any{"targets": []any{"i-a"}, "timeouts": map[string]any{"create": "1s"}})
-	wantDiagnostic(t, testDiagnostic{"error", "", testDrainError, "2 sessions in Region us-east-1\nthe time allowed ran out"}, testWithout(diags, "Sessions To Be Ended"))
+	wantDiagnostic(t, testDiagnostic{"error", "", testDrainError, "2 sessions in Region us-east-1\nthe time allowed ran out"}, testWithoutDrainWarnings(diags))
 	if diff := cmp.Diff(map[string]any{"ann-1": "unverified", "cat-1": "unverified"}, state.values["outcomes"]); diff != "" {
 		t.Errorf("unexpected outcomes (-want +got):\n%s", diff)
 	}

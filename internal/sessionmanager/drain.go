@@ -518,18 +518,13 @@ func (r DrainResult) Unverified() []string {
 	return ids
 }
 
-// Matching returns the IDs of the sessions that a drain would end now, by start
+// Matching returns the sessions that a drain would end now, by start
 // date, then by ID. A drain lists on its own: what is returned here binds nobody.
-func (c *Client) Matching(ctx context.Context, region string, selector Selector) ([]string, error) {
+func (c *Client) Matching(ctx context.Context, region string, selector Selector) ([]Session, error) {
 	listing, err := c.matching(ctx, region, selector, true, time.Time{})
 	if err != nil {
 		return nil, err
 	}
 
-	ids := make([]string, 0, len(listing.Sessions))
-	for _, session := range listing.Sessions {
-		ids = append(ids, session.SessionID)
-	}
-
-	return ids, nil
+	return listing.Sessions, nil
 }

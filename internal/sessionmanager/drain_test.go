@@ -1358,7 +1358,11 @@ func TestClient_Matching(t *testing.T) {
 				fake.Inject(tc.faults...)
 				ep := newEndpoint(t, fake, tc.wrap...)
 
-				ids, err := ep.client().Matching(t.Context(), region, tc.selector)
+				sessions, err := ep.client().Matching(t.Context(), region, tc.selector)
+				var ids []string
+				if err == nil {
+					ids = append([]string{}, idsOf(sessions)...)
+				}
 
 				if diff := cmp.Diff(tc.want, ids); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
@@ -1506,9 +1510,9 @@ func TestClient_Drain_blindFilter(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			fake := fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(people("a", "b")...))
 
-			ids, err := newEndpoint(t, fake, blind("Target")(fake)).client().Matching(t.Context(), region, sessionmanager.Selector{Targets: []string{node}})
+			sessions, err := newEndpoint(t, fake, blind("Target")(fake)).client().Matching(t.Context(), region, sessionmanager.Selector{Targets: []string{node}})
 
-			if diff := cmp.Diff([]string{"a", "b"}, ids); diff != "" || err != nil {
+			if diff := cmp.Diff([]string{"a", "b"}, idsOf(sessions)); diff != "" || err != nil {
 				t.Errorf("%v (-want +got):\n%s", err, diff)
 			}
 		})
