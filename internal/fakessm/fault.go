@@ -40,6 +40,14 @@ const (
 	FaultHang FaultKind = "hang"
 	// FaultEmpty answers 200 with an empty body.
 	FaultEmpty FaultKind = "empty"
+	// FaultTooMany answers 429 with a page of HTML.
+	FaultTooMany FaultKind = "too-many"
+	// FaultThrottle503 answers ThrottlingException with the status 503.
+	FaultThrottle503 FaultKind = "throttle-503"
+	// FaultBare answers 200 with {}.
+	FaultBare FaultKind = "bare"
+	// FaultMoved answers 200 with a message and none of what was asked for.
+	FaultMoved FaultKind = "moved"
 	// FaultGarbage answers 200 with a body that is neither JSON nor XML.
 	FaultGarbage FaultKind = "garbage"
 	// FaultTruncated does the work and sends half of the answer.
@@ -60,7 +68,7 @@ const (
 var faultKinds = []FaultKind{
 	FaultError, FaultThrottle, FaultInternal, FaultDenied, FaultExpired, FaultClockSkew, FaultProxy, FaultResetBefore,
 	FaultResetAfter, FaultHang, FaultEmpty, FaultGarbage, FaultTruncated, FaultSlow, FaultNoToken, FaultNoURL,
-	FaultWrongSession, FaultRepeatToken,
+	FaultWrongSession, FaultRepeatToken, FaultTooMany, FaultThrottle503, FaultBare, FaultMoved,
 }
 
 // Fault makes requests go wrong. Operation is one of SSM or of STS; an empty

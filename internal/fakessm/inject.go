@@ -109,6 +109,21 @@ func (s *Server) strike(ctx context.Context, c *call, f Fault) (reply, bool) {
 		return silence(), true
 	case FaultEmpty:
 		return reply{status: http.StatusOK, contentType: "application/x-amz-json-1.1"}, true
+	case FaultTooMany:
+		return reply{
+			status:      http.StatusTooManyRequests,
+			contentType: "text/html",
+			body:        []byte("<html><body><h1>429 Too Many Requests</h1></body></html>\n"),
+		}, true
+	case FaultThrottle503:
+		refusal := *throttled()
+		refusal.status = http.StatusServiceUnavailable
+
+		return c.refuse(&refusal), true
+	case FaultBare:
+		return reply{status: http.StatusOK, contentType: "application/x-amz-json-1.1", body: []byte("{}")}, true
+	case FaultMoved:
+		return reply{status: http.StatusOK, contentType: "application/x-amz-json-1.1", body: []byte(`{"Sessions":null,"message":"moved"}`)}, true
 	case FaultGarbage:
 		return reply{status: http.StatusOK, contentType: "application/x-amz-json-1.1", body: []byte("It works!\n")}, true
 	default:

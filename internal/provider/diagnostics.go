@@ -11,6 +11,9 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/aws/smithy-go"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/httpclient"
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
@@ -51,6 +54,10 @@ func failureDetail(sentence string, err error) string {
 	if cause != nil {
 		detail += "\n\nError: " + printable(cause.Error())
 	}
+	var told *sessionmanager.Cause
+	if errors.As(cause, &told) && told.RequestID != "" {
+		detail += "\nRequest ID: " + printable(told.RequestID)
+	}
 
 	return detail
 }
@@ -89,6 +96,11 @@ func failureSentence(session sessionmanager.SessionRef, what string, err error) 
 
 // failureReason says in a clause why an operation failed.
 func failureReason(err error) string {
+	var (
+		sent   *httpclient.Error
+		source *sessionmanager.CredentialsError
+	)
+
 	switch {
 	case errors.Is(err, context.Canceled):
 		return "the operation was cancelled"
@@ -114,6 +126,10 @@ func failureReason(err error) string {
 		return "SSM has no such document for sessions"
 	case errors.Is(err, sessionmanager.ErrInvalidParameters):
 		return "the document does not take these parameters"
+	case errors.As(err, &source):
+		return "the credentials could not be obtained or renewed" + untilWhen(err)
+	case errors.As(err, &sent) && sent.Lasting():
+		return sent.Error()
 	case errors.Is(err, sessionmanager.ErrCredentials):
 		return "SSM did not accept the credentials"
 	case errors.Is(err, sessionmanager.ErrThrottled):
@@ -154,9 +170,17 @@ func failureAdvice(err error) string {
 		operation = failed.Operation
 	}
 
+	var (
+		sent   *httpclient.Error
+		source *sessionmanager.CredentialsError
+	)
 	switch {
 	case errors.Is(err, context.Canceled):
 		return ""
+	case errors.As(err, &source):
+		return "Renew the credentials or sign in again, and check that the source of the credentials works: a profile, a role, a process."
+	case errors.As(err, &sent) && sent.Lasting():
+		return transportAdvice(sent.Cause)
 	case errors.Is(err, sessionmanager.ErrAccessDenied) && operation == sessionmanager.StartSession && failed.Denied != "":
 		return fmt.Sprintf("Allow the IAM action %s on %s.", operation.IAMAction(), deniedOn(failed.Denied))
 	case errors.Is(err, sessionmanager.ErrAccessDenied) && operation != nil:
@@ -185,11 +209,15 @@ func failureAdvice(err error) string {
 	case errors.Is(err, sessionmanager.ErrIncompleteAnswer):
 		return "Try again, and check what stands between the provider and SSM: proxies, custom endpoints."
 	case errors.Is(err, sessionmanager.ErrCredentials):
-		return "Renew the credentials, and check that the clock of this machine is right."
-	case errors.Is(err, sessionmanager.ErrThrottled) && operation == sessionmanager.StartSession:
-		return "AWS shares 3 calls a second for StartSession among all users of the account and Region. Try again later; max_requests_per_second in the provider block leaves quota to others."
-	case errors.Is(err, sessionmanager.ErrThrottled):
-		return "AWS shares 6 calls a second for each Session Manager operation among all users of the account and Region. Try again later, or with a longer timeout; max_requests_per_second in the provider block leaves quota to others."
+		advice := "Renew the credentials, and check that the clock of this machine is right."
+		if refusedSignature(err) {
+			advice += " White space at an end of the secret key also makes signatures wrong."
+		}
+
+		return advice
+	case errors.Is(err, sessionmanager.ErrThrottled) && operation != nil:
+		return fmt.Sprintf("AWS shares %g calls a second for %s among all users of the account and Region. Try again later, or with a longer timeout; max_requests_per_second in the provider block leaves quota to others.",
+			operation.Quota(), operation)
 	case errors.Is(err, sessionmanager.ErrUnavailable), errors.Is(err, sessionmanager.ErrDeadline):
 		return "Check the network, proxies and the endpoint that the provider is configured with, and try again."
 	default:
@@ -205,4 +233,30 @@ func accessAdvice(operation *sessionmanager.Operation) string {
 	}
 
 	return advice
+}
+
+// refusedSignature reports whether AWS refused a request because of its signature.
+func refusedSignature(err error) bool {
+	var apiErr smithy.APIError
+
+	return errors.As(err, &apiErr) && strings.Contains(apiErr.ErrorCode(), "Signature")
+}
+
+// transportAdvice says what the reader can do about a request that got no usable
+// answer, and would get none if it were repeated.
+func transportAdvice(cause httpclient.Cause) string {
+	switch cause {
+	case httpclient.CauseToken, httpclient.CauseSignature, httpclient.CauseHeader:
+		return "Remove white space and line breaks from the credentials and the Region: a value that is read from a file often ends in one."
+	case httpclient.CauseAuthority, httpclient.CauseHostname, httpclient.CauseExpired, httpclient.CauseCertificate, httpclient.CauseHandshake:
+		return "Check the endpoint, and the clock of this machine. If a proxy or an endpoint of yours has a certificate of your own authority, set custom_ca_bundle in the provider block."
+	case httpclient.CauseProxy, httpclient.CauseProxyLogin:
+		return "Check https_proxy and no_proxy in the provider block, or the environment variables HTTPS_PROXY and NO_PROXY, and whether the proxy allows the endpoint."
+	case httpclient.CauseNoSuchHost:
+		return "Check the Region, the endpoints of the provider block, and the name servers of this machine."
+	case httpclient.CauseRefused:
+		return "Check that something listens at the endpoint or the proxy, and that no firewall refuses the connection."
+	default:
+		return "Check the endpoint that the provider is configured with."
+	}
 }

@@ -36,6 +36,7 @@ type testEndpoint struct {
 
 	mu      sync.Mutex
 	refuse  fakessm.Fault // Skip and Times count the connections to come.
+	refusal func() error  // How, if not by nobody listening.
 	refused []time.Time   // When connections were refused.
 }
 
@@ -48,6 +49,10 @@ func newTestEndpoint(t *testing.T, fake *fakessm.Server) *testEndpoint {
 	e.transport = &http.Transport{
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			if e.refuses() {
+				if e.refusal != nil {
+					return nil, e.refusal()
+				}
+
 				return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
 			}
 

@@ -4,9 +4,14 @@
 package provider
 
 import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"net/http"
 	"time"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/httpclient"
 )
 
 // Why something failed, as the user is told.
@@ -14,11 +19,29 @@ const (
 	reasonThrottled   = "the account's request quota for this Region stayed exhausted"
 	reasonUnavailable = "the SSM endpoint gave no usable answer"
 	reasonCredentials = "SSM did not accept the credentials"
+	reasonRefused     = "connection refused"
+	reasonUntrusted   = "the TLS certificate of the endpoint, or of a proxy on the way, is not signed by an authority that this machine trusts"
+	reasonProxy       = "the proxy refused to connect to the endpoint"
+	reasonRenewal     = "the credentials could not be obtained or renewed"
 	reasonDenied      = "the credentials do not allow it"
 	reasonIncomplete  = "SSM's answer lacks what was asked for"
 	reasonCancelled   = "the operation was cancelled"
 	reasonUnfiltered  = "SSM did not filter its listing by session ID"
 )
+
+// proxyRefusing returns the error of a connection through a proxy that refuses it.
+func proxyRefusing() error {
+	transport := &http.Transport{}
+	httpclient.ObserveProxy(transport)
+
+	return transport.OnProxyConnectResponse(context.Background(), nil, nil, &http.Response{StatusCode: http.StatusForbidden})
+}
+
+// untrusted returns the error of a connection to an endpoint with a certificate that
+// no known authority has signed.
+func untrusted() error {
+	return &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}
+}
 
 // matrixFaults returns the rows.
 func matrixFaults() []matrixFault {
@@ -86,12 +109,12 @@ func matrixFaults() []matrixFault {
 			},
 		},
 		{
-			name: "connection refused for ever", refuse: true, times: -1, class: refused, spent: "5",
-			reason: reasonUnavailable, cause: "connection refused",
+			name: "connection refused for ever", refuse: true, times: -1, class: refused, spent: "4",
+			reason: reasonRefused, cause: "connection refused",
 			cells: map[string]matrixCell{
-				"drain create/call":  allRefused("failed, tainted", "list refused×15"),
-				"drain destroy/call": allRefused("failed", "list refused×15"),
-				"action drain/call":  allRefused("says Asked for the end of 0 of 2 sessions, 2 failed", "list×2 refused×15"),
+				"drain create/call":  allRefused("failed, tainted", "list refused×12"),
+				"drain destroy/call": allRefused("failed", "list refused×12"),
+				"action drain/call":  allRefused("says Asked for the end of 0 of 2 sessions, 2 failed", "list×2 refused×12"),
 			},
 		},
 		{
@@ -124,6 +147,46 @@ func matrixFaults() []matrixFault {
 			reason: reasonUnavailable,
 		},
 		{
+			name: "429 for a while", kind: fakessm.FaultTooMany, times: 2, class: recovers, spent: "2",
+		},
+		{
+			name: "429 for ever", kind: fakessm.FaultTooMany, times: -1, class: refused, spent: "5",
+			reason: reasonThrottled, cause: "HTTP status 429, too many requests",
+		},
+		{
+			name: "503 with a throttling code for a while", kind: fakessm.FaultThrottle503, times: 2, class: recovers, spent: "2",
+		},
+		{
+			name: "503 with a throttling code for ever", kind: fakessm.FaultThrottle503, times: -1, class: refused, spent: "5",
+			reason: reasonThrottled, cause: "ThrottlingException: Rate exceeded",
+		},
+		{
+			name: "a proxy that refuses", refuse: true, refusal: proxyRefusing, times: -1, class: refused, spent: "1",
+			reason: reasonProxy, cause: "HTTP status 403",
+			cells: map[string]matrixCell{
+				"drain create/call":  allRefused("failed, tainted", "list refused×3"),
+				"drain destroy/call": allRefused("failed", "list refused×3"),
+				"action drain/call":  allRefused("says Asked for the end of 0 of 2 sessions, 2 failed", "list×2 refused×3"),
+			},
+		},
+		{
+			name: "TLS that is not trusted", refuse: true, refusal: untrusted, times: -1, class: refused, spent: "1",
+			reason: reasonUntrusted, cause: reasonUntrusted,
+			cells: map[string]matrixCell{
+				"drain create/call":  allRefused("failed, tainted", "list refused×3"),
+				"drain destroy/call": allRefused("failed", "list refused×3"),
+				"action drain/call":  allRefused("says Asked for the end of 0 of 2 sessions, 2 failed", "list×2 refused×3"),
+			},
+		},
+		{
+			name: "200 without an answer", kind: fakessm.FaultBare, times: -1, class: lost, spent: "1",
+			reason: reasonIncomplete,
+		},
+		{
+			name: "200 that says something else", kind: fakessm.FaultMoved, times: -1, class: lost, spent: "1",
+			reason: reasonIncomplete,
+		},
+		{
 			name: "empty 200", kind: fakessm.FaultEmpty, times: -1, class: lost, spent: "1",
 			reason: reasonIncomplete, cause: "the answer is empty",
 		},
@@ -133,7 +196,7 @@ func matrixFaults() []matrixFault {
 		},
 		{
 			name: "truncated body", kind: fakessm.FaultTruncated, times: -1, attempts: 3, class: done, spent: "3",
-			reason: reasonUnavailable, cause: "unexpected EOF",
+			reason: reasonUnavailable, cause: "the connection broke before the answer was complete",
 		},
 		{
 			name: "slow body", kind: fakessm.FaultSlow, delay: 8 * time.Second, times: 1, class: recovers, spent: "1",
@@ -261,9 +324,9 @@ func matrixFaults() []matrixFault {
 			},
 		},
 		{
-			name: "throttled for ever, 25 attempts", kind: fakessm.FaultThrottle, times: -1, attempts: 25, class: refused, spent: "9..11",
+			name: "throttled for ever, 25 attempts", kind: fakessm.FaultThrottle, times: -1, attempts: 25, class: refused, spent: "9..25",
 			// The total bound comes first.
-			reason: reasonThrottled, never: "through all retries", cause: "context deadline exceeded, after\nThrottlingException: Rate exceeded",
+			reason: reasonThrottled, never: "through all retries", cause: "ThrottlingException: Rate exceeded (attempt \n, until the time ran out: context deadline exceeded)",
 			cells: map[string]matrixCell{
 				"drain create/call":  outOfTime("failed unverified, tainted", "list terminate {terminate}"),
 				"drain destroy/call": outOfTime("failed unverified", "list terminate {terminate}"),
@@ -272,19 +335,18 @@ func matrixFaults() []matrixFault {
 			},
 		},
 		{
-			name: "connection refused for ever, 25 attempts", refuse: true, times: -1, attempts: 25, class: refused, spent: "9",
-			reason: reasonUnavailable, cause: "connection refused",
+			name: "connection refused for ever, 25 attempts", refuse: true, times: -1, attempts: 25, class: refused, spent: "4",
+			reason: reasonRefused, cause: "connection refused",
 			cells: map[string]matrixCell{
-				// What time the terminations leave is spent on the listing.
-				"drain create/call":  allRefused("failed, tainted", "list refused×20..27"),
-				"drain destroy/call": allRefused("failed", "list refused×20..27"),
-				"action drain/call":  allRefused("says Asked for the end of 0 of 2 sessions, 2 failed", "list×2 refused×20..27"),
+				"drain create/call":  allRefused("failed, tainted", "list refused×12"),
+				"drain destroy/call": allRefused("failed", "list refused×12"),
+				"action drain/call":  allRefused("says Asked for the end of 0 of 2 sessions, 2 failed", "list×2 refused×12"),
 			},
 		},
 		{
-			name: "hang for ever, 25 attempts", kind: fakessm.FaultHang, times: -1, attempts: 25, class: lost, spent: "5..6",
+			name: "hang for ever, 25 attempts", kind: fakessm.FaultHang, times: -1, attempts: 25, class: lost, spent: "5..8",
 			// The total bound comes first.
-			cause: "context deadline exceeded, after", never: "through all retries",
+			cause: ", until the time ran out: context deadline exceeded)", never: "through all retries",
 			cells: map[string]matrixCell{
 				"termination create/call": {calls: "active {terminate}"},
 				"action terminate/call":   {calls: "active {terminate}"},
@@ -306,7 +368,7 @@ func matrixFaults() []matrixFault {
 			},
 		},
 		{
-			name: "interrupted while throttled", kind: fakessm.FaultThrottle, times: -1, attempts: 1000, interrupt: 10 * time.Second, class: refused, spent: "3..5",
+			name: "interrupted while throttled", kind: fakessm.FaultThrottle, times: -1, attempts: 1000, interrupt: 10 * time.Second, class: refused, spent: "3..10",
 			reason: reasonCancelled, never: "through all retries", cause: "context canceled",
 			cells: map[string]matrixCell{
 				"drain create/call":  interrupted("failed unverified, tainted", "list terminate {terminate}"),

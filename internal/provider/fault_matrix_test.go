@@ -35,10 +35,11 @@ type matrixFault struct {
 
 	kind      fakessm.FaultKind
 	delay     time.Duration
-	times     int    // How many requests are struck, or connections refused; -1 for all.
-	operation string // The fault makes sense for this operation only.
-	sticky    bool   // From the first one that is struck on, all operations are.
-	refuse    bool   // Connections are refused; there is no other fault.
+	times     int          // How many requests are struck, or connections refused; -1 for all.
+	operation string       // The fault makes sense for this operation only.
+	sticky    bool         // From the first one that is struck on, all operations are.
+	refuse    bool         // Connections are refused; there is no other fault.
+	refusal   func() error // How they are refused, if not by nobody listening.
 
 	skew    time.Duration // How far the endpoint's clock is off.
 	ignored bool          // Filters are ignored, of a long listing.
@@ -260,6 +261,7 @@ func (c matrixCell) run(t *testing.T, row matrixFault, column matrixColumn, phas
 	case row.skew != 0:
 	case row.refuse:
 		ep.refuseConnections(phase.skipAll, row.times)
+		ep.refusal = row.refusal
 	case row.sticky:
 		fake.Inject(fakessm.Fault{Kind: row.kind, Times: row.times, Skip: phase.skipAll})
 	case row.kind != "":

@@ -109,6 +109,10 @@ func aroundAttempts(pace *pacer, observe func(context.Context, Attempt)) func(*m
 				}
 				lane := lane{region: awsmiddleware.GetRegion(ctx), operation: record.operation}
 				if err := pace.admit(ctx, lane); err != nil {
+					if record.failure == nil {
+						record.failure = err
+					}
+
 					return middleware.FinalizeOutput{}, middleware.Metadata{}, err
 				}
 
@@ -140,10 +144,10 @@ func aroundAttempts(pace *pacer, observe func(context.Context, Attempt)) func(*m
 				}
 				if throttledAnswer(err) && !throttled(attempt.ErrorCode) {
 					// What is between the client and SSM throttles without a code.
-					err = &tooManyRequests{err}
+					err = &tooManyRequestsError{err}
 				}
 				record.failure = err
-				pace.learn(ctx, lane, throttledAnswer(err))
+				pace.learn(ctx, lane, err)
 				if observe != nil {
 					observe(ctx, attempt)
 				}

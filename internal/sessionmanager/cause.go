@@ -29,7 +29,7 @@ import (
 // of transports and of credential sources quote what they read, which may be a
 // secret: a Cause holds words of ours, known codes, and code, message and request ID
 // of the errors of AWS, and nothing else that came from outside.
-type Cause struct {
+type Cause struct { //nolint:errname // It is the cause of an Error.
 	Text      string // A clause, without a period.
 	RequestID string // Of the AWS service that refused, empty if none did.
 
@@ -56,11 +56,6 @@ func CauseOf(err error) *Cause {
 	text, requestID := tell(err)
 
 	return &Cause{Text: text, RequestID: requestID, err: err}
-}
-
-// ourWords returns a cause in words of ours.
-func ourWords(err error, format string, values ...any) *Cause {
-	return &Cause{Text: fmt.Sprintf(format, values...), err: err}
 }
 
 // CredentialsError is a failure to obtain or renew the credentials of a call, as
@@ -109,9 +104,9 @@ func RepeatUseless(err error) bool {
 func tell(err error) (text, requestID string) {
 	var source *CredentialsError
 	if errors.As(err, &source) {
-		text, requestID = tell(source.err)
+		cause := CauseOf(source.err)
 
-		return "the credentials could not be obtained or renewed: " + text, requestID
+		return "the credentials could not be obtained or renewed: " + cause.Text, cause.RequestID
 	}
 
 	var (

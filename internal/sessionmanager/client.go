@@ -67,6 +67,7 @@ type Client struct {
 	api     api
 	own     *Registry
 	retryer aws.Retryer // Of the calls; Start repeats its own.
+	pace    *pacer
 	shared  sharedListings
 
 	// decided is told of decisions. It is never nil in a Client that New made.
@@ -105,6 +106,7 @@ func New(cfg aws.Config, options Options) *Client {
 	if decided == nil {
 		decided = func(context.Context, Decision) {}
 	}
+	pace := newPacer(options.MaxRequestsPerSecond, decided)
 	client := ssm.NewFromConfig(cfg, func(o *ssm.Options) {
 		if options.Endpoint != "" {
 			o.BaseEndpoint = aws.String(options.Endpoint)
@@ -118,7 +120,7 @@ func New(cfg aws.Config, options Options) *Client {
 		o.HTTPClient = httpclient.Client{HTTPClient: o.HTTPClient}
 		// Callers log each attempt through Observe, without bodies.
 		o.Logger = logging.Nop{}
-		o.APIOptions = append(o.APIOptions, aroundAttempts(newPacer(options.MaxRequestsPerSecond, decided), options.Observe))
+		o.APIOptions = append(o.APIOptions, aroundAttempts(pace, options.Observe))
 	})
 
 	own := options.Own
@@ -126,7 +128,7 @@ func New(cfg aws.Config, options Options) *Client {
 		own = NewRegistry()
 	}
 
-	return &Client{api: newAPI(client), own: own, retryer: client.Options().Retryer, decided: decided}
+	return &Client{api: newAPI(client), own: own, retryer: client.Options().Retryer, pace: pace, decided: decided}
 }
 
 // sleep waits for d, or until the context ends, and then returns its error.

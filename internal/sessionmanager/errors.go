@@ -121,8 +121,8 @@ var credentialErrorCodes = map[string]bool{
 }
 
 // newCallError classifies the failure of a call by its error code: status and
-// concrete type differ between SDK versions and front ends. The record, if there
-// is one, tells what the attempts before a deadline met.
+// concrete type differ between SDK versions and front ends. If the time ran out, it
+// is the failure of the last attempt that tells why: that of the record, if there is one.
 func newCallError(ctx context.Context, operation *Operation, session SessionRef, err error, record *callRecord) *Error {
 	if ctx.Err() == nil {
 		kind, cause := classify(err)
@@ -130,16 +130,41 @@ func newCallError(ctx context.Context, operation *Operation, session SessionRef,
 		return newError(operation, session, kind, cause)
 	}
 
+	var source *CredentialsError
+	switch {
+	case record != nil && record.failure != nil:
+		return newDeadlineError(ctx, operation, session, record.failure, record.attempts)
+	case errors.As(err, &source):
+		return newDeadlineError(ctx, operation, session, err, 0)
+	default:
+		return newDeadlineError(ctx, operation, session, nil, 0)
+	}
+}
+
+// newDeadlineError returns the error of a call whose time ran out. What kept it from
+// succeeding in time tells more than the clock does; nil stands for nothing that is known.
+func newDeadlineError(ctx context.Context, operation *Operation, session SessionRef, failure error, attempts int) *Error {
 	e := newError(operation, session, ErrDeadline, ctx.Err())
 	e.OutOfTime = true
-	if record != nil && record.failure != nil {
-		// What kept the call from succeeding in time tells more than the clock does.
-		kind, cause := classify(record.failure)
-		e.Kind = kind
-		e.Err = fmt.Errorf("%w, after attempt %d: %w", ctx.Err(), record.attempts, cause)
+	if failure == nil {
+		return e
+	}
+
+	kind, cause := classify(failure)
+	e.Kind = kind
+	if attempts == 0 {
+		e.Err = fmt.Errorf("%w (until the time ran out: %w)", cause, ctx.Err())
+	} else {
+		e.Err = fmt.Errorf("%w (attempt %d, until the time ran out: %w)", cause, attempts, ctx.Err())
 	}
 
 	return e
+}
+
+// newWaitError returns the error of a look-up whose time ran out while it waited for
+// others: what they met is what it would have met.
+func (c *Client) newWaitError(ctx context.Context, session SessionRef) *Error {
+	return newDeadlineError(ctx, DescribeSessions, session, c.pace.lastFailure(lane{session.Region, DescribeSessions}), 0)
 }
 
 // classify returns what kind of failure an error of the SDK is, and its cause in a
@@ -162,8 +187,10 @@ func kindOf(err error) error {
 	case errors.As(err, &credentialsErr) && !errors.Is(err, context.Canceled):
 		// The source's own answer says nothing of what SSM allows.
 		return ErrCredentials
-	case throttledAnswer(err):
+	case throttledAnswer(err), errors.Is(err, errHeldBack):
 		return ErrThrottled
+	case errors.Is(err, errOwnLimit):
+		return ErrDeadline
 	case errors.As(err, &apiErr):
 		return classifyCode(apiErr, status)
 	case errors.As(err, &decodeErr), errors.As(err, &sendErr), status >= 500:
@@ -213,20 +240,20 @@ func throttledAnswer(err error) bool {
 	return httpStatus(err) == http.StatusTooManyRequests || errors.As(err, &apiErr) && throttled(apiErr.ErrorCode())
 }
 
-// tooManyRequests makes an answer of HTTP status 429 without a code one that the
+// tooManyRequestsError makes an answer of HTTP status 429 without a code one that the
 // SDK's retryers know as throttling.
-type tooManyRequests struct {
+type tooManyRequestsError struct {
 	error
 }
 
 // Unwrap returns the SDK's error.
-func (e *tooManyRequests) Unwrap() error { return e.error }
+func (e *tooManyRequestsError) Unwrap() error { return e.error }
 
 // ErrorCode implements smithy.APIError.
-func (*tooManyRequests) ErrorCode() string { return "TooManyRequestsException" }
+func (*tooManyRequestsError) ErrorCode() string { return "TooManyRequestsException" }
 
 // ErrorMessage implements smithy.APIError.
-func (*tooManyRequests) ErrorMessage() string { return "HTTP status 429" }
+func (*tooManyRequestsError) ErrorMessage() string { return "HTTP status 429" }
 
 // ErrorFault implements smithy.APIError.
-func (*tooManyRequests) ErrorFault() smithy.ErrorFault { return smithy.FaultServer }
+func (*tooManyRequestsError) ErrorFault() smithy.ErrorFault { return smithy.FaultServer }

@@ -77,6 +77,9 @@ func Operations() []*Operation {
 // String returns the operation's name in the API, such as TerminateSession.
 func (o *Operation) String() string { return o.name }
 
+// Quota returns how many calls a second AWS grants an account in a Region.
+func (o *Operation) Quota() float64 { return o.quota }
+
 // IAMAction returns the IAM action that allows the operation, such as ssm:TerminateSession.
 func (o *Operation) IAMAction() string { return "ssm:" + o.name }
 

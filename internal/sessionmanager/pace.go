@@ -36,14 +36,27 @@ const (
 	lastWait  = 160 * time.Second
 )
 
+// highestQuotas is how many times the usual quota a pace can grow to.
+const highestQuotas = 10
+
+// What kept a call from being sent until its time ran out.
+var (
+	errHeldBack = &Cause{Text: "the calls were held back to the pace that SSM grants"}
+	errOwnLimit = &Cause{Text: "the calls were held back to the configured number of calls a second"}
+)
+
 // pacer keeps the calls of each operation in each Region to the pace that the
-// service grants. It does not brake before the service has throttled.
+// service grants. It does not brake before the service has throttled, unless the
+// user sets a limit.
 type pacer struct {
-	fixed   float64 // Calls a second that the user allows at most; 0 for no limit.
+	limit   float64 // Calls a second that the user allows at most; 0 for no limit.
 	decided func(context.Context, Decision)
 
 	mutex sync.Mutex
 	lanes map[lane]*pace
+	// met are the failures of the last attempts, for calls whose time runs out before
+	// they make one.
+	met map[lane]error
 }
 
 // lane is what the service counts calls by.
@@ -56,33 +69,43 @@ type lane struct {
 type pace struct {
 	turn    chan struct{} // Held by who waits for the limiter.
 	limiter *rate.Limiter
+	highest float64       // The rate never exceeds it.
 	good    float64       // The fastest rate that was not too fast.
 	step    float64       // By how much to lift it next.
 	wait    time.Duration // How long to keep the rate before.
 	penalty time.Duration // The wait after the next lift that proves too much.
-	cutAt   time.Time     // When the rate was last lowered.
+	cutAt   time.Time     // When the rate was last lowered; zero before.
 	liftAt  time.Time     // When to lift it.
+	held    bool          // A call had to wait since the rate last changed.
 }
 
-func newPacer(fixed float64, decided func(context.Context, Decision)) *pacer {
-	return &pacer{fixed: fixed, decided: decided, lanes: make(map[lane]*pace)}
+func newPacer(limit float64, decided func(context.Context, Decision)) *pacer {
+	return &pacer{limit: limit, decided: decided, lanes: make(map[lane]*pace), met: make(map[lane]error)}
 }
 
-func newPace(callsPerSecond float64) *pace {
+// newPace returns the pace of a lane. A limit of the user's is its highest rate.
+func newPace(lane lane, limit float64) *pace {
+	highest := highestQuotas * lane.operation.quota
+	if limit > 0 {
+		highest = limit
+	}
+
 	return &pace{
 		turn:    make(chan struct{}, 1),
-		limiter: rate.NewLimiter(rate.Limit(callsPerSecond), 1),
-		good:    callsPerSecond,
+		limiter: rate.NewLimiter(rate.Limit(highest), 1),
+		highest: highest,
+		good:    min(lane.operation.quota, highest),
 		penalty: firstWait,
 	}
 }
 
-// admit waits until an attempt may be sent, or the context ends.
+// admit waits until an attempt may be sent, or the context ends. It then returns
+// what held the attempt back.
 func (p *pacer) admit(ctx context.Context, lane lane) error {
 	p.mutex.Lock()
 	current := p.lanes[lane]
-	if current == nil && p.fixed > 0 {
-		current = newPace(p.fixed)
+	if current == nil && p.limit > 0 {
+		current = newPace(lane, p.limit)
 		p.lanes[lane] = current
 	}
 	p.mutex.Unlock()
@@ -95,55 +118,122 @@ func (p *pacer) admit(ctx context.Context, lane lane) error {
 	select {
 	case current.turn <- struct{}{}:
 		defer func() { <-current.turn }()
-	case <-ctx.Done():
-		return ctx.Err()
+	default:
+		p.hold(current)
+		select {
+		case current.turn <- struct{}{}:
+			defer func() { <-current.turn }()
+		case <-ctx.Done():
+			return p.heldBack(lane)
+		}
 	}
 
 	reservation := current.limiter.Reserve()
+	if reservation.Delay() > 0 {
+		p.hold(current)
+	}
 	if err := sleep(ctx, reservation.Delay()); err != nil {
 		reservation.Cancel()
 
-		return err
+		return p.heldBack(lane)
 	}
 
 	return nil
 }
 
-// learn adapts the pace to the answer of an attempt.
-func (p *pacer) learn(ctx context.Context, lane lane, throttled bool) {
-	if p.fixed > 0 {
-		return
+// hold notes that a pace holds a call back.
+func (p *pacer) hold(current *pace) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	current.held = true
+}
+
+// heldBack returns what the last attempt of a lane met, or else whose pace held a
+// call back.
+func (p *pacer) heldBack(lane lane) error {
+	if err := p.lastFailure(lane); err != nil {
+		return err
+	}
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	if p.lanes[lane].cutAt.IsZero() {
+		return errOwnLimit
 	}
 
+	return errHeldBack
+}
+
+// lastFailure returns the failure of the last attempt of a lane, nil if it succeeded
+// or there was none.
+func (p *pacer) lastFailure(lane lane) error {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+
+	return p.met[lane]
+}
+
+// learn adapts the pace to the end of an attempt.
+func (p *pacer) learn(ctx context.Context, lane lane, err error) {
+	if what, rate := p.adapt(lane, err); what != "" {
+		p.decided(ctx, Decision{What: what, Fields: map[string]any{
+			"operation": lane.operation.String(), "region": lane.region, "calls_per_second": rate,
+		}})
+	}
+}
+
+// adapt does so, and tells what it decided, with the new rate; empty for nothing.
+func (p *pacer) adapt(lane lane, err error) (what string, callsPerSecond float64) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
 	var (
-		current = p.lanes[lane]
-		now     = time.Now()
+		current     = p.lanes[lane]
+		now         = time.Now()
+		isThrottled = throttledAnswer(err)
 	)
+	if err == nil {
+		delete(p.met, lane)
+	} else {
+		p.met[lane] = err
+	}
 
+	const lowered = "Lowered the pace of calls"
 	switch {
-	case current == nil && !throttled:
-	case current == nil:
-		current = newPace(lane.operation.quota)
+	case p.limit > 0 && p.limit <= lane.operation.quota:
+		// The user has chosen a pace that AWS grants.
+		return "", 0
+	case current == nil && !isThrottled:
+		return "", 0
+	case current == nil || isThrottled && current.cutAt.IsZero() && current.good < current.highest:
+		// The first time: the usual quota is the best guess.
+		if current == nil {
+			current = newPace(lane, 0)
+			p.lanes[lane] = current
+		}
 		current.slowTo(current.good, now)
-		p.lanes[lane] = current
-	case throttled && now.Sub(current.cutAt) < cutInterval:
-	case throttled && float64(current.limiter.Limit()) > current.good:
+		what = lowered
+	case isThrottled && now.Sub(current.cutAt) < cutInterval:
+	case isThrottled && float64(current.limiter.Limit()) > current.good:
 		// The lift was too much: back to what was good.
 		current.slowTo(current.good, now)
-	case throttled:
+		what = lowered
+	case isThrottled:
 		// What was good no longer is: others use the quota as well.
 		current.penalty = firstWait
-		current.slowTo(max(cut*current.good, slowest), now)
-	case now.After(current.liftAt):
+		current.slowTo(max(cut*current.good, min(slowest, current.highest)), now)
+		what = lowered
+	case (err == nil || httpStatus(err) > 0) && current.held && !current.cutAt.IsZero() && now.After(current.liftAt) && float64(current.limiter.Limit()) < current.highest:
+		// A pace that held nothing back was not tried: what is granted beyond it is
+		// not known.
 		current.liftAgain(now)
+		what = "Lifted the pace of calls"
 	}
+
+	return what, float64(current.limiter.Limit())
 }
 
 // slowTo lowers the pace, after a short rest.
 func (p *pace) slowTo(callsPerSecond float64, now time.Time) {
-	p.good, p.step, p.wait = callsPerSecond, firstStep, p.penalty
+	p.good, p.step, p.wait, p.held = callsPerSecond, firstStep, p.penalty, false
 	p.penalty = min(2*p.penalty, lastWait)
 	p.cutAt, p.liftAt = now, now.Add(p.wait)
 
@@ -155,8 +245,8 @@ func (p *pace) slowTo(callsPerSecond float64, now time.Time) {
 
 // liftAgain takes the present pace for good, and tries a faster one.
 func (p *pace) liftAgain(now time.Time) {
-	p.good = float64(p.limiter.Limit())
-	p.limiter.SetLimitAt(now, rate.Limit(p.good*(1+p.step)))
+	p.good, p.held = float64(p.limiter.Limit()), false
+	p.limiter.SetLimitAt(now, rate.Limit(min(p.good*(1+p.step), p.highest)))
 	p.step = min(2*p.step, lastStep)
 	p.liftAt = now.Add(p.wait)
 	p.wait = max(p.wait/2, shortWait)

@@ -297,6 +297,21 @@ func TestClient_pace_fixed(t *testing.T) {
 		})
 	})
 
+	// A limit above the quota must not switch adaptation off.
+	t.Run("more than the quota", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowd(300)...), fakessm.WithDefaultQuotas())).patient()
+			client := ep.client(sessionmanager.Options{MaxRequestsPerSecond: 50})
+
+			got := ep.work(t, 10, 300, terminating(client, region, false))
+
+			if most := got.calls / 10; got.throttled > most {
+				t.Errorf("%d of %d calls were throttled, want at most %d", got.throttled, got.calls, most)
+			}
+		})
+	})
+
 	t.Run("less than one a second", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
@@ -463,5 +478,54 @@ func TestClient_pace_outOfTime(t *testing.T) {
 				t.Errorf("error is %q, want %q; requested: %t: %v", got, throttled, result.Requested, err)
 			}
 		})
+	})
+}
+
+// TestClient_pace_idle: a pace that held nothing back was not tried, and says nothing
+// about what the service grants. The pace stays where it was until calls come faster.
+func TestClient_pace_idle(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowd(600)...))).patient()
+		var lifted int
+		client := ep.client(sessionmanager.Options{Decided: func(_ context.Context, d sessionmanager.Decision) {
+			if d.What == "Lifted the pace of calls" {
+				lifted++
+			}
+		}})
+		ep.fake.Inject(fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultThrottle})
+		for range 120 {
+			_ = terminating(client, region, false)(t.Context(), 0)
+			time.Sleep(2500 * time.Millisecond)
+		}
+		if lifted > 0 {
+			t.Errorf("a pace that held nothing back was lifted %d times", lifted)
+		}
+	})
+}
+
+// TestClient_pace_highest: a service that grants everything does not make the pace
+// grow without end.
+func TestClient_pace_highest(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowd(1)...))).patient()
+		var (
+			mu      sync.Mutex
+			fastest float64
+		)
+		client := ep.client(sessionmanager.Options{Decided: func(_ context.Context, d sessionmanager.Decision) {
+			mu.Lock()
+			defer mu.Unlock()
+			if rate, ok := d.Fields["calls_per_second"].(float64); ok {
+				fastest = max(fastest, rate)
+			}
+		}})
+		ep.fake.Inject(fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultThrottle})
+		ep.work(t, 20, 6000, func(ctx context.Context, _ int) error { return terminating(client, region, false)(ctx, 0) })
+
+		if want := 10 * sessionmanager.TerminateSession.Quota(); fastest != want {
+			t.Errorf("the pace grew to %g calls a second, want %g", fastest, want)
+		}
 	})
 }

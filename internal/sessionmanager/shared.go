@@ -91,7 +91,7 @@ func (s *sharedListings) find(ctx context.Context, c *Client, ref SessionRef) (s
 	if !r.fresh() && !r.worthListing(0) && r.worthListing(callerParallelism-1) {
 		s.mutex.Unlock()
 		if err := sleep(ctx, gatherTime); err != nil {
-			return Session{}, false, newCallError(ctx, DescribeSessions, ref, err, nil)
+			return Session{}, false, c.newWaitError(ctx, ref)
 		}
 		s.mutex.Lock()
 	}
@@ -122,7 +122,7 @@ func (s *sharedListings) find(ctx context.Context, c *Client, ref SessionRef) (s
 		c.decided(ctx, Decision{What: "A look-up begins a shared listing", Fields: map[string]any{"region": ref.Region, "session_id": ref.SessionID, "recent_lookups": lookups}})
 	}
 
-	return s.await(ctx, r, flight, ref)
+	return s.await(ctx, c, r, flight, ref)
 }
 
 // findAfter returns a session whose end was asked for, of a shared listing that began
@@ -163,7 +163,7 @@ func (s *sharedListings) findAfter(ctx context.Context, c *Client, ref SessionRe
 		c.decided(ctx, Decision{What: "Looks at sessions that were ended gather for a shared listing", Fields: map[string]any{"region": ref.Region, "recent_looks": looks}})
 	}
 
-	return s.await(ctx, r, flight, ref)
+	return s.await(ctx, c, r, flight, ref)
 }
 
 // count notes a look-up, and forgets those that are long past.
@@ -308,7 +308,7 @@ func (s *sharedListings) list(ctx context.Context, c *Client, region string, wor
 }
 
 // await waits for a listing that is under way.
-func (s *sharedListings) await(ctx context.Context, r *sharedListing, flight *listingFlight, ref SessionRef) (Session, bool, error) {
+func (s *sharedListings) await(ctx context.Context, c *Client, r *sharedListing, flight *listingFlight, ref SessionRef) (Session, bool, error) {
 	select {
 	case <-flight.done:
 	case <-ctx.Done():
@@ -320,7 +320,7 @@ func (s *sharedListings) await(ctx context.Context, r *sharedListing, flight *li
 		}
 		s.mutex.Unlock()
 
-		return Session{}, false, newCallError(ctx, DescribeSessions, ref, ctx.Err(), nil)
+		return Session{}, false, c.newWaitError(ctx, ref)
 	}
 
 	var failed *Error
