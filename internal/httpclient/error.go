@@ -196,7 +196,6 @@ func classify(err error) (Cause, string) {
 		invalid     x509.CertificateInvalidError
 		certificate *tls.CertificateVerificationError
 		record      tls.RecordHeaderError
-		alert       tls.AlertError
 		dns         *net.DNSError
 		errno       syscall.Errno
 		op          *net.OpError
@@ -224,8 +223,9 @@ func classify(err error) (Cause, string) {
 		return CauseCertificate, ""
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return CauseNoTLS, ""
-	case errors.As(err, &alert):
-		return CauseHandshake, "TLS alert: " + strings.TrimPrefix(alert.Error(), "tls: ")
+	case errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error"):
+		// So crypto/tls tells of an alert, of a fixed list.
+		return CauseHandshake, strings.TrimPrefix(op.Err.Error(), "tls: ")
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return CauseNoSuchHost, awsHost(dns.Name)
 	case errors.As(err, &dns):

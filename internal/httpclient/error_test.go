@@ -1,0 +1,201 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package httpclient_test
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/httpclient"
+)
+
+// canary stands for a secret that an endpoint, a proxy or a request holds.
+const canary = "canary-6d0f1c"
+
+// listen serves connections by a function until the test ends, and returns the address.
+func listen(t *testing.T, serve func(net.Conn)) string {
+	t.Helper()
+
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close() //nolint:errcheck // The test is over.
+				serve(conn)
+			}()
+		}
+	}()
+
+	return listener.Addr().String()
+}
+
+// proxy refuses every CONNECT with a status.
+func proxy(t *testing.T, status int) *url.URL {
+	t.Helper()
+
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, canary, status)
+	}))
+	t.Cleanup(server.Close)
+	parsed, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed.User = url.UserPassword("me", canary)
+
+	return parsed
+}
+
+// TestClient_errors is about requests that get no usable answer: whether they can have
+// arrived, whether they are worth repeating, and that nothing from outside is quoted.
+func TestClient_errors(t *testing.T) {
+	t.Parallel()
+
+	secure := httptest.NewTLSServer(http.NotFoundHandler())
+	t.Cleanup(secure.Close)
+	plain := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/long":
+			block := []byte(strings.Repeat(canary, 1<<16))
+			for {
+				if _, err := w.Write(block); err != nil {
+					return
+				}
+			}
+		case "/declared":
+			w.Header().Set("Content-Length", "1073741824")
+		default:
+			w.Header().Set("Content-Length", "100")
+			_, _ = io.WriteString(w, canary)
+			panic(http.ErrAbortHandler)
+		}
+	}))
+	t.Cleanup(plain.Close)
+	_, plainPort, _ := net.SplitHostPort(plain.Listener.Addr().String())
+	closed := listen(t, func(net.Conn) {})
+	unused, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := unused.Addr().String()
+	_ = unused.Close()
+	ssh := listen(t, func(conn net.Conn) {
+		_, _ = io.WriteString(conn, "SSH-2.0-"+canary+"\r\n")
+		_, _ = io.Copy(io.Discard, conn)
+	})
+	picky := httptest.NewUnstartedServer(http.NotFoundHandler())
+	picky.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS12}
+	picky.StartTLS()
+	t.Cleanup(picky.Close)
+
+	for name, tc := range map[string]struct {
+		url     string
+		header  [2]string
+		proxy   *url.URL
+		trust   bool // The endpoint's certificate is not checked.
+		attempt string
+		want    httpclient.Cause
+		lasting bool
+		arrived bool
+	}{
+		"a certificate that is not trusted":    {url: secure.URL, want: httpclient.CauseAuthority, lasting: true},
+		"a port that does not speak TLS":       {url: "https://127.0.0.1:" + plainPort, want: httpclient.CauseNoTLS, lasting: true},
+		"a TLS handshake that is refused":      {url: picky.URL, trust: true, want: httpclient.CauseHandshake, lasting: true},
+		"a port that does not speak HTTP":      {url: "http://" + ssh, want: httpclient.CauseNoHTTP, lasting: true, arrived: true},
+		"a connection that is refused":         {url: "http://" + refused, want: httpclient.CauseRefused},
+		"one that stays refused":               {url: "http://" + refused, attempt: "attempt=4; max=25", want: httpclient.CauseRefused, lasting: true},
+		"a proxy that refuses":                 {url: "https://ssm.test", proxy: proxy(t, http.StatusForbidden), want: httpclient.CauseProxy, lasting: true},
+		"a proxy that asks for a password":     {url: "https://ssm.test", proxy: proxy(t, http.StatusProxyAuthRequired), want: httpclient.CauseProxyLogin, lasting: true},
+		"a proxy that cannot connect":          {url: "https://ssm.test", proxy: proxy(t, http.StatusBadGateway), want: httpclient.CauseProxyBroken},
+		"a proxy that is not there":            {url: "https://ssm.test", proxy: &url.URL{Scheme: "http", Host: refused, User: url.UserPassword("me", canary)}, want: httpclient.CauseRefused},
+		"a session token with a line break":    {url: plain.URL, header: [2]string{"X-Amz-Security-Token", canary + "\n"}, want: httpclient.CauseToken, lasting: true},
+		"an access key with a line break":      {url: plain.URL, header: [2]string{"Authorization", "AWS4-HMAC-SHA256 Credential=" + canary + "\r\n"}, want: httpclient.CauseSignature, lasting: true},
+		"another header with a line break":     {url: plain.URL, header: [2]string{"User-Agent", canary + "\n"}, want: httpclient.CauseHeader, lasting: true},
+		"an endpoint without a scheme":         {url: "//me:" + canary + "@ssm.test", want: httpclient.CauseScheme, lasting: true},
+		"an endpoint of another scheme":        {url: "ftp://me:" + canary + "@ssm.test", want: httpclient.CauseScheme, lasting: true},
+		"an answer without an end":             {url: plain.URL + "/long", want: httpclient.CauseTooLong, lasting: true, arrived: true},
+		"an answer that says it is a gigabyte": {url: plain.URL + "/declared", want: httpclient.CauseTooLong, lasting: true, arrived: true},
+		"an answer that breaks off":            {url: plain.URL + "/broken", want: httpclient.CauseBroken, arrived: true},
+		"a connection that is closed":          {url: "http://" + closed, want: httpclient.CauseBroken, arrived: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: tc.trust}} //nolint:gosec // The case says so.
+			if tc.proxy != nil {
+				transport.Proxy = http.ProxyURL(tc.proxy)
+			}
+			httpclient.ObserveProxy(transport)
+			t.Cleanup(transport.CloseIdleConnections)
+			ctx, record := httpclient.WithRecord(t.Context())
+			r, err := http.NewRequestWithContext(ctx, http.MethodPost, tc.url, strings.NewReader(canary))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Amz-Sdk-Request", tc.attempt)
+			if tc.header[0] != "" {
+				r.Header[tc.header[0]] = []string{tc.header[1]}
+			}
+
+			response, err := httpclient.Client{HTTPClient: &http.Client{Transport: transport}}.Do(r)
+
+			if err == nil {
+				_ = response.Body.Close()
+				t.Fatalf("got an answer of status %d", response.StatusCode)
+			}
+			var failed *httpclient.Error
+			if !errors.As(err, &failed) {
+				t.Fatalf("%T is no *httpclient.Error", err)
+			}
+			if failed.Cause != tc.want || failed.Lasting() != tc.lasting {
+				t.Errorf("cause is %q, lasting %t; want %q, lasting %t", failed.Cause, failed.Lasting(), tc.want, tc.lasting)
+			}
+			var retryable interface{ RetryableError() bool }
+			if stops := errors.As(err, &retryable) && !retryable.RetryableError(); stops != tc.lasting {
+				t.Errorf("the SDK is told to give up: %t, want %t", stops, tc.lasting)
+			}
+			if got := record.MayHaveArrived(); got != tc.arrived {
+				t.Errorf("the request may have arrived: %t, want %t", got, tc.arrived)
+			}
+			if strings.Contains(err.Error(), canary) {
+				t.Errorf("the error quotes what it read: %s", err)
+			}
+		})
+	}
+}
+
+// TestClient_unknownTransport: a transport that does not tell whether it got a
+// connection proves nothing.
+func TestClient_unknownTransport(t *testing.T) {
+	t.Parallel()
+
+	ctx, record := httpclient.WithRecord(t.Context())
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://ssm.test", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = httpclient.Transport{RoundTripper: failing{}}.RoundTrip(r) //nolint:bodyclose // There is none.
+	if err == nil || !record.MayHaveArrived() {
+		t.Errorf("the request cannot have arrived, it is said, with the error %v", err)
+	}
+}
+
+type failing struct{}
+
+func (failing) RoundTrip(*http.Request) (*http.Response, error) { return nil, errors.New(canary) }
