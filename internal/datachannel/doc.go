@@ -7,5 +7,31 @@
 // It knows neither Terraform nor the API of SSM. Whoever opens a channel brings
 // what StartSession returned, and a function that resumes the session when the
 // WebSocket breaks. No byte is lost or repeated then: each message stays on
-// record until the agent acknowledges it.
+// record until the agent acknowledges it. docs/design/0007-data-channel.md tells
+// the rules.
+//
+// What is known to break in other clients, and the test that it does not here:
+//
+//	a lost acknowledgement stops the transfer  TestChannel_faultsOnTheWay, TestOpen_repeatedRequest
+//	old agents do not acknowledge again        TestOldAgent_doesNotAcknowledgeAgain
+//	a lone line break is changed               TestWrite_lineBreaksStayAsTheyAre, TestChannel_lineBreaks
+//	the list of messages has no lock           TestWrite_fromManyGoroutines, with the race detector
+//	a message is on record too late            TestWrite_onRecordBeforeItIsSent
+//	a late message is sent all the time        TestResend_backsOff
+//	a write in a gap fails                     TestWrite_isKeptOverAGap
+//	pongs are not watched                      TestTend_silentSocketIsReplaced
+//	the tunnel is alive, but dead              TestTend_deadTunnelIsNoticed
+//	old messages are evicted                   TestWrite_blocksWhenTheWindowIsFull
+//	a pause loses data, or causes a storm      TestPause_keepsDataAndSendsLittle
+//	the end of the process instead of an error TestTerminate, TestResume_sessionIsOver
+//	a reconnect goes to the old URL            TestResume_closeFrameIsNotTheEnd
+//	credentials are frozen                     TestDial_isSigned
+//	reconnects stop after seconds              TestResume_triesForMinutes
+//	idle sessions die in half a minute         TestOpen_talks, TestAgent_versions
+//	uploads are slow                           BenchmarkChannel
+//	a refused target looks like success        TestFlag_comesInOrder
+//	the socket is refused                      TestDial_refused, TestDial_firstAttemptMayFail
+//	the handshake never comes                  TestOpen_handshakeNeverComes
+//	proxies and private certificates           TestDial_throughTheTransport
+//	errors have no structure                   TestOpen_refuses, TestHostile_endsWithAnError
 package datachannel

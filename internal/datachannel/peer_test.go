@@ -4,6 +4,7 @@
 package datachannel
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -12,6 +13,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -538,4 +541,20 @@ func (n *node) received() []byte {
 	defer n.mu.Unlock()
 
 	return slices.Clone(n.got)
+}
+
+// TestMain fails when a channel leaves a goroutine behind. Tests in bubbles find
+// that out by themselves.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	stacks := make([]byte, 4<<20)
+	for range 500 {
+		left := stacks[:runtime.Stack(stacks, true)]
+		if !bytes.Contains(left, []byte("datachannel.(*Channel)")) && !bytes.Contains(left, []byte("datachannel.(*socket)")) {
+			os.Exit(code)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	fmt.Printf("FAIL: a channel has left goroutines\n%s\n", stacks[:runtime.Stack(stacks, true)])
+	os.Exit(1)
 }
