@@ -44,8 +44,14 @@ func main() {
 	if *debugger {
 		options = append(options, tf6server.WithManagedDebug())
 	}
+	prepare := sync.OnceFunc(func() {
+		leaveProcessors()
+		if !*debugger {
+			dropStandardError()
+		}
+	})
 	own := provider.NewRegistry()
-	server := providerserver.NewProtocol6(provider.New(version, sync.OnceFunc(leaveProcessors), own)())
+	server := providerserver.NewProtocol6(provider.New(version, prepare, own)())
 	process := lifecycle.Process{EndAll: own.EndAll, Alone: *debugger}
 	if err := process.Run(func() error {
 		return tf6server.Serve("registry.terraform.io/sessionops/ssm", server, options...)
@@ -61,6 +67,15 @@ func main() {
 func leaveProcessors() {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)/2))
+	}
+}
+
+// dropStandardError gives processes that the provider starts nowhere to write.
+// Terraform logs what comes from the standard error of a provider, and a
+// credential_process may print secrets there.
+func dropStandardError() {
+	if null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0); err == nil {
+		os.Stderr = null
 	}
 }
 

@@ -271,7 +271,7 @@ var canarySources = map[string]struct {
 			r.process("if [ -e " + r.home + "/broken ]; then echo " + canary + "; else cat " + testFile(r.t, "output", keysDocument(`,"Expiration":"2020-01-01T00:00:00Z"`)) + "; fi\n")
 
 			return nil
-		}, want: "the output of the process could not be read", renewal: true,
+		}, want: "the credentials could not be obtained or renewed\nRun the command that credential_process\nthe output of the process could not be read", renewal: true,
 	},
 
 	// IAM Identity Center.
@@ -633,7 +633,7 @@ var canarySources = map[string]struct {
 				"access_key": fakessm.DefaultAccessKeyID, "secret_key": fakessm.DefaultSecretAccessKey, "assume_role": testRole(),
 				"endpoints": []any{map[string]any{"ssm": r.url, "sts": r.sts()}},
 			}
-		}, want: "no credentials came from the role " + testRoleARN + ": STS refused\nAccessDenied", renewal: true,
+		}, want: "the credentials could not be obtained or renewed\nAllow the IAM action sts:AssumeRole on " + testRoleARN + "\nno credentials came from the role " + testRoleARN + ": STS refused\nAccessDenied", renewal: true,
 	},
 	"role: of a chain, at a renewal": {
 		prepare: func(r *canaryRun) map[string]any {

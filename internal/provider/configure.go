@@ -435,7 +435,7 @@ func accountDiagnostic(c *awsbase.Config, source credentialSource, d basediag.Di
 	switch {
 	case errors.As(err, &renewal):
 		return diag.NewErrorDiagnostic(summaryCredentials, "STS was not asked whose credentials these are: "+renewal.Error()+".\n\n"+source.advice)
-	case errors.As(err, &api) && strings.Contains(api.ErrorMessage(), "scoped to a valid region"):
+	case wrongRegion(err):
 		return diag.NewErrorDiagnostic(summaryConfigure, "The endpoint for STS belongs to another Region than the one that the request is signed for.\n\n"+
 			"Set sts_region to the Region of the endpoint, or remove the endpoint.\n\nError: "+awsAnswer(err))
 	case !c.SkipCredsValidation && errors.As(err, &api):

@@ -1029,3 +1029,31 @@ func TestConfigure_envCABundleInFile(t *testing.T) {
 			newTestServer(t, testArguments(server.URL, map[string]any{"profile": "other"})).configure())
 	})
 }
+
+// AWS endpoints refuse what is signed for another Region, in words that blame the
+// credentials.
+func TestConfigure_endpointOfAnotherRegion(t *testing.T) {
+	t.Parallel()
+
+	t.Run("SSM", func(t *testing.T) {
+		t.Parallel()
+
+		fake, url := testFake(t)
+		s := newConfiguredServer(t, testArguments(url))
+		fake.Inject(fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultError, Code: "InvalidSignatureException", Message: "Credential should be scoped to a valid region.", Times: -1})
+		_, diags := s.readDataSource("ssm_session", map[string]any{"session_id": testLive, "region": "eu-west-1"})
+		wantDiagnostic(t, testDiagnostic{
+			Severity: "error", Attribute: "session_id", Summary: summaryRead,
+			Detail: "in Region eu-west-1\nthe endpoint belongs to another Region\nRemove region, or set it to the Region of the endpoint\nscoped to a valid region",
+		}, diags)
+	})
+	t.Run("STS", func(t *testing.T) {
+		t.Parallel()
+
+		fake, url := testFake(t)
+		fake.Inject(fakessm.Fault{Operation: "GetCallerIdentity", Kind: fakessm.FaultError, Code: "SignatureDoesNotMatch", Message: "Credential should be scoped to a valid region.", Times: -1})
+		wantDiagnostic(t, testDiagnostic{
+			Severity: "error", Summary: summaryConfigure, Detail: "The endpoint for STS belongs to another Region\nSet sts_region\nSignatureDoesNotMatch",
+		}, newTestServer(t, testArguments(url)).configure())
+	})
+}

@@ -411,7 +411,10 @@ func (g guardedCredentials) Retrieve(ctx context.Context) (aws.Credentials, erro
 
 	text := g.redact("no credentials came from " + g.source.name + ": " + g.source.failure(err).String())
 	// The error of the context stays recognizable, nothing else does.
-	failed := &credentialsError{text: text, causes: []error{&sessionmanager.Cause{Text: text}}}
+	failed := &credentialsError{text: text, advice: g.source.advice, causes: []error{&sessionmanager.Cause{Text: text}}}
+	if g.source.kind == sourceRole {
+		failed.advice = roleAdvice(err, g.source.role)
+	}
 	if cause := ctx.Err(); cause != nil {
 		failed.causes = append(failed.causes, cause)
 	}
@@ -422,6 +425,7 @@ func (g guardedCredentials) Retrieve(ctx context.Context) (aws.Credentials, erro
 // credentialsError is the failure of a source of credentials, in words of ours.
 type credentialsError struct {
 	text   string
+	advice string
 	causes []error
 }
 
@@ -472,8 +476,13 @@ func assumeRoles(ctx context.Context, cfg aws.Config, c *awsbase.Config, hint st
 
 // roleAdvice says what can be done about a role that was not assumed.
 func roleAdvice(err error, role string) string {
-	var api smithy.APIError
+	var (
+		api   smithy.APIError
+		below *credentialsError
+	)
 	switch {
+	case errors.As(err, &below):
+		return below.advice
 	case !errors.As(err, &api):
 		return adviceWay
 	case api.ErrorCode() == "AccessDenied":

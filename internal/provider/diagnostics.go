@@ -104,6 +104,8 @@ func failureReason(err error) string {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return "the operation was cancelled"
+	case wrongRegion(err):
+		return "the endpoint belongs to another Region"
 	case errors.Is(err, sessionmanager.ErrAccessDenied):
 		return "the credentials do not allow it"
 	case errors.Is(err, sessionmanager.ErrNotFound):
@@ -152,6 +154,14 @@ func deniedOn(denied sessionmanager.Denied) string {
 	return "the target's ARN, such as arn:aws:ec2:us-east-1:111122223333:instance/i-0123456789abcdef0"
 }
 
+// wrongRegion reports whether an AWS endpoint says that the request was signed for
+// another Region than its own.
+func wrongRegion(err error) bool {
+	var api smithy.APIError
+
+	return errors.As(err, &api) && strings.Contains(api.ErrorMessage(), "scoped to a valid region")
+}
+
 // untilWhen tells that it was the clock which ended the attempts, if it was.
 func untilWhen(err error) string {
 	var failed *sessionmanager.Error
@@ -173,14 +183,19 @@ func failureAdvice(err error) string {
 	var (
 		sent   *httpclient.Error
 		source *sessionmanager.CredentialsError
+		named  *credentialsError
 	)
 	switch {
 	case errors.Is(err, context.Canceled):
 		return ""
+	case errors.As(err, &named):
+		return named.advice
 	case errors.As(err, &source):
 		return "Renew the credentials or sign in again, and check that the source of the credentials works: a profile, a role, a process."
 	case errors.As(err, &sent) && sent.Lasting():
 		return transportAdvice(sent.Cause)
+	case wrongRegion(err):
+		return "Remove region, or set it to the Region of the endpoint. Each Region with an endpoint of its own needs a provider block of its own."
 	case errors.Is(err, sessionmanager.ErrAccessDenied) && operation == sessionmanager.StartSession && failed.Denied != "":
 		return fmt.Sprintf("Allow the IAM action %s on %s.", operation.IAMAction(), deniedOn(failed.Denied))
 	case errors.Is(err, sessionmanager.ErrAccessDenied) && operation != nil:

@@ -518,16 +518,20 @@ func TestLeaks_failures(t *testing.T) {
 		"STS repeats a web identity, in a file": {provider: fmt.Sprintf(webIdentity, fmt.Sprintf("web_identity_token_file = %q", tokenFile)), handler: echoing("ExpiredTokenException", "Token expired: "), want: "ExpiredTokenException"},
 		"STS explains a signature":              {env: token, handler: echoing("SignatureDoesNotMatch", explained), want: "SignatureDoesNotMatch"},
 		"SSM explains a signature":              {provider: skip, env: token, handler: echoing("InvalidSignatureException", explained), want: "InvalidSignatureException"},
+		"a process that fails": {
+			env:  []string{"AWS_PROFILE=broker", "AWS_CONFIG_FILE=" + testFile(t, "config", "[profile broker]\ncredential_process = echo "+canarySecretAccessKey+"; echo "+canarySecretAccessKey+" >&2; sleep 1; exit 3\n")},
+			want: "the process ended with status 3",
+		},
 		"a proxy refuses": {
 			provider: "http_proxy = var.canary.proxy\n  https_proxy = var.canary.proxy", env: append(slices.Clone(keys), proxyVariable(strings.Replace(refusingProxy.URL, "http://", proxied, 1))),
-			endpoint: "https://ssm.example.com", want: "Proxy Authentication Required",
+			endpoint: "https://ssm.example.com", want: "valid user name and password",
 		},
 		"a proxy refuses, without TLS": {
 			provider: "http_proxy = var.canary.proxy\n  https_proxy = var.canary.proxy", env: append(slices.Clone(keys), proxyVariable(strings.Replace(refusingProxy.URL, "http://", proxied, 1))),
 			endpoint: "http://ssm.example.com", want: "407",
 		},
 		"a proxy of the environment refuses": {
-			env: append(slices.Clone(keys), "HTTPS_PROXY="+strings.Replace(refusingProxy.URL, "http://", proxied, 1)), endpoint: "https://ssm.example.com", want: "Proxy Authentication Required",
+			env: append(slices.Clone(keys), "HTTPS_PROXY="+strings.Replace(refusingProxy.URL, "http://", proxied, 1)), endpoint: "https://ssm.example.com", want: "valid user name and password",
 		},
 		"a proxy is gone": {
 			provider: "http_proxy = var.canary.proxy\n  https_proxy = var.canary.proxy", env: append(slices.Clone(keys), proxyVariable(strings.Replace(gone.URL, "http://", proxied, 1))),
@@ -554,7 +558,7 @@ func TestLeaks_failures(t *testing.T) {
 			provider: "http_proxy = var.canary.proxy\n  https_proxy = var.canary.proxy", env: append(slices.Clone(keys), proxyVariable(strings.Replace(tlsProxy.url, "http://", proxied, 1))),
 			endpoint: "https://ssm.example.com", want: "certificate",
 		},
-		"an answer that is cut off":   {provider: leakRole, env: keys, fault: fakessm.Fault{Operation: "ResumeSession", Kind: fakessm.FaultTruncated}, want: "unexpected EOF"},
+		"an answer that is cut off":   {provider: leakRole, env: keys, fault: fakessm.Fault{Operation: "ResumeSession", Kind: fakessm.FaultTruncated}, want: "the connection broke"},
 		"an answer without a URL":     {provider: leakRole, env: keys, fault: fakessm.Fault{Operation: "ResumeSession", Kind: fakessm.FaultNoURL}, want: "stream URL"},
 		"an answer to somebody else":  {provider: leakRole, env: keys, fault: fakessm.Fault{Operation: "ResumeSession", Kind: fakessm.FaultWrongSession}, want: "another session"},
 		"a role that is denied":       {provider: leakRole, env: keys, fault: fakessm.Fault{Operation: "AssumeRole", Kind: fakessm.FaultDenied}, want: "AccessDenied"},

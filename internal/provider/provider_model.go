@@ -111,7 +111,7 @@ func (p *ssmProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *
 			},
 			"custom_ca_bundle": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "File with root and intermediate certificates to trust. Can also be set with the `AWS_CA_BUNDLE` environment variable.",
+				MarkdownDescription: "File with root and intermediate certificates to trust. Can also be set with the `AWS_CA_BUNDLE` environment variable, or with `ca_bundle` in a profile.",
 			},
 			"ec2_metadata_service_endpoint": schema.StringAttribute{
 				Optional:            true,
@@ -315,7 +315,7 @@ func (p *ssmProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *
 func roleARNAttribute() schema.Attribute {
 	return schema.StringAttribute{
 		Optional:            true,
-		MarkdownDescription: "ARN of the role. Always needed.",
+		MarkdownDescription: "ARN of the role. An empty value stands for no role: the block has no effect.",
 		Validators:          []validator.String{roleARN{}},
 	}
 }

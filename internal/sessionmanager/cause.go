@@ -50,8 +50,11 @@ func CauseOf(err error) *Cause {
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &cause):
+	case errors.As(err, &cause) && error(cause) == err: //nolint:errorlint // Whether it is wrapped is the question.
 		return cause
+	case cause != nil:
+		// What wraps the cause stays recognizable.
+		return &Cause{Text: cause.Text, RequestID: cause.RequestID, err: err}
 	}
 	text, requestID := tell(err)
 
