@@ -103,16 +103,17 @@ type Channel struct {
 
 	writing sync.Mutex // Held by a Write, so that its bytes stay together.
 
-	mu       sync.Mutex
-	readable *sync.Cond // Data to read, or the end.
-	writable *sync.Cond // Room in the window, an acknowledged flag, or the end.
-	room     *sync.Cond // Room for what comes in, or the end.
-	over     bool
-	closing  bool // Close was called.
-	err      error
-	agent    Agent
-	shaken   bool // The handshake is complete.
-	sock     *socket
+	mu        sync.Mutex
+	readable  *sync.Cond // Data to read, or the end.
+	writable  *sync.Cond // Room in the window, an acknowledged flag, or the end.
+	room      *sync.Cond // Room for what comes in, or the end.
+	over      bool
+	closing   bool // Close was called.
+	err       error
+	agent     Agent
+	shaken    bool // The handshake is complete.
+	sock      *socket
+	connected bool // There has been a socket.
 
 	out outbox
 	in  inbox
@@ -162,6 +163,10 @@ func (c *Channel) missing() error {
 		return c.refusal
 	case c.agent.Version != "":
 		return fmt.Errorf("%w: agent %s did not say that it is done", ErrNoHandshake, c.agent.Version)
+	case !c.connected && c.out.cause != nil:
+		return c.out.cause
+	case !c.connected:
+		return errors.New("the WebSocket did not open")
 	case c.out.cause != nil:
 		return fmt.Errorf("%w: %w", ErrNoHandshake, c.out.cause)
 	}

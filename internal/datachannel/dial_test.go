@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -282,6 +283,30 @@ func TestDial_errorsShowNoSecret(t *testing.T) {
 			noSecret(t, err)
 		})
 	}
+}
+
+func TestDial_hangs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		hangs := roundTripper(func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+
+			return nil, r.Context().Err()
+		})
+		_, err := Open(t.Context(), Config{
+			SessionType: "Port", Access: Access{StreamURL: "wss://example.com/x", Token: "token-1"}, HTTPClient: &http.Client{Transport: hangs},
+			Resume: func(context.Context) (Access, error) {
+				return Access{StreamURL: "wss://example.com/y", Token: "token-2"}, nil
+			},
+		})
+		if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrNoHandshake) {
+			t.Errorf("the error is %v", err)
+		}
+		if took := time.Since(start); took > openTime {
+			t.Errorf("it took %s", took)
+		}
+	})
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)

@@ -132,6 +132,9 @@ func (c *Channel) run() {
 				failures, good = 0, time.Now()
 			}
 		}
+		if c.isOver() {
+			return
+		}
 		failures++
 		c.mu.Lock()
 		c.out.cause = err
@@ -218,7 +221,7 @@ func (c *Channel) serve(s *socket) (bool, error) {
 
 		return false, nil
 	}
-	c.sock = s
+	c.sock, c.connected = s, true
 	c.out.restart()
 	c.mu.Unlock()
 
