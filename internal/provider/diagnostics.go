@@ -90,8 +90,14 @@ func printableAll(texts []string) []string {
 
 // failureSentence tells what a failure means for a session, given what was
 // attempted: "was not terminated", for example.
-func failureSentence(session sessionmanager.SessionRef, what string, err error) string {
-	return fmt.Sprintf("Session %q in Region %s %s: %s.", session.SessionID, session.Region, what, failureReason(err))
+func (m *providerMeta) failureSentence(session sessionmanager.SessionRef, what string, err error) string {
+	reason := failureReason(err)
+	if errors.Is(err, sessionmanager.ErrNotFound) && m.accountID != "" {
+		// Credentials of the wrong account are the likeliest cause.
+		reason = strings.Replace(reason, "in this account and Region", fmt.Sprintf("in account %s, which the credentials belong to, and this Region", m.accountID), 1)
+	}
+
+	return fmt.Sprintf("Session %q in Region %s %s: %s.", session.SessionID, session.Region, what, reason)
 }
 
 // failureReason says in a clause why an operation failed.

@@ -122,7 +122,8 @@ func (s *testServer) readDataSource(typeName string, config map[string]any) (map
 	raw := s.encode(schema, config)
 	validation, err := s.server.ValidateDataResourceConfig(s.t.Context(), &tfprotov6.ValidateDataResourceConfigRequest{TypeName: typeName, Config: raw})
 	s.must(err)
-	diags := plainDiagnostics(validation.Diagnostics)
+	// What plans do is warned of in tests of its own.
+	diags := testWithout(plainDiagnostics(validation.Diagnostics), summaryPlanResumes)
 	if hasErrors(diags) {
 		return nil, diags
 	}
@@ -145,7 +146,7 @@ func (s *testServer) openEphemeral(typeName string, config map[string]any) (map[
 	raw := s.encode(schema, config)
 	validation, err := s.server.ValidateEphemeralResourceConfig(s.t.Context(), &tfprotov6.ValidateEphemeralResourceConfigRequest{TypeName: typeName, Config: raw})
 	s.must(err)
-	diags := plainDiagnostics(validation.Diagnostics)
+	diags := testWithout(plainDiagnostics(validation.Diagnostics), summaryPlanResumes)
 	if hasErrors(diags) {
 		return nil, diags
 	}

@@ -77,7 +77,7 @@ func (d *sessionDataSource) Read(ctx context.Context, req datasource.ReadRequest
 			summary = summaryNotFound
 		}
 		resp.Diagnostics.AddAttributeError(path.Root("session_id"), summary,
-			failureDetail(failureSentence(ref, "could not be read", err), err))
+			failureDetail(d.failureSentence(ref, "could not be read", err), err))
 
 		return
 	}

@@ -31,6 +31,8 @@ import (
 var (
 	_ resource.Resource                   = (*sessionDrainResource)(nil)
 	_ resource.ResourceWithConfigure      = (*sessionDrainResource)(nil)
+	_ resource.ResourceWithImportState    = (*sessionDrainResource)(nil)
+	_ resource.ResourceWithMoveState      = (*sessionDrainResource)(nil)
 	_ resource.ResourceWithModifyPlan     = (*sessionDrainResource)(nil)
 	_ resource.ResourceWithValidateConfig = (*sessionDrainResource)(nil)
 )
@@ -410,6 +412,28 @@ func (r *sessionDrainResource) Delete(ctx context.Context, req resource.DeleteRe
 		state.Outcomes = outcomesValue(ctx, result.Outcomes, &resp.Diagnostics)
 		resp.Diagnostics.Append(resp.State.Set(ctx, &state)...)
 	}
+}
+
+// ImportState refuses: there is nothing in AWS to import.
+func (r *sessionDrainResource) ImportState(_ context.Context, _ resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+	resp.Diagnostics.AddError("Unable to Import Session Drain",
+		"A drain is something that was done, and not an object in AWS: there is nothing to import.\n\n"+
+			"Remove the import block. Creating the resource drains, unless it has when = \"destroy\".")
+}
+
+// MoveState refuses: what another resource holds is no drain.
+func (r *sessionDrainResource) MoveState(context.Context) []resource.StateMover {
+	return refuseMoves("ssm_session_drain", "Remove the moved block. Creating the resource drains, unless it has when = \"destroy\".")
+}
+
+// refuseMoves refuses to move the state of a resource of another type.
+func refuseMoves(typeName, advice string) []resource.StateMover {
+	return []resource.StateMover{{
+		StateMover: func(_ context.Context, req resource.MoveStateRequest, resp *resource.MoveStateResponse) {
+			resp.Diagnostics.AddError("Unable to Move Resource",
+				fmt.Sprintf("A resource of type %s cannot become one of type %s: it holds nothing of a session.\n\n%s", req.SourceTypeName, typeName, advice))
+		},
+	}}
 }
 
 // validTimeouts checks the timeouts of a configuration and returns them by name.

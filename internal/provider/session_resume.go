@@ -12,6 +12,8 @@ import (
 )
 
 const (
+	summaryPlanResumes = "Session Resumed by Plans"
+
 	streamURLDescription = "WebSocket URL of the session's data channel, byte for byte as SSM gave it: do not decode or re-encode it. " +
 		"Together with the token it gives access to the node."
 	tokenValueDescription = "Token that authenticates a client on the data channel. It is valid only for a short time, which AWS does not document."
@@ -30,7 +32,7 @@ func (m *sessionResumeModel) resume(ctx context.Context, meta *providerMeta, dia
 	connection, err := meta.client.Resume(ctx, session)
 	if err != nil {
 		diags.AddAttributeError(path.Root("session_id"), summaryResume,
-			failureDetail(failureSentence(session, "was not resumed", err), err))
+			failureDetail(meta.failureSentence(session, "was not resumed", err), err))
 
 		return
 	}

@@ -12,8 +12,9 @@ import (
 )
 
 var (
-	_ datasource.DataSource              = (*sessionResumeDataSource)(nil)
-	_ datasource.DataSourceWithConfigure = (*sessionResumeDataSource)(nil)
+	_ datasource.DataSource                   = (*sessionResumeDataSource)(nil)
+	_ datasource.DataSourceWithConfigure      = (*sessionResumeDataSource)(nil)
+	_ datasource.DataSourceWithValidateConfig = (*sessionResumeDataSource)(nil)
 )
 
 func newSessionResumeDataSource() datasource.DataSource {
@@ -67,6 +68,13 @@ func (d *sessionResumeDataSource) Schema(_ context.Context, _ datasource.SchemaR
 
 func (d *sessionResumeDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, resp *datasource.ConfigureResponse) {
 	d.configure(req.ProviderData, &resp.Diagnostics)
+}
+
+func (d *sessionResumeDataSource) ValidateConfig(_ context.Context, _ datasource.ValidateConfigRequest, resp *datasource.ValidateConfigResponse) {
+	resp.Diagnostics.AddWarning(summaryPlanResumes,
+		"This data source resumes the session, which may disturb the client that holds it, at every plan, apply and refresh, and stores its token in state. "+
+			"Once the session has ended, every plan fails until the block is removed.\n\n"+
+			"Use the ephemeral resource ssm_session_resume with enabled = terraform.applying where the result need not be stored.")
 }
 
 func (d *sessionResumeDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {

@@ -12,8 +12,9 @@ import (
 )
 
 var (
-	_ ephemeral.EphemeralResource              = (*sessionResumeEphemeralResource)(nil)
-	_ ephemeral.EphemeralResourceWithConfigure = (*sessionResumeEphemeralResource)(nil)
+	_ ephemeral.EphemeralResource                   = (*sessionResumeEphemeralResource)(nil)
+	_ ephemeral.EphemeralResourceWithConfigure      = (*sessionResumeEphemeralResource)(nil)
+	_ ephemeral.EphemeralResourceWithValidateConfig = (*sessionResumeEphemeralResource)(nil)
 )
 
 func newSessionResumeEphemeralResource() ephemeral.EphemeralResource {
@@ -70,6 +71,14 @@ func (e *sessionResumeEphemeralResource) Schema(_ context.Context, _ ephemeral.S
 
 func (e *sessionResumeEphemeralResource) Configure(_ context.Context, req ephemeral.ConfigureRequest, resp *ephemeral.ConfigureResponse) {
 	e.configure(req.ProviderData, &resp.Diagnostics)
+}
+
+func (e *sessionResumeEphemeralResource) ValidateConfig(ctx context.Context, req ephemeral.ValidateConfigRequest, resp *ephemeral.ValidateConfigResponse) {
+	var config sessionResumeEphemeralResourceModel
+	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	if !resp.Diagnostics.HasError() {
+		warnOfPlans(config.Enabled, summaryPlanResumes, "This ephemeral resource resumes the session, which may disturb the client that holds it,", &resp.Diagnostics)
+	}
 }
 
 func (e *sessionResumeEphemeralResource) Open(ctx context.Context, req ephemeral.OpenRequest, resp *ephemeral.OpenResponse) {

@@ -38,13 +38,11 @@ var (
 	documentShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9_\-.:/]{3,128}$`) })
 	// lineShape is what the dot of the API's pattern for a reason matches.
 	lineShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile("^[^\n\r\u0085\u2028\u2029]*$") })
-	// targetShapes are those that SSM is known to use.
-	targetShapes = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(i-|mi-|ecs:|sagemaker-cluster:)`) })
 )
 
 // startTargetValidators check the target of a session that is to be started.
 func startTargetValidators() []validator.String {
-	return []validator.String{stringvalidator.UTF8LengthBetween(1, 400), targetLooks{}}
+	return []validator.String{stringvalidator.UTF8LengthBetween(1, 400), judged{sessionmanager.FieldTarget}}
 }
 
 // documentNameValidators check the name of a document.
@@ -71,25 +69,6 @@ func startReasonValidators() []validator.String {
 		stringvalidator.UTF8LengthBetween(1, sessionmanager.MaxStartReason),
 		stringvalidator.RegexMatches(lineShape(), "must be a single line"),
 	}
-}
-
-// targetLooks warns of a target of a shape that SSM is not known to use.
-type targetLooks struct{}
-
-func (v targetLooks) Description(context.Context) string {
-	return "value should be the ID of a managed node"
-}
-
-func (v targetLooks) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
-
-func (v targetLooks) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
-	value := req.ConfigValue
-	if value.IsNull() || value.IsUnknown() || value.ValueString() == "" || targetShapes().MatchString(value.ValueString()) {
-		return
-	}
-	resp.Diagnostics.AddAttributeWarning(req.Path, "Unusual Target",
-		fmt.Sprintf("%q does not look like the ID of a managed node. Session Manager is known to take i-..., mi-..., ecs:... and sagemaker-cluster:... as targets.\n\n"+
-			"If the session does not start, check target.", value.ValueString()))
 }
 
 // warnOfPlans warns of an ephemeral resource that plans open as well, unless the
@@ -220,6 +199,6 @@ func reportEnd(ref sessionmanager.SessionRef, err error, diags *diag.Diagnostics
 			failureDetail(fmt.Sprintf("Session %q in Region %s was asked to end and is still live. It ends by the idle time-out at the latest.", ref.SessionID, ref.Region), err))
 	default:
 		diags.AddWarning(summaryTerminate,
-			failureDetail(failureSentence(ref, "may still be live", err), err))
+			failureDetail(fmt.Sprintf("Session %q in Region %s may still be live: %s.", ref.SessionID, ref.Region, failureReason(err)), err))
 	}
 }

@@ -63,14 +63,14 @@ func (r *sessionTerminationResource) ImportState(ctx context.Context, req resour
 	switch {
 	case errors.Is(err, sessionmanager.ErrNotFound):
 		resp.Diagnostics.AddError(summaryNotFound,
-			failureDetail(failureSentence(ref, "was not imported", err), err))
+			failureDetail(r.failureSentence(ref, "was not imported", err), err))
 	case err != nil:
 		resp.Diagnostics.AddError(summaryImport,
-			failureDetail(failureSentence(ref, "was not imported", err), err))
+			failureDetail(r.failureSentence(ref, "was not imported", err), err))
 	case session.Live():
 		resp.Diagnostics.AddError(summaryStillLive,
 			fmt.Sprintf("Session %q in Region %s was not imported: it is live (status %s), and importing ends nothing.\n\n"+
-				"To end it, remove the import block or do not import, and apply.", ref.SessionID, ref.Region, printable(session.Status)))
+				"To end it, create the resource instead of importing it: remove the import block, and apply.", ref.SessionID, ref.Region, printable(session.Status)))
 	}
 	if resp.Diagnostics.HasError() {
 		return

@@ -34,6 +34,7 @@ var (
 	_ resource.ResourceWithIdentity       = (*sessionTerminationResource)(nil)
 	_ resource.ResourceWithImportState    = (*sessionTerminationResource)(nil)
 	_ resource.ResourceWithModifyPlan     = (*sessionTerminationResource)(nil)
+	_ resource.ResourceWithMoveState      = (*sessionTerminationResource)(nil)
 	_ resource.ResourceWithValidateConfig = (*sessionTerminationResource)(nil)
 )
 
@@ -243,19 +244,34 @@ func (r *sessionTerminationResource) ModifyPlan(ctx context.Context, req resourc
 		switch {
 		case err == nil:
 			plan.preview(session)
+			if !session.Live() {
+				resp.Diagnostics.AddAttributeWarning(path.Root("session_id"), "Session Has Ended Already", endedAlready(ref, session))
+			}
 		case errors.Is(err, sessionmanager.ErrNotFound) && plan.IfNotFound.ValueString() == ifNotFoundSucceed:
 		case sessionmanager.NothingToShow(err):
 			resp.Diagnostics.AddAttributeWarning(path.Root("session_id"), summaryNotShown,
-				failureDetail(failureSentence(ref, "cannot be shown in the plan", err), err))
+				failureDetail(r.failureSentence(ref, "cannot be shown in the plan", err), err))
 		default:
 			resp.Diagnostics.AddAttributeError(path.Root("session_id"), summaryRead,
-				failureDetail(failureSentence(ref, "could not be looked up for the plan", err), err))
+				failureDetail(r.failureSentence(ref, "could not be looked up for the plan", err), err))
 
 			return
 		}
 	}
 
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, &plan)...)
+}
+
+// endedAlready tells a reviewer that a planned termination ends nobody.
+func endedAlready(ref sessionmanager.SessionRef, session sessionmanager.Session) string {
+	when := ""
+	if !session.EndDate.IsZero() {
+		when = " at " + session.EndDate.Format(time.RFC3339)
+	}
+
+	return fmt.Sprintf("Session %q of %s on %s in Region %s ended%s (status %s). Nothing will be called to end it; the outcome will be %q.",
+		ref.SessionID, orUnknown(session.Owner, "an owner"), orUnknown(session.Target, "a target"), ref.Region, when,
+		orUnknown(session.Status, "one"), sessionmanager.OutcomeAlreadyEnded)
 }
 
 // preview plans the three facts of a session that never change. A fact that the
@@ -293,7 +309,7 @@ func (r *sessionTerminationResource) Create(ctx context.Context, req resource.Cr
 		Verify:     plan.Verify.ValueBool(),
 		NotFoundOK: plan.IfNotFound.ValueString() == ifNotFoundSucceed,
 	})
-	reportTermination(plan.ref(plan.SessionID), result, err, &resp.Diagnostics)
+	r.reportTermination(plan.ref(plan.SessionID), result, err, &resp.Diagnostics)
 	if err != nil && !result.Requested {
 		return
 	}
@@ -393,9 +409,9 @@ func (r *sessionTerminationResource) Read(ctx context.Context, req resource.Read
 		resp.State.RemoveResource(ctx)
 	case refreshDenied:
 		resp.Diagnostics.AddWarning(summaryUnverified,
-			failureDetail(failureSentence(ref, "could not be looked up, so that its end remains unverified", err), err))
+			failureDetail(r.failureSentence(ref, "could not be looked up, so that its end remains unverified", err), err))
 	case refreshFailed:
-		resp.Diagnostics.AddError(summaryRead, failureDetail(failureSentence(ref, "could not be looked up", err), err))
+		resp.Diagnostics.AddError(summaryRead, failureDetail(r.failureSentence(ref, "could not be looked up", err), err))
 	case refreshUnlisted:
 		// The service forgets; state does not.
 	}
@@ -412,4 +428,9 @@ func (r *sessionTerminationResource) Update(ctx context.Context, req resource.Up
 
 func (r *sessionTerminationResource) Delete(context.Context, resource.DeleteRequest, *resource.DeleteResponse) {
 	// An ended session stays ended: there is nothing to undo, and nothing to say.
+}
+
+// MoveState refuses: what another resource holds is no termination.
+func (r *sessionTerminationResource) MoveState(context.Context) []resource.StateMover {
+	return refuseMoves("ssm_session_termination", "Remove the moved block. To take over a session that has ended, use an import block with its ID.")
 }

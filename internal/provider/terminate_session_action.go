@@ -114,7 +114,7 @@ func (a *terminateSessionAction) Invoke(ctx context.Context, req action.InvokeRe
 		Verify:     model.Verify.IsNull() || model.Verify.ValueBool(),
 		NotFoundOK: model.IfNotFound.ValueString() == ifNotFoundSucceed,
 	})
-	reportTermination(session, result, err, &resp.Diagnostics)
+	a.reportTermination(session, result, err, &resp.Diagnostics)
 	if err == nil {
 		resp.SendProgress(action.InvokeProgressEvent{Message: terminationProgress(session, result)})
 	}

@@ -19,7 +19,7 @@ import (
 
 // reportTermination words the result of terminating a session, the same for
 // every kind of object that does so.
-func reportTermination(session sessionmanager.SessionRef, result sessionmanager.Termination, err error, diags *diag.Diagnostics) {
+func (m *providerMeta) reportTermination(session sessionmanager.SessionRef, result sessionmanager.Termination, err error, diags *diag.Diagnostics) {
 	at := path.Root("session_id")
 
 	switch {
@@ -32,14 +32,14 @@ func reportTermination(session sessionmanager.SessionRef, result sessionmanager.
 		if result.Requested {
 			what = "was asked to terminate, but its end could not be confirmed"
 		}
-		diags.AddAttributeError(at, summary, failureDetail(failureSentence(session, what, err), err))
+		diags.AddAttributeError(at, summary, failureDetail(m.failureSentence(session, what, err), err))
 	case result.Outcome == sessionmanager.OutcomeUnverified && errors.Is(result.Doubt, sessionmanager.ErrEnded):
 		diags.AddAttributeWarning(at, summaryUnverified,
 			fmt.Sprintf("Session %q in Region %s is still listed as %s, and SSM refuses to terminate it because it is not in a valid state. Its node is probably gone; nobody is connected.",
 				session.SessionID, session.Region, printable(result.Session.Status)))
 	case result.Outcome == sessionmanager.OutcomeUnverified && result.Doubt != nil:
 		diags.AddAttributeWarning(at, summaryUnverified,
-			failureDetail(failureSentence(session, "was asked to terminate, but its end could not be seen", result.Doubt), result.Doubt))
+			failureDetail(m.failureSentence(session, "was asked to terminate, but its end could not be seen", result.Doubt), result.Doubt))
 	}
 }
 

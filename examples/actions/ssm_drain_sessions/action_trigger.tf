@@ -12,7 +12,7 @@ resource "terraform_data" "revocation" {
 
 action "ssm_drain_sessions" "example" {
   config {
-    owners       = ["arn:aws:sts::*:assumed-role/*/Mary-Major"]
+    owners       = ["arn:*:sts::*:assumed-role/*/Mary-Major"]
     max_sessions = 20
   }
 }

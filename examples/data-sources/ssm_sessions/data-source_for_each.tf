@@ -1,7 +1,7 @@
 # One termination for each session: the plan shows the owner of each one.
 data "ssm_sessions" "old" {
   older_than     = "8h"
-  exclude_owners = ["arn:aws:sts::*:assumed-role/BreakGlass/*"]
+  exclude_owners = ["arn:*:sts::*:assumed-role/BreakGlass/*"]
 }
 
 resource "ssm_session_termination" "old" {

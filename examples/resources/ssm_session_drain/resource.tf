@@ -2,7 +2,7 @@
 # the role for emergencies.
 resource "ssm_session_drain" "example" {
   targets        = ["i-0123456789abcdef0"]
-  exclude_owners = ["arn:aws:sts::*:assumed-role/BreakGlass/*"]
+  exclude_owners = ["arn:*:sts::*:assumed-role/BreakGlass/*"]
 }
 
 output "outcomes" {

@@ -24,7 +24,7 @@ variable "enforce" {
 }
 
 locals {
-  spared = ["arn:aws:sts::*:assumed-role/BreakGlass/*"]
+  spared = ["arn:*:sts::*:assumed-role/BreakGlass/*"]
 }
 
 resource "ssm_session_drain" "old" {

@@ -36,9 +36,9 @@ variable "drain" {
 locals {
   # One person, under every role and as an IAM user, with a path or without.
   owners = [
-    "arn:aws:sts::*:assumed-role/*/${var.leaver}",
-    "arn:aws:iam::*:user/${var.leaver}",
-    "arn:aws:iam::*:user/*/${var.leaver}",
+    "arn:*:sts::*:assumed-role/*/${var.leaver}",
+    "arn:*:iam::*:user/${var.leaver}",
+    "arn:*:iam::*:user/*/${var.leaver}",
   ]
 }
 

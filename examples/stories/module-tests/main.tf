@@ -22,7 +22,7 @@ variable "node_id" {
 
 resource "ssm_session_drain" "node" {
   targets        = [var.node_id]
-  exclude_owners = ["arn:aws:sts::*:assumed-role/BreakGlass/*"]
+  exclude_owners = ["arn:*:sts::*:assumed-role/BreakGlass/*"]
 }
 
 output "ended" {
