@@ -340,7 +340,7 @@ func drainUnseen(region string, result sessionmanager.DrainResult, err error) st
 		}
 	}
 
-	sentence := fmt.Sprintf("The sessions in Region %s could not be listed after the drain: %s.", region, failureReason(err))
+	sentence := fmt.Sprintf("Whether others have come in Region %s could not be seen: %s.", region, failureReason(err))
 	if len(unseen) > 0 {
 		were, they := "were", "they are"
 		if len(unseen) == 1 {
