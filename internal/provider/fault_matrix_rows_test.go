@@ -179,6 +179,14 @@ func matrixFaults() []matrixFault {
 			},
 		},
 		{
+			name: "STS refuses a renewal", renewal: true, kind: fakessm.FaultDenied, times: -1, class: refused,
+			reason: reasonRenewal, cause: "no credentials came from the role " + testRoleARN + ": STS refused", never: "ssm:DescribeSessions",
+		},
+		{
+			name: "a source of credentials that answers nonsense", renewal: true, kind: fakessm.FaultGarbage, times: -1, class: refused,
+			reason: reasonRenewal, cause: "no credentials came from the role " + testRoleARN, never: "It works",
+		},
+		{
 			name: "200 without an answer", kind: fakessm.FaultBare, times: -1, class: lost, spent: "1",
 			reason: reasonIncomplete,
 		},

@@ -41,6 +41,8 @@ type matrixFault struct {
 	refuse    bool         // Connections are refused; there is no other fault.
 	refusal   func() error // How they are refused, if not by nobody listening.
 
+	renewal bool // The fault strikes STS, when the credentials of a role have to be renewed.
+
 	skew    time.Duration // How far the endpoint's clock is off.
 	ignored bool          // Filters are ignored, of a long listing.
 
@@ -185,6 +187,10 @@ func (row matrixFault) cell(column matrixColumn, phase matrixPhase, used map[str
 		return matrixCell{na: "the call is " + phase.operation}
 	}
 
+	if row.renewal && phase.skipAll > 0 {
+		return matrixCell{na: "credentials are renewed before the first call"}
+	}
+
 	spent := cmp.Or(cell.spent, row.spent)
 	if row.class != recovers && row.cause != "" && strings.Contains(cell.says, "{reason}") {
 		cell.says += "\nError: \n" + row.cause
@@ -196,7 +202,7 @@ func (row matrixFault) cell(column matrixColumn, phase matrixPhase, used map[str
 		if row.refuse {
 			struck = "refused"
 		}
-		if row.kind == "" && !row.refuse {
+		if row.kind == "" && !row.refuse || row.renewal {
 			struck = ""
 		}
 		if spent != "1" && struck != "" {
@@ -247,6 +253,9 @@ func (c matrixCell) run(t *testing.T, row matrixFault, column matrixColumn, phas
 		attempts = int64(row.attempts)
 	}
 	run := newMatrixRun(t, attempts, options...)
+	if row.renewal {
+		run.server = run.ep.server(map[string]any{"max_retries": attempts, "assume_role": testRole()})
+	}
 	fake, ep := run.fake, run.ep
 	if column.prepare != nil {
 		column.prepare(run)
@@ -259,6 +268,9 @@ func (c matrixCell) run(t *testing.T, row matrixFault, column matrixColumn, phas
 	skew.Store(int64(row.skew))
 	switch {
 	case row.skew != 0:
+	case row.renewal:
+		time.Sleep(24 * time.Hour)
+		fake.Inject(fakessm.Fault{Operation: "AssumeRole", Kind: row.kind, Times: row.times})
 	case row.refuse:
 		ep.refuseConnections(phase.skipAll, row.times)
 		ep.refusal = row.refusal
