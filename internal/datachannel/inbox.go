@@ -14,9 +14,10 @@ const (
 	maxUnread = 4 << 20
 
 	// maxHeld is how many bytes may wait for a message that is missing, and
-	// maxAhead how far sequence numbers may be ahead of it. What does not fit is
-	// not acknowledged, so that the agent sends it again.
-	maxHeld  = 4 << 20
+	// maxAhead how far sequence numbers may be ahead of it: as many messages as
+	// AWS's plugin keeps. What does not fit is not acknowledged, so that the agent
+	// sends it again, ten messages a second.
+	maxHeld  = 12 << 20
 	maxAhead = 10000
 
 	// absurd is how far ahead no agent gets.
