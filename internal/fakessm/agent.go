@@ -141,6 +141,15 @@ func (a *agent) shake() {
 	})
 }
 
+// gaveUp reports whether nobody has connected to the session within the time that an
+// agent waits for a handshake.
+func (a *agent) gaveUp(age time.Duration) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+
+	return a.socket == 0 && age > handshakeTime
+}
+
 // stop ends the agent's part, once the session has ended.
 func (a *agent) stop() {
 	a.mu.Lock()

@@ -40,6 +40,7 @@ type dataChannelOptions struct {
 	baseURL          string
 	oldURLsAccepted  bool
 	oldTokensRefused bool
+	signed           bool
 }
 
 // channelRefusal is the answer to a client that may not open a data channel.
@@ -76,8 +77,8 @@ func (s *Server) wantsDataChannel(r *http.Request) bool {
 }
 
 // serveDataChannel holds the data channel of one client, from its request to
-// its end. Signatures are neither asked for nor looked at: not every client
-// signs this request.
+// its end. A signature has to be right. Whether there must be one is an option, as
+// not every client signs this request.
 func (s *Server) serveDataChannel(w http.ResponseWriter, r *http.Request) {
 	id := strings.TrimPrefix(r.URL.Path, dataChannelPath)
 	admit := func(*entry) *channelRefusal { return nil }
@@ -104,6 +105,12 @@ func (s *Server) serveDataChannel(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, refusal.reason, refusal.status)
 		return
 	}
+	if problem := s.authenticateChannel(r); problem != nil {
+		refusal := &channelRefusal{http.StatusForbidden, problem.code, problem.message}
+		answered(refusal.status, refusal)
+		http.Error(w, refusal.reason, refusal.status)
+		return
+	}
 	if _, struck := s.channelFaults.take(known.SessionID, ToAgent, nil); struck {
 		answered(http.StatusServiceUnavailable, &channelRefusal{code: "ServiceUnavailable"})
 		http.Error(w, "Service Unavailable", http.StatusServiceUnavailable)
@@ -122,6 +129,9 @@ func (s *Server) serveDataChannel(w http.ResponseWriter, r *http.Request) {
 		channel := newChannel()
 		var node *agent
 		_, refusal = s.findStream(id, r.URL.RawQuery, func(e *entry) *channelRefusal {
+			if e.agent != nil && e.agent.gaveUp(s.now().Sub(e.StartDate)) {
+				return &channelRefusal{http.StatusForbidden, "AccessDeniedException", "the token has expired"}
+			}
 			if !e.accepts(token, s.dataChannel.oldTokensRefused) {
 				return &channelRefusal{http.StatusForbidden, "AccessDeniedException", "the token was not issued for this session"}
 			}
@@ -137,6 +147,15 @@ func (s *Server) serveDataChannel(w http.ResponseWriter, r *http.Request) {
 	}
 	answered(watched.status, refusal)
 	_ = conn.Close(websocket.StatusPolicyViolation, refusal.reason)
+}
+
+// authenticateChannel checks the signature of a request for a WebSocket.
+func (s *Server) authenticateChannel(r *http.Request) *apiError {
+	header := r.Header.Get("Authorization")
+	if header == "" && !s.dataChannel.signed {
+		return nil
+	}
+	return s.authenticate(&call{http: r, service: "ssmmessages", operation: OpenDataChannel, signature: parseAuthorization(header)})
 }
 
 // findStream calls f with the live session that a stream URL was issued for,

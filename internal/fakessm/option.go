@@ -129,6 +129,11 @@ func WithOldTokensRefused() Option {
 	return func(s *Server) { s.dataChannel.oldTokensRefused = true }
 }
 
+// WithSignedChannels refuses clients that do not sign the request for a data channel.
+func WithSignedChannels() Option {
+	return func(s *Server) { s.dataChannel.signed = true }
+}
+
 // WithDocuments adds documents for sessions, or replaces those of AWS.
 func WithDocuments(documents ...Document) Option {
 	return func(s *Server) {

@@ -103,28 +103,49 @@ func (s *signature) verify(c *call, secret string) *apiError {
 	for _, part := range []string{s.date, s.region, s.service, "aws4_request"} {
 		signingKey = mac(signingKey, part)
 	}
-	canonical := sha256.Sum256([]byte(s.canonicalRequest(c)))
-	toSign := strings.Join([]string{
-		signingAlgorithm,
-		c.http.Header.Get("X-Amz-Date"),
-		s.date + "/" + s.region + "/" + s.service + "/aws4_request",
-		hex.EncodeToString(canonical[:]),
-	}, "\n")
-	if !hmac.Equal([]byte(s.value), []byte(hex.EncodeToString(mac(signingKey, toSign)))) {
-		return invalidSignature("The request signature we calculated does not match the signature you provided. " +
-			"Check your AWS Secret Access Key and signing method. Consult the service documentation for details.")
+	// Whether the service takes a raw + in a query for a space or a plus is not known.
+	for _, query := range []string{c.http.URL.RawQuery, strings.ReplaceAll(c.http.URL.RawQuery, "+", "%2B")} {
+		canonical := sha256.Sum256([]byte(s.canonicalRequest(c, query)))
+		toSign := strings.Join([]string{
+			signingAlgorithm,
+			c.http.Header.Get("X-Amz-Date"),
+			s.date + "/" + s.region + "/" + s.service + "/aws4_request",
+			hex.EncodeToString(canonical[:]),
+		}, "\n")
+		if hmac.Equal([]byte(s.value), []byte(hex.EncodeToString(mac(signingKey, toSign)))) {
+			return nil
+		}
 	}
-	return nil
+	return invalidSignature("The request signature we calculated does not match the signature you provided. " +
+		"Check your AWS Secret Access Key and signing method. Consult the service documentation for details.")
 }
 
-func (s *signature) canonicalRequest(c *call) string {
+func (s *signature) canonicalRequest(c *call, query string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n/\n%s\n", c.http.Method, canonicalQuery(c.http.URL.Query()))
+	values, _ := url.ParseQuery(query)
+	fmt.Fprintf(&b, "%s\n%s\n%s\n", c.http.Method, canonicalPath(c.http.URL), canonicalQuery(values))
 	for _, name := range s.signedHeaders {
 		fmt.Fprintf(&b, "%s:%s\n", name, canonicalHeader(c.http, name))
 	}
 	payload := sha256.Sum256(c.body)
 	fmt.Fprintf(&b, "\n%s\n%s", strings.Join(s.signedHeaders, ";"), hex.EncodeToString(payload[:]))
+	return b.String()
+}
+
+// canonicalPath escapes a path once more, as all services but S3 have it.
+func canonicalPath(u *url.URL) string {
+	var b strings.Builder
+	for _, c := range []byte(u.EscapedPath()) {
+		switch {
+		case c == '/', c == '-', c == '_', c == '.', c == '~', '0' <= c && c <= '9', 'A' <= c && c <= 'Z', 'a' <= c && c <= 'z':
+			b.WriteByte(c)
+		default:
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	if b.Len() == 0 {
+		return "/"
+	}
 	return b.String()
 }
 
