@@ -1,0 +1,869 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package fakessm_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/smithy-go"
+	"github.com/coder/websocket"
+	"github.com/xtaci/smux"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+)
+
+// The types of payloads that the tests send or wait for.
+const (
+	payloadOutput    = 1
+	payloadRequest   = 5
+	payloadResponse  = 6
+	payloadComplete  = 7
+	payloadFlag      = 10
+	currentClient    = "1.2.764.0"
+	agentTestTimeout = time.Minute
+)
+
+// agentClient is a client of an agent: as simple as can be, and code of the tests' own.
+type agentClient struct {
+	t    *testing.T
+	fake *fakessm.Server
+	api  *ssm.Client
+	id   string
+	conn *websocket.Conn
+
+	mu       sync.Mutex
+	next     int64
+	output   bytes.Buffer          // The agent's data, in order.
+	expected int64                 // The agent's next message.
+	seen     map[int64]int         // How often each of the agent's messages came.
+	acks     map[int64]int         // How often each of ours was acknowledged.
+	kinds    map[string]int        // How many messages of each type came.
+	flags    []uint32              // The agent's flags.
+	request  map[string]any        // The agent's request for a handshake.
+	early    map[int64]wireMessage // Messages before their turn.
+	words    string                // Of channel_closed.
+	done     bool
+	mute     bool // Acknowledge nothing.
+	change   *sync.Cond
+}
+
+type wireMessage struct {
+	kind     string
+	sequence int64
+	payload  uint32
+	id       []byte
+	data     []byte
+}
+
+// startAgent starts a session with a document, and opens its data channel.
+func startAgent(t *testing.T, input *ssm.StartSessionInput, options ...fakessm.Option) *agentClient {
+	t.Helper()
+	fake, api := agentServer(t, options...)
+	if input.Target == nil {
+		input.Target = aws.String("i-0123456789abcdef0")
+	}
+	out, err := api.StartSession(t.Context(), input)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &agentClient{
+		t: t, fake: fake, api: api, id: aws.ToString(out.SessionId), seen: map[int64]int{}, acks: map[int64]int{}, kinds: map[string]int{},
+		early: map[int64]wireMessage{},
+	}
+	c.change = sync.NewCond(&c.mu)
+	c.connect(aws.ToString(out.StreamUrl), aws.ToString(out.TokenValue))
+	return c
+}
+
+// agentServer starts a fake whose sessions end with the test.
+func agentServer(t *testing.T, options ...fakessm.Option) (*fakessm.Server, *ssm.Client) {
+	t.Helper()
+	fake := fakessm.New(append([]fakessm.Option{fakessm.WithDataChannel("")}, options...)...)
+	client := newClient(t, fake)
+	t.Cleanup(func() {
+		for _, session := range fake.Sessions() {
+			fake.RemoveSession(session.SessionID)
+		}
+	})
+	return fake, client
+}
+
+// connect opens a data channel, and reads from it until it is closed.
+func (c *agentClient) connect(url, token string) {
+	c.t.Helper()
+	c.conn = open(c.t, url, websocket.MessageText, opening(token))
+	c.conn.SetReadLimit(1 << 20)
+	c.mu.Lock()
+	c.done = false
+	c.mu.Unlock()
+	go func(conn *websocket.Conn) {
+		for {
+			_, m, err := conn.Read(context.Background())
+			c.mu.Lock()
+			if err != nil {
+				c.done = c.done || conn == c.conn
+				c.change.Broadcast()
+				c.mu.Unlock()
+				return
+			}
+			c.take(conn, m)
+			c.change.Broadcast()
+			c.mu.Unlock()
+		}
+	}(c.conn)
+}
+
+// take notes a message, and acknowledges it.
+func (c *agentClient) take(conn *websocket.Conn, raw []byte) {
+	m := wireMessage{
+		kind: strings.TrimRight(string(raw[4:36]), " "), sequence: int64(binary.BigEndian.Uint64(raw[48:])),
+		payload: binary.BigEndian.Uint32(raw[112:]), id: slices.Concat(raw[72:80], raw[64:72]), data: slices.Clone(raw[120:]),
+	}
+	c.kinds[m.kind]++
+	switch m.kind {
+	case "acknowledge":
+		var ack struct{ AcknowledgedMessageSequenceNumber int64 }
+		_ = json.Unmarshal(m.data, &ack)
+		c.acks[ack.AcknowledgedMessageSequenceNumber]++
+	case "channel_closed":
+		var closed struct{ Output string }
+		_ = json.Unmarshal(m.data, &closed)
+		c.words = closed.Output
+	case "output_stream_data":
+		digest := sha256.Sum256(m.data)
+		if !bytes.Equal(digest[:], raw[80:112]) {
+			return
+		}
+		c.seen[m.sequence]++
+		if c.mute {
+			return
+		}
+		ack, _ := json.Marshal(map[string]any{
+			"AcknowledgedMessageType": m.kind, "AcknowledgedMessageSequenceNumber": m.sequence, "IsSequentialMessage": true,
+			"AcknowledgedMessageId": fmt.Sprintf("%x-%x-%x-%x-%x", m.id[:4], m.id[4:6], m.id[6:8], m.id[8:10], m.id[10:]),
+		})
+		_ = conn.Write(context.Background(), websocket.MessageBinary, wire("acknowledge", 0, 0, ack))
+		c.early[m.sequence] = m
+		for {
+			next, ok := c.early[c.expected]
+			if !ok {
+				return
+			}
+			delete(c.early, c.expected)
+			c.expected++
+			c.deliver(next)
+		}
+	}
+}
+
+func (c *agentClient) deliver(m wireMessage) {
+	switch m.payload {
+	case payloadOutput:
+		c.output.Write(m.data)
+	case payloadFlag:
+		c.flags = append(c.flags, binary.BigEndian.Uint32(m.data))
+	case payloadRequest:
+		_ = json.Unmarshal(m.data, &c.request)
+	}
+}
+
+// wire writes a message.
+func wire(kind string, sequence int64, payload uint32, data []byte) []byte {
+	m := make([]byte, 120, 120+len(data))
+	binary.BigEndian.PutUint32(m, 116)
+	copy(m[4:36], fmt.Sprintf("%-32s", kind))
+	binary.BigEndian.PutUint32(m[36:], 1)
+	binary.BigEndian.PutUint64(m[40:], uint64(time.Now().UnixMilli()))
+	binary.BigEndian.PutUint64(m[48:], uint64(sequence))
+	_, _ = rand.Read(m[64:80])
+	digest := sha256.Sum256(data)
+	copy(m[80:], digest[:])
+	binary.BigEndian.PutUint32(m[112:], payload)
+	binary.BigEndian.PutUint32(m[116:], uint32(len(data)))
+	return append(m, data...)
+}
+
+// send sends stream data under the next sequence number, which it returns.
+func (c *agentClient) send(payload uint32, data []byte) int64 {
+	c.t.Helper()
+	c.mu.Lock()
+	sequence := c.next
+	c.next++
+	c.mu.Unlock()
+	c.resend(sequence, payload, data)
+	return sequence
+}
+
+func (c *agentClient) resend(sequence int64, payload uint32, data []byte) {
+	c.t.Helper()
+	if err := c.conn.Write(c.t.Context(), websocket.MessageBinary, wire("input_stream_data", sequence, payload, data)); err != nil {
+		c.t.Error(err)
+	}
+}
+
+func (c *agentClient) flag(flag uint32) int64 {
+	c.t.Helper()
+	return c.send(payloadFlag, binary.BigEndian.AppendUint32(nil, flag))
+}
+
+// wait waits until something is so.
+func (c *agentClient) wait(what string, condition func() bool) {
+	c.t.Helper()
+	timer := time.AfterFunc(agentTestTimeout, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.change.Broadcast()
+	})
+	defer timer.Stop()
+	deadline := time.Now().Add(agentTestTimeout)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for !condition() {
+		if time.Now().After(deadline) {
+			c.t.Fatalf("waited in vain for %s", what)
+		}
+		c.change.Wait()
+	}
+}
+
+// shake answers the agent's request for a handshake.
+func (c *agentClient) shake(clientVersion string) *agentClient {
+	c.t.Helper()
+	c.wait("a handshake", func() bool { return c.request != nil })
+	c.answer(clientVersion, 1, "")
+	c.wait("the end of the handshake", func() bool { return c.expected >= 2 })
+	return c
+}
+
+func (c *agentClient) answer(clientVersion string, status int, problem string) {
+	c.t.Helper()
+	answer, err := json.Marshal(map[string]any{
+		"ClientVersion":          clientVersion,
+		"ProcessedClientActions": []map[string]any{{"ActionType": "SessionType", "ActionStatus": status, "ActionResult": nil, "Error": problem}},
+	})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.send(payloadResponse, answer)
+}
+
+// acked returns how often a message was acknowledged.
+func (c *agentClient) acked(sequence int64) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.acks[sequence]
+}
+
+// unread returns how much of the agent's data is not read yet.
+func (c *agentClient) unread() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.output.Len()
+}
+
+// wantOutput waits for data of the agent.
+func (c *agentClient) wantOutput(want string) {
+	c.t.Helper()
+	c.wait(fmt.Sprintf("%q", want), func() bool { return c.output.Len() >= len(want) })
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if got := string(c.output.Next(len(want))); got != want {
+		c.t.Fatalf("the agent sent %q, want %q", got, want)
+	}
+}
+
+// wantClosed waits for the end of the session, with words.
+func (c *agentClient) wantClosed(words string) {
+	c.t.Helper()
+	c.wait("the end of the channel", func() bool { return c.done })
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.kinds["channel_closed"] != 1 || !strings.Contains(c.words, words) {
+		c.t.Errorf("channel_closed came %d times with %q, want %q", c.kinds["channel_closed"], c.words, words)
+	}
+	if session, _ := c.fake.Session(c.id); session.Status != "Terminated" {
+		c.t.Errorf("the session is %s", session.Status)
+	}
+}
+
+// Read and Write make the client a stream, for smux.
+func (c *agentClient) Read(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.output.Len() == 0 {
+		if c.done {
+			return 0, io.EOF
+		}
+		c.change.Wait()
+	}
+	return c.output.Read(p)
+}
+
+func (c *agentClient) Write(p []byte) (int, error) {
+	for part := range slices.Chunk(p, 1024) {
+		c.send(payloadOutput, part)
+	}
+	return len(p), nil
+}
+
+func (c *agentClient) Close() error { return nil }
+
+// farEnd is a server on the loopback that handles one connection after the other.
+func farEnd(t *testing.T, handle func(net.Conn)) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				handle(conn)
+			}()
+		}
+	}()
+	return listener.Addr().String()
+}
+
+func echo(conn net.Conn) { _, _ = io.Copy(conn, conn) }
+
+// greet says hello, and hangs up after the first byte.
+func greet(conn net.Conn) {
+	_, _ = conn.Write([]byte("hello"))
+	_, _ = io.ReadFull(conn, make([]byte, 1))
+}
+
+func portInput(document string, parameters ...string) *ssm.StartSessionInput {
+	input := &ssm.StartSessionInput{DocumentName: &document, Parameters: map[string][]string{}}
+	for i := 0; i < len(parameters); i += 2 {
+		input.Parameters[parameters[i]] = []string{parameters[i+1]}
+	}
+	return input
+}
+
+const (
+	portDocument   = "AWS-StartPortForwardingSession"
+	remoteDocument = "AWS-StartPortForwardingSessionToRemoteHost"
+	sshDocument    = "AWS-StartSSHSession"
+)
+
+func TestAgent_echo(t *testing.T) {
+	t.Parallel()
+
+	c := startAgent(t, &ssm.StartSessionInput{Reason: aws.String("look")})
+	c.shake(currentClient)
+	c.mu.Lock()
+	got := fmt.Sprint(c.request)
+	c.mu.Unlock()
+	if !strings.Contains(got, "AgentVersion:3.3.987.0") || !strings.Contains(got, "SessionType:Standard_Stream") {
+		t.Errorf("the agent asks for %s", got)
+	}
+	text := strings.Repeat("0123456789abcdef", 300)
+	_, _ = c.Write([]byte(text))
+	c.wantOutput(text)
+
+	session, _ := c.fake.Session(c.id)
+	if session.Reason != "look" || session.Status != "Connected" || session.Owner == "" {
+		t.Errorf("the session is listed as %+v", session)
+	}
+	c.flag(2)
+	c.wantClosed("")
+	_, err := c.api.TerminateSession(t.Context(), &ssm.TerminateSessionInput{SessionId: &c.id})
+	var apiErr smithy.APIError
+	if !errors.As(err, &apiErr) || apiErr.ErrorCode() != "ValidationException" {
+		t.Errorf("ending a session that the agent has ended: %v", err)
+	}
+}
+
+func TestAgent_handshake(t *testing.T) {
+	t.Parallel()
+
+	t.Run("refused by the client", func(t *testing.T) {
+		t.Parallel()
+		c := startAgent(t, portInput(portDocument))
+		c.wait("a handshake", func() bool { return c.request != nil })
+		c.answer(currentClient, 3, "no such thing")
+		c.wantClosed("SessionType failed on client with status 3 error: no such thing")
+	})
+	t.Run("data before it is acknowledged and thrown away", func(t *testing.T) {
+		t.Parallel()
+		c := startAgent(t, &ssm.StartSessionInput{})
+		early := c.send(payloadOutput, []byte("early"))
+		c.wait("an acknowledgement", func() bool { return c.acks[early] == 1 })
+		c.shake(currentClient)
+		c.send(payloadOutput, []byte("late"))
+		c.wantOutput("late")
+	})
+	t.Run("asked for again until it is acknowledged", func(t *testing.T) {
+		t.Parallel()
+		c := startAgent(t, &ssm.StartSessionInput{})
+		c.mu.Lock()
+		c.mute = true
+		c.mu.Unlock()
+		c.wait("a second request", func() bool { return c.seen[0] >= 2 })
+	})
+	t.Run("too late", func(t *testing.T) {
+		t.Parallel()
+		clock := newClock()
+		_, api := agentServer(t, fakessm.WithClock(clock.now))
+		out, err := api.StartSession(t.Context(), &ssm.StartSessionInput{Target: aws.String("i-1")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		clock.advance(16 * time.Second)
+		conn := open(t, aws.ToString(out.StreamUrl), websocket.MessageText, opening(aws.ToString(out.TokenValue)))
+		wantClose(t, conn, websocket.StatusPolicyViolation, "the token has expired")
+	})
+}
+
+// TestAgent_duplicates: newer agents acknowledge what they have had already.
+func TestAgent_duplicates(t *testing.T) {
+	t.Parallel()
+
+	for version, want := range map[string]int{"3.3.987.0": 2, "3.2.1041.0": 2, "3.2.1000.0": 1} {
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			c := startAgent(t, &ssm.StartSessionInput{}, fakessm.WithAgentVersion(version)).shake(currentClient)
+			first := c.send(payloadOutput, []byte("a"))
+			c.wantOutput("a")
+			c.resend(first, payloadOutput, []byte("a"))
+			c.send(payloadOutput, []byte("b"))
+			c.wantOutput("b")
+			if got := c.acked(first); got != want {
+				t.Errorf("the message was acknowledged %d times, want %d", got, want)
+			}
+		})
+	}
+}
+
+// TestAgent_order: what comes before its turn waits for it, and what is broken does not count.
+func TestAgent_order(t *testing.T) {
+	t.Parallel()
+
+	c := startAgent(t, &ssm.StartSessionInput{}).shake(currentClient)
+	broken := wire("input_stream_data", 1, payloadOutput, []byte("a"))
+	broken[120] = 'x'
+	if err := c.conn.Write(t.Context(), websocket.MessageBinary, broken); err != nil {
+		t.Fatal(err)
+	}
+	c.resend(2, payloadOutput, []byte("b"))
+	c.wait("an acknowledgement", func() bool { return c.acks[2] == 1 })
+	if c.acked(1) != 0 {
+		t.Error("a broken message was acknowledged")
+	}
+	c.resend(1, payloadOutput, []byte("a"))
+	c.wantOutput("ab")
+}
+
+func TestAgent_ports(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		document, agent, client string
+		multiplexed             bool
+	}{
+		"a node's port":                    {portDocument, "3.3.987.0", currentClient, true},
+		"a remote host":                    {remoteDocument, "3.3.987.0", currentClient, true},
+		"the first agent that multiplexes": {portDocument, "3.0.222.0", currentClient, true},
+		"an agent that does not":           {portDocument, "3.0.196.0", currentClient, false},
+		"a client that does not":           {portDocument, "3.3.987.0", "1.1.69.0", false},
+		"SSH":                              {sshDocument, "3.3.987.0", currentClient, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			address := farEnd(t, echo)
+			_, port, _ := net.SplitHostPort(address)
+			input := portInput(tc.document, "portNumber", port)
+			if tc.document == remoteDocument {
+				input.Parameters["host"] = []string{"db.internal"}
+			}
+			c := startAgent(t, input, fakessm.WithAgentVersion(tc.agent), fakessm.WithHosts(map[string]string{"db.internal": "127.0.0.1"})).shake(tc.client)
+			if !tc.multiplexed {
+				_, _ = c.Write([]byte("ping"))
+				c.wantOutput("ping")
+				return
+			}
+			mux, err := smux.Client(c, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = mux.Close() })
+			for range 3 {
+				stream, err := mux.OpenStream()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := stream.Write([]byte("ping")); err != nil {
+					t.Fatal(err)
+				}
+				answer := make([]byte, 4)
+				if _, err := io.ReadFull(stream, answer); err != nil || string(answer) != "ping" {
+					t.Errorf("got %q, %v", answer, err)
+				}
+			}
+		})
+	}
+}
+
+func TestAgent_refusedPort(t *testing.T) {
+	t.Parallel()
+
+	for name, host := range map[string]string{"nobody listens": "closed.internal", "no such host": "nowhere.internal"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			listener, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = listener.Close()
+			c := startAgent(t, portInput(remoteDocument, "host", host, "portNumber", "5432"),
+				fakessm.WithHosts(map[string]string{"closed.internal": listener.Addr().String()})).shake(currentClient)
+			mux, err := smux.Client(c, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = mux.Close() })
+			stream, err := mux.OpenStream()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := stream.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+				t.Errorf("reading: %v", err)
+			}
+			if c.mu.Lock(); !slices.Equal(c.flags, []uint32{3}) {
+				t.Errorf("the agent's flags are %v", c.flags)
+			}
+			c.mu.Unlock()
+		})
+	}
+	t.Run("forbidden", func(t *testing.T) {
+		t.Parallel()
+		c := startAgent(t, portInput(remoteDocument, "host", "169.254.169.254", "portNumber", "80"))
+		c.wait("a handshake", func() bool { return c.request != nil })
+		c.answer(currentClient, 1, "")
+		c.wantClosed("Forwarding to IP address 169.254.169.254 is forbidden.")
+	})
+	t.Run("of an old agent", func(t *testing.T) {
+		t.Parallel()
+		c := startAgent(t, portInput(remoteDocument, "host", "nowhere.internal"), fakessm.WithAgentVersion("3.0.196.0"))
+		c.wait("a handshake", func() bool { return c.request != nil })
+		c.answer(currentClient, 1, "")
+		c.wantClosed("Unable to connect to specified port: 80")
+	})
+}
+
+// TestAgent_singleConnection: the client ends a connection by a flag; that the far end
+// hangs up is told only of a session without a type.
+func TestAgent_singleConnection(t *testing.T) {
+	t.Parallel()
+
+	t.Run("the client hangs up", func(t *testing.T) {
+		t.Parallel()
+		var connections sync.WaitGroup
+		connections.Add(2)
+		_, port, _ := net.SplitHostPort(farEnd(t, func(conn net.Conn) {
+			echo(conn)
+			connections.Done()
+		}))
+		c := startAgent(t, portInput(portDocument, "portNumber", port), fakessm.WithAgentVersion("3.0.100.0")).shake(currentClient)
+		for range 2 {
+			_, _ = c.Write([]byte("ping"))
+			c.wantOutput("ping")
+			sequence := c.flag(1)
+			c.wait("an acknowledgement", func() bool { return c.acks[sequence] > 0 })
+		}
+		connections.Wait()
+	})
+	t.Run("the far end hangs up", func(t *testing.T) {
+		t.Parallel()
+		_, port, _ := net.SplitHostPort(farEnd(t, greet))
+		c := startAgent(t, portInput(portDocument, "portNumber", port), fakessm.WithAgentVersion("3.0.100.0")).shake(currentClient)
+		c.wantOutput("hello")
+		_, _ = c.Write([]byte("x"))
+		// The next byte has the agent connect anew.
+		for c.unread() < 5 {
+			_, _ = c.Write([]byte("y"))
+			time.Sleep(10 * time.Millisecond)
+		}
+	})
+	t.Run("the far end of SSH hangs up", func(t *testing.T) {
+		t.Parallel()
+		_, port, _ := net.SplitHostPort(farEnd(t, greet))
+		c := startAgent(t, portInput(sshDocument, "portNumber", port)).shake(currentClient)
+		c.wantOutput("hello")
+		_, _ = c.Write([]byte("x"))
+		c.wantClosed("")
+	})
+}
+
+// TestAgent_resume: sequence numbers and data go on over a new connection.
+func TestAgent_resume(t *testing.T) {
+	t.Parallel()
+
+	c := startAgent(t, &ssm.StartSessionInput{}).shake(currentClient)
+	_, _ = c.Write([]byte("one"))
+	c.wantOutput("one")
+	c.fake.CloseDataChannels()
+	c.wait("the end of the connection", func() bool { return c.done })
+	c.mu.Lock()
+	closed := c.kinds["channel_closed"]
+	c.mu.Unlock()
+	if closed != 0 {
+		t.Error("the session was closed with its connection")
+	}
+	c.connect(resumeSession(t, c.api, c.id))
+	_, _ = c.Write([]byte("two"))
+	c.wantOutput("two")
+}
+
+func TestAgent_terminated(t *testing.T) {
+	t.Parallel()
+
+	c := startAgent(t, &ssm.StartSessionInput{}).shake(currentClient)
+	if _, err := c.api.TerminateSession(t.Context(), &ssm.TerminateSessionInput{SessionId: &c.id}); err != nil {
+		t.Fatal(err)
+	}
+	c.wantClosed("")
+}
+
+func TestStartSession_refused(t *testing.T) {
+	t.Parallel()
+
+	custom := fakessm.Document{
+		Name: "Custom", SessionType: "Port",
+		Parameters: map[string]fakessm.DocumentParameter{"name": {Type: "String", AllowedPattern: "^[a-z]+$"}},
+		Properties: map[string]string{"portNumber": "5432", "host": "{{ name }}.internal", "type": "LocalPortForwarding"},
+	}
+	fake, api := agentServer(t, fakessm.WithDocuments(custom), fakessm.WithQuota("StartSession", 1000))
+	fake.AddTargets(map[string]bool{"i-away": false})
+	for name, tc := range map[string]struct {
+		input ssm.StartSessionInput
+		code  string
+		words string
+	}{
+		"a node that is not connected":    {ssm.StartSessionInput{Target: aws.String("i-away")}, "TargetNotConnected", "i-away is not connected."},
+		"a document that does not exist":  {ssm.StartSessionInput{Target: aws.String("i-1"), DocumentName: aws.String("Nothing")}, "InvalidDocument", "Nothing"},
+		"a parameter that does not exist": {ssm.StartSessionInput{Target: aws.String("i-1"), DocumentName: aws.String(portDocument), Parameters: map[string][]string{"port": {"1"}}}, "InvalidParameters", "port"},
+		"a parameter that is no port":     {ssm.StartSessionInput{Target: aws.String("i-1"), DocumentName: aws.String(portDocument), Parameters: map[string][]string{"portNumber": {"x"}}}, "InvalidParameters", "pattern"},
+		"a parameter with two values":     {ssm.StartSessionInput{Target: aws.String("i-1"), DocumentName: aws.String(portDocument), Parameters: map[string][]string{"portNumber": {"1", "2"}}}, "InvalidParameters", "one value"},
+		"a parameter against the pattern": {ssm.StartSessionInput{Target: aws.String("i-1"), DocumentName: aws.String("Custom"), Parameters: map[string][]string{"name": {"UP"}}}, "InvalidParameters", "^[a-z]+$"},
+		"a reason that is too long":       {ssm.StartSessionInput{Target: aws.String("i-1"), Reason: aws.String(strings.Repeat("x", 257))}, "ValidationException", "256"},
+		"a target that is too long":       {ssm.StartSessionInput{Target: aws.String(strings.Repeat("x", 401))}, "ValidationException", "400"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := api.StartSession(t.Context(), &tc.input)
+			var apiErr smithy.APIError
+			if !errors.As(err, &apiErr) || apiErr.ErrorCode() != tc.code || !strings.Contains(err.Error(), tc.words) {
+				t.Errorf("got %v, want %s with %q", err, tc.code, tc.words)
+			}
+		})
+	}
+}
+
+func TestReadDocuments(t *testing.T) {
+	t.Parallel()
+
+	for text, want := range map[string]string{
+		`[{"name":"A","schemaVersion":"1.0","sessionType":"Port","properties":{"portNumber":"1"}}]`: "",
+		`{"name":"A","sessionType":"Standard_Stream"}`:                                              "",
+		`{"sessionType":"Port"}`:             "has no name",
+		`{"name":"A","sessionType":"Other"}`: `has the session type "Other"`,
+		`{"name":"A","kind":"x"}`:            "unknown field",
+	} {
+		_, err := fakessm.ReadDocuments(strings.NewReader(text))
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v, want %q", text, err, want)
+		}
+	}
+}
+
+// TestChannelFaults strikes an echo with each kind of fault.
+func TestChannelFaults(t *testing.T) {
+	t.Parallel()
+
+	toClient := func(f fakessm.ChannelFault) fakessm.ChannelFault {
+		f.Direction = fakessm.ToClient
+		return f
+	}
+	for name, tc := range map[string]struct {
+		fault fakessm.ChannelFault
+		check func(t *testing.T, c *agentClient)
+	}{
+		"lose": {toClient(fakessm.ChannelFault{Kind: fakessm.ChannelLose}), func(t *testing.T, c *agentClient) {
+			t.Helper()
+			c.wantOutput("ping") // It is sent again.
+		}},
+		"repeat": {toClient(fakessm.ChannelFault{Kind: fakessm.ChannelRepeat}), func(t *testing.T, c *agentClient) {
+			t.Helper()
+			c.wantOutput("ping")
+			c.wait("a second copy", func() bool { return c.seen[2] >= 2 })
+		}},
+		"reorder": {toClient(fakessm.ChannelFault{Kind: fakessm.ChannelReorder}), func(t *testing.T, c *agentClient) {
+			t.Helper()
+			_, _ = c.Write([]byte("pong"))
+			c.wantOutput("pingpong")
+		}},
+		"delay": {fakessm.ChannelFault{Kind: fakessm.ChannelDelay, Delay: time.Millisecond, Times: -1}, func(t *testing.T, c *agentClient) {
+			t.Helper()
+			c.wantOutput("ping")
+		}},
+		"corrupt": {fakessm.ChannelFault{Kind: fakessm.ChannelCorrupt, Direction: fakessm.ToAgent}, func(t *testing.T, c *agentClient) {
+			t.Helper()
+			c.send(payloadOutput, []byte("after"))
+			c.wait("an acknowledgement of what came after", func() bool { return c.acks[2] > 0 })
+			if c.acked(1) != 0 {
+				t.Error("what was corrupted is acknowledged")
+			}
+		}},
+		"lose acknowledgements": {toClient(fakessm.ChannelFault{Kind: fakessm.ChannelLoseAcks, Times: -1}), func(t *testing.T, c *agentClient) {
+			t.Helper()
+			c.wantOutput("ping")
+			if c.acked(1) != 0 {
+				t.Error("an acknowledgement came")
+			}
+		}},
+		"drop": {fakessm.ChannelFault{Kind: fakessm.ChannelDrop}, func(t *testing.T, c *agentClient) {
+			t.Helper()
+			c.wait("the end of the connection", func() bool { return c.done })
+			if session, _ := c.fake.Session(c.id); session.Status != "Connected" {
+				t.Errorf("the session is %s", session.Status)
+			}
+		}},
+		"bye": {fakessm.ChannelFault{Kind: fakessm.ChannelBye}, func(t *testing.T, c *agentClient) {
+			t.Helper()
+			c.wait("the end of the connection", func() bool { return c.done })
+		}},
+		"pause": {fakessm.ChannelFault{Kind: fakessm.ChannelPause, Times: -1}, func(t *testing.T, c *agentClient) {
+			t.Helper()
+			c.wait("a word about the pause", func() bool { return c.kinds["pause_publication"] > 0 })
+			c.fake.ClearChannelFaults()
+			c.resend(1, payloadOutput, []byte("ping"))
+			c.wantOutput("ping")
+		}},
+		"close": {fakessm.ChannelFault{Kind: fakessm.ChannelClose, Words: "out of order"}, func(t *testing.T, c *agentClient) {
+			t.Helper()
+			c.wantClosed("out of order")
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := startAgent(t, &ssm.StartSessionInput{}).shake(currentClient)
+			tc.fault.SessionID = c.id
+			if err := c.fake.InjectChannel(fakessm.ChannelFault{Kind: fakessm.ChannelDrop, SessionID: "another"}, tc.fault); err != nil {
+				t.Fatal(err)
+			}
+			if got := c.fake.ChannelFaults(); len(got) != 2 {
+				t.Errorf("there are %d faults", len(got))
+			}
+			c.send(payloadOutput, []byte("ping"))
+			tc.check(t, c)
+		})
+	}
+
+	t.Run("silent", func(t *testing.T) {
+		t.Parallel()
+		fake, api := agentServer(t)
+		if err := fake.InjectChannel(fakessm.ChannelFault{Kind: fakessm.ChannelSilent, Times: -1, After: 1}); err != nil {
+			t.Fatal(err)
+		}
+		out, err := api.StartSession(t.Context(), &ssm.StartSessionInput{Target: aws.String("i-1")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn := open(t, aws.ToString(out.StreamUrl), websocket.MessageText, opening(aws.ToString(out.TokenValue)))
+		wantMessage(t, conn, agentMessage{Type: "start_publication"})
+	})
+	t.Run("refuse", func(t *testing.T) {
+		t.Parallel()
+		fake, api := agentServer(t)
+		if err := fake.InjectChannel(fakessm.ChannelFault{Kind: fakessm.ChannelRefuse}); err != nil {
+			t.Fatal(err)
+		}
+		out, err := api.StartSession(t.Context(), &ssm.StartSessionInput{Target: aws.String("i-1")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, status := dial(t, aws.ToString(out.StreamUrl)); status != http.StatusServiceUnavailable {
+			t.Errorf("the status is %d", status)
+		}
+		if conn, _ := dial(t, aws.ToString(out.StreamUrl)); conn == nil {
+			t.Error("the fault struck twice")
+		}
+	})
+	t.Run("unknown", func(t *testing.T) {
+		t.Parallel()
+		fake := fakessm.New()
+		if fake.InjectChannel(fakessm.ChannelFault{Kind: "odd"}) == nil || fake.InjectChannel(fakessm.ChannelFault{Kind: fakessm.ChannelLose, Direction: "up"}) == nil {
+			t.Error("a fault that nobody knows was taken")
+		}
+	})
+}
+
+// TestChannelFaults_control has them over the control surface, as programs do.
+func TestChannelFaults_control(t *testing.T) {
+	t.Parallel()
+
+	fake := fakessm.New()
+	server := httptest.NewServer(fake.Control())
+	t.Cleanup(server.Close)
+	do := func(method, path, body string) (int, string) {
+		request, err := http.NewRequestWithContext(t.Context(), method, server.URL+"/_fakessm"+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		content, _ := io.ReadAll(response.Body)
+		return response.StatusCode, string(content)
+	}
+
+	for _, step := range []struct {
+		method, path, body string
+		status             int
+		want               string
+	}{
+		{"POST", "/channel-faults", `{"kind":"lose","direction":"to-agent","times":-1}`, 204, ""},
+		{"GET", "/channel-faults", "", 200, `"kind": "lose"`},
+		{"POST", "/channel-faults", `{"kind":"odd"}`, 400, "not known"},
+		{"POST", "/channel-faults", `{`, 400, ""},
+		{"DELETE", "/channel-faults", "", 204, ""},
+		{"GET", "/channel-faults", "", 200, "[]"},
+		{"POST", "/channels/close", "", 204, ""},
+		{"POST", "/targets", `{"i-1": false}`, 204, ""},
+		{"POST", "/targets", `[]`, 400, ""},
+	} {
+		if status, body := do(step.method, step.path, step.body); status != step.status || !strings.Contains(body, step.want) {
+			t.Errorf("%s %s answers %d and %q, want %s and %q", step.method, step.path, status, body, strconv.Itoa(step.status), step.want)
+		}
+	}
+}
