@@ -224,7 +224,7 @@ func matrixFaults() []matrixFault {
 		},
 		{
 			name: "DescribeSessions denied", kind: fakessm.FaultDenied, times: -1, operation: "DescribeSessions", class: refused, spent: "1",
-			reason: reasonDenied, cause: "AccessDeniedException\nAllow the IAM action ssm:DescribeSessions ",
+			reason: reasonDenied, cause: "AccessDeniedException\nRequest ID: \nAllow the IAM action ssm:DescribeSessions ",
 			cells: map[string]matrixCell{
 				"termination create":        unseen,
 				"termination create/before": {calls: "{active} terminate"},
@@ -248,11 +248,11 @@ func matrixFaults() []matrixFault {
 		},
 		{
 			name: "ResumeSession denied", kind: fakessm.FaultDenied, times: -1, operation: "ResumeSession", class: refused, spent: "1",
-			reason: reasonDenied, cause: "AccessDeniedException\nAllow the IAM action ssm:ResumeSession ",
+			reason: reasonDenied, cause: "AccessDeniedException\nRequest ID: \nAllow the IAM action ssm:ResumeSession ",
 		},
 		{
 			name: "GetConnectionStatus denied", kind: fakessm.FaultDenied, times: -1, operation: "GetConnectionStatus", class: refused, spent: "1",
-			reason: reasonDenied, cause: "AccessDeniedException\nAllow the IAM action ssm:GetConnectionStatus ",
+			reason: reasonDenied, cause: "AccessDeniedException\nRequest ID: \nAllow the IAM action ssm:GetConnectionStatus ",
 		},
 		{
 			name: "clock skew of hours", skew: 3 * time.Hour, kind: "InvalidSignatureException", class: recovers, spent: "1",

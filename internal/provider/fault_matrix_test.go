@@ -305,6 +305,12 @@ func (c matrixCell) run(t *testing.T, row matrixFault, column matrixColumn, phas
 			t.Errorf("the user is told %q, which is not so:\n%s", part, details)
 		}
 	}
+	// These are the SDK's chains of words, which say nothing to the user.
+	for _, chain := range []string{"https response error", "operation error", "request send failed"} {
+		if strings.Contains(details, chain) {
+			t.Errorf("the user is told %q:\n%s", chain, details)
+		}
+	}
 	if diff := gocmp.Diff(c.state, state); diff != "" {
 		t.Errorf("in state (-want +got):\n%s", diff)
 	}
