@@ -13,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -34,8 +33,8 @@ const (
 type drainModel struct {
 	regionModel
 	selectorModel
-	GracePeriod timetypes.GoDuration `tfsdk:"grace_period"`
-	MaxSessions types.Int64          `tfsdk:"max_sessions"`
+	GracePeriod durationValue `tfsdk:"grace_period"`
+	MaxSessions types.Int64   `tfsdk:"max_sessions"`
 }
 
 func maxSessionsValidators() []validator.Int64 {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/action/timeouts"
-	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework/action"
 	"github.com/hashicorp/terraform-plugin-framework/action/schema"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
@@ -48,7 +47,7 @@ func (a *drainSessionsAction) Metadata(_ context.Context, req action.MetadataReq
 func (a *drainSessionsAction) Schema(ctx context.Context, _ action.SchemaRequest, resp *action.SchemaResponse) {
 	attributes := map[string]schema.Attribute{
 		"grace_period": schema.StringAttribute{
-			CustomType:          timetypes.GoDurationType{},
+			CustomType:          durationType{},
 			Optional:            true,
 			MarkdownDescription: gracePeriodDescription,
 			Validators:          []validator.String{notNegative{}},
@@ -59,7 +58,7 @@ func (a *drainSessionsAction) Schema(ctx context.Context, _ action.SchemaRequest
 			Validators:          maxSessionsValidators(),
 		},
 		"older_than": schema.StringAttribute{
-			CustomType:          timetypes.GoDurationType{},
+			CustomType:          durationType{},
 			Optional:            true,
 			MarkdownDescription: olderThanDescription + " Measured once, when the drain begins.",
 			Validators:          olderThanValidators(),

@@ -360,7 +360,7 @@ func TestDrainSessionsAction_notInvoked(t *testing.T) {
 		want   testDiagnostic // None if the configuration is merely unknown.
 	}{
 		"a limit of zero":                 {map[string]any{"max_sessions": int64(0)}, testDiagnostic{"error", "max_sessions", "Invalid Attribute Value", "between 1"}},
-		"a grace period that is none":     {map[string]any{"grace_period": "a while"}, testDiagnostic{"error", "grace_period", "Invalid Time Duration String Value", "a while"}},
+		"a grace period that is none":     {map[string]any{"grace_period": "a while"}, testDiagnostic{"error", "grace_period", "Invalid Duration", "a while"}},
 		"a negative grace period":         {map[string]any{"grace_period": "-1s"}, testDiagnostic{"error", "grace_period", "Invalid Duration", "\"-1s\""}},
 		"a grace period like the timeout": {map[string]any{"grace_period": "1m", "timeouts": map[string]any{"invoke": "60s"}}, testDiagnostic{"error", "grace_period", "Grace Period Exceeds Timeout", "1m0s\ntimeouts.invoke = \"60s\""}},
 		"a timeout that is none":          {map[string]any{"timeouts": map[string]any{"invoke": "soon"}}, testDiagnostic{"error", "timeouts.invoke", "Invalid Attribute Value Time Duration", "soon"}},

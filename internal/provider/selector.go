@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework-validators/setvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
@@ -23,13 +22,13 @@ import (
 
 // selectorModel is embedded by the model of every object that selects sessions.
 type selectorModel struct {
-	Targets           types.Set            `tfsdk:"targets"`
-	Owners            types.Set            `tfsdk:"owners"`
-	DocumentNames     types.Set            `tfsdk:"document_names"`
-	AccessTypes       types.Set            `tfsdk:"access_types"`
-	OlderThan         timetypes.GoDuration `tfsdk:"older_than"`
-	ExcludeOwners     types.Set            `tfsdk:"exclude_owners"`
-	ExcludeSessionIDs types.Set            `tfsdk:"exclude_session_ids"`
+	Targets           types.Set     `tfsdk:"targets"`
+	Owners            types.Set     `tfsdk:"owners"`
+	DocumentNames     types.Set     `tfsdk:"document_names"`
+	AccessTypes       types.Set     `tfsdk:"access_types"`
+	OlderThan         durationValue `tfsdk:"older_than"`
+	ExcludeOwners     types.Set     `tfsdk:"exclude_owners"`
+	ExcludeSessionIDs types.Set     `tfsdk:"exclude_session_ids"`
 }
 
 // selectorSet is one of the selector's sets of strings. Resources, data sources

@@ -9,7 +9,6 @@ import (
 	"slices"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
-	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -88,7 +87,7 @@ func (r *sessionDrainResource) Schema(ctx context.Context, _ resource.SchemaRequ
 			},
 		},
 		"older_than": schema.StringAttribute{
-			CustomType:          timetypes.GoDurationType{},
+			CustomType:          durationType{},
 			Optional:            true,
 			MarkdownDescription: olderThanDescription + " Measured once, when the drain begins.",
 			Validators:          olderThanValidators(),
@@ -102,7 +101,7 @@ func (r *sessionDrainResource) Schema(ctx context.Context, _ resource.SchemaRequ
 			Validators: []validator.String{stringvalidator.OneOf(drainWhenCreate, drainWhenDestroy, drainWhenBoth)},
 		},
 		"grace_period": schema.StringAttribute{
-			CustomType:          timetypes.GoDurationType{},
+			CustomType:          durationType{},
 			Optional:            true,
 			Computed:            true,
 			Default:             stringdefault.StaticString("0s"),

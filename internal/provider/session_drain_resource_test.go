@@ -1642,7 +1642,7 @@ func TestSessionDrainResource_badInput(t *testing.T) {
 		"an unknown occasion":               {map[string]any{"when": "update"}, testDiagnostic{"error", "when", "Invalid Attribute Value Match", "\"create\" \"destroy\" \"both\""}},
 		"a limit of zero":                   {map[string]any{"max_sessions": int64(0)}, testDiagnostic{"error", "max_sessions", "Invalid Attribute Value", "between 1"}},
 		"a negative limit":                  {map[string]any{"max_sessions": int64(-1)}, testDiagnostic{"error", "max_sessions", "Invalid Attribute Value", "between 1"}},
-		"a grace period that is none":       {map[string]any{"grace_period": "a while"}, testDiagnostic{"error", "grace_period", "Invalid Time Duration String Value", "a while"}},
+		"a grace period that is none":       {map[string]any{"grace_period": "a while"}, testDiagnostic{"error", "grace_period", "Invalid Duration", "a while"}},
 		"a negative grace period":           {map[string]any{"grace_period": "-1s"}, testDiagnostic{"error", "grace_period", "Invalid Duration", "\"-1s\""}},
 		"a grace period beyond the create":  {map[string]any{"grace_period": "2m", "timeouts": map[string]any{"create": "1m"}}, testDiagnostic{"error", "grace_period", "Grace Period Exceeds Timeout", "2m0s\ntimeouts.create = \"1m\"\nShorten the grace period, or lengthen the timeout."}},
 		"a grace period like the create":    {map[string]any{"grace_period": "60s", "timeouts": map[string]any{"create": "1m", "delete": "2m"}}, testDiagnostic{"error", "grace_period", "Grace Period Exceeds Timeout", "timeouts.create = \"1m\""}},

@@ -65,7 +65,7 @@ func (d *sessionsDataSource) Schema(_ context.Context, _ datasource.SchemaReques
 			Validators:          []validator.String{stringvalidator.OneOf(states...)},
 		},
 		"older_than": schema.StringAttribute{
-			CustomType:          timetypes.GoDurationType{},
+			CustomType:          durationType{},
 			Optional:            true,
 			MarkdownDescription: olderThanDescription,
 			Validators:          olderThanValidators(),

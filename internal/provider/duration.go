@@ -1,0 +1,85 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/attr/xattr"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
+)
+
+var (
+	_ basetypes.StringTypable                    = durationType{}
+	_ basetypes.StringValuableWithSemanticEquals = durationValue{}
+	_ xattr.ValidateableAttribute                = durationValue{}
+)
+
+// durationType is the type of a duration whose error tells which units there are.
+type durationType struct {
+	timetypes.GoDurationType
+}
+
+func (t durationType) Equal(other attr.Type) bool {
+	_, ok := other.(durationType)
+
+	return ok
+}
+
+func (t durationType) ValueType(context.Context) attr.Value { return durationValue{} }
+
+func (t durationType) ValueFromString(_ context.Context, in basetypes.StringValue) (basetypes.StringValuable, diag.Diagnostics) {
+	return durationValue{timetypes.GoDuration{StringValue: in}}, nil
+}
+
+func (t durationType) ValueFromTerraform(ctx context.Context, in tftypes.Value) (attr.Value, error) {
+	value, err := t.GoDurationType.ValueFromTerraform(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	duration, ok := value.(timetypes.GoDuration)
+	if !ok {
+		return nil, fmt.Errorf("unexpected value of type %T", value)
+	}
+
+	return durationValue{duration}, nil
+}
+
+// durationValue is a value of durationType.
+type durationValue struct {
+	timetypes.GoDuration
+}
+
+func (v durationValue) Type(context.Context) attr.Type { return durationType{} }
+
+func (v durationValue) Equal(other attr.Value) bool {
+	o, ok := other.(durationValue)
+
+	return ok && v.GoDuration.Equal(o.GoDuration)
+}
+
+func (v durationValue) StringSemanticEquals(ctx context.Context, other basetypes.StringValuable) (bool, diag.Diagnostics) {
+	o, ok := other.(durationValue)
+	if !ok {
+		return false, nil
+	}
+
+	return v.GoDuration.StringSemanticEquals(ctx, o.GoDuration)
+}
+
+func (v durationValue) ValidateAttribute(_ context.Context, req xattr.ValidateAttributeRequest, resp *xattr.ValidateAttributeResponse) {
+	if v.IsNull() || v.IsUnknown() {
+		return
+	}
+	if _, err := time.ParseDuration(v.ValueString()); err != nil {
+		resp.Diagnostics.AddAttributeError(req.Path, "Invalid Duration",
+			fmt.Sprintf("%q is not a duration. A duration has numbers with units, which are h, m and s; there is no unit for days or weeks.\n\nGive one such as \"30m\", \"8h\" or, for a week, \"168h\".", v.ValueString()))
+	}
+}
