@@ -162,7 +162,6 @@ func join(stream io.ReadWriteCloser, target net.Conn) {
 type basicPort struct {
 	mu   sync.Mutex
 	conn net.Conn
-	end  bool
 }
 
 // disconnect closes the connection, as the client asks for.

@@ -41,7 +41,7 @@ func (e *entry) closeChannels(cause error) {
 		c.close(cause)
 	}
 	e.channels = nil
-	if e.agent != nil && cause == errSessionEnded {
+	if e.agent != nil && errors.Is(cause, errSessionEnded) {
 		e.agent.stop()
 	}
 }
