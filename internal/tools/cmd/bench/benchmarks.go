@@ -21,6 +21,8 @@ var benchmarks = []benchmark{
 	{name: "drain", work: "Drain of 10 000 sessions, 20 ms latency, without quotas", run: benchmarkDrain},
 	{name: "drain-quotas", work: "Drain of 120 sessions under the quotas", run: benchmarkDrainQuotas},
 	{name: "history", work: "Reading and ending one session, with a million in the history", run: benchmarkHistory},
+	{name: "forward", work: "Port forward", run: benchmarkForward},
+	{name: "forward-paced", work: "Port forward, with an agent that pauses as a real one", run: benchmarkForwardPaced},
 	{name: "start", work: "Start of the provider, to its first answer", once: true, run: benchmarkStart},
 	{name: "state", work: "State of 1000 terminations", run: benchmarkState},
 }
