@@ -38,6 +38,9 @@ type callRecord struct {
 	// lost is set when an attempt ended such that the service may have done the
 	// work although no answer, or no definite one, came back.
 	lost bool
+	// passes is set when the SDK would repeat the last attempt, of a call whose
+	// attempts are repeated otherwise.
+	passes bool
 	// failure is the error of the last attempt that got as far as failing.
 	failure error
 	// empty is set when the last answer had no body at all.
@@ -177,10 +180,16 @@ func (b *countedBody) Read(p []byte) (int, error) {
 // mayHaveBeenDone reports whether a request that arrived, and ended in err, can
 // nevertheless have taken effect: nobody definitely said no.
 func mayHaveBeenDone(err error) bool {
-	var apiErr smithy.APIError
+	var (
+		apiErr         smithy.APIError
+		credentialsErr *CredentialsError
+	)
 
 	switch status := httpStatus(err); {
 	case err == nil, throttledAnswer(err):
+		return false
+	case errors.As(err, &credentialsErr):
+		// What arrived was a request for credentials.
 		return false
 	case errors.As(err, &apiErr):
 		return status >= 500

@@ -195,20 +195,19 @@ func (c *Client) startOnce(ctx context.Context, in StartInput, mark string) (*ss
 			return output, record, nil
 		}
 		failed := newStartError(err, in)
-		if record.lost || ctx.Err() != nil || attempt >= c.retryer.MaxAttempts() || !c.retryer.IsErrorRetryable(failed) {
+		failure := record.failure
+		if failure == nil || record.lost || ctx.Err() != nil || attempt >= c.retryer.MaxAttempts() || !record.passes {
 			return nil, record, failed
 		}
-		if release, err = c.retryer.GetRetryToken(ctx, failed); err != nil {
+		if release, err = c.retryer.GetRetryToken(ctx, failure); err != nil {
 			return nil, record, failed
 		}
-		delay, err := c.retryer.RetryDelay(attempt, failed)
+		delay, err := c.retryer.RetryDelay(attempt, failure)
 		if err != nil {
 			return nil, record, failed
 		}
 		if sleep(ctx, delay) != nil {
-			failed.Err, failed.OutOfTime = fmt.Errorf("%w, after attempt %d: %w", ctx.Err(), attempt, failed.Err), true
-
-			return nil, record, failed
+			return nil, record, newStartError(newDeadlineError(ctx, StartSession, failed.SessionRef, failure, attempt), in)
 		}
 	}
 }
@@ -218,19 +217,27 @@ func (c *Client) startOnce(ctx context.Context, in StartInput, mark string) (*ss
 func withoutRetries(send sendFunc[ssm.StartSessionInput, ssm.StartSessionOutput]) sendFunc[ssm.StartSessionInput, ssm.StartSessionOutput] {
 	return func(ctx context.Context, input *ssm.StartSessionInput, options ...func(*ssm.Options)) (*ssm.StartSessionOutput, error) {
 		return send(ctx, input, append(options, func(o *ssm.Options) {
-			o.Retryer = once{o.Retryer}
+			record, _ := ctx.Value(callRecordKey{}).(*callRecord)
+			o.Retryer = once{o.Retryer, record}
 			o.APIOptions = append(o.APIOptions, awaitAnswer)
 		})...)
 	}
 }
 
-// once is a retryer that repeats nothing.
+// once is a retryer that repeats nothing, but notes what it would have repeated.
 type once struct {
 	aws.Retryer
+	record *callRecord
 }
 
 // IsErrorRetryable implements aws.Retryer.
-func (once) IsErrorRetryable(error) bool { return false }
+func (o once) IsErrorRetryable(err error) bool {
+	if o.record != nil {
+		o.record.passes = o.Retryer.IsErrorRetryable(err)
+	}
+
+	return false
+}
 
 // GetAttemptToken implements aws.RetryerV2: a retryer that adapts also brakes the
 // first attempt.

@@ -1,0 +1,292 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build unix
+
+package provider
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+)
+
+// testNoneLeft checks that the endpoint comes to list none of the sessions that
+// were started, and that there were some.
+func testNoneLeft(t *testing.T, fake *fakessm.Server, started int) {
+	t.Helper()
+
+	live, all := ownSessions(fake)
+	for deadline := time.Now().Add(signalDeadline); len(live) > 0 && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		live, all = ownSessions(fake)
+	}
+	if len(live) > 0 || len(all) != started {
+		t.Errorf("%d of %d sessions are left, %d should have been started", len(live), len(all), started)
+	}
+	for _, s := range testSessions() {
+		testStatus(t, fake, s.SessionID, s.Status)
+	}
+}
+
+// testOwnConfig starts sessions, and has a command work with them. The command runs
+// in the workspace. It gets token and URL, and leaves them alone.
+func testOwnConfig(url, sessions, command string) string {
+	return testProviderConfig(url) + fmt.Sprintf(`
+ephemeral "ssm_session" "test" {
+  count   = %[1]s
+  target  = %[2]q
+  reason  = "a test"
+  enabled = terraform.applying
+}
+resource "terraform_data" "consumer" {
+  provisioner "local-exec" {
+    command = <<-EOT
+      %[3]s
+    EOT
+    environment = {
+      TOKEN  = ephemeral.ssm_session.test[0].token_value
+      STREAM = ephemeral.ssm_session.test[0].stream_url
+    }
+  }
+}
+`, sessions, testOwnTarget, command)
+}
+
+// exists tells when a file of the workspace is there.
+func (w *testWorkspace) exists(name string) <-chan struct{} {
+	found := make(chan struct{})
+	go func() {
+		for w.t.Context().Err() == nil {
+			if _, err := os.Stat(filepath.Join(w.dir, name)); err == nil {
+				close(found)
+
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}()
+
+	return found
+}
+
+// TestLeftBehind_inUse has Terraform end in every way while a command works with a
+// session: the endpoint lists no live session afterwards, and the provider is gone.
+func TestLeftBehind_inUse(t *testing.T) {
+	t.Parallel()
+
+	const waiting = "touch started; exec sleep 90"
+	kill := func(r *testRun, pid int, signal syscall.Signal) {
+		r.t.Helper()
+
+		if err := syscall.Kill(pid, signal); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	for name, tc := range map[string]struct {
+		command  string
+		sessions string
+		more     string
+		stop     func(r *testRun, provider int)
+		fails    bool
+	}{
+		"success":          {command: "test -n \"$TOKEN\" && test -n \"$STREAM\""},
+		"several sessions": {command: "true", sessions: "7"},
+		"a failing consumer": {
+			command: "exit 1", fails: true,
+		},
+		"a failing consumer of several": {
+			command: "exit 1", sessions: "7", fails: true,
+		},
+		"another resource fails": {
+			command: "true", fails: true,
+			more: "resource \"ssm_session_termination\" \"test\" {\n  session_id = \"nobody\"\n  depends_on = [terraform_data.consumer]\n}\n",
+		},
+		"an interrupt": {
+			command: waiting, fails: true,
+			stop: func(r *testRun, _ int) { r.interrupt() },
+		},
+		"two interrupts": {
+			command: waiting, fails: true,
+			stop: func(r *testRun, _ int) {
+				r.interrupt()
+				time.Sleep(20 * time.Millisecond)
+				// Terraform may be gone by now.
+				_ = syscall.Kill(-r.cmd.Process.Pid, syscall.SIGINT)
+			},
+		},
+		"SIGTERM": {
+			command: waiting, fails: true,
+			stop: func(r *testRun, _ int) { kill(r, r.cmd.Process.Pid, syscall.SIGTERM) },
+		},
+		"SIGTERM of the whole group": {
+			command: waiting, fails: true,
+			stop: func(r *testRun, _ int) { kill(r, -r.cmd.Process.Pid, syscall.SIGTERM) },
+		},
+		"SIGTERM of the provider": {
+			command: "touch started; for i in $(seq 900); do test -e stopped && break; sleep 0.1; done", fails: true,
+			stop: func(r *testRun, provider int) { kill(r, provider, syscall.SIGTERM) },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			service := newTestService(t, &testService{})
+			sessions := 1
+			if tc.sessions == "" {
+				tc.sessions = "1"
+			} else {
+				sessions = 7
+			}
+			w := newSignalWorkspace(t, testOwnConfig(service.url, tc.sessions, tc.command)+tc.more)
+
+			run := w.start("apply", "-auto-approve")
+			if tc.stop != nil {
+				run.until(w.exists("started"))
+				if live, _ := ownSessions(service.fake); len(live) != 1 {
+					t.Errorf("%d sessions are live", len(live))
+				}
+				provider := run.provider()
+				tc.stop(run, provider)
+				testGone(t, provider)
+				w.write("stopped", "")
+			}
+			output := run.wait()
+
+			if (run.err != nil) != tc.fails {
+				t.Errorf("unexpected end: %v\n%s", run.err, output)
+			}
+			testNoneLeft(t, service.fake, sessions)
+			service.quiet(t)
+			if secrets := issuedOwn(service.fake); len(secrets) != 2*sessions {
+				t.Errorf("%d secrets were issued", len(secrets))
+			} else {
+				for file, content := range w.files() {
+					if err := leaked(content, secrets); err != nil {
+						t.Errorf("%s: %s", file, err)
+					}
+				}
+				if err := leaked(output, secrets); err != nil {
+					t.Errorf("the output: %s", err)
+				}
+			}
+		})
+	}
+}
+
+// TestLeftBehind_killed kills Terraform: the provider notices that it is an orphan,
+// ends its session and then itself.
+func TestLeftBehind_killed(t *testing.T) {
+	t.Parallel()
+
+	service := newTestService(t, &testService{})
+	w := newSignalWorkspace(t, testOwnConfig(service.url, "3", "touch started; for i in $(seq 900); do test -e stopped && break; sleep 0.1; done"))
+
+	run := w.start("apply", "-auto-approve")
+	run.until(w.exists("started"))
+	provider := run.provider()
+	if err := run.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+
+	testGone(t, provider)
+	testNoneLeft(t, service.fake, 3)
+	w.write("stopped", "")
+	<-run.done
+}
+
+// TestLeftBehind_interruptOfProvider sends the provider the signal of a Ctrl-C while
+// Terraform goes on: the session stays, as it is in use, and ends when it no longer is.
+func TestLeftBehind_interruptOfProvider(t *testing.T) {
+	t.Parallel()
+
+	service := newTestService(t, &testService{})
+	w := newSignalWorkspace(t, testOwnConfig(service.url, "1", "touch started; for i in $(seq 900); do test -e stopped && break; sleep 0.1; done"))
+
+	run := w.start("apply", "-auto-approve")
+	run.until(w.exists("started"))
+	if err := syscall.Kill(run.provider(), syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	service.quiet(t)
+	if live, _ := ownSessions(service.fake); len(live) != 1 {
+		t.Errorf("%d sessions are live while one is in use", len(live))
+	}
+	w.write("stopped", "")
+
+	if output := run.wait(); run.err != nil {
+		t.Errorf("unexpected end: %v\n%s", run.err, output)
+	}
+	testNoneLeft(t, service.fake, 1)
+}
+
+// TestLeftBehind_opening ends Terraform while a session is being started.
+func TestLeftBehind_opening(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		delay    time.Duration
+		finishes bool
+		kill     bool
+		started  int
+	}{
+		"the answer comes a little later":         {delay: 300 * time.Millisecond, finishes: true, started: 1},
+		"the answer never comes":                  {delay: -1, finishes: true, started: 1},
+		"the service does nothing":                {delay: -1},
+		"killed, the answer comes a little later": {delay: 300 * time.Millisecond, finishes: true, kill: true, started: 1},
+		"killed, the answer never comes":          {delay: -1, finishes: true, kill: true, started: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			service := newTestService(t, &testService{slow: "StartSession", delay: tc.delay, finishes: tc.finishes})
+			w := newSignalWorkspace(t, testOwnConfig(service.url, "1", "touch started"))
+
+			run := w.start("apply", "-auto-approve")
+			run.until(service.reached)
+			provider := run.provider()
+			if tc.kill {
+				if err := run.cmd.Process.Kill(); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				run.interrupt()
+				run.fail()
+			}
+
+			testGone(t, provider)
+			testNoneLeft(t, service.fake, tc.started)
+			if calls := testRequests(service.fake, "StartSession"); len(calls) > 1 {
+				t.Errorf("StartSession was called %d times", len(calls))
+			}
+			service.quiet(t)
+		})
+	}
+}
+
+// TestLeftBehind_lostAnswer loses the answer to StartSession: the session that was
+// started is found by its mark and ended, and the run fails.
+func TestLeftBehind_lostAnswer(t *testing.T) {
+	t.Parallel()
+
+	service := newTestService(t, &testService{})
+	service.fake.AddSessions(fakessm.Session{SessionID: "somebody-else", Target: testTarget, Reason: "a test"})
+	service.fake.Inject(fakessm.Fault{Operation: "StartSession", Kind: fakessm.FaultResetAfter})
+	w := newSignalWorkspace(t, testOwnConfig(service.url, "1", "touch started"))
+
+	output, err := w.run("apply", "-auto-approve")
+
+	if err == nil || !strings.Contains(output, "Unable to Start Session") || !strings.Contains(strings.Join(strings.Fields(output), " "), "has ended session") {
+		t.Errorf("unexpected end: %v\n%s", err, output)
+	}
+	testNoneLeft(t, service.fake, 1)
+	testStatus(t, service.fake, "somebody-else", "Connected")
+	if _, err := os.Stat(filepath.Join(w.dir, "started")); err == nil {
+		t.Error("the consumer ran")
+	}
+}
