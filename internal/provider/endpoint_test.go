@@ -140,6 +140,7 @@ func (e *testEndpoint) calls() string {
 		name := map[string]string{
 			"GetConnectionStatus": "status",
 			"ResumeSession":       "resume",
+			"StartSession":        "start",
 			"TerminateSession":    "terminate",
 		}[r.Operation]
 		switch {

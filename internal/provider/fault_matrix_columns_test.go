@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
 const (
@@ -255,6 +256,11 @@ func matrixColumns() []matrixColumn {
 			phases: resumePhases(),
 		},
 		{
+			name: "ephemeral start", sessions: live, bound: matrixTotal,
+			act:    (*matrixRun).start,
+			phases: startPhases(),
+		},
+		{
 			name: "action terminate", sessions: live, bound: matrixTotal,
 			act: func(x *matrixRun) (string, []testDiagnostic) {
 				done := x.server.invokeAction("ssm_terminate_session", termConfig)
@@ -391,6 +397,61 @@ func resumePhases() []matrixPhase {
 			state: "nothing", left: "Connected", calls: "{resume}",
 		},
 	}}
+}
+
+// start opens a session, and tells what came of it and how many are live.
+func (x *matrixRun) start() (string, []testDiagnostic) {
+	x.t.Helper()
+
+	// What it has begun it ends first.
+	x.late = sessionmanager.EndTime + time.Second
+
+	values, diags := x.server.openEphemeral("ssm_session", map[string]any{"target": testOwnTarget, "enabled": true})
+	live, all := ownSessions(x.fake)
+	result := "nothing"
+	if values != nil {
+		result = "something else"
+		for _, s := range all {
+			if slices.Equal(issued(x.fake, s.SessionID), []string{fmt.Sprint(values["token_value"]), fmt.Sprint(values["stream_url"])}) {
+				result = "token and URL"
+			}
+		}
+	}
+
+	return fmt.Sprintf("%s, %d live", result, len(live)), diags
+}
+
+// Searches for a session of which nothing is known but the mark: over ten seconds,
+// and cut short by a request that is on its way.
+const markLooks = "(list list history)×5"
+
+// startPhases are those of starting a session.
+func startPhases() []matrixPhase {
+	const failed = "error on target: Unable to Start Session"
+
+	return []matrixPhase{{
+		name: "call", operation: "StartSession",
+		recovers: matrixCell{state: "token and URL, 1 live", left: "Connected", calls: "{start}"},
+		fails:    matrixCell{sees: failed, says: "No session was started on target \"" + testOwnTarget + "\" in Region us-east-1: {reason}", state: "nothing, 0 live", left: "Connected", calls: "{start}"},
+		lost: &matrixCell{
+			sees: failed + "\nwarning on target: Session Possibly Left Behind", says: "was asked for, but cannot be used: {reason}\nNone was found",
+			state: "nothing, 0 live", left: "Connected", calls: "{start} " + markLooks, spent: "1",
+		},
+		done: &matrixCell{
+			sees: failed, says: "was asked for, but cannot be used: {reason}\nThe provider has ended session",
+			state: "nothing, 0 live", left: "Connected", calls: "{start} list terminate", spent: "1",
+		},
+	}}
+}
+
+// startOnce is what becomes of a start that would succeed if it could be repeated:
+// whether the service did its part nobody knows.
+func startOnce(kind fakessm.FaultKind, reason string) matrixCell {
+	return matrixCell{
+		sees: "error on target: Unable to Start Session\nwarning on target: Session Possibly Left Behind",
+		says: "was asked for, but cannot be used: " + reason + "\nNone was found", state: "nothing, 0 live",
+		calls: "start:" + string(kind) + " " + markLooks, spent: "1",
+	}
 }
 
 // planned keeps the plan that is to be applied.

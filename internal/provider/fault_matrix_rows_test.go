@@ -88,6 +88,7 @@ func matrixFaults() []matrixFault {
 		},
 		{
 			name: "500 for a while", kind: fakessm.FaultInternal, times: 2, class: recovers, spent: "2",
+			cells: map[string]matrixCell{"ephemeral start": startOnce(fakessm.FaultInternal, reasonUnavailable)},
 		},
 		{
 			name: "500 for ever", kind: fakessm.FaultInternal, times: -1, class: lost, spent: "5",
@@ -95,6 +96,7 @@ func matrixFaults() []matrixFault {
 		},
 		{
 			name: "503 HTML for a while", kind: fakessm.FaultProxy, times: 2, class: recovers, spent: "2",
+			cells: map[string]matrixCell{"ephemeral start": startOnce(fakessm.FaultProxy, reasonUnavailable)},
 		},
 		{
 			name: "503 HTML for ever", kind: fakessm.FaultProxy, times: -1, class: lost, spent: "5",
@@ -112,6 +114,7 @@ func matrixFaults() []matrixFault {
 			name: "connection refused for ever", refuse: true, times: -1, class: refused, spent: "4",
 			reason: reasonRefused, cause: "connection refused",
 			cells: map[string]matrixCell{
+				"ephemeral start":    {says: "No session was started on target \"" + testOwnTarget + "\" in Region us-east-1: " + reasonUnavailable + "\nconnection refused", spent: "5"},
 				"drain create/call":  allRefused("failed, tainted", "list refused×12"),
 				"drain destroy/call": allRefused("failed", "list refused×12"),
 				"action drain/call":  allRefused("says Asked for the end of 0 of 2 sessions, 2 failed", "list×2 refused×12"),
@@ -119,6 +122,7 @@ func matrixFaults() []matrixFault {
 		},
 		{
 			name: "reset before the work, once", kind: fakessm.FaultResetBefore, times: 1, class: recovers, spent: "1",
+			cells: map[string]matrixCell{"ephemeral start": startOnce(fakessm.FaultResetBefore, reasonUnavailable)},
 		},
 		{
 			name: "reset before the work, always", kind: fakessm.FaultResetBefore, times: -1, class: lost, spent: "5",
@@ -127,6 +131,7 @@ func matrixFaults() []matrixFault {
 		{
 			name: "reset after the work, once", kind: fakessm.FaultResetAfter, times: 1, class: recovers, spent: "1",
 			cells: map[string]matrixCell{
+				"ephemeral start":         {sees: "error on target: Unable to Start Session", says: "was asked for, but cannot be used: " + reasonUnavailable + "\nThe provider has ended session", state: "nothing, 0 live", calls: "start:reset-after list terminate"},
 				"termination create/call": refusedRetry,
 				"action terminate/call":   refusedRetry,
 				"drain create/call":       {calls: "list terminate terminate:reset-after terminate:ValidationException list"},
@@ -140,6 +145,7 @@ func matrixFaults() []matrixFault {
 		},
 		{
 			name: "hang once", kind: fakessm.FaultHang, times: 1, class: recovers, spent: "1",
+			cells: map[string]matrixCell{"ephemeral start": startOnce(fakessm.FaultHang, reasonUnavailable)},
 		},
 		{
 			// Three attempts of 20 seconds, so that they end before the total bound does.
@@ -336,6 +342,7 @@ func matrixFaults() []matrixFault {
 			// The total bound comes first.
 			reason: reasonThrottled, never: "through all retries", cause: "ThrottlingException: Rate exceeded (attempt \n, until the time ran out: context deadline exceeded)",
 			cells: map[string]matrixCell{
+				"ephemeral start":    {says: "No session was started on target \"" + testOwnTarget + "\" in Region us-east-1: " + reasonThrottled + "\nThrottlingException: Rate exceeded ("},
 				"drain create/call":  outOfTime("failed unverified, tainted", "list terminate {terminate}"),
 				"drain destroy/call": outOfTime("failed unverified", "list terminate {terminate}"),
 				"data sessions":      {says: "could not be listed: " + reasonThrottled, spent: "25", never: "-"},
@@ -346,6 +353,7 @@ func matrixFaults() []matrixFault {
 			name: "connection refused for ever, 25 attempts", refuse: true, times: -1, attempts: 25, class: refused, spent: "4",
 			reason: reasonRefused, cause: "connection refused",
 			cells: map[string]matrixCell{
+				"ephemeral start":    {says: "No session was started on target \"" + testOwnTarget + "\" in Region us-east-1: " + reasonUnavailable + "\nconnection refused", spent: "9"},
 				"drain create/call":  allRefused("failed, tainted", "list refused×12"),
 				"drain destroy/call": allRefused("failed", "list refused×12"),
 				"action drain/call":  allRefused("says Asked for the end of 0 of 2 sessions, 2 failed", "list×2 refused×12"),
@@ -356,6 +364,8 @@ func matrixFaults() []matrixFault {
 			// The total bound comes first.
 			cause: ", until the time ran out: context deadline exceeded)", never: "through all retries",
 			cells: map[string]matrixCell{
+				// It is not repeated, so that the bound of one attempt ends it.
+				"ephemeral start":         {says: "was asked for, but cannot be used: " + reasonUnavailable + "\nNone was found"},
 				"termination create/call": {calls: "active {terminate}"},
 				"action terminate/call":   {calls: "active {terminate}"},
 				"drain create/call":       outOfTime("unverified, tainted", "list terminate {terminate}"),

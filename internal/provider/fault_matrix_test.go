@@ -117,6 +117,8 @@ type matrixRun struct {
 	fake   *fakessm.Server
 	ep     *testEndpoint
 
+	late time.Duration // How long it may still work after an interruption.
+
 	prior *testState
 	plan  *testPlan
 	state *testState // What the fault left in state, of a resource.

@@ -146,7 +146,11 @@ func (h *leakHunt) check(stored func(file string) bool) {
 	for _, name := range names {
 		secrets = append(secrets, h.secrets[name])
 	}
-	tokens := issued(h.fake, testAway, testLive, testEnded)
+	var sessionIDs []string
+	for _, session := range h.fake.Sessions() {
+		sessionIDs = append(sessionIDs, session.SessionID)
+	}
+	tokens := issued(h.fake, sessionIDs...)
 	for _, token := range tokens {
 		name := "resume token"
 		if strings.HasPrefix(token, "wss://") {
@@ -187,6 +191,9 @@ data "ssm_sessions" "test" {
 }
 ephemeral "ssm_session_resume" "test" {
   session_id = "` + testAway + `"
+}
+ephemeral "ssm_session" "test" {
+  target = "` + testOwnTarget + `"
 }
 resource "ssm_session_termination" "test" {
   session_id = "` + testLive + `"
@@ -242,6 +249,12 @@ func (h *leakHunt) everything(all bool) {
 	}
 	if len(issued(h.fake, testAway)) == 0 {
 		h.t.Fatal("the endpoint gave out nothing that could leak")
+	}
+	if len(issuedOwn(h.fake)) == 0 {
+		h.t.Fatal("no session was started")
+	}
+	if live, _ := ownSessions(h.fake); len(live) > 0 {
+		h.t.Errorf("%d sessions are left behind", len(live))
 	}
 }
 

@@ -12,7 +12,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 )
+
+// testOwnTarget is a node on which only the provider has sessions.
+const testOwnTarget = "i-0a0a0a0a0a0a0a0a0"
 
 // The kinds of objects, as Terraform's configuration names them.
 const (
@@ -30,6 +35,9 @@ type testObject struct {
 	kind     string
 	typeName string
 	config   map[string]any // Works against testSessions.
+
+	// Told to stop, it first ends what it has begun.
+	cleansUp bool
 
 	matrix  []string // Its columns in the fault matrix.
 	hostile []string // What hostileCalls does with it.
@@ -83,6 +91,14 @@ func testObjects() []testObject {
 			matrix:  []string{"data sessions"},
 			hostile: []string{"listing"},
 			waits:   []string{"a list"},
+		},
+		{
+			kind: kindEphemeral, typeName: "ssm_session",
+			config:   map[string]any{"target": testOwnTarget, "enabled": true},
+			cleansUp: true,
+			matrix:   []string{"ephemeral start"},
+			hostile:  []string{"starting"},
+			waits:    []string{"starting"},
 		},
 		{
 			kind: kindEphemeral, typeName: "ssm_session_resume",
@@ -337,4 +353,30 @@ func callsOfEveryObject(s *testServer) map[string]func(ctx context.Context) erro
 	}
 
 	return calls
+}
+
+// ownSessions returns the sessions that were started, live ones and all.
+func ownSessions(fake *fakessm.Server) (live, all []fakessm.Session) {
+	for _, s := range fake.Sessions() {
+		if s.Target != testOwnTarget {
+			continue
+		}
+		all = append(all, s)
+		if s.Status != "Terminated" && s.Status != "Terminating" && s.Status != "Failed" {
+			live = append(live, s)
+		}
+	}
+
+	return live, all
+}
+
+// issuedOwn returns the secrets of the sessions that were started.
+func issuedOwn(fake *fakessm.Server) []string {
+	_, all := ownSessions(fake)
+	var secrets []string
+	for _, s := range all {
+		secrets = append(secrets, issued(fake, s.SessionID)...)
+	}
+
+	return secrets
 }

@@ -28,6 +28,8 @@ type testServer struct {
 	server    tfprotov6.ProviderServer
 	schemas   *tfprotov6.GetProviderSchemaResponse
 	arguments map[string]any
+
+	private []byte // Of the ephemeral resource that was opened last.
 }
 
 type testUnknownValue struct{}
@@ -158,7 +160,19 @@ func (s *testServer) openEphemeral(typeName string, config map[string]any) (map[
 		return nil, diags
 	}
 
+	s.private = resp.Private
+
 	return s.decode(schema.ValueType(), resp.Result), diags
+}
+
+// closeEphemeral closes what was opened last.
+func (s *testServer) closeEphemeral(typeName string) []testDiagnostic {
+	s.t.Helper()
+
+	resp, err := s.server.CloseEphemeralResource(s.t.Context(), &tfprotov6.CloseEphemeralResourceRequest{TypeName: typeName, Private: s.private})
+	s.must(err)
+
+	return plainDiagnostics(resp.Diagnostics)
 }
 
 // planCreate validates and plans a new resource; the plan is nil if either failed.
