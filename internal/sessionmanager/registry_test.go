@@ -246,6 +246,7 @@ func TestEndOwn(t *testing.T) {
 		"ending is denied":                 {fault: fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultDenied, Times: -1}, kind: accessDenied, left: 1},
 		"the answer names another session": {fault: fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultWrongSession, Times: -1}, outcome: "terminated"},
 		"nobody answers":                   {fault: fakessm.Fault{Kind: fakessm.FaultHang, Times: -1}, kind: outOfTime, left: 1},
+		"no answer, once":                  {fault: fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultHang}, outcome: "terminated"},
 		"it stays live":                    {unkillable: true, kind: stillLive, left: 1},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,0 +1,225 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
+)
+
+// testOwnArguments start a session.
+func testOwnArguments(more ...map[string]any) map[string]any {
+	arguments := map[string]any{"target": testOwnTarget, "enabled": true}
+	for _, m := range more {
+		arguments = merged(arguments, m)
+	}
+
+	return arguments
+}
+
+func TestSessionEphemeralResource_basic(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testFake(t)
+	s := newConfiguredServer(t, testArguments(url))
+	values, diags := s.openEphemeral("ssm_session", testOwnArguments(map[string]any{
+		"document_name": "AWS-StartPortForwardingSession", "reason": "change 4711", "parameters": map[string]any{"portNumber": []any{"5432"}},
+	}))
+	wantNoDiagnostics(t, diags)
+	live, _ := ownSessions(fake)
+	if len(live) != 1 || values["session_id"] != live[0].SessionID || live[0].DocumentName != "AWS-StartPortForwardingSession" ||
+		!strings.HasPrefix(live[0].Reason, "change 4711 terraform-provider-ssm:") || values["region"] != testRegion {
+		t.Errorf("unexpected sessions %+v", live)
+	}
+	if secrets := issuedOwn(fake); len(secrets) != 2 || values["token_value"] != secrets[0] || values["stream_url"] != secrets[1] {
+		t.Error("the results are not the token and the URL that were issued")
+	}
+
+	// Terraform says so at a first Ctrl-C, and lets running work finish.
+	if _, err := s.server.StopProvider(t.Context(), &tfprotov6.StopProviderRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	if live, _ := ownSessions(fake); len(live) != 1 {
+		t.Error("the session was ended although it is in use")
+	}
+
+	wantNoDiagnostics(t, s.closeEphemeral("ssm_session"))
+	if live, _ := ownSessions(fake); len(live) > 0 {
+		t.Error("the session is left behind")
+	}
+}
+
+// TestSessionEphemeralResource_disabled starts nothing, and so has nothing to end.
+func TestSessionEphemeralResource_disabled(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testFake(t)
+	s := newConfiguredServer(t, testArguments(url))
+	values, diags := s.openEphemeral("ssm_session", testOwnArguments(map[string]any{"enabled": false}))
+	wantNoDiagnostics(t, diags)
+	for _, name := range []string{"session_id", "token_value", "stream_url"} {
+		if values[name] != nil {
+			t.Errorf("%s is not null", name)
+		}
+	}
+	wantNoDiagnostics(t, s.closeEphemeral("ssm_session"))
+	if calls := testCalls(fake); len(calls) > 0 {
+		t.Errorf("unexpected calls %v", calls)
+	}
+}
+
+// TestSessionEphemeralResource_invalid refuses what can never work before anything is
+// called, and names the argument.
+func TestSessionEphemeralResource_invalid(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testFake(t)
+	s := newConfiguredServer(t, testArguments(url))
+	parameters := func(name string, values any) map[string]any {
+		return map[string]any{"parameters": map[string]any{name: values}}
+	}
+	for name, tc := range map[string]struct {
+		arguments map[string]any
+		attribute string
+		severity  string
+	}{
+		"no target":                 {map[string]any{"target": ""}, "target", "error"},
+		"a target that is too long": {map[string]any{"target": "i-" + strings.Repeat("0", 399)}, "target", "error"},
+		"an unusual target":         {map[string]any{"target": "web-1"}, "target", "warning"},
+		"a short document":          {map[string]any{"document_name": "ab"}, "document_name", "error"},
+		"a document with a space":   {map[string]any{"document_name": "a document"}, "document_name", "error"},
+		"an empty reason":           {map[string]any{"reason": ""}, "reason", "error"},
+		"a reason that is too long with the mark": {
+			map[string]any{"reason": strings.Repeat("x", sessionmanager.MaxStartReason+1)}, "reason", "error",
+		},
+		"a reason of two lines":      {map[string]any{"reason": "one\ntwo"}, "reason", "error"},
+		"a parameter without a name": {parameters("", []any{"1"}), "parameters", "error"},
+		"a name that is too long":    {parameters(strings.Repeat("n", 256), []any{"1"}), "parameters", "error"},
+		"a parameter without values": {parameters("portNumber", []any{}), "parameters", "error"},
+		"a null value":               {parameters("portNumber", []any{nil}), "parameters", "error"},
+		"an empty value":             {parameters("portNumber", []any{""}), "parameters", "error"},
+		"nothing of enabled":         {map[string]any{"enabled": nil}, "enabled", "warning"},
+	} {
+		raw := s.encode(s.schemas.EphemeralResourceSchemas["ssm_session"], testOwnArguments(tc.arguments))
+		resp, err := s.server.ValidateEphemeralResourceConfig(t.Context(), &tfprotov6.ValidateEphemeralResourceConfigRequest{TypeName: "ssm_session", Config: raw})
+		s.must(err)
+		diags := plainDiagnostics(resp.Diagnostics)
+		if len(diags) == 0 {
+			t.Errorf("%s is accepted", name)
+		}
+		for _, d := range diags {
+			if d.Severity != tc.severity || !strings.Contains(d.Attribute, tc.attribute) {
+				t.Errorf("%s: unexpected %+v", name, d)
+			}
+		}
+	}
+	if calls := testCalls(fake); len(calls) > 0 {
+		t.Errorf("unexpected calls %v", calls)
+	}
+}
+
+// TestSessionEphemeralResource_refused has the service refuse a start: the error names
+// the argument and says what to do.
+func TestSessionEphemeralResource_refused(t *testing.T) {
+	t.Parallel()
+
+	denied := func(resource string) fakessm.Fault {
+		return fakessm.Fault{Kind: fakessm.FaultError, Code: "AccessDeniedException", Message: "User: x is not authorized to perform: ssm:StartSession on resource: " + resource + " because no identity-based policy allows it"}
+	}
+	for name, tc := range map[string]struct {
+		fault     fakessm.Fault
+		arguments map[string]any
+		attribute string
+		says      []string
+	}{
+		"a node that is not connected": {
+			fault: fakessm.Fault{Kind: fakessm.FaultError, Code: "TargetNotConnected"}, attribute: "target",
+			says: []string{testOwnTarget, "is not connected to Session Manager", "ssm_connection_status"},
+		},
+		"an unknown document": {
+			arguments: map[string]any{"document_name": "No-Such"}, attribute: "document_name", says: []string{"no such document", "type Session"},
+		},
+		"unknown parameters": {
+			arguments: map[string]any{"document_name": "AWS-StartPortForwardingSession", "parameters": map[string]any{"nobody": []any{"1"}}},
+			attribute: "parameters", says: []string{"does not take these parameters"},
+		},
+		"denied on the node": {
+			fault: denied("arn:aws:ec2:us-east-1:1:instance/i-1"), attribute: "target", says: []string{"ssm:StartSession on the target's ARN"},
+		},
+		"denied on the document": {
+			fault: denied("arn:aws:ssm:us-east-1::document/AWS-StartSSHSession"), attribute: "target", says: []string{"ssm:StartSession on the document's ARN"},
+		},
+		"denied without a word": {
+			fault: fakessm.Fault{Kind: fakessm.FaultError, Code: "AccessDeniedException"}, attribute: "target",
+			says: []string{"ssm:StartSession on the target's ARN and on the document's ARN"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			fake, url := testFake(t)
+			if tc.fault.Kind != "" {
+				tc.fault.Operation = "StartSession"
+				fake.Inject(tc.fault)
+			}
+			s := newConfiguredServer(t, testArguments(url))
+			_, diags := s.openEphemeral("ssm_session", testOwnArguments(tc.arguments))
+			if len(diags) != 1 || diags[0].Severity != "error" || diags[0].Summary != "Unable to Start Session" || diags[0].Attribute != tc.attribute {
+				t.Fatalf("unexpected %+v", diags)
+			}
+			for _, part := range tc.says {
+				if !strings.Contains(diags[0].Detail, part) {
+					t.Errorf("%q is not said, but:\n%s", part, diags[0].Detail)
+				}
+			}
+			if calls := fmt.Sprint(testCalls(fake)); calls != "[StartSession us-east-1]" {
+				t.Errorf("unexpected calls %s", calls)
+			}
+		})
+	}
+}
+
+// TestSessionEphemeralResource_close ends a session under difficulties.
+func TestSessionEphemeralResource_close(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		fault fakessm.Fault
+		warns string
+	}{
+		"looking is denied": {fault: fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Times: -1}},
+		"ending is denied":  {fault: fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultDenied, Times: -1}, warns: "Unable to Terminate Session"},
+		"it had ended": {fault: fakessm.Fault{
+			Operation: "TerminateSession", Kind: fakessm.FaultResetAfter,
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			fake, url := testFake(t)
+			s := newConfiguredServer(t, testArguments(url))
+			if _, diags := s.openEphemeral("ssm_session", testOwnArguments()); len(diags) > 0 {
+				t.Fatalf("unexpected %+v", diags)
+			}
+			fake.Inject(tc.fault)
+
+			diags := s.closeEphemeral("ssm_session")
+
+			if tc.warns == "" {
+				wantNoDiagnostics(t, diags)
+			} else if len(diags) != 1 || diags[0].Severity != "warning" || diags[0].Summary != tc.warns {
+				t.Errorf("unexpected %+v", diags)
+			}
+			if live, _ := ownSessions(fake); (len(live) > 0) != (tc.warns != "") {
+				t.Errorf("%d sessions are live", len(live))
+			}
+		})
+	}
+}
