@@ -6,6 +6,7 @@ package fakessm
 import (
 	"cmp"
 	"encoding/hex"
+	"strings"
 )
 
 // startSession starts a session on a node that is connected, which every node is
@@ -42,7 +43,7 @@ func (s *Server) startSession(c *call) (any, *apiError) {
 	id := newUUID()
 	now := s.now()
 	session := Session{
-		SessionID: "admin-" + hex.EncodeToString(id[:9]), Region: c.region, Target: target, Owner: c.caller.arn,
+		SessionID: c.caller.arn[strings.LastIndex(c.caller.arn, "/")+1:] + "-0" + hex.EncodeToString(id[:8]), Region: c.region, Target: target, Owner: c.caller.arn,
 		DocumentName: c.members.text("DocumentName"), Reason: c.members.text("Reason"), StartDate: now,
 	}
 	s.sessions.add(now, []Session{session})

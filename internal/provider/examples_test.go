@@ -308,7 +308,7 @@ func testExampleCalls(t *testing.T, fake *fakessm.Server, want map[string]int) {
 			continue
 		}
 		subject := orderedcmp.Or(request.SessionID, request.Target)
-		if strings.HasPrefix(subject, "admin-") {
+		if strings.HasPrefix(subject, "terraform-") {
 			subject = "what was started" // Its ID is random.
 		}
 		if request.Service == "sts" {
