@@ -96,6 +96,7 @@ func (p *ssmProvider) DataSources(context.Context) []func() datasource.DataSourc
 
 func (p *ssmProvider) EphemeralResources(context.Context) []func() ephemeral.EphemeralResource {
 	return []func() ephemeral.EphemeralResource{
+		newPortForwardEphemeralResource,
 		newSessionEphemeralResource,
 		newSessionResumeEphemeralResource,
 	}

@@ -1,0 +1,716 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+)
+
+const testForwardType = "ssm_port_forward"
+
+// testFarEnd is a server on this machine. It hands each connection to serve.
+func testFarEnd(t *testing.T, serve func(net.Conn)) (port int64) {
+	t.Helper()
+
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var served sync.WaitGroup
+	served.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			served.Go(func() {
+				defer conn.Close() //nolint:errcheck // The client may have gone.
+				serve(conn)
+			})
+		}
+	})
+	t.Cleanup(func() {
+		_ = listener.Close()
+		served.Wait()
+	})
+
+	return portOf(listener.Addr())
+}
+
+func portOf(addr net.Addr) int64 {
+	_, text, _ := net.SplitHostPort(addr.String())
+	port, _ := strconv.ParseInt(text, 10, 64)
+
+	return port
+}
+
+// echoBack is a far end that answers with what it gets.
+func echoBack(conn net.Conn) { _, _ = io.Copy(conn, conn) }
+
+// refusedPort is a port of this machine that nobody listens on.
+func refusedPort(t *testing.T) int64 {
+	t.Helper()
+
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close() //nolint:errcheck // It is only about the number.
+
+	return portOf(listener.Addr())
+}
+
+// testForward is an open port forward.
+type testForward struct {
+	t       *testing.T
+	s       *testServer
+	result  map[string]any
+	private []byte
+	closed  bool
+}
+
+// tryForward validates and opens a forward, and closes it with the test.
+func (s *testServer) tryForward(config map[string]any) (*testForward, []testDiagnostic) {
+	s.t.Helper()
+
+	schema := s.schema(s.schemas.EphemeralResourceSchemas, testForwardType)
+	raw := s.encode(schema, config)
+	validation, err := s.server.ValidateEphemeralResourceConfig(s.t.Context(), &tfprotov6.ValidateEphemeralResourceConfigRequest{TypeName: testForwardType, Config: raw})
+	s.must(err)
+	diags := plainDiagnostics(validation.Diagnostics)
+	if hasErrors(diags) {
+		return nil, diags
+	}
+	resp, err := s.server.OpenEphemeralResource(s.t.Context(), &tfprotov6.OpenEphemeralResourceRequest{TypeName: testForwardType, Config: raw})
+	s.must(err)
+	diags = append(diags, plainDiagnostics(resp.Diagnostics)...)
+	if hasErrors(diags) {
+		return nil, diags
+	}
+	f := &testForward{t: s.t, s: s, result: s.decode(schema.ValueType(), resp.Result), private: resp.Private}
+	s.t.Cleanup(func() { f.close() })
+
+	return f, diags
+}
+
+// openForward opens a forward without complaint.
+func (s *testServer) openForward(config map[string]any) *testForward {
+	s.t.Helper()
+
+	f, diags := s.tryForward(config)
+	wantNoDiagnostics(s.t, diags)
+
+	return f
+}
+
+func (f *testForward) close() []testDiagnostic {
+	if f.closed {
+		return nil
+	}
+	f.closed = true
+	resp, err := f.s.server.CloseEphemeralResource(f.t.Context(), &tfprotov6.CloseEphemeralResourceRequest{TypeName: testForwardType, Private: f.private})
+	f.s.must(err)
+
+	return plainDiagnostics(resp.Diagnostics)
+}
+
+func (f *testForward) dial() *net.TCPConn {
+	f.t.Helper()
+
+	conn, err := net.Dial("tcp", fmt.Sprint(f.result["endpoint"]))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.t.Cleanup(func() { _ = conn.Close() })
+	// A test that hangs fails with the stack of its own.
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		f.t.Fatalf("%T is no TCP connection", conn)
+	}
+
+	return tcp
+}
+
+// echoed sends a text and expects it back.
+func (f *testForward) echoed(conn net.Conn, text string) {
+	f.t.Helper()
+
+	if _, err := io.WriteString(conn, text); err != nil {
+		f.t.Fatal(err)
+	}
+	got := make([]byte, len(text))
+	if _, err := io.ReadFull(conn, got); err != nil || string(got) != text {
+		f.t.Fatalf("got %q, %v, want %q", got, err, text)
+	}
+}
+
+// reset expects that the connection is reset, and not closed in order.
+func (f *testForward) reset(conn net.Conn) {
+	f.t.Helper()
+
+	if _, err := io.Copy(io.Discard, conn); !errors.Is(err, syscall.ECONNRESET) {
+		f.t.Errorf("the connection ended with %v, want a reset", err)
+	}
+}
+
+// forwardFake is a fake whose nodes have agents, and a provider configured for it.
+func forwardFake(t *testing.T, options ...fakessm.Option) (*fakessm.Server, *testServer) {
+	t.Helper()
+
+	fake, url := testFake(t, append([]fakessm.Option{fakessm.WithDataChannel("")}, options...)...)
+
+	return fake, newConfiguredServer(t, testArguments(url))
+}
+
+// wantEnded checks that every session that was started on the target has ended.
+func wantEnded(t *testing.T, fake *fakessm.Server, target string, want int) {
+	t.Helper()
+
+	started := 0
+	for _, session := range fake.Sessions() {
+		if session.Target != target {
+			continue
+		}
+		started++
+		if session.Status != "Terminated" && session.Status != "Terminating" {
+			t.Errorf("session %s is %s", session.SessionID, session.Status)
+		}
+	}
+	if started != want {
+		t.Errorf("%d sessions were started, want %d", started, want)
+	}
+}
+
+// testForwardTarget is a node on which nobody else has sessions.
+const testForwardTarget = "i-0f0f0f0f0f0f0f0f0"
+
+func forwardError(attribute, summary, detail string) testDiagnostic {
+	return testDiagnostic{Severity: "error", Attribute: attribute, Summary: summary, Detail: detail}
+}
+
+func forwardWarning(attribute, summary, detail string) testDiagnostic {
+	return testDiagnostic{Severity: "warning", Attribute: attribute, Summary: summary, Detail: detail}
+}
+
+func TestPortForwardEphemeralResource_lifecycle(t *testing.T) {
+	t.Parallel()
+
+	port := testFarEnd(t, echoBack)
+	fake, s := forwardFake(t)
+	before := len(fake.Requests())
+	f := s.openForward(map[string]any{"target": testForwardTarget, "remote_port": port, "reason": "a test"})
+	endpoint := fmt.Sprintf("127.0.0.1:%v", f.result["local_port"])
+	if f.result["local_host"] != "127.0.0.1" || f.result["endpoint"] != endpoint || f.result["region"] != testRegion || f.result["enabled"] != true {
+		t.Errorf("got %v", f.result)
+	}
+	session, found := fake.Session(fmt.Sprint(f.result["session_id"]))
+	if !found || session.Target != testForwardTarget || session.Status != "Connected" || !strings.HasPrefix(session.Reason, "a test ") {
+		t.Errorf("got %+v, %v", session, found)
+	}
+	conn := f.dial()
+	f.echoed(conn, "hello")
+	wantNoDiagnostics(t, f.close())
+	f.reset(conn)
+	wantEnded(t, fake, testForwardTarget, 1)
+
+	calls := map[string]int{}
+	for _, r := range fake.Requests()[before:] {
+		calls[r.Operation]++
+	}
+	if looks := calls["DescribeSessions"]; looks > 2 {
+		t.Errorf("%d look-ups, want at most 2", looks)
+	}
+	delete(calls, "DescribeSessions")
+	if diff := cmp.Diff(map[string]int{"StartSession": 1, "OpenDataChannel": 1, "TerminateSession": 1}, calls); diff != "" {
+		t.Errorf("unexpected calls (-want +got):\n%s", diff)
+	}
+	if _, err := net.Dial("tcp", endpoint); err == nil {
+		t.Error("the port is still open")
+	}
+}
+
+// Which document is started, and where it leads.
+func TestPortForwardEphemeralResource_documents(t *testing.T) {
+	t.Parallel()
+
+	port := testFarEnd(t, echoBack)
+	text := strconv.FormatInt(port, 10)
+	own := fakessm.Document{
+		Name: "Own-Database", SessionType: "Port",
+		Parameters: map[string]fakessm.DocumentParameter{"stage": {Type: "String"}},
+		Properties: map[string]string{"portNumber": text, "type": "LocalPortForwarding", "host": "{{ stage }}.db.internal"},
+	}
+	for name, tc := range map[string]struct {
+		config   map[string]any
+		document string
+	}{
+		"a port of the node": {map[string]any{"remote_port": port}, documentPort},
+		"another host":       {map[string]any{"remote_port": port, "remote_host": "db.internal"}, documentRemoteHost},
+		"SSH":                {map[string]any{"remote_port": port, "document_name": documentSSH}, documentSSH},
+		"a document of one's own": {
+			map[string]any{"document_name": "Own-Database", "parameters": map[string]any{"stage": []any{"production"}}}, "Own-Database",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			hosts := map[string]string{"db.internal": "127.0.0.1", "production.db.internal": "127.0.0.1"}
+			fake, s := forwardFake(t, fakessm.WithHosts(hosts), fakessm.WithDocuments(own))
+			f := s.openForward(merged(map[string]any{"target": testForwardTarget}, tc.config))
+			f.echoed(f.dial(), "hello")
+			if session, _ := fake.Session(fmt.Sprint(f.result["session_id"])); session.DocumentName != tc.document {
+				t.Errorf("document %q, want %q", session.DocumentName, tc.document)
+			}
+		})
+	}
+}
+
+func TestPortForwardEphemeralResource_localPort(t *testing.T) {
+	t.Parallel()
+
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := portOf(taken.Addr())
+	fake, s := forwardFake(t)
+	config := map[string]any{"target": testForwardTarget, "remote_port": testFarEnd(t, echoBack), "local_port": port}
+	_, diags := s.tryForward(config)
+	wantDiagnostic(t, forwardError("local_port", summaryForward, fmt.Sprintf("Port %d of 127.0.0.1 is in use by another program. No session was started.", port)), diags)
+	if n := fake.Count("StartSession"); n != 0 {
+		t.Errorf("%d sessions were started", n)
+	}
+	_ = taken.Close()
+	f := s.openForward(config)
+	if f.result["local_port"] != port {
+		t.Errorf("got port %v, want %d", f.result["local_port"], port)
+	}
+	f.echoed(f.dial(), "hello")
+}
+
+func TestPortForwardEphemeralResource_disabled(t *testing.T) {
+	t.Parallel()
+
+	fake, s := forwardFake(t)
+	f := s.openForward(map[string]any{"target": testForwardTarget, "remote_port": int64(22), "enabled": false})
+	for _, name := range []string{"local_host", "local_port", "endpoint", "session_id"} {
+		if f.result[name] != nil {
+			t.Errorf("%s is %v, want null", name, f.result[name])
+		}
+	}
+	wantNoDiagnostics(t, f.close())
+	if n := fake.Count("StartSession"); n != 0 {
+		t.Errorf("%d sessions were started", n)
+	}
+}
+
+// Bad arguments are refused before anything is started.
+func TestPortForwardEphemeralResource_validation(t *testing.T) {
+	t.Parallel()
+
+	fake, s := forwardFake(t)
+	list := func(text string) []any { return []any{text} }
+	for name, tc := range map[string]struct {
+		config map[string]any
+		want   testDiagnostic
+	}{
+		"no port":                  {map[string]any{}, forwardError("remote_port", "Missing Remote Port", documentPort+" needs to know the port")},
+		"no port, a host":          {map[string]any{"remote_host": "db"}, forwardError("remote_port", "Missing Remote Port", documentRemoteHost)},
+		"port 0":                   {map[string]any{"remote_port": int64(0)}, forwardError("remote_port", "Invalid Attribute Value", "between 1 and 65535")},
+		"port 65536":               {map[string]any{"remote_port": int64(65536)}, forwardError("remote_port", "Invalid Attribute Value", "between 1 and 65535")},
+		"local port 70000":         {map[string]any{"remote_port": int64(22), "local_port": int64(70000)}, forwardError("local_port", "Invalid Attribute Value", "between 1 and 65535")},
+		"a host with a scheme":     {map[string]any{"remote_port": int64(22), "remote_host": "https://db"}, forwardError("remote_host", "Invalid Remote Host", `"https://db" has a scheme`)},
+		"a host with a port":       {map[string]any{"remote_port": int64(22), "remote_host": "db:5432"}, forwardError("remote_host", "Invalid Remote Host", `"db:5432" has a port`)},
+		"a host with a path":       {map[string]any{"remote_port": int64(22), "remote_host": "db/app"}, forwardError("remote_host", "Invalid Remote Host", "has a path")},
+		"a host with a user":       {map[string]any{"remote_port": int64(22), "remote_host": "mary@db"}, forwardError("remote_host", "Invalid Remote Host", "has a user name")},
+		"a host with a line break": {map[string]any{"remote_port": int64(22), "remote_host": "db\n"}, forwardError("remote_host", "Invalid Remote Host", "characters that no host name has")},
+		"an empty host":            {map[string]any{"remote_port": int64(22), "remote_host": ""}, forwardError("remote_host", "Invalid Remote Host", "is empty")},
+		"a host and a port's document": {
+			map[string]any{"remote_port": int64(22), "remote_host": "db", "document_name": documentPort},
+			forwardError("remote_host", "Document Takes No Host", documentPort+" forwards to the node itself"),
+		},
+		"a host and SSH": {
+			map[string]any{"remote_port": int64(22), "remote_host": "db", "document_name": documentSSH}, forwardError("remote_host", "Document Takes No Host", documentSSH),
+		},
+		"the ARN of a port's document": {
+			map[string]any{"remote_port": int64(22), "remote_host": "db", "document_name": "arn:aws:ssm:us-east-1::document/" + documentPort},
+			forwardError("remote_host", "Document Takes No Host", documentPort),
+		},
+		"a document for hosts without one": {
+			map[string]any{"remote_port": int64(22), "document_name": documentRemoteHost}, forwardError("remote_host", "Missing Remote Host", documentRemoteHost),
+		},
+		"a port among the parameters": {
+			map[string]any{"remote_port": int64(22), "parameters": map[string]any{"portNumber": list("22")}},
+			forwardError(`parameters["portNumber"]`, "Parameter Is an Argument", "portNumber is set with remote_port"),
+		},
+		"a host among the parameters": {
+			map[string]any{"document_name": "Own", "parameters": map[string]any{"host": list("db")}},
+			forwardError(`parameters["host"]`, "Parameter Is an Argument", "host is set with remote_host"),
+		},
+		"a local port among the parameters": {
+			map[string]any{"remote_port": int64(22), "parameters": map[string]any{"localPortNumber": list("22")}},
+			forwardError(`parameters["localPortNumber"]`, "Parameter Is an Argument", "localPortNumber is set with local_port"),
+		},
+		"a negative wait": {map[string]any{"remote_port": int64(22), "wait_for_target": "-1s"}, forwardError("wait_for_target", "Invalid Duration", "-1s")},
+		"no time":         {map[string]any{"remote_port": int64(22), "timeouts": map[string]any{"open": "0s"}}, forwardError("timeouts.open", "Invalid Timeout", "leaves no time")},
+		"no target":       {map[string]any{"target": "", "remote_port": int64(22)}, forwardError("target", "Invalid Attribute Value Length", "between 1 and 400")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			_, diags := s.tryForward(merged(map[string]any{"target": testForwardTarget}, tc.config))
+			wantDiagnostic(t, tc.want, diags)
+		})
+	}
+	t.Cleanup(func() {
+		if n := fake.Count("StartSession"); n != 0 {
+			t.Errorf("%d sessions were started", n)
+		}
+	})
+}
+
+func TestHostProblem(t *testing.T) {
+	t.Parallel()
+
+	for _, host := range []string{"db", "db.internal", "db-1.abc.eu-central-1.rds.amazonaws.com.", "10.0.0.1", "fd00::1", "my_host", strings.Repeat("a", 253)} {
+		if problem := hostProblem(host); problem != "" {
+			t.Errorf("%q %s", host, problem)
+		}
+	}
+	for _, host := range []string{"[fd00::1]", "[fd00::1]:22", "10.0.0.1:22", " db", "db internal", "db\x00", "dé", strings.Repeat("a", 254)} {
+		if hostProblem(host) == "" {
+			t.Errorf("%q is no host", host)
+		}
+	}
+}
+
+// Each thing that keeps a forward from opening is told with what to do, and leaves
+// no session behind.
+func TestPortForwardEphemeralResource_openFails(t *testing.T) {
+	t.Parallel()
+
+	port, refused := testFarEnd(t, echoBack), refusedPort(t)
+	denied := func(resource string) fakessm.Fault {
+		return fakessm.Fault{Operation: "StartSession", Kind: fakessm.FaultError, Code: "AccessDeniedException", Message: "User: arn:aws:iam::111122223333:user/mary is not authorized to perform: ssm:StartSession on resource: " + resource}
+	}
+	for name, tc := range map[string]struct {
+		config   map[string]any
+		options  []fakessm.Option
+		prepare  func(*fakessm.Server)
+		want     testDiagnostic
+		sessions int
+	}{
+		"not connected": {
+			prepare: func(fake *fakessm.Server) { fake.AddTargets(map[string]bool{testForwardTarget: false}) },
+			want:    forwardError("target", summaryStart, "the target is not connected to Session Manager\nssm_connection_status"),
+		},
+		"the node is denied": {
+			prepare: func(fake *fakessm.Server) { fake.Inject(denied("arn:aws:ec2:us-east-1:111122223333:instance/i-0")) },
+			want:    forwardError("target", summaryStart, "ssm:StartSession on the target's ARN"),
+		},
+		"the document is denied": {
+			prepare: func(fake *fakessm.Server) { fake.Inject(denied("arn:aws:ssm:us-east-1::document/" + documentPort)) },
+			want:    forwardError("target", summaryStart, "ssm:StartSession on the document's ARN"),
+		},
+		"no such document": {
+			config: map[string]any{"document_name": "Nobodys-Document"},
+			want:   forwardError("document_name", summaryStart, "SSM has no such document for sessions"),
+		},
+		"a document for shells": {
+			config: map[string]any{"document_name": "Own-Shell"},
+			options: []fakessm.Option{fakessm.WithDocuments(fakessm.Document{
+				Name: "Own-Shell", SessionType: "Standard_Stream", Parameters: map[string]fakessm.DocumentParameter{"portNumber": {}},
+			})},
+			want:     forwardError("document_name", summaryForward, "its document is not for port forwards\nsessionType is Port\n\"Standard_Stream\""),
+			sessions: 1,
+		},
+		"the far end refuses": {
+			config:   map[string]any{"remote_port": refused},
+			want:     forwardError("remote_port", summaryForward, fmt.Sprintf("cannot connect to port %d of %s\nset probe = false", refused, testForwardTarget)),
+			sessions: 1,
+		},
+		"the host refuses": {
+			config:   map[string]any{"remote_port": refused, "remote_host": "127.0.0.1"},
+			want:     forwardError("remote_host", summaryForward, fmt.Sprintf("cannot connect to 127.0.0.1:%d", refused)),
+			sessions: 1,
+		},
+		"the name does not resolve": {
+			config:   map[string]any{"remote_host": "nowhere.internal"},
+			want:     forwardError("remote_host", summaryForward, fmt.Sprintf("cannot connect to nowhere.internal:%d\nresolves its name", port)),
+			sessions: 1,
+		},
+		"the agent does not forward there": {
+			config:   map[string]any{"remote_host": "169.254.169.254"},
+			want:     forwardError("", summaryForward, "Forwarding to IP address 169.254.169.254 is forbidden."),
+			sessions: 1,
+		},
+		"an old agent, another host": {
+			config:   map[string]any{"remote_host": "127.0.0.1"},
+			options:  []fakessm.Option{fakessm.WithAgentVersion("3.1.1080.0")},
+			want:     forwardError("remote_host", summaryForward, "too old to connect to another host\n3.1.1188.0\nagent 3.1.1080.0"),
+			sessions: 1,
+		},
+		"an old agent, refused": {
+			config:   map[string]any{"remote_port": refused},
+			options:  []fakessm.Option{fakessm.WithAgentVersion("3.0.161.0")},
+			want:     forwardError("", summaryForward, "Unable to connect to specified port"),
+			sessions: 1,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			fake, s := forwardFake(t, tc.options...)
+			if tc.prepare != nil {
+				tc.prepare(fake)
+			}
+			_, diags := s.tryForward(merged(map[string]any{"target": testForwardTarget, "remote_port": port}, tc.config))
+			if tc.want.Attribute == "" && len(diags) == 1 {
+				tc.want.Attribute = diags[0].Attribute
+			}
+			wantDiagnostic(t, tc.want, diags)
+			wantEnded(t, fake, testForwardTarget, tc.sessions)
+		})
+	}
+}
+
+func TestPortForwardEphemeralResource_waitsForTarget(t *testing.T) {
+	t.Parallel()
+
+	fake, s := forwardFake(t)
+	fake.AddTargets(map[string]bool{testForwardTarget: false})
+	config := map[string]any{"target": testForwardTarget, "remote_port": testFarEnd(t, echoBack), "wait_for_target": "1m"}
+	go func() {
+		for fake.Count("GetConnectionStatus") == 0 {
+			time.Sleep(10 * time.Millisecond)
+		}
+		fake.AddTargets(map[string]bool{testForwardTarget: true})
+	}()
+	f := s.openForward(config)
+	f.echoed(f.dial(), "hello")
+	if n := fake.Count("StartSession"); n != 2 {
+		t.Errorf("StartSession was called %d times, want 2", n)
+	}
+	wantNoDiagnostics(t, f.close())
+	wantEnded(t, fake, testForwardTarget, 1)
+
+	// The wait has an end.
+	fake.AddTargets(map[string]bool{testForwardTarget: false})
+	config["wait_for_target"] = "1500ms"
+	_, diags := s.tryForward(config)
+	wantDiagnostic(t, forwardError("target", summaryStart, "the target is not connected"), diags)
+
+	fake.Inject(fakessm.Fault{Operation: "GetConnectionStatus", Kind: fakessm.FaultDenied})
+	config["wait_for_target"] = "10s"
+	_, diags = s.tryForward(config)
+	wantDiagnostic(t, forwardError("wait_for_target", summaryForward, "could not be read\nssm:GetConnectionStatus"), diags)
+}
+
+func TestPortForwardEphemeralResource_refusedLater(t *testing.T) {
+	t.Parallel()
+
+	fake, s := forwardFake(t)
+	port := refusedPort(t)
+	f := s.openForward(map[string]any{"target": testForwardTarget, "remote_port": port, "probe": false})
+	for range 2 {
+		conn, err := net.Dial("tcp", fmt.Sprint(f.result["endpoint"]))
+		if errors.Is(err, syscall.ECONNRESET) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.reset(conn)
+	}
+	wantDiagnostic(t, forwardWarning("remote_port", "Connections Refused by Far End", fmt.Sprintf("could not connect to port %d of %s for 2 of 2 connections", port, testForwardTarget)), f.close())
+	wantEnded(t, fake, testForwardTarget, 1)
+}
+
+// A session that somebody ends is replaced for the next connection.
+func TestPortForwardEphemeralResource_sessionEndedByOthers(t *testing.T) {
+	t.Parallel()
+
+	fake, s := forwardFake(t)
+	f := s.openForward(map[string]any{"target": testForwardTarget, "remote_port": testFarEnd(t, echoBack)})
+	conn := f.dial()
+	f.echoed(conn, "before")
+	fake.EndSession(fmt.Sprint(f.result["session_id"]))
+	f.reset(conn)
+	f.echoed(f.dial(), "after")
+	wantNoDiagnostics(t, f.close())
+	wantEnded(t, fake, testForwardTarget, 2)
+}
+
+// If there is no other session to be had, the connection is reset, and Close tells.
+func TestPortForwardEphemeralResource_noOtherSession(t *testing.T) {
+	t.Parallel()
+
+	fake, s := forwardFake(t)
+	f := s.openForward(map[string]any{"target": testForwardTarget, "remote_port": testFarEnd(t, echoBack)})
+	f.echoed(f.dial(), "before")
+	fake.Inject(fakessm.Fault{Operation: "StartSession", Kind: fakessm.FaultDenied, Times: -1})
+	fake.EndSession(fmt.Sprint(f.result["session_id"]))
+	for {
+		// The forward may not have heard of it yet.
+		conn, err := net.Dial("tcp", fmt.Sprint(f.result["endpoint"]))
+		if err != nil {
+			break
+		}
+		_ = conn.SetDeadline(time.Now().Add(time.Minute))
+		_, err = io.Copy(io.Discard, conn)
+		_ = conn.Close()
+		if !errors.Is(err, syscall.ECONNRESET) {
+			t.Fatalf("the connection ended with %v", err)
+		}
+		if fake.Count("StartSession") > 1 {
+			break
+		}
+	}
+	diags := f.close()
+	if len(diags) != 1 || diags[0].Summary != "Connections Without Session" || !strings.Contains(diags[0].Detail, "ssm:StartSession") {
+		t.Errorf("got %v", diags)
+	}
+	wantEnded(t, fake, testForwardTarget, 1)
+}
+
+// Agents of each age, and what they can do.
+func TestPortForwardEphemeralResource_agents(t *testing.T) {
+	t.Parallel()
+
+	for _, version := range []string{"2.3.612.0", "3.0.161.0", "3.0.222.0", "3.1.1374.0", "3.1.1446.0", "3.1.1511.0", "3.2.582.0", "3.3.987.0"} {
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+
+			fake, s := forwardFake(t, fakessm.WithAgentVersion(version))
+			f := s.openForward(map[string]any{"target": testForwardTarget, "remote_port": testFarEnd(t, echoBack), "keep_alive": true})
+			f.echoed(f.dial(), "hello")
+			wantNoDiagnostics(t, f.close())
+			wantEnded(t, fake, testForwardTarget, 1)
+		})
+	}
+}
+
+// testForwardBytes is how much TestPortForwardEphemeralResource_drops carries each way.
+// SSM_FORWARD_MB sets another size, in MB.
+const testForwardBytes = 16 << 20
+
+// The connection to the service is dropped ten times while bytes go both ways.
+func TestPortForwardEphemeralResource_drops(t *testing.T) {
+	t.Parallel()
+
+	const drops = 10
+	size := int64(testForwardBytes)
+	if mb, err := strconv.ParseInt(os.Getenv("SSM_FORWARD_MB"), 10, 64); err == nil {
+		size = mb << 20
+	}
+	type sum struct {
+		n      int64
+		digest []byte
+	}
+	got := make(chan sum, 1)
+	far := testFarEnd(t, func(conn net.Conn) {
+		// The probe says nothing.
+		digest := sha256.New()
+		var sent sync.WaitGroup
+		sent.Go(func() { _, _ = io.Copy(conn, io.LimitReader(&noise{seed: 2}, size)) })
+		n, _ := io.CopyN(digest, conn, size)
+		sent.Wait()
+		if n > 0 {
+			got <- sum{n, digest.Sum(nil)}
+		}
+	})
+	fake, s := forwardFake(t)
+	f := s.openForward(map[string]any{"target": testForwardTarget, "remote_port": far, "probe": false})
+	conn := f.dial()
+	_ = conn.SetDeadline(time.Time{})
+	start := time.Now()
+	var sent sync.WaitGroup
+	sent.Go(func() {
+		if n, err := io.Copy(conn, io.LimitReader(&noise{seed: 1}, size)); err != nil {
+			t.Errorf("after %d bytes up: %v", n, err)
+		}
+	})
+	digest, want := sha256.New(), sha256.New()
+	down := &dropper{w: digest, every: size / (drops + 1), drop: fake.CloseDataChannels}
+	if n, err := io.CopyN(down, conn, size); err != nil {
+		t.Fatalf("after %d bytes down: %v", n, err)
+	}
+	sent.Wait()
+	_, _ = io.Copy(want, io.LimitReader(&noise{seed: 2}, size))
+	if !bytes.Equal(digest.Sum(nil), want.Sum(nil)) {
+		t.Error("the bytes that came down differ")
+	}
+	up := <-got
+	want.Reset()
+	_, _ = io.Copy(want, io.LimitReader(&noise{seed: 1}, size))
+	if up.n != size || !bytes.Equal(up.digest, want.Sum(nil)) {
+		t.Errorf("%d bytes went up, want %d, or they differ", up.n, size)
+	}
+	seconds := time.Since(start).Seconds()
+	t.Logf("%d MB each way, %d drops, %d resumes: %.1f s, %.1f MB/s each way", size>>20, down.dropped, fake.Count("ResumeSession"), seconds, float64(size>>20)/seconds)
+	if down.dropped != drops || fake.Count("ResumeSession") < drops {
+		t.Errorf("%d drops, %d resumes", down.dropped, fake.Count("ResumeSession"))
+	}
+	wantNoDiagnostics(t, f.close())
+	wantEnded(t, fake, testForwardTarget, 1)
+}
+
+// noise is an endless stream of bytes that is the same for each seed.
+type noise struct {
+	seed uint32
+	next uint32
+}
+
+func (r *noise) Read(p []byte) (int, error) {
+	n := 0
+	for ; n+4 <= len(p); n += 4 {
+		x := (r.next + r.seed*0x9e3779b9) * 0x85ebca6b
+		x ^= x >> 13
+		p[n], p[n+1], p[n+2], p[n+3] = byte(x), byte(x>>8), byte(x>>16), byte(x>>24)
+		r.next++
+	}
+	if n == 0 {
+		return 0, io.ErrShortBuffer
+	}
+
+	return n, nil
+}
+
+// dropper calls drop each time that many more bytes have been written.
+type dropper struct {
+	w       io.Writer
+	every   int64
+	drop    func()
+	n       int64
+	dropped int
+}
+
+func (d *dropper) Write(p []byte) (int, error) {
+	n, err := d.w.Write(p)
+	d.n += int64(n)
+	for d.dropped < 10 && d.n >= d.every*int64(d.dropped+1) {
+		d.dropped++
+		d.drop()
+	}
+
+	return n, err
+}
