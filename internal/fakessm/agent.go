@@ -187,6 +187,10 @@ func (a *agent) attach(send func([]byte)) (detach func()) {
 	a.sock = send
 	for _, m := range a.unacked {
 		m.sent, m.once = time.Time{}, false
+		if a.server.agentCatchUp {
+			m.sent = time.Now()
+			send(m.encode(a.server.now()))
+		}
 	}
 	a.mu.Unlock()
 	if first {

@@ -162,6 +162,13 @@ func WithAgentPacing() Option {
 	return func(s *Server) { s.agentPacing = true }
 }
 
+// WithAgentCatchUp makes agents send everything again at once when the client is back.
+// Real ones send ten messages a second, so that a transfer without pacing, which has
+// thousands on their way, would take minutes to go on.
+func WithAgentCatchUp() Option {
+	return func(s *Server) { s.agentCatchUp = true }
+}
+
 // WithSessions adds sessions, as AddSessions does, once all options are known.
 func WithSessions(sessions ...Session) Option {
 	return func(s *Server) { s.initial = append(s.initial, sessions...) }

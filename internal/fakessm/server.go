@@ -39,6 +39,7 @@ type Server struct {
 	hosts            map[string]string // Addresses on this machine, by the names that nodes use.
 	agentVersion     string
 	agentPacing      bool
+	agentCatchUp     bool
 
 	sessions   *store
 	identities *identities

@@ -638,7 +638,7 @@ func TestPortForwardEphemeralResource_drops(t *testing.T) {
 			got <- sum{n, digest.Sum(nil)}
 		}
 	})
-	fake, s := forwardFake(t)
+	fake, s := forwardFake(t, fakessm.WithAgentCatchUp())
 	f := s.openForward(map[string]any{"target": testForwardTarget, "remote_port": far, "probe": false})
 	conn := f.dial()
 	_ = conn.SetDeadline(time.Time{})
@@ -650,7 +650,7 @@ func TestPortForwardEphemeralResource_drops(t *testing.T) {
 		}
 	})
 	digest, want := sha256.New(), sha256.New()
-	down := &dropper{w: digest, every: size / (drops + 1), drop: fake.CloseDataChannels}
+	down := &dropper{w: digest, every: size / (drops + 1), drops: drops, fake: fake}
 	if n, err := io.CopyN(down, conn, size); err != nil {
 		t.Fatalf("after %d bytes down: %v", n, err)
 	}
@@ -695,11 +695,12 @@ func (r *noise) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// dropper calls drop each time that many more bytes have been written.
+// dropper drops the connection each time that many more bytes have been written.
 type dropper struct {
 	w       io.Writer
 	every   int64
-	drop    func()
+	drops   int
+	fake    *fakessm.Server
 	n       int64
 	dropped int
 }
@@ -707,9 +708,12 @@ type dropper struct {
 func (d *dropper) Write(p []byte) (int, error) {
 	n, err := d.w.Write(p)
 	d.n += int64(n)
-	for d.dropped < 10 && d.n >= d.every*int64(d.dropped+1) {
+	for d.dropped < d.drops && d.n >= d.every*int64(d.dropped+1) {
 		d.dropped++
-		d.drop()
+		// The channel may not be back from the last drop.
+		for before := d.fake.Count("ResumeSession"); d.fake.Count("ResumeSession") == before; time.Sleep(20 * time.Millisecond) {
+			d.fake.CloseDataChannels()
+		}
 	}
 
 	return n, err
