@@ -134,6 +134,14 @@ var examples = map[string]example{
 			"john.stiles-0a1b2c3d4e5f60006": "Connected",
 		},
 	},
+	"ephemeral-resources/ssm_port_forward/ephemeral-resource.tf": {
+		calls: map[string]int{
+			"StartSession us-east-1 i-0123456789abcdef0":  1,
+			"OpenDataChannel us-east-1 what was started":  1,
+			"TerminateSession us-east-1 what was started": 1,
+			"DescribeSessions us-east-1 what was started": maybe,
+		},
+	},
 	"ephemeral-resources/ssm_session/ephemeral-resource.tf": {
 		calls: map[string]int{
 			"StartSession us-east-1 i-0123456789abcdef0":  1,
@@ -537,6 +545,9 @@ func exampleReadme(t *testing.T) string {
 // exampleFake starts an endpoint with the sessions that the examples name.
 func exampleFake(t *testing.T, options ...fakessm.Option) (*fakessm.Server, string) {
 	t.Helper()
+
+	farEnd := testFarEnd(t, echoBack)
+	options = append(options, fakessm.WithDataChannel(""), fakessm.WithHosts(map[string]string{"db.internal": fmt.Sprintf("127.0.0.1:%d", farEnd)}))
 
 	return testFake(t, append(options, fakessm.WithSessions(fakessm.Session{
 		SessionID: exampleFrankfurt, Region: "eu-central-1", Target: "i-0a1b2c3d4e5f67890",

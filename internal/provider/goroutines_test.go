@@ -130,6 +130,11 @@ data "ssm_session_resume" "test" {
 ephemeral "ssm_session_resume" "test" {
   session_id = %[3]q
 }
+ephemeral "ssm_port_forward" "test" {
+  target      = %[4]q
+  remote_port = 22
+  probe       = false
+}
 ephemeral "ssm_session" "test" {
   target = %[4]q
 }

@@ -365,6 +365,8 @@ func hostileCalls(s *testServer, id string) map[string][]string {
 	add("resuming ephemerally", diags)
 	_, diags = s.openEphemeral("ssm_session", map[string]any{"target": id, "document_name": "AWS-StartSSHSession", "parameters": map[string]any{id: []any{id}}, "enabled": true})
 	add("starting", diags)
+	_, diags = s.openEphemeral("ssm_port_forward", map[string]any{"target": id, "document_name": "AWS-StartSSHSession", "remote_port": int64(22), "parameters": map[string]any{id: []any{id}}})
+	add("forwarding", diags)
 	_, diags = s.readDataSource("ssm_connection_status", map[string]any{"target": id})
 	add("reading a connection status", diags)
 	_, diags = s.readDataSource("ssm_sessions", map[string]any{"targets": []any{id}})

@@ -61,6 +61,7 @@ func newLeakHunt(t *testing.T, options ...fakessm.Option) *leakHunt {
 		"proxy password, as it is sent": base64.StdEncoding.EncodeToString([]byte("ops:" + canaryProxyPassword + "!")),
 	}}
 	h.fake = fakessm.New(append([]fakessm.Option{
+		fakessm.WithDataChannel(""),
 		fakessm.WithSessions(testSessions()...), fakessm.WithCredentials(canaryAccessKeyID, canarySecretAccessKey), fakessm.WithWebIdentityToken(canaryWebIdentity),
 	}, options...)...)
 	server := httptest.NewServer(h)
@@ -74,7 +75,7 @@ func newLeakHunt(t *testing.T, options ...fakessm.Option) *leakHunt {
 // and in the request.
 func (h *leakHunt) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.note("security token", r.Header.Get("X-Amz-Security-Token"))
-	if strings.HasPrefix(r.Header.Get("X-Amz-Target"), "AmazonSSM.") {
+	if strings.HasPrefix(r.Header.Get("X-Amz-Target"), "AmazonSSM.") || r.Header.Get("Upgrade") != "" {
 		h.fake.ServeHTTP(w, r)
 
 		return
@@ -191,6 +192,11 @@ data "ssm_sessions" "test" {
 }
 ephemeral "ssm_session_resume" "test" {
   session_id = "` + testAway + `"
+}
+ephemeral "ssm_port_forward" "test" {
+  target      = "` + testOwnTarget + `"
+  remote_port = 22
+  probe       = false
 }
 ephemeral "ssm_session" "test" {
   target = "` + testOwnTarget + `"
@@ -431,6 +437,8 @@ func TestLeaks_proxy(t *testing.T) {
 			t.Parallel()
 
 			h := newLeakHunt(t)
+			// Channels without TLS are for loopback only, whatever the endpoint of SSM is called.
+			fakessm.WithDataChannel(strings.Replace(h.url, "http://", "ws://", 1))(h.fake)
 			proxy := newTestProxy(t, h.url)
 			address := strings.Replace(proxy.url, "http://", "http://ops:"+canaryProxyPassword+"%21@", 1)
 			h.config("http://ssm.example.com", tc.provider, leakObjects, append(tc.env(address), canaryKeysEnv, canarySecretEnv)...)

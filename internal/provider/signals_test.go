@@ -611,6 +611,7 @@ func signalsWaiting() map[string]signalWait {
 		"resuming":               {config: "data \"ssm_session_resume\" \"test\" {\n  session_id = \"" + testAway + "\"\n}\n", slow: "ResumeSession", command: []string{"plan"}},
 		"a grace period":         {config: fmt.Sprintf(drain, `grace_period = "1h"`), slow: "", command: []string{"apply", "-auto-approve"}},
 		"resuming, ephemerally":  {config: "ephemeral \"ssm_session_resume\" \"test\" {\n  session_id = \"" + testAway + "\"\n}\n", slow: "ResumeSession", command: []string{"plan"}},
+		"forwarding":             {config: "ephemeral \"ssm_port_forward\" \"test\" {\n  target      = \"" + testOwnTarget + "\"\n  remote_port = 22\n}\n", slow: "StartSession", command: []string{"plan"}},
 		"starting":               {config: "ephemeral \"ssm_session\" \"test\" {\n  target = \"" + testOwnTarget + "\"\n}\n", slow: "StartSession", command: []string{"plan"}},
 		"refreshing":             {config: termination, slow: "DescribeSessions", command: []string{"plan"}, before: unverified},
 		"waiting for the end":    {config: termination, slow: "", command: []string{"apply", "-auto-approve"}, before: unkillable},
