@@ -57,7 +57,7 @@ type testService struct {
 func newTestService(t *testing.T, service *testService, sessions ...fakessm.Session) *testService {
 	t.Helper()
 
-	service.fake = fakessm.New(fakessm.WithSessions(testSessions()...), fakessm.WithSessions(sessions...), fakessm.WithPageSize(200))
+	service.fake = fakessm.New(fakessm.WithSessions(testSessions()...), fakessm.WithSessions(sessions...), fakessm.WithPageSize(200), fakessm.WithDataChannel(""))
 	service.reached = make(chan struct{})
 	service.signalAt = max(service.signalAt, 1)
 	server := httptest.NewServer(service)
