@@ -68,6 +68,8 @@ run() {
 	return "$code"
 }
 
+work= # The directory that Terraform works in.
+
 # terraform ARGUMENT...: with an environment that holds nothing of the caller's.
 terraform() {
 	run env -i \
@@ -76,7 +78,7 @@ terraform() {
 		AWS_ENDPOINT_URL_SSM="$AWS_ENDPOINT_URL_SSM" AWS_ENDPOINT_URL_STS="$AWS_ENDPOINT_URL_STS" \
 		AWS_ACCESS_KEY_ID="$AWS_ACCESS_KEY_ID" AWS_SECRET_ACCESS_KEY="$AWS_SECRET_ACCESS_KEY" \
 		AWS_REGION="$AWS_REGION" AWS_EC2_METADATA_DISABLED=true \
-		"$cli" -chdir="$scratch/work" "$@"
+		"$cli" -chdir="$work" "$@"
 }
 
 view() {
@@ -129,7 +131,7 @@ provider_installation {
 END
 
 say "Starting the fake endpoint, with sessions of three people"
-"$scratch/bin/fakessm" -sessions examples/demo/sessions.json -env-file "$scratch/env" >"$scratch/endpoint.log" 2>&1 &
+"$scratch/bin/fakessm" -sessions examples/demo/sessions.json -host private.internal=127.0.0.1 -env-file "$scratch/env" >"$scratch/endpoint.log" 2>&1 &
 endpoint=$!
 tries=0
 until [ -f "$scratch/env" ]; do
@@ -148,7 +150,8 @@ expect 1 '^jane\.roe-.* Disconnected$' "$scratch/before"
 expect 3 '^mary\.major-.* (Connected|Disconnected)$' "$scratch/before"
 
 say "terraform init"
-cp -R examples/demo "$scratch/work"
+work=$scratch/work
+cp -R examples/demo "$work"
 terraform init -no-color -input=false >"$scratch/init" 2>&1 || fail "init:
 $(cat "$scratch/init")"
 grep -E '^- Install' "$scratch/init"
@@ -208,7 +211,7 @@ expect 1 "^1 +ssm +ResumeSession +$jane\$" "$scratch/requests"
 say "Jane's session was resumed"
 # The configuration's own check has seen the token: had none come, there would be
 # a warning. A stream URL begins with wss:.
-expect 0 'Warning|Check block' "$scratch/apply"
+expect 0 'Check block' "$scratch/apply"
 expect 1 '"config_addr": "check\.jane_can_go_on"' "$scratch/work/terraform.tfstate"
 expect 0 '"status": "(fail|error|unknown)"' "$scratch/work/terraform.tfstate"
 expect 0 'wss:|token_value|stream_url' "$scratch/work/terraform.tfstate"
@@ -239,6 +242,25 @@ view requests >"$scratch/requests"
 } | screen again.txt
 printf 'calls to Systems Manager: %s\n' "$(grep -E -c '^[0-9]+ +ssm ' "$scratch/requests" || true)"
 expect 0 '^[0-9]+ +ssm ' "$scratch/requests"
+
+say "A server that only a node reaches, for the time of an apply"
+work=$scratch/forward
+cp -R examples/demo/forward "$work"
+terraform init -no-color -input=false >"$scratch/init" 2>&1 || fail "init:
+$(cat "$scratch/init")"
+terraform apply -no-color -input=false -auto-approve -var "port=${AWS_ENDPOINT_URL_SSM##*:}" \
+	-var "client=$scratch/bin/fakessmview sessions" >"$scratch/apply" 2>&1 || fail "apply:
+$(cat "$scratch/apply")"
+grep -E '^(ephemeral|terraform_data).*(Opening|Open|Closing|Close|Creation) complete' "$scratch/apply" | sed 's/ after .*//' | tail -n 3
+echo "The private server's answer:"
+cat "$work/answer.txt"
+expect 1 '^jane\.roe-0a1b2c3d4e5f60005 .* Connected$' "$work/answer.txt"
+view sessions >"$scratch/after"
+expect 1 '^terraform-.* Terminat(ing|ed)$' "$scratch/after"
+view requests >"$scratch/requests"
+grep -E 'StartSession|TerminateSession' "$scratch/requests"
+expect 1 '^1 +ssm +StartSession' "$scratch/requests"
+expect 1 '^1 +ssm +TerminateSession' "$scratch/requests"
 
 if [ -n "$write_screens" ]; then
 	scripts/screens.sh write

@@ -62,7 +62,7 @@ go test $options -timeout 60m "$@" $packages || status=$?
 go -C internal/tools/cmd test $options -timeout 60m "$@" $tools || status=$?
 
 if [ -s "$TEST_SKIPPED_FILE" ]; then
-	printf '\n%s lacks what these tests need, so they were skipped:\n' "$version"
+	printf '\nThese tests were skipped, each after what %s or this machine lacks:\n' "$version"
 	sort -u "$TEST_SKIPPED_FILE"
 fi
 exit "$status"

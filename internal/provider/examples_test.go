@@ -60,7 +60,8 @@ type example struct {
 // examples holds every configuration below examples/: a file in the folders
 // whose files appear on pages of the documentation, a folder elsewhere. That of
 // the README is one more.
-// examples/stories and examples/modules are left to the tests of the stories.
+// examples/stories and examples/modules are left to the tests of the stories, and
+// examples/demo/forward to the demo.
 var examples = map[string]example{
 	"actions/ssm_drain_sessions/action.tf": {
 		// TestExamples_invoke invokes it.
@@ -493,7 +494,7 @@ func exampleConfigurations(t *testing.T) map[string][]string {
 		switch {
 		case err != nil:
 			return err
-		case entry.IsDir() && (entry.Name() == ".terraform" || path == filepath.Join(examplesRoot, "stories") || path == filepath.Join(examplesRoot, "modules")):
+		case entry.IsDir() && (entry.Name() == ".terraform" || path == filepath.Join(examplesRoot, "stories") || path == filepath.Join(examplesRoot, "modules") || path == filepath.Join(examplesRoot, "demo", "forward")):
 			return filepath.SkipDir
 		case filepath.Ext(path) != ".tf":
 			return nil
@@ -508,6 +509,11 @@ func exampleConfigurations(t *testing.T) map[string][]string {
 		if err != nil {
 			return err
 		}
+		siblings = slices.DeleteFunc(siblings, func(name string) bool {
+			info, err := os.Stat(name)
+
+			return err == nil && info.IsDir()
+		})
 		if perFile[kind] {
 			others := func(name string) bool { return name != path && filepath.Ext(name) == ".tf" }
 			configurations[relative] = slices.DeleteFunc(siblings, others)

@@ -1,0 +1,40 @@
+# Reaches a server that only a node reaches, for the time of an apply.
+
+terraform {
+  required_version = ">= 1.10"
+
+  required_providers {
+    ssm = {
+      source = "sessionops/ssm"
+    }
+  }
+}
+
+# Region, credentials and endpoint come from the environment.
+provider "ssm" {}
+
+variable "port" {
+  description = "Port of the private server."
+  type        = number
+}
+
+variable "client" {
+  description = "Command that asks an HTTP server for the URL behind it."
+  type        = string
+  default     = "curl --silent --show-error"
+}
+
+ephemeral "ssm_port_forward" "private" {
+  target      = "i-0d1a2b3c4d5e6f702"
+  remote_host = "private.internal"
+  remote_port = var.port
+  reason      = "demo"
+  enabled     = terraform.applying
+}
+
+resource "terraform_data" "visit" {
+  provisioner "local-exec" {
+    # Terraform hides what a command prints that was given an ephemeral value.
+    command = "${var.client} http://${ephemeral.ssm_port_forward.private.endpoint}/_fakessm > ${path.module}/answer.txt"
+  }
+}
