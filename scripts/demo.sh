@@ -251,9 +251,18 @@ $(cat "$scratch/init")"
 terraform apply -no-color -input=false -auto-approve -var "port=${AWS_ENDPOINT_URL_SSM##*:}" \
 	-var "client=$scratch/bin/fakessmview sessions" >"$scratch/apply" 2>&1 || fail "apply:
 $(cat "$scratch/apply")"
-grep -E '^(ephemeral|terraform_data).*(Opening|Open|Closing|Close|Creation) complete' "$scratch/apply" | sed 's/ after .*//' | tail -n 3
-echo "The private server's answer:"
-cat "$work/answer.txt"
+{
+	# The two programs word this differently, and the session of the forward has a new ID.
+	grep -E '^(ephemeral|terraform_data).* complete after' "$scratch/apply" |
+		sed -e 's/ after .*//' -e 's/Open complete/Opening complete/' -e 's/Close complete/Closing complete/' | tail -n 3
+	echo
+	grep '^Apply complete' "$scratch/apply"
+	echo
+	printf '$ cat answer.txt\n\n'
+	grep -v '^terraform-' "$work/answer.txt"
+} >"$scratch/forwarded"
+cat "$scratch/forwarded"
+screen forward.txt <"$scratch/forwarded"
 expect 1 '^jane\.roe-0a1b2c3d4e5f60005 .* Connected$' "$work/answer.txt"
 view sessions >"$scratch/after"
 expect 1 '^terraform-.* Terminat(ing|ed)$' "$scratch/after"
@@ -261,6 +270,7 @@ view requests >"$scratch/requests"
 grep -E 'StartSession|TerminateSession' "$scratch/requests"
 expect 1 '^1 +ssm +StartSession' "$scratch/requests"
 expect 1 '^1 +ssm +TerminateSession' "$scratch/requests"
+echo "The node was told first, over the channel: the call finds that the session has ended."
 
 if [ -n "$write_screens" ]; then
 	scripts/screens.sh write

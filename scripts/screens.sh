@@ -24,6 +24,7 @@ screens() {
 		cat examples/demo/again.txt
 		;;
 	forward)
+		printf '$ terraform apply\n\n'
 		cat examples/demo/forward.txt
 		;;
 	esac
@@ -62,7 +63,7 @@ trim() {
 	awk '{ sub(/ *$/, ""); if ($0 == "") { empty++ } else { while (empty > 0) { print ""; empty-- } print } }'
 }
 
-for picture in demo; do
+for picture in demo forward; do
 	case ${1-} in
 	write)
 		draw "$picture"
