@@ -85,10 +85,11 @@ type agent struct {
 	rto     time.Duration
 
 	// What comes from the client.
-	expected int64
-	ahead    map[int64]frame
-	input    []byte // Bytes of the stream that the session's plugin has not read.
-	port     *basicPort
+	receiving bool // A message of the client is worked on.
+	expected  int64
+	ahead     map[int64]frame
+	input     []byte // Bytes of the stream that the session's plugin has not read.
+	port      *basicPort
 }
 
 // sentFrame is a message that the client has not acknowledged.
@@ -264,15 +265,22 @@ func (a *agent) acknowledged(sequence int64) {
 			a.rtt = a.rtt*7/8 + sample/8
 			a.rto = min(a.rtt+max(10*time.Millisecond, 4*a.wobble), maxRTO)
 		}
-		a.unacked = append(a.unacked[:i], a.unacked[i+1:]...)
+		if i == 0 {
+			// Most acknowledgements are for the oldest message. Thousands may be behind it.
+			a.unacked[0] = nil
+			a.unacked = a.unacked[1:]
+		} else {
+			a.unacked = append(a.unacked[:i], a.unacked[i+1:]...)
+		}
 		a.changed.Broadcast()
 
 		return
 	}
 }
 
-// receive takes a message of the client. It is called by one goroutine at a time. What
-// the session's plugin does not read makes it wait, and everything behind it.
+// receive takes a message of the client. What the session's plugin does not read makes
+// it wait, and everything behind it but acknowledgements. A socket that takes over may
+// come while a message of the last one waits: it then waits, too.
 func (a *agent) receive(message []byte) {
 	f, err := decodeFrame(message)
 	if err != nil {
@@ -285,6 +293,10 @@ func (a *agent) receive(message []byte) {
 			a.acknowledged(ack.Sequence)
 		}
 	case messageInput:
+		if !a.enter() {
+			return
+		}
+		defer a.leave()
 		a.mu.Lock()
 		reply, sock := acknowledge(a.server.now(), f), a.sock
 		expected := a.expected
@@ -310,6 +322,28 @@ func (a *agent) receive(message []byte) {
 			sock(reply)
 		}
 	}
+}
+
+// enter waits until no other message is worked on. It returns false if the session ends.
+func (a *agent) enter() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for a.receiving && !a.over {
+		a.changed.Wait()
+	}
+	if a.over {
+		return false
+	}
+	a.receiving = true
+
+	return true
+}
+
+func (a *agent) leave() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.receiving = false
+	a.changed.Broadcast()
 }
 
 // process does what a message asks for. It returns false for one that comes too early,
@@ -338,8 +372,11 @@ func (a *agent) process(f frame) bool {
 				go a.end("")
 			}
 		case flagDisconnect:
-			if a.port != nil {
-				a.port.disconnect()
+			a.mu.Lock()
+			port := a.port
+			a.mu.Unlock()
+			if port != nil {
+				port.disconnect()
 			}
 		}
 	}

@@ -79,11 +79,12 @@ func (a *agent) dialTarget() (net.Conn, error) {
 // this machine.
 func (s *Server) resolve(host, port string) (string, bool) {
 	if address, ok := s.hosts[host]; ok {
-		if _, _, err := net.SplitHostPort(address); err == nil {
-			return address, true
+		if at, fixed, err := net.SplitHostPort(address); err == nil {
+			address, port = at, fixed
 		}
+		parsed, err := netip.ParseAddr(address)
 
-		return net.JoinHostPort(address, port), true
+		return net.JoinHostPort(address, port), err == nil && parsed.IsLoopback()
 	}
 	switch address, err := netip.ParseAddr(host); {
 	case host == "", strings.EqualFold(host, "localhost"):

@@ -623,6 +623,94 @@ func TestAgent_singleConnection(t *testing.T) {
 }
 
 // TestAgent_resume: sequence numbers and data go on over a new connection.
+// What the far end does not read is not acknowledged. The service goes on answering the
+// client's pings, and a client that takes over gives nothing twice.
+func TestAgent_slowFarEnd(t *testing.T) {
+	t.Parallel()
+
+	const messages, size = 64, 512 << 10
+	read := make(chan struct{})
+	received := make(chan []byte, 1)
+	address := farEnd(t, func(conn net.Conn) {
+		<-read
+		hash := sha256.New()
+		_, _ = io.CopyN(hash, conn, messages*size)
+		received <- hash.Sum(nil)
+	})
+	_, port, _ := net.SplitHostPort(address)
+	c := startAgent(t, portInput(sshDocument, "portNumber", port)).shake(currentClient)
+
+	want := sha256.New()
+	var sent [][]byte
+	var last int64
+	for i := range messages {
+		data := bytes.Repeat([]byte{byte(i)}, size)
+		want.Write(data)
+		sent = append(sent, data)
+		last = c.send(payloadOutput, data)
+	}
+	first := last - messages + 1
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := c.conn.Ping(ctx); err != nil {
+		t.Fatalf("a ping is not answered: %v", err)
+	}
+	if c.acked(last) != 0 {
+		t.Error("a message that nobody has read is acknowledged")
+	}
+
+	old := c.conn
+	url, token := resumeSession(t, c.api, c.id)
+	c.connect(url, token)
+	_ = old.CloseNow()
+	for i, data := range sent {
+		if sequence := first + int64(i); c.acked(sequence) == 0 {
+			c.resend(sequence, payloadOutput, data)
+		}
+	}
+	close(read)
+	if got := <-received; !bytes.Equal(got, want.Sum(nil)) {
+		t.Error("the far end has read something else")
+	}
+	c.wait("the last acknowledgement", func() bool { return c.acks[last] > 0 })
+}
+
+// A far end that answers at once fills both directions.
+func TestAgent_bothDirectionsFull(t *testing.T) {
+	t.Parallel()
+
+	const messages, size = 64, 512 << 10
+	_, port, _ := net.SplitHostPort(farEnd(t, echo))
+	c := startAgent(t, portInput(sshDocument, "portNumber", port)).shake(currentClient)
+	data := bytes.Repeat([]byte("0123456789abcdef"), size/16)
+	for range messages {
+		c.send(payloadOutput, data)
+	}
+	c.wait("everything to come back", func() bool { return c.output.Len() >= messages*size })
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for range messages {
+		if !bytes.Equal(c.output.Next(size), data) {
+			t.Fatal("something else came back")
+		}
+	}
+}
+
+// A name stands for an address of this machine only: no other is dialled.
+func TestAgent_otherMachines(t *testing.T) {
+	t.Parallel()
+
+	_, port, _ := net.SplitHostPort(farEnd(t, greet))
+	// The system would connect the first ones to the far end that listens here.
+	for _, address := range []string{"0.0.0.0", "0.0.0.0:" + port, ":" + port, "192.0.2.1", "example.com", "[2001:db8::1]:22"} {
+		c := startAgent(t, portInput(remoteDocument, "host", "db.internal", "portNumber", port),
+			fakessm.WithAgentVersion("3.0.196.0"), fakessm.WithHosts(map[string]string{"db.internal": address}))
+		c.wait("a handshake", func() bool { return c.request != nil })
+		c.answer(currentClient, 1, "")
+		c.wantClosed("Unable to connect to specified port")
+	}
+}
+
 func TestAgent_resume(t *testing.T) {
 	t.Parallel()
 

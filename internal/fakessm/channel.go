@@ -64,7 +64,7 @@ func (s *Server) CloseDataChannels() {
 func (s *Server) hold(conn *websocket.Conn, session Session, c *channel, a *agent) {
 	conn.SetReadLimit(maxMessage)
 	out := newOutgoing(conn)
-	var both sync.WaitGroup
+	var sent, taken sync.WaitGroup
 	strike := func(fault ChannelFault) { s.strikeChannel(fault, c, a, out) }
 	toAgent := &relay{server: s, sessionID: session.SessionID, direction: ToAgent, strike: strike, deliver: func(message []byte) {
 		if a != nil {
@@ -72,17 +72,34 @@ func (s *Server) hold(conn *websocket.Conn, session Session, c *channel, a *agen
 		}
 	}}
 	toClient := &relay{server: s, sessionID: session.SessionID, direction: ToClient, strike: strike, deliver: out.send}
+	// Acknowledgements do not wait behind data that the agent cannot take yet: what it
+	// sends may have to go before it can.
+	acks := &relay{server: s, sessionID: session.SessionID, direction: ToAgent, strike: strike, deliver: toAgent.deliver}
 	out.pass = toClient.pass
-	both.Go(out.run)
+	sent.Go(out.run)
+	inbox := make(chan []byte, inboxSize)
+	taken.Go(func() {
+		for message := range inbox {
+			toAgent.pass(message)
+		}
+	})
 	left := make(chan struct{})
 	go func() {
 		defer close(left)
+		defer close(inbox)
 		for {
 			_, message, err := conn.Read(context.Background())
-			if err != nil {
+			switch {
+			case err != nil:
 				return
+			case isAcknowledgement(message):
+				acks.pass(message)
+			default:
+				select {
+				case inbox <- message:
+				default: // Lost: nobody has acknowledged it.
+				}
 			}
-			toAgent.pass(message)
 		}
 	}()
 	out.add(startPublication(s.now()))
@@ -93,9 +110,10 @@ func (s *Server) hold(conn *websocket.Conn, session Session, c *channel, a *agen
 	defer func() {
 		detach()
 		out.close()
-		both.Wait()
+		sent.Wait()
 		_ = conn.CloseNow()
 		<-left
+		taken.Wait()
 		s.sessions.each(session.SessionID, func(_ *region, e *entry) { delete(e.channels, c) })
 		c.close(nil)
 	}()
@@ -112,7 +130,7 @@ func (s *Server) hold(conn *websocket.Conn, session Session, c *channel, a *agen
 		out.add(channelClosed(s.now(), session, words))
 	}
 	out.close()
-	both.Wait()
+	sent.Wait()
 	_ = conn.Close(websocket.StatusNormalClosure, "Bye")
 }
 
@@ -131,6 +149,10 @@ func (s *Server) strikeChannel(fault ChannelFault, c *channel, a *agent, out *ou
 		}
 	}
 }
+
+// inboxSize is how many messages of a client the service keeps for an agent that does
+// not take them yet. The client's pings are answered meanwhile.
+const inboxSize = 4096
 
 // maxMessage is far above what a client puts into a message.
 const maxMessage = 1 << 20

@@ -79,7 +79,6 @@ func WithDefaultQuotas() Option {
 		s.quotas.limits["TerminateSession"] = 6
 		s.quotas.limits["ResumeSession"] = 6
 		s.quotas.limits["StartSession"] = 3
-		s.quotas.limits["StartSession"] = 3
 		s.quotas.limits["DescribeSessions"] = 6
 		s.quotas.limits["GetConnectionStatus"] = 50
 	}
