@@ -659,7 +659,7 @@ func (r *canaryRun) loginCache(directory, session, content string) {
 }
 
 // TestCanaries_sources: nothing that a source of credentials says is shown, at any level.
-func TestCanaries_sources(t *testing.T) {
+func TestCanaries_sources(t *testing.T) { //nolint:paralleltest // It sets the environment.
 	for name, tc := range canarySources { //nolint:paralleltest // The environment is shared.
 		t.Run(name, func(t *testing.T) {
 			r := newCanaryRun(t)
@@ -740,7 +740,7 @@ var canaryPasswords = map[string]string{
 
 // TestCanaries_addresses: an address with a password that breaks it is refused with the
 // name of its source, wherever it is given.
-func TestCanaries_addresses(t *testing.T) {
+func TestCanaries_addresses(t *testing.T) { //nolint:paralleltest // It sets the environment.
 	keys := map[string]any{"access_key": fakessm.DefaultAccessKeyID, "secret_key": fakessm.DefaultSecretAccessKey, "endpoints": nil, "max_retries": 1}
 	profile := func(format string) func(*canaryRun, string) map[string]any {
 		return func(r *canaryRun, address string) map[string]any {

@@ -86,8 +86,12 @@ func (s *storyServer) run(t *testing.T, cmd *exec.Cmd) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	var failure error
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		failure = cmd.Wait()
+	}()
 	t.Cleanup(func() {
 		// PostgreSQL takes this as "disconnect everybody and end".
 		_ = cmd.Process.Signal(syscall.SIGINT)
@@ -106,9 +110,8 @@ func (s *storyServer) run(t *testing.T, cmd *exec.Cmd) {
 			return
 		}
 		select {
-		case err := <-ended:
-			ended <- err
-			t.Fatalf("%s ended: %v\n%s", cmd.Path, err, output.String())
+		case <-ended:
+			t.Fatalf("%s ended: %v\n%s", cmd.Path, failure, output.String())
 		default:
 		}
 		if time.Now().After(deadline) {
@@ -126,7 +129,8 @@ func startPostgres(t *testing.T, password string) *storyServer {
 	initdb, postgres := storyProgram(t, "initdb", installed), storyProgram(t, "postgres", installed)
 	storyProgram(t, "psql")
 
-	dir, err := os.MkdirTemp("", "postgres")
+	// The server's own user has to get there, which t.TempDir does not allow.
+	dir, err := os.MkdirTemp("", "postgres") //nolint:usetesting
 	if err != nil {
 		t.Fatal(err)
 	}
