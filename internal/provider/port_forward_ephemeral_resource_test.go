@@ -718,3 +718,114 @@ func (d *dropper) Write(p []byte) (int, error) {
 
 	return n, err
 }
+
+// testForwardSecret is what TestPortForwardClient sends. No configuration holds it.
+const testForwardSecret = "s3cr3t-row-of-a-table"
+
+// TestPortForwardClient is no test: a provisioner runs it as a client of the forward.
+func TestPortForwardClient(t *testing.T) { //nolint:paralleltest // It runs alone, in a process of its own.
+	endpoint := os.Getenv("SSM_TEST_FORWARD_ENDPOINT")
+	if endpoint == "" {
+		t.Skip("for provisioners of other tests")
+	}
+	conn, err := net.Dial("tcp", endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close() //nolint:errcheck // The process ends.
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
+	text := strings.Repeat(testForwardSecret, 100)
+	if _, err := io.WriteString(conn, text); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, len(text))
+	if _, err := io.ReadFull(conn, got); err != nil || string(got) != text {
+		t.Fatalf("got %d bytes, %v, or other ones", len(got), err)
+	}
+}
+
+// testForwardConsumerConfig has a provisioner talk to the far end through a forward, and
+// then runs another command.
+func testForwardConsumerConfig(t *testing.T, url, arguments, endpoint, then string) string {
+	t.Helper()
+
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return testProviderConfig(url) + fmt.Sprintf(`
+ephemeral "ssm_port_forward" "test" {
+  target = %[1]q
+  %[2]s
+}
+resource "terraform_data" "consumer" {
+  provisioner "local-exec" {
+    command = "%[3]s -test.run='^TestPortForwardClient$' && %[5]s"
+    environment = {
+      SSM_TEST_FORWARD_ENDPOINT = %[4]s
+    }
+  }
+}
+`, testForwardTarget, arguments, self, endpoint, then)
+}
+
+// A real Terraform or OpenTofu opens the forward, has a provisioner use it, and closes it.
+func TestPortForwardEphemeralResource_consumer(t *testing.T) {
+	t.Parallel()
+	testNeeds(t, featureEphemerals)
+
+	port := testFarEnd(t, echoBack)
+	fixed := refusedPort(t)
+	for name, tc := range map[string]struct {
+		arguments string
+		endpoint  string
+		then      string
+		fails     bool
+	}{
+		"only in an apply":  {"remote_port = " + strconv.FormatInt(port, 10) + "\n  enabled = terraform.applying", "ephemeral.ssm_port_forward.test.endpoint", "true", false},
+		"in plans as well":  {"remote_port = " + strconv.FormatInt(port, 10), "ephemeral.ssm_port_forward.test.endpoint", "true", false},
+		"a failing command": {"remote_port = " + strconv.FormatInt(port, 10), "ephemeral.ssm_port_forward.test.endpoint", "false", true},
+		"a fixed port": {
+			fmt.Sprintf("remote_port = %d\n  local_port = %d", port, fixed),
+			`"127.0.0.1:${ephemeral.ssm_port_forward.test.local_port}"`, "true", false,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			fake, url := testFake(t, fakessm.WithDataChannel(""))
+			w := newTestWorkspace(t, testForwardConsumerConfig(t, url, tc.arguments, tc.endpoint, tc.then))
+			w.mustRun("plan", "-out=planned")
+			planned := fake.Count("StartSession")
+			if want := strings.Contains(tc.arguments, "terraform.applying"); (planned == 0) != want {
+				t.Errorf("the plan started %d sessions", planned)
+			}
+			if output, err := w.run("apply", "planned"); (err != nil) != tc.fails {
+				t.Fatalf("%v\n%s", err, output)
+			}
+			// A provider that is told to stop without Close ends the session right after that.
+			for range 200 {
+				if live := fake.Count("TerminateSession"); live >= fake.Count("StartSession") {
+					break
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
+			wantEnded(t, fake, testForwardTarget, planned+1)
+
+			log := w.read("trace.log")
+			if strings.Contains(log, testForwardSecret) {
+				t.Error("the log holds bytes that went through the forward")
+			}
+			want := fmt.Sprintf("bytes_up=%d", 100*len(testForwardSecret))
+			for line := range strings.Lines(log) {
+				if strings.Contains(line, "Port forward: connection closed") && strings.Contains(line, want) && strings.Contains(line, "bytes_down=") {
+					return
+				}
+			}
+			if !tc.fails {
+				t.Errorf("the log tells nothing of the connection")
+			}
+		})
+	}
+}
