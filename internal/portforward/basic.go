@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/datachannel"
 )
@@ -102,6 +103,9 @@ func (b *basic) open(ctx context.Context) (stream, error) {
 }
 
 func (b *basic) idle() bool { return true }
+
+// lastTraffic is unknown, and does not matter: there is one connection only.
+func (b *basic) lastTraffic() time.Time { return time.Time{} }
 
 func (b *basic) shut() { <-b.done }
 

@@ -223,20 +223,26 @@ func (c *connection) afterEOF(l *link) {
 			return
 		case <-timer.C:
 		}
+		// While others keep the session busy, the answer may wait behind theirs.
 		_, waiting, last := c.queue.counts()
-		if last.Before(eof) {
-			last = eof
-		}
-		quiet := time.Since(last)
+		last = later(last, eof)
+		left := min(time.Until(later(last, l.carrier.lastTraffic()).Add(c.f.limits.quiet)), time.Until(last.Add(c.f.limits.busyQuiet)))
 		switch {
-		case waiting > 0 || !l.carrier.idle():
+		case waiting > 0:
 			timer.Reset(c.f.limits.quiet)
-		case quiet >= c.f.limits.quiet:
+		case left <= 0:
 			return
 		default:
-			timer.Reset(c.f.limits.quiet - quiet)
+			timer.Reset(left)
 		}
 	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // fail resets the connection, for a cause that the first caller names.

@@ -46,6 +46,7 @@ type Config struct {
 // limits are the times and sizes of a forward. Tests make them smaller.
 type limits struct {
 	quiet       time.Duration // without a byte from the target after the client's end
+	busyQuiet   time.Duration // the same, while other connections keep the session busy
 	drain       time.Duration // for what a client still says after the target's end
 	stall       time.Duration // without a read of a client for whom streamBytes wait
 	look        time.Duration // between looks at a client that does not read
@@ -66,6 +67,7 @@ type limits struct {
 
 var defaultLimits = limits{
 	quiet:       5 * time.Second,
+	busyQuiet:   time.Minute,
 	drain:       2 * time.Second,
 	stall:       30 * time.Second,
 	look:        5 * time.Second,

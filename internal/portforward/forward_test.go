@@ -181,6 +181,47 @@ func TestForward_quietBeginsAnewWithEachByte(t *testing.T) {
 	}
 }
 
+// The answer to one client waits behind those to others: that is not quiet.
+func TestForward_quietInABusySession(t *testing.T) {
+	t.Parallel()
+
+	stop := make(chan struct{})
+	target := testTarget(t, func(c *net.TCPConn) {
+		first := make([]byte, 1)
+		if _, err := io.ReadFull(c, first); err != nil {
+			return
+		}
+		if first[0] == 'a' {
+			time.Sleep(2 * time.Second)
+			_, _ = c.Write([]byte("answer"))
+			return
+		}
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+			if _, err := c.Write([]byte("busy")); err != nil {
+				return
+			}
+		}
+	})
+	f := newForward(t, testOptions{target: target, limits: func(l *limits) { l.quiet = 500 * time.Millisecond }})
+	busy := f.dial(t)
+	_, _ = busy.Write([]byte("b"))
+	var wg sync.WaitGroup
+	wg.Go(func() { _, _ = io.Copy(io.Discard, busy) })
+	c := f.dial(t)
+	_, _ = c.Write([]byte("a"))
+	_ = c.CloseWrite()
+	if got, err := io.ReadAll(c); err != nil || string(got) != "answer" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	close(stop)
+	wg.Wait()
+}
+
 func TestForward_serverClosesWhileClientTalks(t *testing.T) {
 	t.Parallel()
 

@@ -25,6 +25,8 @@ type stream interface {
 type carrier interface {
 	open(ctx context.Context) (stream, error)
 	idle() bool
+	// lastTraffic is when something last went either way, for any stream.
+	lastTraffic() time.Time
 	// shut waits until everything has ended. The channel is closed by then.
 	shut()
 }

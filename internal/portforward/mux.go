@@ -12,6 +12,7 @@ import (
 	"io"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/xtaci/smux"
@@ -98,6 +99,8 @@ func (m *mux) open(context.Context) (stream, error) {
 	return &muxStream{mux: m, stream: st}, nil
 }
 
+func (m *mux) lastTraffic() time.Time { return m.wire.lastTraffic() }
+
 // idle tells whether everything that was written has been taken by the channel.
 func (m *mux) idle() bool { return m.wire.idle() }
 
@@ -139,6 +142,8 @@ type wire struct {
 	sent func(int)
 	done chan struct{}
 
+	traffic atomic.Int64 // When something last went either way, in nanoseconds.
+
 	mu     sync.Mutex
 	wake   *sync.Cond
 	buf    []byte
@@ -150,10 +155,14 @@ type wire struct {
 
 // channelReader has another error for the end of the channel: smux takes io.EOF for the end of a stream, and a
 // client would take an answer that was cut off for a whole one.
-type channelReader struct{ ch Channel }
+type channelReader struct {
+	ch      Channel
+	traffic *atomic.Int64
+}
 
 func (r channelReader) Read(p []byte) (int, error) {
 	n, err := r.ch.Read(p)
+	r.traffic.Store(time.Now().UnixNano())
 	if errors.Is(err, io.EOF) {
 		err = errSessionOver
 	}
@@ -161,7 +170,9 @@ func (r channelReader) Read(p []byte) (int, error) {
 }
 
 func newWire(ch Channel, sent func(int), over func(error)) *wire {
-	w := &wire{Reader: bufio.NewReaderSize(channelReader{ch}, 64<<10), ch: ch, sent: sent, done: make(chan struct{})}
+	w := &wire{ch: ch, sent: sent, done: make(chan struct{})}
+	w.traffic.Store(time.Now().UnixNano())
+	w.Reader = bufio.NewReaderSize(channelReader{ch, &w.traffic}, 64<<10)
 	w.wake = sync.NewCond(&w.mu)
 	go w.pump(over)
 	return w
@@ -213,6 +224,7 @@ func (w *wire) pump(over func(error)) {
 		w.buf, w.owed, w.busy = spare[:0], 0, true
 		w.mu.Unlock()
 		_, err := w.ch.Write(out)
+		w.traffic.Store(time.Now().UnixNano())
 		w.sent(owed)
 		w.mu.Lock()
 		w.busy = false
@@ -225,6 +237,14 @@ func (w *wire) pump(over func(error)) {
 			return
 		}
 	}
+}
+
+// lastTraffic is when something last went either way: now, if something waits.
+func (w *wire) lastTraffic() time.Time {
+	if !w.idle() {
+		return time.Now()
+	}
+	return time.Unix(0, w.traffic.Load())
 }
 
 func (w *wire) idle() bool {

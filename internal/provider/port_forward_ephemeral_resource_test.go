@@ -6,6 +6,7 @@ package provider
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -677,22 +678,18 @@ func TestPortForwardEphemeralResource_drops(t *testing.T) {
 // noise is an endless stream of bytes that is the same for each seed.
 type noise struct {
 	seed uint32
-	next uint32
+	next uint32 // In bytes.
 }
 
 func (r *noise) Read(p []byte) (int, error) {
-	n := 0
-	for ; n+4 <= len(p); n += 4 {
-		x := (r.next + r.seed*0x9e3779b9) * 0x85ebca6b
+	for i := range p {
+		x := (r.next>>2 + r.seed*0x9e3779b9) * 0x85ebca6b
 		x ^= x >> 13
-		p[n], p[n+1], p[n+2], p[n+3] = byte(x), byte(x>>8), byte(x>>16), byte(x>>24)
+		p[i] = byte(x >> (8 * (r.next & 3)))
 		r.next++
 	}
-	if n == 0 {
-		return 0, io.ErrShortBuffer
-	}
 
-	return n, nil
+	return len(p), nil
 }
 
 // dropper drops the connection each time that many more bytes have been written.
@@ -717,6 +714,58 @@ func (d *dropper) Write(p []byte) (int, error) {
 	}
 
 	return n, err
+}
+
+// Many clients at once share the session. Each gets its own answer, also those that
+// close their side before the answer comes.
+func TestPortForwardEphemeralResource_manyConnections(t *testing.T) {
+	t.Parallel()
+
+	const clients = 200
+	far := testFarEnd(t, func(conn net.Conn) {
+		var head [12]byte
+		if _, err := io.ReadFull(conn, head[:]); err != nil {
+			return
+		}
+		seed, up, down := binary.BigEndian.Uint32(head[:]), binary.BigEndian.Uint32(head[4:]), binary.BigEndian.Uint32(head[8:])
+		digest := sha256.New()
+		if _, err := io.CopyN(digest, conn, int64(up)); err != nil {
+			return
+		}
+		_, _ = conn.Write(digest.Sum(nil))
+		_, _ = io.Copy(conn, io.LimitReader(&noise{seed: seed + 1}, int64(down)))
+	})
+	fake, s := forwardFake(t)
+	f := s.openForward(map[string]any{"target": testForwardTarget, "remote_port": far})
+	conns := make([]*net.TCPConn, clients)
+	for i := range conns {
+		conns[i] = f.dial()
+	}
+	var done sync.WaitGroup
+	for i, conn := range conns {
+		done.Go(func() {
+			seed, up, down := uint32(2*i), uint32(i*7919%150_000), uint32(i*104_729%150_000)
+			head := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, seed), up), down)
+			request, _ := io.ReadAll(io.LimitReader(&noise{seed: seed}, int64(up)))
+			if _, err := conn.Write(append(head, request...)); err != nil {
+				t.Errorf("client %d: %v", i, err)
+
+				return
+			}
+			if i%2 == 0 {
+				_ = conn.CloseWrite()
+			}
+			got, err := io.ReadAll(conn)
+			digest := sha256.Sum256(request)
+			answer, _ := io.ReadAll(io.LimitReader(&noise{seed: seed + 1}, int64(down)))
+			if err != nil || !bytes.Equal(got, append(digest[:], answer...)) {
+				t.Errorf("client %d got %d bytes and %v, want %d, or they differ", i, len(got), err, len(digest)+len(answer))
+			}
+		})
+	}
+	done.Wait()
+	wantNoDiagnostics(t, f.close())
+	wantEnded(t, fake, testForwardTarget, 1)
 }
 
 // testForwardSecret is what TestPortForwardClient sends. No configuration holds it.
