@@ -82,6 +82,19 @@ func TestBasic_theNextClientGetsNothingOfTheLast(t *testing.T) {
 	f.wait(t, ConnectionClosed, 1)
 	two := f.dial(t)
 	f.wait(t, ConnectionOpened, 2)
+	b, ok := f.current.carrier.(*basic)
+	if !ok {
+		t.Fatal("not in basic mode")
+	}
+	for {
+		b.mu.Lock()
+		listens := b.cur != nil
+		b.mu.Unlock()
+		if listens {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
 	// Late bytes of the first connection.
 	_, _ = f.agent(0).channel.down.Write([]byte("late"))
 	for {
