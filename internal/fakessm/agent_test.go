@@ -25,8 +25,10 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"github.com/aws/smithy-go"
 	"github.com/coder/websocket"
+	"github.com/google/go-cmp/cmp"
 	"github.com/xtaci/smux"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
@@ -770,6 +772,50 @@ func TestStartSession_refused(t *testing.T) {
 			var apiErr smithy.APIError
 			if !errors.As(err, &apiErr) || apiErr.ErrorCode() != tc.code || !strings.Contains(err.Error(), tc.words) {
 				t.Errorf("got %v, want %s with %q", err, tc.code, tc.words)
+			}
+		})
+	}
+}
+
+// What StartSession was asked for is in the request log. The reason of a live session is
+// not listed if the server is told so.
+func TestStartSession_recorded(t *testing.T) {
+	t.Parallel()
+
+	for name, listed := range map[string]string{"reasons are listed": "CHG-7", "reasons are hidden": ""} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var options []fakessm.Option
+			if listed == "" {
+				options = append(options, fakessm.WithReasonsHidden())
+			}
+			fake, api := agentServer(t, options...)
+			input := portInput(remoteDocument, "host", "db.internal", "portNumber", "5432")
+			input.Target, input.Reason = aws.String("i-1"), aws.String("CHG-7")
+			started, err := api.StartSession(t.Context(), input)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := fake.Requests()[0]
+			if diff := cmp.Diff(map[string]string{"host": "db.internal", "portNumber": "5432"}, got.Parameters); diff != "" {
+				t.Errorf("parameters (-want +got):\n%s", diff)
+			}
+			if got.Target != "i-1" || got.DocumentName != remoteDocument || got.Reason != "CHG-7" {
+				t.Errorf("the log has %+v", got)
+			}
+			reason := func(state types.SessionState) string {
+				out, err := api.DescribeSessions(t.Context(), &ssm.DescribeSessionsInput{State: state})
+				if err != nil || len(out.Sessions) != 1 {
+					t.Fatalf("%v sessions, %v", out, err)
+				}
+				return aws.ToString(out.Sessions[0].Reason)
+			}
+			if got := reason(types.SessionStateActive); got != listed {
+				t.Errorf("the reason of the live session is %q", got)
+			}
+			fake.EndSession(aws.ToString(started.SessionId))
+			if got := reason(types.SessionStateHistory); got != "CHG-7" {
+				t.Errorf("the reason of the ended session is %q", got)
 			}
 		})
 	}

@@ -138,6 +138,14 @@ func (c *call) request(now time.Time) Request {
 			record.Target = f.value
 		}
 	}
+	record.DocumentName, record.Reason = c.members.text("DocumentName"), c.members.text("Reason")
+	parameters, _ := c.members.parameters()
+	for name, values := range parameters {
+		if record.Parameters == nil {
+			record.Parameters = map[string]string{}
+		}
+		record.Parameters[name] = strings.Join(values, ",")
+	}
 	for name := range c.form {
 		if secretParameters[name] {
 			continue

@@ -201,6 +201,9 @@ func (s *Server) describeSessions(c *call) (any, *apiError) {
 	page, last := s.sessions.page(s.now(), c.region, state, filters, key{start: from.Start, id: from.ID}, size)
 	output := &describeSessionsOutput{Sessions: make([]sessionOutput, len(page))}
 	for i, session := range page {
+		if s.reasonsHidden && !ended(session.Status) {
+			session.Reason = ""
+		}
 		output.Sessions[i] = session.output()
 	}
 	if last != nil {

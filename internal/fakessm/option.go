@@ -115,6 +115,12 @@ func WithDataChannel(baseURL string) Option {
 	}
 }
 
+// WithReasonsHidden makes DescribeSessions leave out the reasons of live sessions, as
+// the service does at times.
+func WithReasonsHidden() Option {
+	return func(s *Server) { s.reasonsHidden = true }
+}
+
 // WithOldStreamURLsAccepted opens a data channel at any stream URL that
 // ResumeSession gave out for a session, and not only at the last one.
 func WithOldStreamURLsAccepted() Option {

@@ -43,7 +43,11 @@ type Request struct {
 	// Fault is the kind of the fault that hit the request.
 	Fault     FaultKind `json:"fault,omitempty"`
 	UserAgent string    `json:"userAgent,omitempty"`
-	// Parameters are the form values of an STS request.
+	// DocumentName and Reason are those of StartSession.
+	DocumentName string `json:"documentName,omitempty"`
+	Reason       string `json:"reason,omitempty"`
+	// Parameters are the form values of an STS request, or those of StartSession: a
+	// list as its values with commas between them.
 	Parameters map[string]string `json:"parameters,omitempty"`
 }
 

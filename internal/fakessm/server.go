@@ -31,6 +31,7 @@ type Server struct {
 	latency          time.Duration
 	endedAccepted    bool
 	filtersIgnored   bool
+	reasonsHidden    bool
 	emptyPages       bool
 	unknown          UnknownAnswer
 	dataChannel      dataChannelOptions
