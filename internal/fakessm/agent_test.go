@@ -65,7 +65,6 @@ type agentClient struct {
 	early    map[int64]wireMessage // Messages before their turn.
 	words    string                // Of channel_closed.
 	done     bool
-	mute     bool // Acknowledge nothing.
 	change   *sync.Cond
 }
 
@@ -81,6 +80,11 @@ type wireMessage struct {
 func startAgent(t *testing.T, input *ssm.StartSessionInput, options ...fakessm.Option) *agentClient {
 	t.Helper()
 	fake, api := agentServer(t, options...)
+	return startAgentOn(t, fake, api, input)
+}
+
+func startAgentOn(t *testing.T, fake *fakessm.Server, api *ssm.Client, input *ssm.StartSessionInput) *agentClient {
+	t.Helper()
 	if input.Target == nil {
 		input.Target = aws.String("i-0123456789abcdef0")
 	}
@@ -157,9 +161,6 @@ func (c *agentClient) take(conn *websocket.Conn, raw []byte) {
 			return
 		}
 		c.seen[m.sequence]++
-		if c.mute {
-			return
-		}
 		ack, _ := json.Marshal(map[string]any{
 			"AcknowledgedMessageType": m.kind, "AcknowledgedMessageSequenceNumber": m.sequence, "IsSequentialMessage": true,
 			"AcknowledgedMessageId": fmt.Sprintf("%x-%x-%x-%x-%x", m.id[:4], m.id[4:6], m.id[6:8], m.id[8:10], m.id[10:]),
@@ -424,10 +425,11 @@ func TestAgent_handshake(t *testing.T) {
 	})
 	t.Run("asked for again until it is acknowledged", func(t *testing.T) {
 		t.Parallel()
-		c := startAgent(t, &ssm.StartSessionInput{})
-		c.mu.Lock()
-		c.mute = true
-		c.mu.Unlock()
+		fake, api := agentServer(t)
+		if err := fake.InjectChannel(fakessm.ChannelFault{Kind: fakessm.ChannelLoseAcks, Direction: fakessm.ToAgent, Times: -1}); err != nil {
+			t.Fatal(err)
+		}
+		c := startAgentOn(t, fake, api, &ssm.StartSessionInput{})
 		c.wait("a second request", func() bool { return c.seen[0] >= 2 })
 	})
 	t.Run("too late", func(t *testing.T) {
