@@ -13,7 +13,7 @@ import (
 )
 
 // sendTimeout is how long a client may take to receive a message.
-const sendTimeout = 3 * time.Second
+const sendTimeout = 30 * time.Second
 
 // channel is an open data channel, as its session sees it.
 type channel struct {

@@ -1054,6 +1054,8 @@ func everyObject(s *testServer, more map[string]any) map[string]func() []testDia
 		"data ssm_session":                 dataSource("ssm_session", config("session_id", testLive)),
 		"data ssm_session_resume":          dataSource("ssm_session_resume", config("session_id", testAway)),
 		"data ssm_sessions":                dataSource("ssm_sessions", config("targets", []any{testTarget})),
+		"ephemeral ssm_port_forward":       ephemeral("ssm_port_forward", merged(config("target", testTarget), map[string]any{"remote_port": int64(22), "probe": false})),
+		"ephemeral ssm_session":            ephemeral("ssm_session", merged(config("target", testTarget), map[string]any{"enabled": true})),
 		"ephemeral ssm_session_resume":     ephemeral("ssm_session_resume", config("session_id", testAway)),
 		"resource ssm_session_drain":       create("ssm_session_drain", config("targets", []any{testTarget})),
 		"resource ssm_session_termination": create("ssm_session_termination", config("session_id", testLive)),
@@ -1064,7 +1066,7 @@ func everyObject(s *testServer, more map[string]any) map[string]func() []testDia
 func TestProvider_everyObject(t *testing.T) {
 	t.Parallel()
 
-	fake, url := testFake(t)
+	fake, url := testFake(t, fakessm.WithDataChannel(""))
 	s := newConfiguredServer(t, testArguments(url))
 	var want []string
 	for typeName := range s.schemas.ActionSchemas {
