@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/attr/xattr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 )
@@ -82,4 +83,32 @@ func (v durationValue) ValidateAttribute(_ context.Context, req xattr.ValidateAt
 		resp.Diagnostics.AddAttributeError(req.Path, "Invalid Duration",
 			fmt.Sprintf("%q is not a duration. A duration has numbers with units, which are h, m and s; there is no unit for days or weeks.\n\nGive one such as \"30m\", \"8h\" or, for a week, \"168h\".", v.ValueString()))
 	}
+}
+
+// timestamp accepts a date with a time.
+type timestamp struct{}
+
+func (v timestamp) Description(context.Context) string {
+	return "value must be a date with a time, in RFC 3339"
+}
+
+func (v timestamp) MarkdownDescription(ctx context.Context) string {
+	return v.Description(ctx)
+}
+
+func (v timestamp) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
+		return
+	}
+
+	value := req.ConfigValue.ValueString()
+	if _, err := time.Parse(time.RFC3339, value); err == nil {
+		return
+	}
+	example := "2026-11-20T00:00:00Z"
+	if _, err := time.Parse(time.DateOnly, value); err == nil {
+		example = value + "T00:00:00Z"
+	}
+	resp.Diagnostics.AddAttributeError(req.Path, "Invalid Time",
+		fmt.Sprintf("%q is not a date with a time and an offset, in RFC 3339.\n\nGive one such as %q.", value, example))
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/ephemeral/timeouts"
-	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/ephemeral"
@@ -42,17 +41,17 @@ type portForwardEphemeralResource struct {
 }
 
 type portForwardEphemeralResourceModel struct {
-	Target        types.String         `tfsdk:"target"`
-	DocumentName  types.String         `tfsdk:"document_name"`
-	Enabled       types.Bool           `tfsdk:"enabled"`
-	KeepAlive     types.Bool           `tfsdk:"keep_alive"`
-	LocalPort     types.Int64          `tfsdk:"local_port"`
-	Parameters    types.Map            `tfsdk:"parameters"`
-	Probe         types.Bool           `tfsdk:"probe"`
-	Reason        types.String         `tfsdk:"reason"`
-	RemoteHost    types.String         `tfsdk:"remote_host"`
-	RemotePort    types.Int64          `tfsdk:"remote_port"`
-	WaitForTarget timetypes.GoDuration `tfsdk:"wait_for_target"`
+	Target        types.String  `tfsdk:"target"`
+	DocumentName  types.String  `tfsdk:"document_name"`
+	Enabled       types.Bool    `tfsdk:"enabled"`
+	KeepAlive     types.Bool    `tfsdk:"keep_alive"`
+	LocalPort     types.Int64   `tfsdk:"local_port"`
+	Parameters    types.Map     `tfsdk:"parameters"`
+	Probe         types.Bool    `tfsdk:"probe"`
+	Reason        types.String  `tfsdk:"reason"`
+	RemoteHost    types.String  `tfsdk:"remote_host"`
+	RemotePort    types.Int64   `tfsdk:"remote_port"`
+	WaitForTarget durationValue `tfsdk:"wait_for_target"`
 	regionModel
 	Endpoint  types.String   `tfsdk:"endpoint"`
 	LocalHost types.String   `tfsdk:"local_host"`
@@ -130,7 +129,7 @@ func (e *portForwardEphemeralResource) Schema(ctx context.Context, _ ephemeral.S
 				Validators:          []validator.Int64{int64validator.Between(1, 65535)},
 			},
 			"wait_for_target": schema.StringAttribute{
-				CustomType: timetypes.GoDurationType{},
+				CustomType: durationType{},
 				Optional:   true,
 				MarkdownDescription: "How long to wait for a node that is not connected to Systems Manager yet, such as one created in the same run: " +
 					"a duration such as `\"5m\"`. Defaults to `\"0s\"`.",

@@ -371,6 +371,7 @@ func TestPortForwardEphemeralResource_validation(t *testing.T) {
 			map[string]any{"remote_port": int64(22), "parameters": map[string]any{"localPortNumber": list("22")}},
 			forwardError(`parameters["localPortNumber"]`, "Parameter Is an Argument", "localPortNumber is set with local_port"),
 		},
+		"a wait of days":  {map[string]any{"remote_port": int64(22), "wait_for_target": "1d"}, forwardError("wait_for_target", "Invalid Duration", "\"1d\" is not a duration")},
 		"a negative wait": {map[string]any{"remote_port": int64(22), "wait_for_target": "-1s"}, forwardError("wait_for_target", "Invalid Duration", "-1s")},
 		"no time":         {map[string]any{"remote_port": int64(22), "timeouts": map[string]any{"open": "0s"}}, forwardError("timeouts.open", "Invalid Timeout", "leaves no time")},
 		"no target":       {map[string]any{"target": "", "remote_port": int64(22)}, forwardError("target", "Invalid Attribute Value Length", "between 1 and 400")},

@@ -6,7 +6,6 @@ package provider
 import (
 	"context"
 
-	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework-validators/float64validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
@@ -57,25 +56,25 @@ type providerModel struct {
 }
 
 type assumeRoleModel struct {
-	Duration          timetypes.GoDuration `tfsdk:"duration"`
-	ExternalID        types.String         `tfsdk:"external_id"`
-	Policy            types.String         `tfsdk:"policy"`
-	PolicyARNs        types.Set            `tfsdk:"policy_arns"`
-	RoleARN           types.String         `tfsdk:"role_arn"`
-	SessionName       types.String         `tfsdk:"session_name"`
-	SourceIdentity    types.String         `tfsdk:"source_identity"`
-	Tags              types.Map            `tfsdk:"tags"`
-	TransitiveTagKeys types.Set            `tfsdk:"transitive_tag_keys"`
+	Duration          durationValue `tfsdk:"duration"`
+	ExternalID        types.String  `tfsdk:"external_id"`
+	Policy            types.String  `tfsdk:"policy"`
+	PolicyARNs        types.Set     `tfsdk:"policy_arns"`
+	RoleARN           types.String  `tfsdk:"role_arn"`
+	SessionName       types.String  `tfsdk:"session_name"`
+	SourceIdentity    types.String  `tfsdk:"source_identity"`
+	Tags              types.Map     `tfsdk:"tags"`
+	TransitiveTagKeys types.Set     `tfsdk:"transitive_tag_keys"`
 }
 
 type assumeRoleWithWebIdentityModel struct {
-	Duration             timetypes.GoDuration `tfsdk:"duration"`
-	Policy               types.String         `tfsdk:"policy"`
-	PolicyARNs           types.Set            `tfsdk:"policy_arns"`
-	RoleARN              types.String         `tfsdk:"role_arn"`
-	SessionName          types.String         `tfsdk:"session_name"`
-	WebIdentityToken     types.String         `tfsdk:"web_identity_token"`
-	WebIdentityTokenFile types.String         `tfsdk:"web_identity_token_file"`
+	Duration             durationValue `tfsdk:"duration"`
+	Policy               types.String  `tfsdk:"policy"`
+	PolicyARNs           types.Set     `tfsdk:"policy_arns"`
+	RoleARN              types.String  `tfsdk:"role_arn"`
+	SessionName          types.String  `tfsdk:"session_name"`
+	WebIdentityToken     types.String  `tfsdk:"web_identity_token"`
+	WebIdentityTokenFile types.String  `tfsdk:"web_identity_token_file"`
 }
 
 type endpointsModel struct {
@@ -322,7 +321,7 @@ func roleARNAttribute() schema.Attribute {
 
 func roleDurationAttribute() schema.Attribute {
 	return schema.StringAttribute{
-		CustomType:          timetypes.GoDurationType{},
+		CustomType:          durationType{},
 		Optional:            true,
 		MarkdownDescription: "How long the role's credentials are valid, between 15 minutes and 12 hours, for example `1h`.",
 		Validators:          []validator.String{roleDuration{}},

@@ -178,11 +178,11 @@ func TestProvider_validate(t *testing.T) {
 		},
 		"malformed duration": {
 			arguments: role(map[string]any{"duration": "1 hour"}),
-			want:      want{"assume_role[0].duration", "Invalid Time Duration String Value", "1 hour\n\"2h45m\""},
+			want:      want{"assume_role[0].duration", "Invalid Duration", "\"1 hour\" is not a duration\n\"8h\""},
 		},
 		"duration without a unit": {
 			arguments: role(map[string]any{"duration": "3600"}),
-			want:      want{"assume_role[0].duration", "Invalid Time Duration String Value", "3600\n\"2h45m\""},
+			want:      want{"assume_role[0].duration", "Invalid Duration", "\"3600\" is not a duration\n\"8h\""},
 		},
 		"duration below what STS grants": {
 			arguments: role(map[string]any{"duration": "14m59s"}),

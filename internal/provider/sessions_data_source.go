@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
@@ -38,11 +37,11 @@ type sessionsDataSource struct {
 type sessionsDataSourceModel struct {
 	regionModel
 	selectorModel
-	State         types.String      `tfsdk:"state"`
-	StartedAfter  timetypes.RFC3339 `tfsdk:"started_after"`
-	StartedBefore timetypes.RFC3339 `tfsdk:"started_before"`
-	SessionIDs    []string          `tfsdk:"session_ids"`
-	Sessions      []sessionModel    `tfsdk:"sessions"`
+	State         types.String   `tfsdk:"state"`
+	StartedAfter  types.String   `tfsdk:"started_after"`
+	StartedBefore types.String   `tfsdk:"started_before"`
+	SessionIDs    []string       `tfsdk:"session_ids"`
+	Sessions      []sessionModel `tfsdk:"sessions"`
 }
 
 func (d *sessionsDataSource) Metadata(_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse) {
@@ -71,14 +70,14 @@ func (d *sessionsDataSource) Schema(_ context.Context, _ datasource.SchemaReques
 			Validators:          olderThanValidators(),
 		},
 		"started_after": schema.StringAttribute{
-			CustomType:          timetypes.RFC3339Type{},
 			Optional:            true,
 			MarkdownDescription: "Sessions that started at this time or later, in RFC 3339 such as `2026-11-20T00:00:00Z`.",
+			Validators:          []validator.String{timestamp{}},
 		},
 		"started_before": schema.StringAttribute{
-			CustomType:          timetypes.RFC3339Type{},
 			Optional:            true,
 			MarkdownDescription: "Sessions that started before this time, in RFC 3339.",
+			Validators:          []validator.String{timestamp{}},
 		},
 		"session_ids": schema.ListAttribute{
 			ElementType:         types.StringType,
@@ -120,8 +119,8 @@ func (d *sessionsDataSource) Read(ctx context.Context, req datasource.ReadReques
 		model.State = types.StringValue(string(sessionmanager.StateActive))
 	}
 	selector, _ := model.selector()
-	selector.StartedAfter, _ = model.StartedAfter.ValueRFC3339Time()
-	selector.StartedBefore, _ = model.StartedBefore.ValueRFC3339Time()
+	selector.StartedAfter, _ = time.Parse(time.RFC3339, model.StartedAfter.ValueString())
+	selector.StartedBefore, _ = time.Parse(time.RFC3339, model.StartedBefore.ValueString())
 
 	region := model.Region.ValueString()
 	if !model.judge(d.place(region), &resp.Diagnostics) {

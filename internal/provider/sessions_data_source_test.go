@@ -351,11 +351,11 @@ func TestSessionsDataSource_failures(t *testing.T) {
 		},
 		"a date that is none": {
 			config: map[string]any{"started_after": "yesterday"},
-			want:   testDiagnostic{"error", "started_after", "Invalid RFC3339 String Value", "yesterday"},
+			want:   testDiagnostic{"error", "started_after", "Invalid Time", "\"yesterday\" is not a date with a time\nsuch as \"2026-11-20T00:00:00Z\""},
 		},
 		"a day without a time": {
 			config: map[string]any{"started_before": "2026-11-20"},
-			want:   testDiagnostic{"error", "started_before", "Invalid RFC3339 String Value", "2026-11-20"},
+			want:   testDiagnostic{"error", "started_before", "Invalid Time", "\"2026-11-20\" is not a date with a time\nsuch as \"2026-11-20T00:00:00Z\""},
 		},
 		"a provider argument that is not known yet": {
 			arguments: map[string]any{"access_key": testUnknown},
