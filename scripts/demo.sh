@@ -99,7 +99,7 @@ screen() {
 	if [ -n "$write_screens" ]; then
 		cp "$scratch/screen" "examples/demo/$1"
 	elif ! diff -u "examples/demo/$1" "$scratch/screen" >"$scratch/difference"; then
-		fail "examples/demo/$1 shows something else; if the change is meant, run 'make screens generate':
+		fail "examples/demo/$1 shows something else; if the change is meant, run 'make screens':
 $(cat "$scratch/difference")"
 	fi
 }

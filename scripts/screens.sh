@@ -72,7 +72,7 @@ for picture in demo forward; do
 		screens "$picture" | trim >"$scratch/screens"
 		shown "$picture" >"$scratch/shown"
 		if ! diff -u "$scratch/shown" "$scratch/screens" >"$scratch/difference"; then
-			echo "examples/demo/$picture.svg shows something else; run 'make screens generate':" >&2
+			echo "examples/demo/$picture.svg shows something else; run 'make screens':" >&2
 			cat "$scratch/difference" >&2
 			exit 1
 		fi
