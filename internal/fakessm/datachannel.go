@@ -19,7 +19,7 @@ import (
 
 const (
 	// OpenDataChannel is the operation under which a Request tells of a client
-	// that wants a data channel.
+	// that asks for a data channel.
 	OpenDataChannel = "OpenDataChannel"
 
 	dataChannelPath = "/v1/data-channel/"

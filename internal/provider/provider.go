@@ -36,7 +36,7 @@ func NewRegistry() *sessionmanager.Registry {
 	return sessionmanager.NewRegistry()
 }
 
-// New returns the provider's constructor, as providerserver wants it. The provider
+// New returns the provider's constructor, for providerserver. The provider
 // calls prepare, unless it is nil, when it is configured: until then it only tells
 // of itself. Sessions that it opens are registered in own, for whoever ends the
 // process; nil means a registry of the provider's own.

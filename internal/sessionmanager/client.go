@@ -112,7 +112,7 @@ func New(cfg aws.Config, options Options) *Client {
 			o.BaseEndpoint = aws.String(options.Endpoint)
 		}
 		// The SDK refuses FIPS and dual-stack together with a custom endpoint,
-		// wherever that endpoint was configured: whoever names an endpoint has chosen.
+		// wherever that endpoint was configured. The endpoint counts.
 		if o.BaseEndpoint != nil {
 			o.EndpointOptions.UseFIPSEndpoint = aws.FIPSEndpointStateDisabled
 			o.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateDisabled

@@ -12,23 +12,23 @@ import (
 )
 
 const (
-	// slowest is the pace below which no throttling brakes a client any further.
-	slowest = 0.5 // Calls a second.
+	// minRate is the minimum rate, in calls a second.
+	minRate = 0.5
 
-	// cut is what a pace is multiplied by when it is no longer granted.
-	cut = 0.8
+	// backoffFactor lowers a rate that is no longer granted.
+	backoffFactor = 0.8
 
-	// cutInterval is how long a cut takes to show: answers to calls that were sent
-	// before it say nothing about it.
-	cutInterval = time.Second
+	// backoffInterval is how long a lower rate takes to show. Answers to calls that
+	// were sent before say nothing about it.
+	backoffInterval = time.Second
 
-	// slack is how many calls to leave out when the service has throttled: at its
-	// very limit, it would throttle whatever comes a little early.
-	slack = 2
+	// skippedCalls is how many calls to leave out after a throttled one. At its very
+	// limit the service throttles a call that comes a little early.
+	skippedCalls = 2
 
-	// A pace that was kept for a while is lifted by a step. Steps grow, and waits
-	// shrink, from lift to lift; a lift that proves too much starts them anew, with
-	// twice the wait of the last time.
+	// A rate that was kept for a while is lifted by a step. From lift to lift the steps
+	// grow and the waits shrink. A lift that is too much starts them anew, with twice
+	// the wait of the last time.
 	firstStep = 0.05
 	lastStep  = 0.5
 	shortWait = 2 * time.Second
@@ -211,7 +211,7 @@ func (p *pacer) adapt(lane lane, err error) (what string, callsPerSecond float64
 		}
 		current.slowTo(current.good, now)
 		what = lowered
-	case isThrottled && now.Sub(current.cutAt) < cutInterval:
+	case isThrottled && now.Sub(current.cutAt) < backoffInterval:
 	case isThrottled && float64(current.limiter.Limit()) > current.good:
 		// The lift was too much: back to what was good.
 		current.slowTo(current.good, now)
@@ -219,7 +219,7 @@ func (p *pacer) adapt(lane lane, err error) (what string, callsPerSecond float64
 	case isThrottled:
 		// What was good no longer is: others use the quota as well.
 		current.penalty = firstWait
-		current.slowTo(max(cut*current.good, min(slowest, current.highest)), now)
+		current.slowTo(max(backoffFactor*current.good, min(minRate, current.highest)), now)
 		what = lowered
 	case (err == nil || httpStatus(err) > 0) && current.held && !current.cutAt.IsZero() && now.After(current.liftAt) && float64(current.limiter.Limit()) < current.highest:
 		// A pace that held nothing back was not tried: what is granted beyond it is
@@ -238,7 +238,7 @@ func (p *pace) slowTo(callsPerSecond float64, now time.Time) {
 	p.cutAt, p.liftAt = now, now.Add(p.wait)
 
 	p.limiter.SetLimitAt(now, rate.Limit(callsPerSecond))
-	for range 1 + slack {
+	for range 1 + skippedCalls {
 		p.limiter.ReserveN(now, 1)
 	}
 }
