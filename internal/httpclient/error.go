@@ -16,6 +16,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 )
 
@@ -269,11 +270,13 @@ func address(err error) string {
 	return who + tcp.String()
 }
 
-var awsHostShape = regexp.MustCompile(`^[a-z0-9.-]+\.(amazonaws\.com(\.cn)?|amazonaws\.eu|api\.aws|amazonwebservices\.com\.cn|amazonwebservices\.eu)$`)
+var awsHostShape = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[a-z0-9.-]+\.(amazonaws\.com(\.cn)?|amazonaws\.eu|api\.aws|amazonwebservices\.com\.cn|amazonwebservices\.eu)$`)
+})
 
 // awsHost returns a host name of AWS, empty for any other.
 func awsHost(name string) string {
-	if name = strings.ToLower(strings.TrimSuffix(name, ".")); awsHostShape.MatchString(name) {
+	if name = strings.ToLower(strings.TrimSuffix(name, ".")); awsHostShape().MatchString(name) {
 		return name
 	}
 

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -50,7 +51,9 @@ func awsAnswer(err error) string { return quotable(sessionmanager.CauseOf(err).T
 const longestWord = 24
 
 // harmlessWord matches ARNs, IAM actions and request IDs, which may be longer.
-var harmlessWord = regexp.MustCompile(`^\W?(arn:aws[a-z-]*:(iam|sts|sso):[a-z0-9-]*:[0-9]{12}:[\w+=,.@/*-]{1,200}|(iam|sts|sso):[A-Za-z*]{1,40}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})\W?$`)
+var harmlessWord = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^\W?(arn:aws[a-z-]*:(iam|sts|sso):[a-z0-9-]*:[0-9]{12}:[\w+=,.@/*-]{1,200}|(iam|sts|sso):[A-Za-z*]{1,40}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})\W?$`)
+})
 
 // quotable returns the part of a text from outside that can be shown: what follows a
 // line break explains a refused signature by what was signed, and long words may be
@@ -60,7 +63,7 @@ func quotable(text string) string {
 	text, _, _ = strings.Cut(text, "The Canonical String")
 	words := strings.Fields(text)
 	for i, word := range words {
-		if len(word) > longestWord && !harmlessWord.MatchString(word) {
+		if len(word) > longestWord && !harmlessWord().MatchString(word) {
 			words[i] = "(not shown)"
 		}
 	}

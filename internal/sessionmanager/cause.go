@@ -13,6 +13,7 @@ import (
 	"reflect"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"unicode"
 
@@ -162,13 +163,13 @@ func tell(err error) (text, requestID string) {
 }
 
 var (
-	nameShape      = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9 ]{0,63}$`)
-	codeShape      = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9.]{0,127}$`)
-	requestIDShape = regexp.MustCompile(`^[A-Za-z0-9-]{8,128}$`)
+	nameShape      = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z][A-Za-z0-9 ]{0,63}$`) })
+	codeShape      = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z][A-Za-z0-9.]{0,127}$`) })
+	requestIDShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9-]{8,128}$`) })
 )
 
 // safeName reports whether a text is shaped like the SDK's name of a service or operation.
-func safeName(name string) bool { return nameShape.MatchString(name) }
+func safeName(name string) bool { return nameShape().MatchString(name) }
 
 // fromAWS reports whether an error was decoded by the SDK's client of an AWS service,
 // and not by one that reads credentials from an endpoint of the machine.
@@ -184,7 +185,7 @@ func fromAWS(err smithy.APIError) bool {
 
 // wellFormed reports whether an error is one of AWS and has a code as AWS gives it.
 func wellFormed(err smithy.APIError) bool {
-	return fromAWS(err) && codeShape.MatchString(err.ErrorCode()) && err.ErrorCode() != "UnknownError"
+	return fromAWS(err) && codeShape().MatchString(err.ErrorCode()) && err.ErrorCode() != "UnknownError"
 }
 
 // message returns the message of an error of AWS on one line.
@@ -207,7 +208,7 @@ func message(err smithy.APIError) string {
 // requestIDOf returns the request ID of the service that refused, empty if it gave none.
 func requestIDOf(err error) string {
 	var answered interface{ ServiceRequestID() string }
-	if errors.As(err, &answered) && requestIDShape.MatchString(answered.ServiceRequestID()) {
+	if errors.As(err, &answered) && requestIDShape().MatchString(answered.ServiceRequestID()) {
 		return answered.ServiceRequestID()
 	}
 
