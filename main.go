@@ -27,7 +27,7 @@ func main() {
 	if !*debugger && !logsAreRead(os.Environ()) {
 		silenceLogs()
 	}
-	boundMemory()
+	relaxCollection()
 
 	// providerserver.Serve would do the same, and link what serves the older protocol.
 	var options []tf6server.ServeOpt

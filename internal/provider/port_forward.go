@@ -11,6 +11,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -550,3 +552,16 @@ func logChannel(ctx context.Context, e datachannel.Event) {
 	}
 	tflog.Debug(ctx, "Data channel: "+string(e.Kind), fields)
 }
+
+// forwardGCPercent has memory collected when the heap has grown by so much. Data on its
+// way through a forward is garbage soon: with the process's usual setting, 200
+// connections hold 107 MB.
+const forwardGCPercent = 50
+
+// collectOften has memory collected more often from the first forward on, unless the
+// environment sets how often.
+var collectOften = sync.OnceFunc(func() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(forwardGCPercent)
+	}
+})

@@ -225,6 +225,7 @@ func (e *portForwardEphemeralResource) Open(ctx context.Context, req ephemeral.O
 		return
 	}
 
+	collectOften()
 	openCtx, cancel := context.WithTimeout(ctx, timeout+opener.wait)
 	defer cancel()
 	forward, err := portforward.Listen(openCtx, portforward.Config{
