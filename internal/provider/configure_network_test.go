@@ -908,8 +908,9 @@ func TestConfigure_envSSOEndpoint(t *testing.T) {
 
 // Failures that stay.
 
-// countingServer starts a server that counts its connections and says this to each,
-// before the client says anything; nothing if it is empty.
+// countingServer starts a server that counts its connections, and says this to each
+// once the client has begun. Before that, net/http would take it for an answer that
+// nobody asked for, and try again at times.
 func countingServer(t *testing.T, says string) (address string, count func() int) {
 	t.Helper()
 
@@ -926,8 +927,13 @@ func countingServer(t *testing.T, says string) (address string, count func() int
 				return
 			}
 			connections.Add(1)
-			_, _ = io.WriteString(connection, says)
-			_ = connection.Close()
+			go func() {
+				defer connection.Close()
+				_, _ = io.ReadFull(connection, make([]byte, 1))
+				_, _ = io.WriteString(connection, says)
+				// A close with a request unread is a reset, which can overtake what was said.
+				_, _ = io.Copy(io.Discard, connection)
+			}()
 		}
 	}()
 
