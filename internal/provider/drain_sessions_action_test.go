@@ -89,7 +89,7 @@ func TestDrainSessionsAction_invoke(t *testing.T) {
 	// What goes wrong is Terraform's failure as well.
 	fake.Inject(fakessm.Fault{Operation: "TerminateSession", SessionID: "eve-1", Kind: fakessm.FaultDenied, Times: -1})
 	w.write("main.tf", strings.Replace(w.read("main.tf"), "*:assumed-role/Operator/*", "*", 1)+"\n")
-	if output, err := w.run("apply", "-auto-approve", "-invoke=action.ssm_drain_sessions.test"); err == nil || !testWrapped(`on owners, matches every session`).MatchString(output) {
+	if output, err := w.run("apply", "-auto-approve", "-invoke=action.ssm_drain_sessions.test"); err == nil || !testWrapped(`The patterns in owners match every owner there is`).MatchString(output) {
 		t.Errorf("a drain without a condition was invoked: %v\n%s", err, output)
 	}
 	w.write("main.tf", strings.Replace(w.read("main.tf"), `["*"]`, `["*/eve", "*/cat"]`, 1))
