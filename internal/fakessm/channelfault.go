@@ -5,6 +5,7 @@ package fakessm
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"sync"
@@ -53,18 +54,50 @@ const (
 	ToAgent  = "to-agent"
 )
 
-// ChannelFault strikes messages of data channels.
+// ChannelFault strikes messages of data channels. In JSON, a delay is text such as
+// "250ms".
 type ChannelFault struct {
 	Kind      ChannelFaultKind `json:"kind"`
 	SessionID string           `json:"sessionId,omitempty"` // Of one session only.
 	Direction string           `json:"direction,omitempty"` // ToClient or ToAgent; both if empty.
-	After     int              `json:"after,omitempty"`     // How many messages pass before each strike.
-	Times     int              `json:"times,omitempty"`     // How often it strikes; 0 is once, -1 always.
-	Delay     time.Duration    `json:"delay,omitempty"`
-	Words     string           `json:"words,omitempty"`
+	// After is how many messages pass before each strike, and before the first one
+	// if the fault lasts.
+	After int `json:"after,omitempty"`
+	// Times is how often the fault strikes, and -1 is always. By default that is
+	// once, or always if the fault lasts.
+	Times int           `json:"times,omitempty"`
+	Delay time.Duration `json:"delay,omitempty"`
+	Words string        `json:"words,omitempty"`
 
 	passed int
 }
+
+type plainChannelFault ChannelFault
+
+// channelFaultJSON has the delay as text, as faultJSON does.
+type channelFaultJSON struct {
+	plainChannelFault
+	Delay delay `json:"delay,omitempty"`
+}
+
+// MarshalJSON writes the delay as text.
+func (f ChannelFault) MarshalJSON() ([]byte, error) {
+	return json.Marshal(channelFaultJSON{plainChannelFault(f), delay(f.Delay)})
+}
+
+// UnmarshalJSON refuses unknown names. InjectChannel refuses the rest.
+func (f *ChannelFault) UnmarshalJSON(data []byte) error {
+	var in channelFaultJSON
+	if err := decodeStrict(data, &in); err != nil {
+		return err
+	}
+	*f = ChannelFault(in.plainChannelFault)
+	f.Delay = time.Duration(in.Delay)
+	return nil
+}
+
+// lasts tells whether the fault is a state of the channel, and strikes no single message.
+func (f ChannelFault) lasts() bool { return f.Kind == ChannelSilent || f.Kind == ChannelPause }
 
 // InjectChannel adds faults. They strike in the order in which they came.
 func (s *Server) InjectChannel(faults ...ChannelFault) error {
@@ -79,7 +112,11 @@ func (s *Server) InjectChannel(faults ...ChannelFault) error {
 	s.channelFaults.mu.Lock()
 	defer s.channelFaults.mu.Unlock()
 	for _, f := range faults {
-		if f.Times == 0 {
+		switch {
+		case f.Times != 0:
+		case f.lasts():
+			f.Times = -1
+		default:
 			f.Times = 1
 		}
 		s.channelFaults.list = append(s.channelFaults.list, &f)
@@ -122,13 +159,15 @@ func (f *channelFaults) take(sessionID, direction string, message []byte) (Chann
 			(fault.Kind == ChannelRefuse) != (message == nil),
 			fault.Direction != "" && fault.Direction != direction,
 			fault.Kind == ChannelSilent && direction == ToAgent,
-			(fault.Kind == ChannelLoseAcks) != isAcknowledgement(message) && fault.Kind != ChannelSilent && fault.Kind != ChannelPause && fault.Kind != ChannelDelay:
+			(fault.Kind == ChannelLoseAcks) != isAcknowledgement(message) && !fault.lasts() && fault.Kind != ChannelDelay:
 			continue
 		case fault.passed < fault.After:
 			fault.passed++
 			continue
 		}
-		fault.passed = 0
+		if !fault.lasts() {
+			fault.passed = 0
+		}
 		struck := *fault
 		if fault.Times > 0 {
 			if fault.Times--; fault.Times == 0 {

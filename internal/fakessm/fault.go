@@ -73,27 +73,8 @@ var faultKinds = []FaultKind{
 
 // Fault makes requests go wrong. Operation is one of SSM or of STS; an empty
 // Operation, SessionID or Region matches any. A DescribeSessions is about the
-// session that its SessionId filter names.
-//
-// Its JSON names are operation, sessionId, region, kind, code, message,
-// status, skip, times and delay, the last one as in "250ms".
+// session that its SessionId filter names. In JSON, a delay is text such as "250ms".
 type Fault struct {
-	Operation string
-	SessionID string
-	Region    string
-	Kind      FaultKind
-	Code      string
-	Message   string
-	Status    int
-	// Skip lets so many matching requests pass first.
-	Skip int
-	// Times is how many requests to hit: 0 is one, a negative number all.
-	Times int
-	// Delay comes before the answer. FaultSlow and FaultHang use it otherwise.
-	Delay time.Duration
-}
-
-type faultJSON struct {
 	Operation string    `json:"operation,omitempty"`
 	SessionID string    `json:"sessionId,omitempty"`
 	Region    string    `json:"region,omitempty"`
@@ -101,39 +82,59 @@ type faultJSON struct {
 	Code      string    `json:"code,omitempty"`
 	Message   string    `json:"message,omitempty"`
 	Status    int       `json:"status,omitempty"`
-	Skip      int       `json:"skip,omitempty"`
-	Times     int       `json:"times,omitempty"`
-	Delay     string    `json:"delay,omitempty"`
+	// Skip lets so many matching requests pass first.
+	Skip int `json:"skip,omitempty"`
+	// Times is how many requests to hit: 0 is one, a negative number all.
+	Times int `json:"times,omitempty"`
+	// Delay comes before the answer. FaultSlow and FaultHang use it otherwise.
+	Delay time.Duration `json:"delay,omitempty"`
+}
+
+// delay is a duration that JSON has as text.
+type delay time.Duration
+
+// MarshalText writes the delay as in "250ms".
+func (d delay) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (d *delay) UnmarshalText(text []byte) error {
+	parsed, err := time.ParseDuration(string(text))
+	*d = delay(parsed)
+	return err
+}
+
+// decodeStrict refuses unknown names, as a fault that never strikes makes a test pass
+// for no reason.
+func decodeStrict(data []byte, into any) error {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	return decoder.Decode(into)
+}
+
+type plainFault Fault
+
+// faultJSON has the delay of the fault as text: of two fields of one name, JSON takes
+// the outer one.
+type faultJSON struct {
+	plainFault
+	Delay delay `json:"delay,omitempty"`
 }
 
 // MarshalJSON writes the delay as text.
 func (f Fault) MarshalJSON() ([]byte, error) {
-	out := faultJSON{f.Operation, f.SessionID, f.Region, f.Kind, f.Code, f.Message, f.Status, f.Skip, f.Times, ""}
-	if f.Delay != 0 {
-		out.Delay = f.Delay.String()
-	}
-	return json.Marshal(out)
+	return json.Marshal(faultJSON{plainFault(f), delay(f.Delay)})
 }
 
-// UnmarshalJSON refuses unknown names and kinds, as a fault that never strikes
-// makes a test pass for no reason.
+// UnmarshalJSON refuses unknown names and kinds.
 func (f *Fault) UnmarshalJSON(data []byte) error {
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
 	var in faultJSON
-	if err := decoder.Decode(&in); err != nil {
+	if err := decodeStrict(data, &in); err != nil {
 		return err
 	}
 	if !slices.Contains(faultKinds, in.Kind) {
 		return fmt.Errorf("unknown kind of fault %q", in.Kind)
 	}
-	var delay time.Duration
-	if in.Delay != "" {
-		var err error
-		if delay, err = time.ParseDuration(in.Delay); err != nil {
-			return err
-		}
-	}
-	*f = Fault{in.Operation, in.SessionID, in.Region, in.Kind, in.Code, in.Message, in.Status, in.Skip, in.Times, delay}
+	*f = Fault(in.plainFault)
+	f.Delay = time.Duration(in.Delay)
 	return nil
 }
