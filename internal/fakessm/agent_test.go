@@ -541,13 +541,8 @@ func TestAgent_refusedPort(t *testing.T) {
 	for name, host := range map[string]string{"nobody listens": "closed.internal", "no such host": "nowhere.internal"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			listener, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			_ = listener.Close()
 			c := startAgent(t, portInput(remoteDocument, "host", host, "portNumber", "5432"),
-				fakessm.WithHosts(map[string]string{"closed.internal": listener.Addr().String()})).shake(currentClient)
+				fakessm.WithHosts(map[string]string{"closed.internal": "127.0.0.1:1"})).shake(currentClient)
 			mux, err := smux.Client(c, nil)
 			if err != nil {
 				t.Fatal(err)
@@ -611,9 +606,11 @@ func TestAgent_singleConnection(t *testing.T) {
 		c.wantOutput("hello")
 		_, _ = c.Write([]byte("x"))
 		// The next byte has the agent connect anew.
-		for c.unread() < 5 {
+		for deadline := time.Now().Add(agentTestTimeout); c.unread() < 5; time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatal("the agent does not connect anew")
+			}
 			_, _ = c.Write([]byte("y"))
-			time.Sleep(10 * time.Millisecond)
 		}
 	})
 	t.Run("the far end of SSH hangs up", func(t *testing.T) {
@@ -866,7 +863,7 @@ func TestChannelFaults(t *testing.T) {
 			_, _ = c.Write([]byte("pong"))
 			c.wantOutput("pingpong")
 		}},
-		"delay": {fakessm.ChannelFault{Kind: fakessm.ChannelDelay, Delay: time.Millisecond, Times: -1}, func(t *testing.T, c *agentClient) {
+		"delay": {fakessm.ChannelFault{Kind: fakessm.ChannelDelay, Delay: time.Millisecond}, func(t *testing.T, c *agentClient) {
 			t.Helper()
 			c.wantOutput("ping")
 		}},
@@ -896,7 +893,7 @@ func TestChannelFaults(t *testing.T) {
 			t.Helper()
 			c.wait("the end of the connection", func() bool { return c.done })
 		}},
-		"pause": {fakessm.ChannelFault{Kind: fakessm.ChannelPause, Times: -1}, func(t *testing.T, c *agentClient) {
+		"pause": {fakessm.ChannelFault{Kind: fakessm.ChannelPause}, func(t *testing.T, c *agentClient) {
 			t.Helper()
 			c.wait("a word about the pause", func() bool { return c.kinds["pause_publication"] > 0 })
 			c.fake.ClearChannelFaults()
@@ -920,13 +917,16 @@ func TestChannelFaults(t *testing.T) {
 			}
 			c.send(payloadOutput, []byte("ping"))
 			tc.check(t, c)
+			if got := c.fake.ChannelFaults(); tc.fault.Times == 0 && len(got) > 1 {
+				t.Errorf("the fault has not struck: %+v", got)
+			}
 		})
 	}
 
 	t.Run("silent", func(t *testing.T) {
 		t.Parallel()
 		fake, api := agentServer(t)
-		if err := fake.InjectChannel(fakessm.ChannelFault{Kind: fakessm.ChannelSilent, Times: -1, After: 1}); err != nil {
+		if err := fake.InjectChannel(fakessm.ChannelFault{Kind: fakessm.ChannelSilent, After: 1}); err != nil {
 			t.Fatal(err)
 		}
 		out, err := api.StartSession(t.Context(), &ssm.StartSessionInput{Target: aws.String("i-1")})
@@ -935,6 +935,18 @@ func TestChannelFaults(t *testing.T) {
 		}
 		conn := open(t, aws.ToString(out.StreamUrl), websocket.MessageText, opening(aws.ToString(out.TokenValue)))
 		wantMessage(t, conn, agentMessage{Type: "start_publication"})
+		spoke := make(chan struct{})
+		go func() {
+			defer close(spoke)
+			_, _, _ = conn.Read(context.Background())
+		}()
+		select {
+		case <-spoke:
+			t.Error("the agent is not silent")
+		case <-time.After(500 * time.Millisecond):
+		}
+		fake.ClearChannelFaults()
+		<-spoke // The request for a handshake comes again.
 	})
 	t.Run("refuse", func(t *testing.T) {
 		t.Parallel()
@@ -990,6 +1002,10 @@ func TestChannelFaults_control(t *testing.T) {
 	}{
 		{"POST", "/channel-faults", `{"kind":"lose","direction":"to-agent","times":-1}`, 204, ""},
 		{"GET", "/channel-faults", "", 200, `"kind": "lose"`},
+		{"POST", "/channel-faults", `{"kind":"delay","delay":"250ms"}`, 204, ""},
+		{"GET", "/channel-faults", "", 200, `"delay": "250ms"`},
+		{"POST", "/channel-faults", `{"kind":"delay","delay":"soon"}`, 400, "soon"},
+		{"POST", "/channel-faults", `{"kind":"lose","colour":1}`, 400, "colour"},
 		{"POST", "/channel-faults", `{"kind":"odd"}`, 400, "not known"},
 		{"POST", "/channel-faults", `{`, 400, ""},
 		{"DELETE", "/channel-faults", "", 204, ""},

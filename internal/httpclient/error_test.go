@@ -89,12 +89,7 @@ func TestClient_errors(t *testing.T) {
 	t.Cleanup(plain.Close)
 	_, plainPort, _ := net.SplitHostPort(plain.Listener.Addr().String())
 	closed := listen(t, func(net.Conn) {})
-	unused, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	refused := unused.Addr().String()
-	_ = unused.Close()
+	const refused = "127.0.0.1:1"
 	ssh := listen(t, func(conn net.Conn) {
 		_, _ = io.WriteString(conn, "SSH-2.0-"+canary+"\r\n")
 		_, _ = io.Copy(io.Discard, conn)

@@ -379,16 +379,9 @@ func testTarget(t *testing.T, handle func(*net.TCPConn)) string {
 	return l.Addr().String()
 }
 
-// closedPort is an address that refuses connections.
-func closedPort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
+// refusedAddress refuses connections. Unlike the address of a listener that is closed,
+// no other test gets it.
+const refusedAddress = "127.0.0.1:1"
 
 func tcp(c net.Conn) *net.TCPConn {
 	conn, ok := c.(*net.TCPConn)

@@ -372,7 +372,7 @@ func TestForward_memoryOfAllClients(t *testing.T) {
 func TestForward_refusedTarget(t *testing.T) {
 	t.Parallel()
 
-	f := newForward(t, testOptions{target: closedPort(t)})
+	f := newForward(t, testOptions{target: refusedAddress})
 	f.dialReset(t)
 	e := f.wait(t, TargetRefused, 1)
 	var refused *RefusedError
@@ -402,7 +402,7 @@ func TestForward_probe(t *testing.T) {
 	probe := func(c *Config) { c.Probe = true }
 	t.Run("refused", func(t *testing.T) {
 		t.Parallel()
-		f, err := tryForward(t, testOptions{target: closedPort(t), config: probe})
+		f, err := tryForward(t, testOptions{target: refusedAddress, config: probe})
 		var refused *RefusedError
 		if !errors.As(err, &refused) || !strings.Contains(err.Error(), "db.internal:5432") {
 			t.Errorf("got %v", err)
@@ -435,7 +435,7 @@ func TestForward_probe(t *testing.T) {
 	})
 	t.Run("without multiplexing, refused", func(t *testing.T) {
 		t.Parallel()
-		_, err := tryForward(t, testOptions{target: closedPort(t), config: probe, basic: true})
+		_, err := tryForward(t, testOptions{target: refusedAddress, config: probe, basic: true})
 		if err == nil || !strings.Contains(err.Error(), "Unable to connect to specified port") {
 			t.Errorf("got %v", err)
 		}

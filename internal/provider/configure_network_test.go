@@ -262,9 +262,7 @@ func TestConfigure_proxyFailing(t *testing.T) {
 		http.Error(w, "ask "+testProxyPassword, http.StatusProxyAuthRequired)
 	}))
 	t.Cleanup(refusing.Close)
-	gone := httptest.NewServer(nil)
-	gone.Close()
-	for name, address := range map[string]string{"refusing": refusing.URL, "gone": gone.URL} {
+	for name, address := range map[string]string{"refusing": refusing.URL, "gone": refusedURL} {
 		for _, argument := range []string{"http_proxy", "https_proxy"} {
 			t.Run(name+" "+argument, func(t *testing.T) {
 				t.Parallel()
@@ -946,8 +944,6 @@ func TestConfigure_lastingFailures(t *testing.T) {
 	t.Parallel()
 
 	_, tlsServer, _ := testTLSFake(t)
-	closed := httptest.NewServer(nil)
-	closed.Close()
 	type failure struct {
 		arguments func(address string) map[string]any
 		says      string
@@ -990,7 +986,7 @@ func TestConfigure_lastingFailures(t *testing.T) {
 	t.Run("connection refused", func(t *testing.T) {
 		t.Parallel()
 
-		diags := newTestServer(t, testArguments(closed.URL)).configure()
+		diags := newTestServer(t, testArguments(refusedURL)).configure()
 		wantDiagnostic(t, testDiagnostic{Severity: "error", Summary: summaryConfigure, Detail: "STS could not be asked whose credentials these are: connection refused (127.0.0.1:"}, diags)
 		if strings.Contains(diags[0].Detail, "expired") {
 			t.Errorf("the credentials are blamed for the endpoint: %s", diags[0].Detail)

@@ -513,8 +513,6 @@ func TestLeaks_failures(t *testing.T) {
 		http.Error(w, "wrong: "+r.Header.Get("Proxy-Authorization"), http.StatusProxyAuthRequired)
 	}))
 	t.Cleanup(refusingProxy.Close)
-	gone := httptest.NewServer(nil)
-	gone.Close()
 	_, tlsServer, _ := testTLSFake(t)
 	tlsProxy := newTestProxy(t, tlsServer.URL)
 
@@ -555,11 +553,11 @@ func TestLeaks_failures(t *testing.T) {
 			env: append(slices.Clone(keys), "HTTPS_PROXY="+strings.Replace(refusingProxy.URL, "http://", proxied, 1)), endpoint: "https://ssm.example.com", want: "valid user name and password",
 		},
 		"a proxy is gone": {
-			provider: "http_proxy = var.canary.proxy\n  https_proxy = var.canary.proxy", env: append(slices.Clone(keys), proxyVariable(strings.Replace(gone.URL, "http://", proxied, 1))),
+			provider: "http_proxy = var.canary.proxy\n  https_proxy = var.canary.proxy", env: append(slices.Clone(keys), proxyVariable(strings.Replace(refusedURL, "http://", proxied, 1))),
 			endpoint: "https://ssm.example.com", want: "refused",
 		},
 		"a proxy of the environment is gone": {
-			env: append(slices.Clone(keys), "HTTPS_PROXY="+strings.Replace(gone.URL, "http://", proxied, 1)), endpoint: "https://ssm.example.com", want: "refused",
+			env: append(slices.Clone(keys), "HTTPS_PROXY="+strings.Replace(refusedURL, "http://", proxied, 1)), endpoint: "https://ssm.example.com", want: "refused",
 		},
 		"a proxy of the environment that is none": {
 			env: append(slices.Clone(keys), "HTTPS_PROXY=http://ops:"+canaryProxyPassword+"%zz@proxy.example.com"), endpoint: "https://ssm.example.com",
@@ -572,7 +570,7 @@ func TestLeaks_failures(t *testing.T) {
 			endpoint: "https://ssm.example.com", want: "Invalid Proxy",
 		},
 		"an endpoint with a password is gone": {
-			env:      append(slices.Clone(keys), canaryVariables(t, map[string]string{"endpoint": strings.Replace(gone.URL, "http://", "http://ops:"+canaryEndpointPassword+"@", 1)})),
+			env:      append(slices.Clone(keys), canaryVariables(t, map[string]string{"endpoint": strings.Replace(refusedURL, "http://", "http://ops:"+canaryEndpointPassword+"@", 1)})),
 			endpoint: "${var.canary.endpoint}", want: "refused",
 		},
 		"an unknown authority behind a proxy": {

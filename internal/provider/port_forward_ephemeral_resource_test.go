@@ -66,19 +66,6 @@ func portOf(addr net.Addr) int64 {
 // echoBack is a far end that answers with what it gets.
 func echoBack(conn net.Conn) { _, _ = io.Copy(conn, conn) }
 
-// refusedPort is a port of this machine that nobody listens on.
-func refusedPort(t *testing.T) int64 {
-	t.Helper()
-
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close() //nolint:errcheck // It is only about the number.
-
-	return portOf(listener.Addr())
-}
-
 // testForward is an open port forward.
 type testForward struct {
 	t       *testing.T
@@ -410,7 +397,7 @@ func TestHostProblem(t *testing.T) {
 func TestPortForwardEphemeralResource_openFails(t *testing.T) {
 	t.Parallel()
 
-	port, refused := testFarEnd(t, echoBack), refusedPort(t)
+	port := testFarEnd(t, echoBack)
 	denied := func(resource string) fakessm.Fault {
 		return fakessm.Fault{Operation: "StartSession", Kind: fakessm.FaultError, Code: "AccessDeniedException", Message: "User: arn:aws:iam::111122223333:user/mary is not authorized to perform: ssm:StartSession on resource: " + resource}
 	}
@@ -446,13 +433,13 @@ func TestPortForwardEphemeralResource_openFails(t *testing.T) {
 			sessions: 1,
 		},
 		"the far end refuses": {
-			config:   map[string]any{"remote_port": refused},
-			want:     forwardError("remote_port", summaryForward, fmt.Sprintf("cannot connect to port %d of %s\nset probe = false", refused, testForwardTarget)),
+			config:   map[string]any{"remote_port": refusedPort},
+			want:     forwardError("remote_port", summaryForward, fmt.Sprintf("cannot connect to port %d of %s\nset probe = false", refusedPort, testForwardTarget)),
 			sessions: 1,
 		},
 		"the host refuses": {
-			config:   map[string]any{"remote_port": refused, "remote_host": "127.0.0.1"},
-			want:     forwardError("remote_host", summaryForward, fmt.Sprintf("cannot connect to 127.0.0.1:%d", refused)),
+			config:   map[string]any{"remote_port": refusedPort, "remote_host": "127.0.0.1"},
+			want:     forwardError("remote_host", summaryForward, fmt.Sprintf("cannot connect to 127.0.0.1:%d", refusedPort)),
 			sessions: 1,
 		},
 		"the name does not resolve": {
@@ -472,7 +459,7 @@ func TestPortForwardEphemeralResource_openFails(t *testing.T) {
 			sessions: 1,
 		},
 		"an old agent, refused": {
-			config:   map[string]any{"remote_port": refused},
+			config:   map[string]any{"remote_port": refusedPort},
 			options:  []fakessm.Option{fakessm.WithAgentVersion("3.0.161.0")},
 			want:     forwardError("", summaryForward, "Unable to connect to specified port"),
 			sessions: 1,
@@ -531,8 +518,7 @@ func TestPortForwardEphemeralResource_refusedLater(t *testing.T) {
 	t.Parallel()
 
 	fake, s := forwardFake(t)
-	port := refusedPort(t)
-	f := s.openForward(map[string]any{"target": testForwardTarget, "remote_port": port, "probe": false})
+	f := s.openForward(map[string]any{"target": testForwardTarget, "remote_port": refusedPort, "probe": false})
 	for range 2 {
 		conn, err := net.Dial("tcp", fmt.Sprint(f.result["endpoint"]))
 		if errors.Is(err, syscall.ECONNRESET) {
@@ -543,7 +529,7 @@ func TestPortForwardEphemeralResource_refusedLater(t *testing.T) {
 		}
 		f.reset(conn)
 	}
-	wantDiagnostic(t, forwardWarning("remote_port", "Connections Refused by Far End", fmt.Sprintf("could not connect to port %d of %s for 2 of 2 connections", port, testForwardTarget)), f.close())
+	wantDiagnostic(t, forwardWarning("remote_port", "Connections Refused by Far End", fmt.Sprintf("could not connect to port %d of %s for 2 of 2 connections", refusedPort, testForwardTarget)), f.close())
 	wantEnded(t, fake, testForwardTarget, 1)
 }
 
@@ -826,7 +812,7 @@ func TestPortForwardEphemeralResource_consumer(t *testing.T) {
 	testNeeds(t, featureEphemerals)
 
 	port := testFarEnd(t, echoBack)
-	fixed := refusedPort(t)
+	fixed := freePort(t)
 	for name, tc := range map[string]struct {
 		arguments string
 		endpoint  string

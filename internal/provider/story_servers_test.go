@@ -60,7 +60,13 @@ type storyServer struct {
 	Dir  string
 }
 
-// freePort returns a port of the loopback that nobody listens on.
+// Nobody listens on this port of the loopback. Unlike freePort, no other test gets it.
+const (
+	refusedPort int64 = 1
+	refusedURL        = "http://127.0.0.1:1"
+)
+
+// freePort returns a port of the loopback to listen on.
 func freePort(t *testing.T) int {
 	t.Helper()
 
