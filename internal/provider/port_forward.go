@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -311,6 +312,20 @@ func (o *forwardOpener) reportEnds(diags *diag.Diagnostics) {
 	o.ends = nil
 }
 
+// aftermath tells what became of the sessions of a forward that was not opened.
+func (o *forwardOpener) aftermath() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case len(o.ends) == 0:
+		return "No session of it is open."
+	case slices.ContainsFunc(o.ends, func(end forwardEnd) bool { return end.err != nil }):
+		return "The session may still be live: a warning tells why."
+	default:
+		return "The session has been ended."
+	}
+}
+
 // reportOpen words why a port is not forwarded.
 func (o *forwardOpener) reportOpen(err error, diags *diag.Diagnostics) {
 	var (
@@ -326,9 +341,9 @@ func (o *forwardOpener) reportOpen(err error, diags *diag.Diagnostics) {
 			fmt.Sprintf("Port %d of %s is in use by another program. No session was started.\n\nChoose another local_port, or leave it out for a free one.", inUse.Port, portforward.Host))
 	case errors.As(err, &refused):
 		diags.AddAttributeError(o.farEndPath(), summaryForward,
-			fmt.Sprintf("Session %q in Region %s was started, but the agent on %q cannot connect to %s. The session has been ended.\n\n"+
+			fmt.Sprintf("Session %q in Region %s was started, but the agent on %q cannot connect to %s. %s\n\n"+
 				"Check that something listens there, that the node reaches it and resolves its name. If the far end starts later in the run, set probe = false.",
-				refused.SessionID, o.in.Region, o.in.Target, o.farEnd))
+				refused.SessionID, o.in.Region, o.in.Target, o.farEnd, o.aftermath()))
 	case errors.As(err, &channel):
 		o.reportChannel(channel, diags)
 	case errors.As(err, &failed) && failed.Operation == sessionmanager.StartSession:
@@ -342,8 +357,8 @@ func (o *forwardOpener) reportOpen(err error, diags *diag.Diagnostics) {
 				"Choose another local_port, above 1023, or leave it out for a free one.\n\nError: %s", portforward.Host, printable(err.Error())))
 	default:
 		diags.AddAttributeError(o.farEndPath(), summaryForward,
-			fmt.Sprintf("The forward to %s through target %q in Region %s could not be opened. Its session has been ended.\n\n%s\n\nError: %s",
-				o.farEnd, o.in.Target, o.in.Region, channelAdvice(err), printable(err.Error())))
+			fmt.Sprintf("The forward to %s through target %q in Region %s could not be opened. %s\n\n%s\n\nError: %s",
+				o.farEnd, o.in.Target, o.in.Region, o.aftermath(), channelAdvice(err), printable(err.Error())))
 	}
 }
 
@@ -388,8 +403,8 @@ func (o *forwardOpener) reportChannel(err *channelError, diags *diag.Diagnostics
 		why = "the time allowed ran out"
 	}
 	diags.AddAttributeError(at, summaryForward,
-		fmt.Sprintf("Session %q in Region %s on target %q was started, but cannot be used: %s. The session has been ended.\n\n%s\n\nError: %s",
-			err.ref.SessionID, err.ref.Region, o.in.Target, why, channelAdvice(err.err), printable(err.err.Error())))
+		fmt.Sprintf("Session %q in Region %s on target %q was started, but cannot be used: %s. %s\n\n%s\n\nError: %s",
+			err.ref.SessionID, err.ref.Region, o.in.Target, why, o.aftermath(), channelAdvice(err.err), printable(err.err.Error())))
 }
 
 // channelAdvice says what the reader can do about a data channel that does not work.

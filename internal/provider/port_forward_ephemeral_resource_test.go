@@ -434,7 +434,7 @@ func TestPortForwardEphemeralResource_openFails(t *testing.T) {
 		},
 		"the far end refuses": {
 			config:   map[string]any{"remote_port": refusedPort},
-			want:     forwardError("remote_port", summaryForward, fmt.Sprintf("cannot connect to port %d of %s\nset probe = false", refusedPort, testForwardTarget)),
+			want:     forwardError("remote_port", summaryForward, fmt.Sprintf("cannot connect to port %d of %s\nThe session has been ended.\nset probe = false", refusedPort, testForwardTarget)),
 			sessions: 1,
 		},
 		"the host refuses": {
@@ -480,6 +480,23 @@ func TestPortForwardEphemeralResource_openFails(t *testing.T) {
 			wantEnded(t, fake, testForwardTarget, tc.sessions)
 		})
 	}
+}
+
+// The message does not say that the session has ended if it could not be ended.
+func TestPortForwardEphemeralResource_openAndEndFail(t *testing.T) {
+	t.Parallel()
+
+	fake, s := forwardFake(t)
+	fake.Inject(fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultDenied, Times: -1})
+	if err := fake.InjectChannel(fakessm.ChannelFault{Kind: fakessm.ChannelRefuse, Times: -1}); err != nil {
+		t.Fatal(err)
+	}
+	_, diags := s.tryForward(map[string]any{"target": testForwardTarget, "remote_port": 22})
+	if len(diags) != 2 {
+		t.Fatalf("want an error and a warning, got %+v", diags)
+	}
+	wantDiagnostic(t, forwardError("target", summaryForward, "cannot be used\nThe session may still be live: a warning tells why."), diags[:1])
+	wantDiagnostic(t, forwardWarning("", summaryTerminate, "may still be live\nssm:TerminateSession"), diags[1:])
 }
 
 func TestPortForwardEphemeralResource_waitsForTarget(t *testing.T) {
