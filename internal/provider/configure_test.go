@@ -32,6 +32,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
 )
 
 const (
@@ -1246,7 +1247,7 @@ func TestConfigure_terraformUnknownRead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if name == "ephemeral" {
-				testNeeds(t, featureEphemerals)
+				cli.Needs(t, cli.Ephemerals)
 			}
 
 			fake, url := testFake(t)

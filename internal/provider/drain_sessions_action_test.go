@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
 )
 
 // testDrainSessionsActionConfig_basic is a drain; its arguments are lines of HCL.
@@ -30,7 +31,7 @@ action "ssm_drain_sessions" "test" {
 
 func TestDrainSessionsAction_basic(t *testing.T) {
 	t.Parallel()
-	testNeeds(t, featureActions)
+	cli.Needs(t, cli.Actions)
 	fake, url := testInventoryFake(t)
 	config := testDrainSessionsActionConfig_basic(url, `targets = ["i-a"]`) + testTrigger("one", "after_create", "ssm_drain_sessions")
 	resource.UnitTest(t, resource.TestCase{
@@ -66,7 +67,7 @@ func TestDrainSessionsAction_basic(t *testing.T) {
 // it has come.
 func TestDrainSessionsAction_invoke(t *testing.T) {
 	t.Parallel()
-	testNeeds(t, featureActions)
+	cli.Needs(t, cli.Actions)
 	fake, url := testInventoryFake(t)
 	w := newTestWorkspace(t, testDrainSessionsActionConfig_basic(url, `owners = ["*:assumed-role/Operator/*"]`))
 	w.mustRun("apply", "-auto-approve")
@@ -135,7 +136,7 @@ func testEndings(fake *fakessm.Server) []string {
 // destroyed, and know what.
 func TestDrainSessionsAction_beforeDestroy(t *testing.T) {
 	t.Parallel()
-	testNeeds(t, featureDestroyEvents)
+	cli.Needs(t, cli.DestroyEvents)
 	fake, url := testInventoryFake(t)
 	resource.UnitTest(t, resource.TestCase{
 		ProtoV6ProviderFactories: testFactories,
@@ -175,7 +176,7 @@ func TestDrainSessionsAction_beforeDestroy(t *testing.T) {
 // replacement, but goes on with "terraform destroy".
 func TestDrainSessionsAction_beforeDestroyFailing(t *testing.T) {
 	t.Parallel()
-	testNeeds(t, featureDestroyEvents)
+	cli.Needs(t, cli.DestroyEvents)
 	fake, url := testInventoryFake(t)
 	fake.Inject(fakessm.Fault{Operation: "TerminateSession", SessionID: "cat-1", Kind: fakessm.FaultDenied, Times: -1})
 	w := newTestWorkspace(t, testCallerConfig(url, "i-a"))

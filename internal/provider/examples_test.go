@@ -24,6 +24,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
 )
 
 const (
@@ -277,7 +278,7 @@ func testExample(t *testing.T, files []string, want example) {
 		}
 		exampleWrite(t, filepath.Join(directory, filepath.Base(file)), string(content))
 	}
-	testReads(t, text)
+	cli.NeedsFor(t, text)
 	exampleWrite(t, filepath.Join(directory, "fake_override.tf"), exampleOverride(t, url))
 
 	step := resource.TestStep{
@@ -286,7 +287,7 @@ func testExample(t *testing.T, files []string, want example) {
 		ConfigVariables:          want.variables,
 	}
 	apply, destroy := step, step
-	apply.ExpectNonEmptyPlan = want.restless || strings.Contains(text, "\nephemeral ") && testListsEphemerals(t)
+	apply.ExpectNonEmptyPlan = want.restless || strings.Contains(text, "\nephemeral ") && cli.ListsEphemerals(t)
 	apply.PostApplyFunc = func() {
 		testExampleCalls(t, fake, want.calls)
 		testStatuses(t, fake, want.status)
@@ -388,11 +389,7 @@ func TestExamples_importCommands(t *testing.T) {
 func TestExamples_format(t *testing.T) {
 	t.Parallel()
 
-	cli := exampleCLI()
-	if cli == "" {
-		t.Skip("neither terraform nor tofu is on the PATH")
-	}
-	output, err := exec.CommandContext(t.Context(), cli, "fmt", "-check", "-diff", "-recursive", examplesRoot).CombinedOutput()
+	output, err := exec.CommandContext(t.Context(), cli.Path(t), "fmt", "-check", "-diff", "-recursive", examplesRoot).CombinedOutput()
 	if err != nil {
 		t.Errorf("%s; run make fmt:\n%s", err, output)
 	}
@@ -467,17 +464,6 @@ func TestTemplates_messages(t *testing.T) {
 	if checked < 30 {
 		t.Errorf("found only %d messages", checked)
 	}
-}
-
-// exampleCLI returns the path of Terraform or OpenTofu, as the tests choose it.
-func exampleCLI() string {
-	for _, name := range []string{os.Getenv("TF_ACC_TERRAFORM_PATH"), "terraform", "tofu"} {
-		if found, err := exec.LookPath(name); err == nil {
-			return found
-		}
-	}
-
-	return ""
 }
 
 // exampleConfigurations returns the examples and the files that each is made of.

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
@@ -110,7 +111,7 @@ var (
 // used it for everything, and told it to stop in the middle of a drain.
 func TestGoroutines_stopProvider(t *testing.T) {
 	t.Parallel()
-	testNeeds(t, featureEphemerals)
+	cli.Needs(t, cli.Ephemerals)
 
 	service := newTestService(t, &testService{slow: "TerminateSession", delay: 2 * time.Second, signalAt: 45}, testCrowded()...)
 	service.off.Store(true)
@@ -209,7 +210,7 @@ func startDebugged(t *testing.T, w *testWorkspace) *testDebugged {
 
 	select {
 	case providers := <-reattach:
-		if program, _ := testProgram(t); program == openTofu {
+		if program, _ := cli.Program(t); program == cli.OpenTofu {
 			// It completes the provider's address with a host of its own.
 			providers = strings.Replace(providers, "registry.terraform.io", "registry.opentofu.org", 1)
 		}

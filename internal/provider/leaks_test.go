@@ -25,6 +25,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-log/tflogtest"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
 )
 
 // The secrets of these tests, which look like what they stand for.
@@ -684,7 +685,7 @@ func invokeLogged(ctx context.Context, s *testServer, action string, config map[
 // TestLeaks_terraformActions does so through Terraform.
 func TestLeaks_terraformActions(t *testing.T) {
 	t.Parallel()
-	testNeeds(t, featureActions)
+	cli.Needs(t, cli.Actions)
 	h := newLeakHunt(t)
 	h.config(h.url, leakRole, leakObjects+leakActions, canaryKeysEnv, canarySecretEnv)
 	for _, arguments := range [][]string{

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
 )
 
 // A plan that resumes a session says so, unless the configuration shows that this is meant.
@@ -28,7 +29,7 @@ func TestSessionResume_planWarns(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if strings.HasPrefix(tc.block, "ephemeral") {
-				testNeeds(t, featureEphemerals)
+				cli.Needs(t, cli.Ephemerals)
 			}
 
 			_, url := testFake(t)

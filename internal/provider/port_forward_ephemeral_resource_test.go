@@ -23,6 +23,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
 )
 
 const testForwardType = "ssm_port_forward"
@@ -826,7 +827,7 @@ resource "terraform_data" "consumer" {
 // A real Terraform or OpenTofu opens the forward, has a provisioner use it, and closes it.
 func TestPortForwardEphemeralResource_consumer(t *testing.T) {
 	t.Parallel()
-	testNeeds(t, featureEphemerals)
+	cli.Needs(t, cli.Ephemerals)
 
 	port := testFarEnd(t, echoBack)
 	fixed := freePort(t)

@@ -22,6 +22,7 @@ import (
 	"testing"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
 )
 
 // testWorkspace is a directory in which a real Terraform runs with the built
@@ -50,34 +51,17 @@ var buildProvider = sync.OnceValues(func() (string, error) {
 	return dir, nil
 })
 
-// testCLI finds the Terraform that plugin-testing would use, or OpenTofu.
-func testCLI(t *testing.T) string {
-	t.Helper()
-
-	if path := os.Getenv("TF_ACC_TERRAFORM_PATH"); path != "" {
-		return path
-	}
-	for _, name := range []string{"terraform", "tofu"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	t.Fatal("neither terraform nor tofu is on the PATH")
-
-	return ""
-}
-
 // newTestWorkspace writes a configuration, given without its provider requirements.
 func newTestWorkspace(t *testing.T, config string) *testWorkspace {
 	t.Helper()
-	testReads(t, config)
+	cli.NeedsFor(t, config)
 
 	provider, err := buildProvider()
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	w := &testWorkspace{t: t, dir: dir, cli: testCLI(t)}
+	w := &testWorkspace{t: t, dir: dir, cli: cli.Path(t)}
 	w.write("cli.tfrc", fmt.Sprintf("provider_installation {\n  dev_overrides {\n    \"sessionops/ssm\" = %q\n  }\n  direct {}\n}\n", provider))
 	w.write("main.tf", "terraform {\n  required_providers {\n    ssm = {\n      source = \"sessionops/ssm\"\n    }\n  }\n}\n"+config)
 	w.env = append(os.Environ(),

@@ -27,6 +27,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
@@ -1692,4 +1693,25 @@ func TestSessionDrainResource_providerUnknown(t *testing.T) {
 	}
 	testExpectCalls(t, fake)
 	testSpared(t, fake, testInventoryIDs...)
+}
+
+// TestSessionDrainResource_letGo replaces a drain by a removed block, which is the way
+// out when a drain on destroy must not take place.
+func TestSessionDrainResource_letGo(t *testing.T) {
+	t.Parallel()
+	cli.Needs(t, cli.RemovedBlocks)
+
+	fake, url := testFake(t)
+	resource.UnitTest(t, resource.TestCase{
+		ProtoV6ProviderFactories: testFactories,
+		Steps: []resource.TestStep{
+			{
+				Config: testProviderConfig(url) + fmt.Sprintf("resource \"ssm_session_drain\" \"test\" {\n  targets = [%q]\n  when    = \"destroy\"\n}\n", testTarget),
+			},
+			{
+				Config: testProviderConfig(url) + "removed {\n  from = ssm_session_drain.test\n  lifecycle {\n    destroy = false\n  }\n}\n",
+			},
+		},
+	})
+	testStatus(t, fake, testLive, "Connected")
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
 )
 
 // testSessionResumeEphemeralResourceConfig_echo lets the echo provider put the
@@ -36,7 +37,7 @@ resource "echo" "test" {}
 
 func TestSessionResumeEphemeralResource_basic(t *testing.T) {
 	t.Parallel()
-	testNeeds(t, featureEphemerals)
+	cli.Needs(t, cli.Ephemerals)
 
 	fake, url := testFake(t)
 	resource.UnitTest(t, resource.TestCase{
@@ -44,7 +45,7 @@ func TestSessionResumeEphemeralResource_basic(t *testing.T) {
 		Steps: []resource.TestStep{
 			{
 				Config:             testSessionResumeEphemeralResourceConfig_echo(url, testAway),
-				ExpectNonEmptyPlan: testListsEphemerals(t),
+				ExpectNonEmptyPlan: cli.ListsEphemerals(t),
 				ConfigStateChecks: []statecheck.StateCheck{
 					statecheck.ExpectKnownValue("echo.test", tfjsonpath.New("data").AtMapKey("region"), knownvalue.StringExact(testRegion)),
 					statecheck.ExpectKnownValue("echo.test", tfjsonpath.New("data").AtMapKey("enabled"), knownvalue.Bool(true)),
@@ -70,7 +71,7 @@ func TestSessionResumeEphemeralResource_basic(t *testing.T) {
 // enabled = terraform.applying keeps plans from resuming.
 func TestSessionResumeEphemeralResource_enabled(t *testing.T) {
 	t.Parallel()
-	testNeeds(t, featureEphemerals)
+	cli.Needs(t, cli.Ephemerals)
 
 	for name, tc := range map[string]struct {
 		enabled string
@@ -89,7 +90,7 @@ func TestSessionResumeEphemeralResource_enabled(t *testing.T) {
 				Steps: []resource.TestStep{
 					{
 						Config:             testSessionResumeEphemeralResourceConfig_echo(url, testAway, tc.enabled),
-						ExpectNonEmptyPlan: testListsEphemerals(t),
+						ExpectNonEmptyPlan: cli.ListsEphemerals(t),
 						ConfigPlanChecks: resource.ConfigPlanChecks{
 							PreApply: []plancheck.PlanCheck{planHook(func() { testExpectCalls(t, fake) })},
 							PostApplyPreRefresh: []plancheck.PlanCheck{planHook(func() {
@@ -112,7 +113,7 @@ func TestSessionResumeEphemeralResource_enabled(t *testing.T) {
 
 func TestSessionResumeEphemeralResource_region(t *testing.T) {
 	t.Parallel()
-	testNeeds(t, featureEphemerals)
+	cli.Needs(t, cli.Ephemerals)
 
 	session := testSessions()[1]
 	session.Region = "eu-central-1"
@@ -130,7 +131,7 @@ func TestSessionResumeEphemeralResource_region(t *testing.T) {
 			},
 			{
 				Config:             testSessionResumeEphemeralResourceConfig_echo(url, testAway, `region = "eu-central-1"`),
-				ExpectNonEmptyPlan: testListsEphemerals(t),
+				ExpectNonEmptyPlan: cli.ListsEphemerals(t),
 			},
 		},
 	})
@@ -143,7 +144,7 @@ func TestSessionResumeEphemeralResource_region(t *testing.T) {
 
 func TestSessionResumeEphemeralResource_unknownSessionID(t *testing.T) {
 	t.Parallel()
-	testNeeds(t, featureEphemerals)
+	cli.Needs(t, cli.Ephemerals)
 
 	fake, url := testFake(t)
 	resource.UnitTest(t, resource.TestCase{
@@ -155,7 +156,7 @@ resource "terraform_data" "id" {
   input = %q
 }
 `, testAway) + strings.Replace(testSessionResumeEphemeralResourceConfig_echo(url, testAway), fmt.Sprintf("%q", testAway), "terraform_data.id.output", 1),
-				ExpectNonEmptyPlan: testListsEphemerals(t),
+				ExpectNonEmptyPlan: cli.ListsEphemerals(t),
 				ConfigPlanChecks: resource.ConfigPlanChecks{
 					PreApply: []plancheck.PlanCheck{planHook(func() { testExpectCalls(t, fake) })},
 				},
@@ -169,7 +170,7 @@ resource "terraform_data" "id" {
 
 func TestSessionResumeEphemeralResource_failures(t *testing.T) {
 	t.Parallel()
-	testNeeds(t, featureEphemerals)
+	cli.Needs(t, cli.Ephemerals)
 
 	for name, tc := range testResumeFailures {
 		t.Run(name, func(t *testing.T) {

@@ -19,6 +19,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
 )
 
 const testTermination = "ssm_session_termination.test"
@@ -626,7 +627,7 @@ func TestSessionTerminationResource_import(t *testing.T) {
 
 func TestSessionTerminationResource_importByIdentity(t *testing.T) {
 	t.Parallel()
-	testNeeds(t, featureIdentityImports)
+	cli.Needs(t, cli.IdentityImports)
 
 	fake, url := testFake(t)
 	importBlock := fmt.Sprintf(`

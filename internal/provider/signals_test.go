@@ -29,6 +29,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
 )
 
 // signalDeadline is how long a run may take that was told to stop. It is no
@@ -630,7 +631,7 @@ func TestSignals_waiting(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if name == "credentials" {
-				testNeeds(t, featureStopConfigure)
+				cli.Needs(t, cli.StopWhileConfiguring)
 			}
 
 			service := newTestService(t, &testService{slow: tc.slow, delay: -1})

@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
 )
 
 // forwardStories run the directories of examples/stories that forward a port: to real
@@ -30,7 +31,7 @@ var forwardStories = map[string]func(t *testing.T, directory string){
 // TestExamples_forwardStories runs every story that forwards a port.
 func TestExamples_forwardStories(t *testing.T) {
 	t.Parallel()
-	testNeeds(t, featureEphemerals)
+	cli.Needs(t, cli.Ephemerals)
 
 	directories, err := filepath.Glob(filepath.Join(examplesRoot, "stories", "forward-*"))
 	if err != nil || len(directories) != len(forwardStories) {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
 )
 
 // stories run every directory of examples/stories: with the provider as it is
@@ -139,7 +140,7 @@ func storyNodeReplacement(t *testing.T, w *testWorkspace, fake *fakessm.Server) 
 	testStatuses(t, fake, map[string]string{storyMary: "Terminated", storyShirley: "Terminated", storyTimmy: "Connected"})
 
 	t.Run("create_before_destroy", func(t *testing.T) {
-		if program, minor := testProgram(t); program != openTofu && minor == 16 {
+		if program, minor := cli.Program(t); program != cli.OpenTofu && minor == 16 {
 			t.Skip("Terraform 1.16.0-rc2 does not destroy what refers to such a node, as the guide tells")
 		}
 		w.t = t
@@ -159,7 +160,7 @@ func storyNodeReplacement(t *testing.T, w *testWorkspace, fake *fakessm.Server) 
 
 func storyNodeReplacementAction(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
 	t.Helper()
-	testNeeds(t, featureDestroyEvents)
+	cli.Needs(t, cli.DestroyEvents)
 
 	w.mustRun("apply", "-auto-approve")
 	testStatuses(t, fake, map[string]string{storyMary: "Connected", storyShirley: "Disconnected"})
@@ -263,7 +264,7 @@ func storyPlanPolicy(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
 		"ssm_terminate_session": "action.ssm_terminate_session.example: an action does not say whose session it ends.",
 	} {
 		t.Run(action, func(t *testing.T) {
-			testNeeds(t, featureActions)
+			cli.Needs(t, cli.Actions)
 			w.t = t
 
 			w.write("action.tf", storyRead(t, filepath.Join(examplesRoot, "actions", action, "action_trigger.tf")))
@@ -333,7 +334,7 @@ func storyRego(t *testing.T, w *testWorkspace) {
 
 func storyModuleTests(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
 	t.Helper()
-	testNeeds(t, featureMocks)
+	cli.Needs(t, cli.Mocks)
 
 	storyContains(t, w.mustRun("test", "-filter=tests/mock.tftest.hcl"), "Success! 3 passed, 0 failed.")
 	if requests := fake.Requests(); len(requests) > 0 {
@@ -347,7 +348,7 @@ func storyModuleTests(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
 // fake endpoint.
 func TestExamples_sessionPolicy(t *testing.T) {
 	t.Parallel()
-	testNeeds(t, featureMocks)
+	cli.Needs(t, cli.Mocks)
 
 	directory := filepath.Join(examplesRoot, "modules", "session-policy")
 	fake := fakessm.New(fakessm.WithSessions(exampleSessions(t, filepath.Join(directory, "sessions.json"))...))
@@ -380,7 +381,7 @@ func TestExamples_invoke(t *testing.T) {
 	for _, action := range []string{"ssm_drain_sessions", "ssm_terminate_session"} {
 		t.Run(action, func(t *testing.T) {
 			t.Parallel()
-			testNeeds(t, featureActions)
+			cli.Needs(t, cli.Actions)
 
 			fake, url := testFake(t)
 			w := newTestWorkspace(t, storyRead(t, filepath.Join(examplesRoot, "actions", action, "action.tf")))

@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
 )
 
 // serverPatience is how long a server of a story may take to start. It is no measure
@@ -25,7 +27,7 @@ import (
 const serverPatience = 2 * time.Minute
 
 // storyProgram returns the path of a program of the far end, and skips the test by
-// name where it is not installed.
+// Name where it is not installed.
 func storyProgram(t *testing.T, name string, more ...string) string {
 	t.Helper()
 
@@ -37,20 +39,9 @@ func storyProgram(t *testing.T, name string, more ...string) string {
 			return found[len(found)-1]
 		}
 	}
-	skipWithout(t, name)
+	cli.SkipWithout(t, name)
 
 	return ""
-}
-
-// skipWithout skips a test on a machine that lacks something, and leaves a note of it
-// for scripts/test.sh.
-func skipWithout(t *testing.T, what string) {
-	t.Helper()
-
-	if err := noteSkipped(what + ": " + t.Name()); err != nil {
-		t.Fatal(err)
-	}
-	t.Skipf("this machine has no %s", what)
 }
 
 // storyServer is a server behind the node of a story.
@@ -198,7 +189,7 @@ func storyCredential(t *testing.T, name string) *syscall.Credential {
 
 	account, err := user.Lookup(name)
 	if err != nil {
-		skipWithout(t, "a user "+name)
+		cli.SkipWithout(t, "a user "+name)
 	}
 	uid, err := strconv.ParseUint(account.Uid, 10, 32)
 	if err != nil {

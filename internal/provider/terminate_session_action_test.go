@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
 )
 
 // testTerminateSessionActionConfig_basic ends one session, known by its ID, when
@@ -47,7 +48,7 @@ resource "terraform_data" "trigger" {
 
 func TestTerminateSessionAction_basic(t *testing.T) {
 	t.Parallel()
-	testNeeds(t, featureActions)
+	cli.Needs(t, cli.Actions)
 	fake, url := testFake(t)
 	config := testTerminateSessionActionConfig_basic(url, testLive) + testTrigger("one", "after_create", "ssm_terminate_session")
 	resource.UnitTest(t, resource.TestCase{
@@ -84,7 +85,7 @@ func TestTerminateSessionAction_basic(t *testing.T) {
 // Without any resource, on demand.
 func TestTerminateSessionAction_invoke(t *testing.T) {
 	t.Parallel()
-	testNeeds(t, featureActions)
+	cli.Needs(t, cli.Actions)
 	fake, url := testFake(t)
 	w := newTestWorkspace(t, testTerminateSessionActionConfig_basic(url, testLive))
 	w.mustRun("apply", "-auto-approve")
