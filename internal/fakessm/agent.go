@@ -447,7 +447,9 @@ func (a *agent) Write(p []byte) (int, error) {
 		}
 		n += len(part)
 		if a.server.agentPacing {
+			began := time.Now()
 			time.Sleep(time.Millisecond)
+			a.server.agentPauses.Add(int64(time.Since(began)))
 		}
 	}
 

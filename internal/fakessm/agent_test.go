@@ -535,6 +535,32 @@ func TestAgent_ports(t *testing.T) {
 	}
 }
 
+// TestAgent_pacing sends two messages' worth of bytes through an agent's echo.
+func TestAgent_pacing(t *testing.T) {
+	t.Parallel()
+
+	const sent = 2 * 1024
+	for name, tc := range map[string]struct {
+		options []fakessm.Option
+		least   time.Duration
+	}{
+		"an agent that pauses": {[]fakessm.Option{fakessm.WithAgentPacing()}, 2 * time.Millisecond},
+		"an agent in a hurry":  {nil, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := startAgent(t, &ssm.StartSessionInput{Target: aws.String("i-0123456789abcdef0")}, tc.options...).shake(currentClient)
+			_, _ = c.Write(bytes.Repeat([]byte("x"), sent))
+			// What is sent after a pause shows that the pause is over.
+			_, _ = c.Write([]byte("end"))
+			c.wantOutput(strings.Repeat("x", sent) + "end")
+			if paused := c.fake.AgentPauses(); paused < tc.least || tc.least == 0 && paused != 0 {
+				t.Errorf("the agent paused for %v, want at least %v", paused, tc.least)
+			}
+		})
+	}
+}
+
 func TestAgent_refusedPort(t *testing.T) {
 	t.Parallel()
 
@@ -1011,6 +1037,7 @@ func TestChannelFaults_control(t *testing.T) {
 		{"DELETE", "/channel-faults", "", 204, ""},
 		{"GET", "/channel-faults", "", 200, "[]"},
 		{"POST", "/channels/close", "", 204, ""},
+		{"GET", "/agent-pauses", "", 200, `"seconds": 0`},
 		{"POST", "/targets", `{"i-1": false}`, 204, ""},
 		{"POST", "/targets", `[]`, 400, ""},
 	} {

@@ -23,6 +23,7 @@ import (
 //	POST   /_fakessm/channel-faults     adds one or an array of them
 //	DELETE /_fakessm/channel-faults     removes them
 //	POST   /_fakessm/channels/close     closes all data channels, not the sessions
+//	GET    /_fakessm/agent-pauses       how long paced agents have paused: {"seconds": 1.5}
 //	POST   /_fakessm/targets            tells which targets are connected: {"i-1": false}
 //
 // It asks for no credentials.
@@ -95,6 +96,9 @@ func (s *Server) Control() http.Handler {
 	mux.HandleFunc("POST /_fakessm/channels/close", func(w http.ResponseWriter, _ *http.Request) {
 		s.CloseDataChannels()
 		w.WriteHeader(http.StatusNoContent)
+	})
+	mux.HandleFunc("GET /_fakessm/agent-pauses", func(w http.ResponseWriter, _ *http.Request) {
+		show(w, map[string]float64{"seconds": s.AgentPauses().Seconds()})
 	})
 	mux.HandleFunc("POST /_fakessm/targets", func(w http.ResponseWriter, r *http.Request) {
 		var targets map[string]bool

@@ -162,7 +162,7 @@ func WithAgentVersion(version string) Option {
 }
 
 // WithAgentPacing makes agents wait for a millisecond after each message to the client,
-// as real ones do.
+// as real ones do. AgentPauses tells how long they have waited.
 func WithAgentPacing() Option {
 	return func(s *Server) { s.agentPacing = true }
 }

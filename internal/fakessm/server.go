@@ -7,6 +7,7 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 )
 
@@ -41,6 +42,8 @@ type Server struct {
 	agentVersion     string
 	agentPacing      bool
 	agentCatchUp     bool
+
+	agentPauses atomic.Int64 // Nanoseconds.
 
 	sessions   *store
 	identities *identities
@@ -160,6 +163,11 @@ func (s *Server) StreamURLs(sessionID string) []string {
 // Requests returns the requests so far, in the order of their arrival.
 func (s *Server) Requests() []Request {
 	return s.log.list()
+}
+
+// AgentPauses returns how long agents have paused so far; see WithAgentPacing.
+func (s *Server) AgentPauses() time.Duration {
+	return time.Duration(s.agentPauses.Load())
 }
 
 // ResetRequests forgets the requests so far.

@@ -70,6 +70,16 @@ func (c Client) Forget(ctx context.Context) error {
 	return err
 }
 
+// AgentPauses returns how long agents with a pace have paused so far, in seconds.
+func (c Client) AgentPauses(ctx context.Context) (float64, error) {
+	var pauses struct {
+		Seconds float64 `json:"seconds"`
+	}
+	err := c.get(ctx, "/agent-pauses", &pauses)
+
+	return pauses.Seconds, err
+}
+
 func (c Client) get(ctx context.Context, path string, value any) error {
 	content, err := c.call(ctx, http.MethodGet, path, nil)
 	if err != nil {

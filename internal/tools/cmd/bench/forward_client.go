@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm/fakecontrol"
 )
 
 // The far end of a forward: each connection begins with one of these and a number of
@@ -79,6 +81,7 @@ type forwardFigures struct {
 	Started  time.Time // When the client began.
 	Up       float64   // For forwardBytes.
 	Down     float64
+	Paused   float64 // How long an agent with a pace paused meanwhile.
 	Many     float64 // For forwardBytes over forwardMany connections, half of them each way.
 	RoundTop float64 // A round trip of one byte, the 99th percentile.
 	Round    float64 // The same, the median.
@@ -98,9 +101,18 @@ func forwardClient(ctx context.Context, address string, size int64, out string) 
 	if figures.Up, err = transfer(ctx, address, farSink, size); err != nil {
 		return fmt.Errorf("up: %w", err)
 	}
+	before, err := agentPauses(ctx)
+	if err != nil {
+		return err
+	}
 	if figures.Down, err = transfer(ctx, address, farSource, size); err != nil {
 		return fmt.Errorf("down: %w", err)
 	}
+	after, err := agentPauses(ctx)
+	if err != nil {
+		return err
+	}
+	figures.Paused = after - before
 	if figures.Round, figures.RoundTop, err = roundTrips(ctx, address); err != nil {
 		return fmt.Errorf("round trips: %w", err)
 	}
@@ -133,6 +145,17 @@ func forwardClient(ctx context.Context, address string, size int64, out string) 
 	}
 
 	return os.WriteFile(out, content, 0o600)
+}
+
+// agentPauses returns how long the agents of the endpoint that the environment names
+// have paused. Without a forward there is none.
+func agentPauses(ctx context.Context) (float64, error) {
+	url := os.Getenv("FAKESSM_CONTROL_URL")
+	if url == "" {
+		return 0, nil
+	}
+
+	return fakecontrol.Client{URL: url}.AgentPauses(ctx)
 }
 
 // dialFar connects, and says what is to come.
