@@ -27,6 +27,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-log/tfsdklogtest"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 )
 
 // canary stands for whatever a source of credentials prints, stores or answers, and for
@@ -819,7 +820,7 @@ func TestCanaries_addresses(t *testing.T) { //nolint:paralleltest // It sets the
 					return
 				}
 				r.check(r.configure(arguments, false), tc.names+"\nIt is not shown")
-				if got := testOperations(r.fake); len(got) > 0 {
+				if got := endpoint.Operations(r.fake); len(got) > 0 {
 					t.Errorf("called: %v", got)
 				}
 			})

@@ -37,6 +37,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 )
 
 // TLS.
@@ -262,7 +263,7 @@ func TestConfigure_proxyFailing(t *testing.T) {
 		http.Error(w, "ask "+testProxyPassword, http.StatusProxyAuthRequired)
 	}))
 	t.Cleanup(refusing.Close)
-	for name, address := range map[string]string{"refusing": refusing.URL, "gone": refusedURL} {
+	for name, address := range map[string]string{"refusing": refusing.URL, "gone": endpoint.RefusedURL} {
 		for _, argument := range []string{"http_proxy", "https_proxy"} {
 			t.Run(name+" "+argument, func(t *testing.T) {
 				t.Parallel()
@@ -456,7 +457,7 @@ func TestConfigure_envInstanceMetadata(t *testing.T) {
 			}
 			wantNoDiagnostics(t, diags)
 			testResume(t, s)
-			if got := testRequests(fake, "ResumeSession"); len(got) != 1 {
+			if got := endpoint.Requests(fake, "ResumeSession"); len(got) != 1 {
 				t.Errorf("want one ResumeSession, got %d", len(got))
 			}
 		})
@@ -538,7 +539,7 @@ func TestConfigure_maxRequestsPerSecond(t *testing.T) {
 	for range 5 {
 		testResume(t, s)
 	}
-	resumed := testRequests(fake, "ResumeSession")
+	resumed := endpoint.Requests(fake, "ResumeSession")
 	// Four pauses of 80 ms each; what is measured at the endpoint may be a bit less.
 	if got, want := resumed[4].Time.Sub(resumed[0].Time), 300*time.Millisecond; got < want {
 		t.Errorf("five calls within %s, want at least %s", got, want)
@@ -726,8 +727,8 @@ func TestConfigure_customEndpoint(t *testing.T) {
 
 				fake, url := testFake(t)
 				testResume(t, newConfiguredServer(t, testArguments(url, change, more)))
-				if len(testRequests(fake, "GetCallerIdentity")) != 1 || len(testRequests(fake, "ResumeSession")) != 1 {
-					t.Errorf("the endpoint saw %v", testOperations(fake))
+				if len(endpoint.Requests(fake, "GetCallerIdentity")) != 1 || len(endpoint.Requests(fake, "ResumeSession")) != 1 {
+					t.Errorf("the endpoint saw %v", endpoint.Operations(fake))
 				}
 			})
 		}
@@ -761,8 +762,8 @@ func TestConfigure_envCustomEndpoint(t *testing.T) {
 					fake, url := testFake(t)
 					set(t, url)
 					testResume(t, newConfiguredServer(t, testArguments("", map[string]any{"endpoints": nil}, change, more)))
-					if len(testRequests(fake, "GetCallerIdentity")) != 1 || len(testRequests(fake, "ResumeSession")) != 1 {
-						t.Errorf("the endpoint saw %v", testOperations(fake))
+					if len(endpoint.Requests(fake, "GetCallerIdentity")) != 1 || len(endpoint.Requests(fake, "ResumeSession")) != 1 {
+						t.Errorf("the endpoint saw %v", endpoint.Operations(fake))
 					}
 				})
 			}
@@ -794,7 +795,7 @@ func TestConfigure_envEndpointArgumentWins(t *testing.T) {
 	fake, url := testFake(t)
 	testResume(t, newConfiguredServer(t, testArguments(url)))
 	wantCaller(t, fake, testUserARN)
-	if got := testOperations(other); len(got) > 0 {
+	if got := endpoint.Operations(other); len(got) > 0 {
 		t.Errorf("the environment's endpoint was called: %v", got)
 	}
 }
@@ -808,10 +809,10 @@ func TestConfigure_endpointsOneByOne(t *testing.T) {
 	testResume(t, s)
 	_, diags := s.readDataSource("ssm_session_resume", map[string]any{"session_id": testAway, "region": testRegion})
 	wantNoDiagnostics(t, diags)
-	if diff := cmp.Diff([]string{"ResumeSession", "ResumeSession"}, testOperations(ssmFake)); diff != "" {
+	if diff := cmp.Diff([]string{"ResumeSession", "ResumeSession"}, endpoint.Operations(ssmFake)); diff != "" {
 		t.Errorf("unexpected requests of SSM (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"GetCallerIdentity"}, testOperations(stsFake)); diff != "" {
+	if diff := cmp.Diff([]string{"GetCallerIdentity"}, endpoint.Operations(stsFake)); diff != "" {
 		t.Errorf("unexpected requests of STS (-want +got):\n%s", diff)
 	}
 }
@@ -858,7 +859,7 @@ func TestConfigure_iamEndpoint(t *testing.T) {
 	if diff := cmp.Diff([]string{"GetUser"}, asked()); diff != "" {
 		t.Errorf("unexpected requests of IAM (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"ResumeSession"}, testOperations(fake)); diff != "" {
+	if diff := cmp.Diff([]string{"ResumeSession"}, endpoint.Operations(fake)); diff != "" {
 		t.Errorf("unexpected other requests (-want +got):\n%s", diff)
 	}
 }
@@ -986,7 +987,7 @@ func TestConfigure_lastingFailures(t *testing.T) {
 	t.Run("connection refused", func(t *testing.T) {
 		t.Parallel()
 
-		diags := newTestServer(t, testArguments(refusedURL)).configure()
+		diags := newTestServer(t, testArguments(endpoint.RefusedURL)).configure()
 		wantDiagnostic(t, testDiagnostic{Severity: "error", Summary: summaryConfigure, Detail: "STS could not be asked whose credentials these are: connection refused (127.0.0.1:"}, diags)
 		if strings.Contains(diags[0].Detail, "expired") {
 			t.Errorf("the credentials are blamed for the endpoint: %s", diags[0].Detail)

@@ -33,6 +33,7 @@ import (
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 )
 
 const (
@@ -53,33 +54,11 @@ func testResume(t *testing.T, s *testServer) {
 	wantNoDiagnostics(t, diags)
 }
 
-// testRequests returns the requests of an operation.
-func testRequests(fake *fakessm.Server, operation string) []fakessm.Request {
-	var requests []fakessm.Request
-	for _, request := range fake.Requests() {
-		if request.Operation == operation {
-			requests = append(requests, request)
-		}
-	}
-
-	return requests
-}
-
-// testOperations returns the names of the operations that were called, in order.
-func testOperations(fake *fakessm.Server) []string {
-	var operations []string
-	for _, request := range fake.Requests() {
-		operations = append(operations, request.Operation)
-	}
-
-	return operations
-}
-
 // wantCaller checks who resumed the usual session.
 func wantCaller(t *testing.T, fake *fakessm.Server, want string) {
 	t.Helper()
 
-	resumed := testRequests(fake, "ResumeSession")
+	resumed := endpoint.Requests(fake, "ResumeSession")
 	if len(resumed) != 1 {
 		t.Fatalf("want one ResumeSession, got %d", len(resumed))
 	}
@@ -179,7 +158,7 @@ func TestConfigure_staticKeys(t *testing.T) {
 	fake, url := testFake(t)
 	testResume(t, newConfiguredServer(t, testArguments(url)))
 	wantCaller(t, fake, testUserARN)
-	if diff := cmp.Diff([]string{"GetCallerIdentity", "ResumeSession"}, testOperations(fake)); diff != "" {
+	if diff := cmp.Diff([]string{"GetCallerIdentity", "ResumeSession"}, endpoint.Operations(fake)); diff != "" {
 		t.Errorf("unexpected requests (-want +got):\n%s", diff)
 	}
 }
@@ -471,7 +450,7 @@ func TestConfigure_noCredentials(t *testing.T) {
 	wantDiagnostic(t, testDiagnostic{
 		Severity: "error", Summary: "No Valid AWS Credentials", Detail: "No credentials were found\nprofile, assume_role or the AWS_* environment variables",
 	}, newTestServer(t, testArguments(url, withoutKeys)).configure())
-	if got := testOperations(fake); len(got) > 0 {
+	if got := endpoint.Operations(fake); len(got) > 0 {
 		t.Errorf("called without credentials: %v", got)
 	}
 }
@@ -494,7 +473,7 @@ func TestConfigure_assumeRole(t *testing.T) {
 		"transitive_tag_keys": []any{"team"},
 	}}})))
 
-	assumed := testRequests(fake, "AssumeRole")
+	assumed := endpoint.Requests(fake, "AssumeRole")
 	if len(assumed) == 0 {
 		t.Fatal("no role was assumed")
 	}
@@ -528,7 +507,7 @@ func TestConfigure_assumeRoleDefaults(t *testing.T) {
 	fake, url := testFake(t)
 	testResume(t, newConfiguredServer(t, testArguments(url, map[string]any{"assume_role": []any{map[string]any{"role_arn": testRoleARN}}})))
 
-	parameters := testRequests(fake, "AssumeRole")[0].Parameters
+	parameters := endpoint.Requests(fake, "AssumeRole")[0].Parameters
 	if parameters["RoleSessionName"] == "" {
 		t.Error("the role session has no name")
 	}
@@ -551,7 +530,7 @@ func TestConfigure_assumeRoleChain(t *testing.T) {
 	testResume(t, s)
 
 	hops := map[string]string{}
-	for _, request := range testRequests(fake, "AssumeRole") {
+	for _, request := range endpoint.Requests(fake, "AssumeRole") {
 		hops[request.Caller] = request.Parameters["RoleArn"] + " " + request.Parameters["ExternalId"]
 	}
 	if diff := cmp.Diff(map[string]string{
@@ -577,7 +556,7 @@ func TestConfigure_assumeRoleDenied(t *testing.T) {
 	wantDiagnostic(t, testDiagnostic{
 		Severity: "error", Summary: "Cannot assume IAM Role", Detail: testRoleARN + "\nAccessDenied\nsts:AssumeRole",
 	}, newTestServer(t, testArguments(url, map[string]any{"assume_role": testRole()})).configure())
-	if calls := testCalls(fake); len(calls) > 0 {
+	if calls := endpoint.TakeCalls(fake); len(calls) > 0 {
 		t.Errorf("SSM was called without the role: %v", calls)
 	}
 }
@@ -604,7 +583,7 @@ func TestConfigure_noRole(t *testing.T) {
 			fake, url := testFake(t)
 			testResume(t, newConfiguredServer(t, testArguments(url, tc.arguments)))
 			wantCaller(t, fake, tc.caller)
-			if assumed := len(testRequests(fake, "AssumeRole")) + len(testRequests(fake, "AssumeRoleWithWebIdentity")); (assumed > 0) != (tc.caller != testUserARN) {
+			if assumed := len(endpoint.Requests(fake, "AssumeRole")) + len(endpoint.Requests(fake, "AssumeRoleWithWebIdentity")); (assumed > 0) != (tc.caller != testUserARN) {
 				t.Errorf("%d requests were made to assume a role", assumed)
 			}
 		})
@@ -662,7 +641,7 @@ func TestConfigure_webIdentity(t *testing.T) {
 			}
 			testResume(t, newConfiguredServer(t, arguments))
 
-			assumed := testRequests(fake, "AssumeRoleWithWebIdentity")
+			assumed := endpoint.Requests(fake, "AssumeRoleWithWebIdentity")
 			if len(assumed) == 0 {
 				t.Fatal("no role was assumed")
 			}
@@ -768,7 +747,7 @@ func TestConfigure_webIdentityMissing(t *testing.T) {
 				Severity: "error", Attribute: "assume_role_with_web_identity[0]", Summary: "Missing Web Identity Token",
 				Detail: "neither has the environment\nSet web_identity_token, web_identity_token_file or the AWS_WEB_IDENTITY_TOKEN_FILE environment variable",
 			}, s.configure())
-			if got := testOperations(fake); len(got) > 0 {
+			if got := endpoint.Operations(fake); len(got) > 0 {
 				t.Errorf("called: %v", got)
 			}
 		})
@@ -877,7 +856,7 @@ func TestConfigure_accountGuardByIAM(t *testing.T) {
 	if len(asked()) > 0 && strings.Contains(diags[0].Detail, "Nothing was called but STS.") {
 		t.Errorf("IAM was called, but the error says: %s", diags[0].Detail)
 	}
-	if got := testOperations(fake); len(got) > 0 {
+	if got := endpoint.Operations(fake); len(got) > 0 {
 		t.Errorf("the endpoint saw %v", got)
 	}
 }
@@ -904,7 +883,7 @@ func TestConfigure_skip(t *testing.T) {
 				// This endpoint does not know IAM, so that STS has to tell the account.
 				"endpoints": []any{map[string]any{"ssm": url, "sts": url, "iam": url}},
 			}, tc.arguments))
-			if diff := cmp.Diff(tc.configure, testOperations(fake)); diff != "" {
+			if diff := cmp.Diff(tc.configure, endpoint.Operations(fake)); diff != "" {
 				t.Errorf("unexpected requests (-want +got):\n%s", diff)
 			}
 			imported, diags := s.importState("ssm_session_termination", testEnded, nil)
@@ -946,7 +925,7 @@ func TestConfigure_userAgent(t *testing.T) {
 		}
 	}
 	if len(fake.Requests()) != 2 {
-		t.Errorf("the endpoint saw %v", testOperations(fake))
+		t.Errorf("the endpoint saw %v", endpoint.Operations(fake))
 	}
 }
 
@@ -1015,7 +994,7 @@ func TestConfigure_envUnknown(t *testing.T) {
 			fake.ResetRequests()
 			s := newConfiguredServer(t, testArguments(url, tc.change))
 			wantUnready(t, s, tc.argument, settled)
-			if got := testOperations(fake); len(got) > 0 {
+			if got := endpoint.Operations(fake); len(got) > 0 {
 				t.Errorf("called: %v", got)
 			}
 		})
@@ -1092,7 +1071,7 @@ func TestProvider_everyObject(t *testing.T) {
 		if diags := call(); hasErrors(diags) {
 			t.Errorf("%s: %+v", name, diags)
 		}
-		if len(testCalls(fake)) == 0 {
+		if len(endpoint.TakeCalls(fake)) == 0 {
 			t.Errorf("%s did not call SSM", name)
 		}
 	}
@@ -1155,7 +1134,7 @@ func wantUnready(t *testing.T, s *testServer, argument string, settled *testStat
 type testNoCalls struct{ fake *fakessm.Server }
 
 func (c testNoCalls) CheckPlan(_ context.Context, _ plancheck.CheckPlanRequest, resp *plancheck.CheckPlanResponse) {
-	if got := testOperations(c.fake); len(got) > 0 {
+	if got := endpoint.Operations(c.fake); len(got) > 0 {
 		resp.Error = fmt.Errorf("the plan called %v", got)
 	}
 }
@@ -1229,7 +1208,7 @@ func TestConfigure_terraformUnknown(t *testing.T) {
 					},
 				}},
 			})
-			ended := testRequests(fake, "TerminateSession")
+			ended := endpoint.Requests(fake, "TerminateSession")
 			if len(ended) != 1 || ended[0].Caller != tc.caller {
 				t.Errorf("the session was ended by %+v, want one request of %s", ended, tc.caller)
 			}
@@ -1258,7 +1237,7 @@ func TestConfigure_terraformUnknownRead(t *testing.T) {
 					ExpectError: regexp.MustCompile(`(?s)Unable to Resume Session.*"access_key"\s+has\s+a\s+value\s+that\s+is\s+not\s+known\s+yet`),
 				}},
 			})
-			if got := testOperations(fake); len(got) > 0 {
+			if got := endpoint.Operations(fake); len(got) > 0 {
 				t.Errorf("called: %v", got)
 			}
 		})
@@ -1336,7 +1315,7 @@ resource "ssm_session_termination" "test" {
 		}},
 	})
 
-	testStatus(t, fake, testLive, "Terminated")
+	endpoint.WantStatus(t, fake, testLive, "Terminated")
 	if diff := cmp.Diff([]string{"CONNECT example.com:443"}, proxy.asked()); diff != "" {
 		t.Errorf("unexpected requests to the proxy (-want +got):\n%s", diff)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 )
 
 // testDrainSessionsActionConfig_basic is a drain; its arguments are lines of HCL.
@@ -51,7 +52,7 @@ func TestDrainSessionsAction_basic(t *testing.T) {
 			{
 				// Nothing has changed, so that nothing is invoked.
 				Config:        config,
-				PostApplyFunc: func() { testExpectCalls(t, fake) },
+				PostApplyFunc: func() { endpoint.WantCalls(t, fake) },
 			},
 			{
 				// One that fails stops the apply.
@@ -71,7 +72,7 @@ func TestDrainSessionsAction_invoke(t *testing.T) {
 	fake, url := testInventoryFake(t)
 	w := newTestWorkspace(t, testDrainSessionsActionConfig_basic(url, `owners = ["*:assumed-role/Operator/*"]`))
 	w.mustRun("apply", "-auto-approve")
-	testExpectCalls(t, fake)
+	endpoint.WantCalls(t, fake)
 
 	output := w.mustRun("plan", "-invoke=action.ssm_drain_sessions.test")
 	if !testWrapped(`Sessions To Be Ended in us-east-1.*2 sessions in Region us-east-1 of account 123456789012 matched when looked at .*ann-1.*dan-1`).MatchString(output) {
@@ -143,7 +144,7 @@ func TestDrainSessionsAction_beforeDestroy(t *testing.T) {
 		Steps: []resource.TestStep{
 			{
 				Config:        testCallerConfig(url, "i-a"),
-				PostApplyFunc: func() { testExpectCalls(t, fake) },
+				PostApplyFunc: func() { endpoint.WantCalls(t, fake) },
 			},
 			{
 				Config: testCallerConfig(url, "i-c"),
@@ -298,7 +299,7 @@ func TestDrainSessionsAction_outcomes(t *testing.T) {
 			if tc.config["region"] != nil {
 				wantAbroad = "Terminated"
 			}
-			testStatus(t, fake, "abroad-1", wantAbroad)
+			endpoint.WantStatus(t, fake, "abroad-1", wantAbroad)
 		})
 	}
 }
@@ -389,7 +390,7 @@ func TestDrainSessionsAction_notInvoked(t *testing.T) {
 				t.Error("the action was invoked")
 			}
 			if name != "an unknown timeout" {
-				testExpectCalls(t, fake)
+				endpoint.WantCalls(t, fake)
 			}
 			testSpared(t, fake, testInventoryIDs...)
 		})
@@ -433,7 +434,7 @@ func TestDrainSessionsAction_foundOutWhenInvoked(t *testing.T) {
 			got := newConfiguredServer(t, testArguments(url)).invokeAction("ssm_drain_sessions", tc.planned, tc.invoked)
 			wantNoDiagnostics(t, got.planned)
 			wantDiagnostic(t, tc.want, got.diags)
-			testExpectCalls(t, fake)
+			endpoint.WantCalls(t, fake)
 		})
 	}
 }
@@ -461,6 +462,6 @@ func TestDrainSessionsAction_providerUnknown(t *testing.T) {
 	got := s.invokeAction("ssm_drain_sessions", map[string]any{"targets": []any{"i-a"}, "region": testRegion})
 	wantNoDiagnostics(t, got.planned)
 	wantDiagnostic(t, testDiagnostic{"error", "", testDrainError, "The provider argument \"access_key\" has a value that is not known yet"}, got.diags)
-	testExpectCalls(t, fake)
+	endpoint.WantCalls(t, fake)
 	testSpared(t, fake, testInventoryIDs...)
 }

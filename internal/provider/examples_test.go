@@ -25,6 +25,7 @@ import (
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 )
 
 const (
@@ -290,21 +291,12 @@ func testExample(t *testing.T, files []string, want example) {
 	apply.ExpectNonEmptyPlan = want.restless || strings.Contains(text, "\nephemeral ") && cli.ListsEphemerals(t)
 	apply.PostApplyFunc = func() {
 		testExampleCalls(t, fake, want.calls)
-		testStatuses(t, fake, want.status)
+		endpoint.WantStatuses(t, fake, want.status)
 	}
 	// The testing library cannot do this by itself after a for_each over strings.
 	destroy.Destroy = true
 	resource.UnitTest(t, resource.TestCase{Steps: []resource.TestStep{apply, destroy}})
-	testStatuses(t, fake, want.destroyed)
-}
-
-// testStatuses checks what became of sessions at the endpoint.
-func testStatuses(t *testing.T, fake *fakessm.Server, want map[string]string) {
-	t.Helper()
-
-	for sessionID, status := range want {
-		testStatus(t, fake, sessionID, status)
-	}
+	endpoint.WantStatuses(t, fake, want.destroyed)
 }
 
 // testExampleCalls compares the requests that reached the endpoint with the

@@ -5,7 +5,6 @@ package provider
 
 import (
 	"maps"
-	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -15,6 +14,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 )
 
 // manyAttempts is a max_retries that nothing comes to the end of.
@@ -155,9 +155,9 @@ func TestFaultMatrix_boundOfConfigure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake := fakessm.New()
 		fake.Inject(fakessm.Fault{Kind: fakessm.FaultHang, Times: -1})
-		ep := newTestEndpoint(t, fake)
-		p := &ssmProvider{version: "test", httpClient: &http.Client{Transport: ep.transport}}
-		s := newTestServer(t, testArguments(testEndpointURL))
+		ep := endpoint.NewBubble(t, fake)
+		p := &ssmProvider{version: "test", httpClient: ep.Client()}
+		s := newTestServer(t, testArguments(endpoint.BubbleURL))
 		s.server = providerserver.NewProtocol6(p)()
 
 		start := time.Now()
@@ -238,7 +238,7 @@ func TestFaultMatrix_interrupted(t *testing.T) {
 				if !hasErrors(diags) {
 					t.Errorf("the user sees no error: %+v", diags)
 				}
-				if calls := x.ep.calls(); !strings.HasSuffix(calls, " "+tc.calls) && calls != tc.calls {
+				if calls := x.ep.Calls(); !strings.HasSuffix(calls, " "+tc.calls) && calls != tc.calls {
 					t.Errorf("the calls are %s, want them to end in %s", calls, tc.calls)
 				}
 				x.wantCancelled(diags)
@@ -257,9 +257,9 @@ func newMatrixRun(t *testing.T, attempts int64, options ...fakessm.Option) *matr
 		fakessm.WithSessions(matrixSecondSession()),
 		fakessm.WithPageSize(200),
 	}, options...)...)
-	ep := newTestEndpoint(t, fake)
+	ep := endpoint.NewBubble(t, fake)
 
-	return &matrixRun{t: t, fake: fake, ep: ep, server: ep.server(map[string]any{"max_retries": attempts})}
+	return &matrixRun{t: t, fake: fake, ep: ep, server: newBubbleServer(t, ep, map[string]any{"max_retries": attempts})}
 }
 
 // interrupted does something that waits, interrupts it after a time as Terraform

@@ -19,6 +19,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 )
 
 // The fault matrix: what becomes of everything that the provider does when an
@@ -115,7 +116,7 @@ type matrixRun struct {
 	t      *testing.T
 	server *testServer
 	fake   *fakessm.Server
-	ep     *testEndpoint
+	ep     *endpoint.Bubble
 
 	late time.Duration // How long it may still work after an interruption.
 
@@ -256,7 +257,7 @@ func (c matrixCell) run(t *testing.T, row matrixFault, column matrixColumn, phas
 	}
 	run := newMatrixRun(t, attempts, options...)
 	if row.renewal {
-		run.server = run.ep.server(map[string]any{"max_retries": attempts, "assume_role": testRole()})
+		run.server = newBubbleServer(t, run.ep, map[string]any{"max_retries": attempts, "assume_role": testRole()})
 	}
 	fake, ep := run.fake, run.ep
 	if column.prepare != nil {
@@ -266,7 +267,7 @@ func (c matrixCell) run(t *testing.T, row matrixFault, column matrixColumn, phas
 		phase.prepare(run)
 	}
 
-	ep.forgetCalls()
+	ep.ForgetCalls()
 	skew.Store(int64(row.skew))
 	switch {
 	case row.skew != 0:
@@ -274,8 +275,8 @@ func (c matrixCell) run(t *testing.T, row matrixFault, column matrixColumn, phas
 		time.Sleep(24 * time.Hour)
 		fake.Inject(fakessm.Fault{Operation: "AssumeRole", Kind: row.kind, Times: row.times})
 	case row.refuse:
-		ep.refuseConnections(phase.skipAll, row.times)
-		ep.refusal = row.refusal
+		ep.RefuseConnections(phase.skipAll, row.times)
+		ep.Refusal = row.refusal
 	case row.sticky:
 		fake.Inject(fakessm.Fault{Kind: row.kind, Times: row.times, Skip: phase.skipAll})
 	case row.kind != "":
@@ -316,7 +317,7 @@ func (c matrixCell) run(t *testing.T, row matrixFault, column matrixColumn, phas
 	if diff := gocmp.Diff(c.state, state); diff != "" {
 		t.Errorf("in state (-want +got):\n%s", diff)
 	}
-	calls := ep.calls()
+	calls := ep.Calls()
 	if !matchCounts(c.calls, calls) {
 		t.Errorf("the calls should be:\n%s\nbut are:\n%s", c.calls, calls)
 	}
@@ -330,7 +331,7 @@ func (c matrixCell) run(t *testing.T, row matrixFault, column matrixColumn, phas
 	if hasErrors(diags) && column.again != nil {
 		// What was not ended, or not seen, is when it is tried again.
 		fake.ClearFaults()
-		ep.refuseConnections(0, 0)
+		ep.RefuseConnections(0, 0)
 		if got := showDiagnostics(onlyErrors(column.again(run))); got != "" {
 			t.Errorf("when it is tried again without the fault, the user sees:\n%s", got)
 		}

@@ -24,6 +24,7 @@ import (
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
@@ -50,8 +51,7 @@ func TestGoroutines_cancelled(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				const times = 12
 				fake := fakessm.New(append(tc.options, fakessm.WithSessions(testSessions()...), fakessm.WithPageSize(200))...)
-				endpoint := newTestEndpoint(t, fake)
-				s := endpoint.server(merged(offline, tc.arguments))
+				s := newBubbleServer(t, endpoint.NewBubble(t, fake), merged(offline, tc.arguments))
 				if tc.fault.Kind != "" {
 					tc.fault.Times = -1
 					fake.Inject(tc.fault)
@@ -113,9 +113,9 @@ func TestGoroutines_stopProvider(t *testing.T) {
 	t.Parallel()
 	cli.Needs(t, cli.Ephemerals)
 
-	service := newTestService(t, &testService{slow: "TerminateSession", delay: 2 * time.Second, signalAt: 45}, testCrowded()...)
-	service.off.Store(true)
-	w := newSignalWorkspace(t, testCrowdConfig(service.url, "destroy")+fmt.Sprintf(`
+	service := newSlowEndpoint(t, &endpoint.Slow{Operation: "TerminateSession", Delay: 2 * time.Second, SignalAt: 45}, testCrowded()...)
+	service.Off.Store(true)
+	w := newSignalWorkspace(t, testCrowdConfig(service.URL, "destroy")+fmt.Sprintf(`
 data "ssm_connection_status" "test" {
   target = %[1]q
 }
@@ -147,12 +147,12 @@ resource "ssm_session_termination" "test" {
 
 	w.mustRun("apply", "-auto-approve")
 	w.mustRun("plan")
-	service.off.Store(false)
+	service.Off.Store(false)
 	run := w.start("destroy", "-auto-approve")
-	run.until(service.reached)
+	run.until(service.Reached)
 	run.interrupt()
 	run.fail()
-	service.quiet(t)
+	service.WantQuiet(t)
 
 	dump := provider.dump()
 	goroutines := strings.Split(dump, "\n\n")

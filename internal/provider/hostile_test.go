@@ -25,6 +25,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 )
 
 // testForged is what a value must not be able to say in a line of its own.
@@ -333,7 +334,7 @@ func TestHostile_tooLong(t *testing.T) {
 				t.Errorf("%s as the session ID of %s is repeated in %d bytes of diagnostics", name, object, size)
 			}
 		}
-		if action.invoked || drainAction.invoked || len(testCalls(fake)) > 0 {
+		if action.invoked || drainAction.invoked || len(endpoint.TakeCalls(fake)) > 0 {
 			t.Errorf("%s as session ID reaches SSM", name)
 		}
 	}
@@ -423,7 +424,7 @@ func TestHostile_texts(t *testing.T) {
 					}
 					fake.AddSessions(own)
 				}
-				s := newTestEndpoint(t, fake).server(merged(offline, map[string]any{"max_retries": 0}))
+				s := newBubbleServer(t, endpoint.NewBubble(t, fake), merged(offline, map[string]any{"max_retries": 0}))
 				if tc.fault.Kind != "" {
 					tc.fault.Times = -1
 					fake.Inject(tc.fault)
@@ -604,8 +605,8 @@ resource "ssm_session_termination" "test" {
 	}
 	w.mustRun("apply", "planned")
 	w.mustRun("plan", "-detailed-exitcode")
-	testStatus(t, fake, "first", "Terminated")
-	testStatus(t, fake, "second", "Terminated")
+	endpoint.WantStatus(t, fake, "first", "Terminated")
+	endpoint.WantStatus(t, fake, "second", "Terminated")
 }
 
 // TestHostile_connection hands on tokens and stream URLs as they are, whatever the
@@ -707,7 +708,7 @@ func TestHostile_drain(t *testing.T) {
 			for _, id := range tc.want {
 				want[id] = "terminated"
 			}
-			for _, r := range testRequests(fake, "TerminateSession") {
+			for _, r := range endpoint.Requests(fake, "TerminateSession") {
 				asked = append(asked, r.SessionID)
 			}
 			if diff := cmp.Diff(tc.want, asked); diff != "" {
@@ -775,7 +776,7 @@ func FuzzFlattenSession(f *testing.F) {
 			return
 		}
 		s := *server
-		s.t, s.arguments = t, testArguments(testEndpointURL, offline)
+		s.t, s.arguments = t, testArguments(endpoint.BubbleURL, offline)
 		if s.schemas == nil {
 			schemas, err := s.server.GetProviderSchema(t.Context(), &tfprotov6.GetProviderSchemaRequest{})
 			s.must(err)

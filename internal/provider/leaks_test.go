@@ -26,6 +26,7 @@ import (
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 )
 
 // The secrets of these tests, which look like what they stand for.
@@ -554,11 +555,11 @@ func TestLeaks_failures(t *testing.T) {
 			env: append(slices.Clone(keys), "HTTPS_PROXY="+strings.Replace(refusingProxy.URL, "http://", proxied, 1)), endpoint: "https://ssm.example.com", want: "valid user name and password",
 		},
 		"a proxy is gone": {
-			provider: "http_proxy = var.canary.proxy\n  https_proxy = var.canary.proxy", env: append(slices.Clone(keys), proxyVariable(strings.Replace(refusedURL, "http://", proxied, 1))),
+			provider: "http_proxy = var.canary.proxy\n  https_proxy = var.canary.proxy", env: append(slices.Clone(keys), proxyVariable(strings.Replace(endpoint.RefusedURL, "http://", proxied, 1))),
 			endpoint: "https://ssm.example.com", want: "refused",
 		},
 		"a proxy of the environment is gone": {
-			env: append(slices.Clone(keys), "HTTPS_PROXY="+strings.Replace(refusedURL, "http://", proxied, 1)), endpoint: "https://ssm.example.com", want: "refused",
+			env: append(slices.Clone(keys), "HTTPS_PROXY="+strings.Replace(endpoint.RefusedURL, "http://", proxied, 1)), endpoint: "https://ssm.example.com", want: "refused",
 		},
 		"a proxy of the environment that is none": {
 			env: append(slices.Clone(keys), "HTTPS_PROXY=http://ops:"+canaryProxyPassword+"%zz@proxy.example.com"), endpoint: "https://ssm.example.com",
@@ -571,7 +572,7 @@ func TestLeaks_failures(t *testing.T) {
 			endpoint: "https://ssm.example.com", want: "Invalid Proxy",
 		},
 		"an endpoint with a password is gone": {
-			env:      append(slices.Clone(keys), canaryVariables(t, map[string]string{"endpoint": strings.Replace(refusedURL, "http://", "http://ops:"+canaryEndpointPassword+"@", 1)})),
+			env:      append(slices.Clone(keys), canaryVariables(t, map[string]string{"endpoint": strings.Replace(endpoint.RefusedURL, "http://", "http://ops:"+canaryEndpointPassword+"@", 1)})),
 			endpoint: "${var.canary.endpoint}", want: "refused",
 		},
 		"an unknown authority behind a proxy": {
@@ -695,6 +696,6 @@ func TestLeaks_terraformActions(t *testing.T) {
 			t.Fatalf("%s: %s\n%s", strings.Join(arguments, " "), err, h.printed.String())
 		}
 	}
-	testStatus(t, h.fake, testAway, "Terminated")
+	endpoint.WantStatus(t, h.fake, testAway, "Terminated")
 	h.check(nil)
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 )
 
 // testNoneLeft checks that the endpoint comes to list none of the sessions that
@@ -30,7 +31,7 @@ func testNoneLeft(t *testing.T, fake *fakessm.Server, started int) {
 		t.Errorf("%d of %d sessions are left, %d should have been started", len(live), len(all), started)
 	}
 	for _, s := range testSessions() {
-		testStatus(t, fake, s.SessionID, s.Status)
+		endpoint.WantStatus(t, fake, s.SessionID, s.Status)
 	}
 }
 
@@ -136,19 +137,19 @@ func TestLeftBehind_inUse(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			service := newTestService(t, &testService{})
+			service := newSlowEndpoint(t, &endpoint.Slow{})
 			sessions := 1
 			if tc.sessions == "" {
 				tc.sessions = "1"
 			} else {
 				sessions = 7
 			}
-			w := newSignalWorkspace(t, testOwnConfig(service.url, tc.sessions, tc.command)+tc.more)
+			w := newSignalWorkspace(t, testOwnConfig(service.URL, tc.sessions, tc.command)+tc.more)
 
 			run := w.start("apply", "-auto-approve")
 			if tc.stop != nil {
 				run.until(w.exists("started"))
-				if live, _ := ownSessions(service.fake); len(live) != 1 {
+				if live, _ := ownSessions(service.Fake); len(live) != 1 {
 					t.Errorf("%d sessions are live", len(live))
 				}
 				provider := run.provider()
@@ -161,9 +162,9 @@ func TestLeftBehind_inUse(t *testing.T) {
 			if (run.err != nil) != tc.fails {
 				t.Errorf("unexpected end: %v\n%s", run.err, output)
 			}
-			testNoneLeft(t, service.fake, sessions)
-			service.quiet(t)
-			if secrets := issuedOwn(service.fake); len(secrets) != 2*sessions {
+			testNoneLeft(t, service.Fake, sessions)
+			service.WantQuiet(t)
+			if secrets := issuedOwn(service.Fake); len(secrets) != 2*sessions {
 				t.Errorf("%d secrets were issued", len(secrets))
 			} else {
 				for file, content := range w.files() {
@@ -184,8 +185,8 @@ func TestLeftBehind_inUse(t *testing.T) {
 func TestLeftBehind_killed(t *testing.T) {
 	t.Parallel()
 
-	service := newTestService(t, &testService{})
-	w := newSignalWorkspace(t, testOwnConfig(service.url, "3", "touch started; for i in $(seq 900); do test -e stopped && break; sleep 0.1; done"))
+	service := newSlowEndpoint(t, &endpoint.Slow{})
+	w := newSignalWorkspace(t, testOwnConfig(service.URL, "3", "touch started; for i in $(seq 900); do test -e stopped && break; sleep 0.1; done"))
 
 	run := w.start("apply", "-auto-approve")
 	run.until(w.exists("started"))
@@ -195,7 +196,7 @@ func TestLeftBehind_killed(t *testing.T) {
 	}
 
 	testGone(t, provider)
-	testNoneLeft(t, service.fake, 3)
+	testNoneLeft(t, service.Fake, 3)
 	w.write("stopped", "")
 	<-run.done
 }
@@ -205,16 +206,16 @@ func TestLeftBehind_killed(t *testing.T) {
 func TestLeftBehind_interruptOfProvider(t *testing.T) {
 	t.Parallel()
 
-	service := newTestService(t, &testService{})
-	w := newSignalWorkspace(t, testOwnConfig(service.url, "1", "touch started; for i in $(seq 900); do test -e stopped && break; sleep 0.1; done"))
+	service := newSlowEndpoint(t, &endpoint.Slow{})
+	w := newSignalWorkspace(t, testOwnConfig(service.URL, "1", "touch started; for i in $(seq 900); do test -e stopped && break; sleep 0.1; done"))
 
 	run := w.start("apply", "-auto-approve")
 	run.until(w.exists("started"))
 	if err := syscall.Kill(run.provider(), syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
-	service.quiet(t)
-	if live, _ := ownSessions(service.fake); len(live) != 1 {
+	service.WantQuiet(t)
+	if live, _ := ownSessions(service.Fake); len(live) != 1 {
 		t.Errorf("%d sessions are live while one is in use", len(live))
 	}
 	w.write("stopped", "")
@@ -222,7 +223,7 @@ func TestLeftBehind_interruptOfProvider(t *testing.T) {
 	if output := run.wait(); run.err != nil {
 		t.Errorf("unexpected end: %v\n%s", run.err, output)
 	}
-	testNoneLeft(t, service.fake, 1)
+	testNoneLeft(t, service.Fake, 1)
 }
 
 // TestLeftBehind_opening ends Terraform while a session is being started.
@@ -244,11 +245,11 @@ func TestLeftBehind_opening(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			service := newTestService(t, &testService{slow: "StartSession", delay: tc.delay, finishes: tc.finishes})
-			w := newSignalWorkspace(t, testOwnConfig(service.url, "1", "touch started"))
+			service := newSlowEndpoint(t, &endpoint.Slow{Operation: "StartSession", Delay: tc.delay, Finishes: tc.finishes})
+			w := newSignalWorkspace(t, testOwnConfig(service.URL, "1", "touch started"))
 
 			run := w.start("apply", "-auto-approve")
-			run.until(service.reached)
+			run.until(service.Reached)
 			provider := run.provider()
 			if tc.kill {
 				if err := run.cmd.Process.Kill(); err != nil {
@@ -260,11 +261,11 @@ func TestLeftBehind_opening(t *testing.T) {
 			}
 
 			testGone(t, provider)
-			testNoneLeft(t, service.fake, tc.started)
-			if calls := testRequests(service.fake, "StartSession"); len(calls) > 1 {
+			testNoneLeft(t, service.Fake, tc.started)
+			if calls := endpoint.Requests(service.Fake, "StartSession"); len(calls) > 1 {
 				t.Errorf("StartSession was called %d times", len(calls))
 			}
-			service.quiet(t)
+			service.WantQuiet(t)
 		})
 	}
 }
@@ -274,18 +275,18 @@ func TestLeftBehind_opening(t *testing.T) {
 func TestLeftBehind_lostAnswer(t *testing.T) {
 	t.Parallel()
 
-	service := newTestService(t, &testService{})
-	service.fake.AddSessions(fakessm.Session{SessionID: "somebody-else", Target: testTarget, Reason: "a test"})
-	service.fake.Inject(fakessm.Fault{Operation: "StartSession", Kind: fakessm.FaultResetAfter})
-	w := newSignalWorkspace(t, testOwnConfig(service.url, "1", "touch started"))
+	service := newSlowEndpoint(t, &endpoint.Slow{})
+	service.Fake.AddSessions(fakessm.Session{SessionID: "somebody-else", Target: testTarget, Reason: "a test"})
+	service.Fake.Inject(fakessm.Fault{Operation: "StartSession", Kind: fakessm.FaultResetAfter})
+	w := newSignalWorkspace(t, testOwnConfig(service.URL, "1", "touch started"))
 
 	output, err := w.run("apply", "-auto-approve")
 
 	if err == nil || !strings.Contains(output, "Unable to Start Session") || !strings.Contains(strings.Join(strings.Fields(output), " "), "has ended session") {
 		t.Errorf("unexpected end: %v\n%s", err, output)
 	}
-	testNoneLeft(t, service.fake, 1)
-	testStatus(t, service.fake, "somebody-else", "Connected")
+	testNoneLeft(t, service.Fake, 1)
+	endpoint.WantStatus(t, service.Fake, "somebody-else", "Connected")
 	if _, err := os.Stat(filepath.Join(w.dir, "started")); err == nil {
 		t.Error("the consumer ran")
 	}

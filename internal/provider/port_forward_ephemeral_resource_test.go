@@ -24,6 +24,7 @@ import (
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 )
 
 const testForwardType = "ssm_port_forward"
@@ -434,13 +435,13 @@ func TestPortForwardEphemeralResource_openFails(t *testing.T) {
 			sessions: 1,
 		},
 		"the far end refuses": {
-			config:   map[string]any{"remote_port": refusedPort},
-			want:     forwardError("remote_port", summaryForward, fmt.Sprintf("cannot connect to port %d of %s\nThe session has been ended.\nset probe = false", refusedPort, testForwardTarget)),
+			config:   map[string]any{"remote_port": endpoint.RefusedPort},
+			want:     forwardError("remote_port", summaryForward, fmt.Sprintf("cannot connect to port %d of %s\nThe session has been ended.\nset probe = false", endpoint.RefusedPort, testForwardTarget)),
 			sessions: 1,
 		},
 		"the host refuses": {
-			config:   map[string]any{"remote_port": refusedPort, "remote_host": "127.0.0.1"},
-			want:     forwardError("remote_host", summaryForward, fmt.Sprintf("cannot connect to 127.0.0.1:%d", refusedPort)),
+			config:   map[string]any{"remote_port": endpoint.RefusedPort, "remote_host": "127.0.0.1"},
+			want:     forwardError("remote_host", summaryForward, fmt.Sprintf("cannot connect to 127.0.0.1:%d", endpoint.RefusedPort)),
 			sessions: 1,
 		},
 		"the name does not resolve": {
@@ -460,7 +461,7 @@ func TestPortForwardEphemeralResource_openFails(t *testing.T) {
 			sessions: 1,
 		},
 		"an old agent, refused": {
-			config:   map[string]any{"remote_port": refusedPort},
+			config:   map[string]any{"remote_port": endpoint.RefusedPort},
 			options:  []fakessm.Option{fakessm.WithAgentVersion("3.0.161.0")},
 			want:     forwardError("", summaryForward, "Unable to connect to specified port"),
 			sessions: 1,
@@ -536,7 +537,7 @@ func TestPortForwardEphemeralResource_refusedLater(t *testing.T) {
 	t.Parallel()
 
 	fake, s := forwardFake(t)
-	f := s.openForward(map[string]any{"target": testForwardTarget, "remote_port": refusedPort, "probe": false})
+	f := s.openForward(map[string]any{"target": testForwardTarget, "remote_port": endpoint.RefusedPort, "probe": false})
 	for range 2 {
 		conn, err := net.Dial("tcp", fmt.Sprint(f.result["endpoint"]))
 		if errors.Is(err, syscall.ECONNRESET) {
@@ -547,7 +548,7 @@ func TestPortForwardEphemeralResource_refusedLater(t *testing.T) {
 		}
 		f.reset(conn)
 	}
-	wantDiagnostic(t, forwardWarning("remote_port", "Connections Refused by Far End", fmt.Sprintf("could not connect to port %d of %s for 2 of 2 connections", refusedPort, testForwardTarget)), f.close())
+	wantDiagnostic(t, forwardWarning("remote_port", "Connections Refused by Far End", fmt.Sprintf("could not connect to port %d of %s for 2 of 2 connections", endpoint.RefusedPort, testForwardTarget)), f.close())
 	wantEnded(t, fake, testForwardTarget, 1)
 }
 
@@ -830,7 +831,7 @@ func TestPortForwardEphemeralResource_consumer(t *testing.T) {
 	cli.Needs(t, cli.Ephemerals)
 
 	port := testFarEnd(t, echoBack)
-	fixed := freePort(t)
+	fixed := endpoint.FreePort(t)
 	for name, tc := range map[string]struct {
 		arguments string
 		endpoint  string

@@ -17,6 +17,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 )
 
 // testServer drives the provider through its protocol, as Terraform does but
@@ -88,6 +89,17 @@ func newConfiguredServer(t *testing.T, arguments map[string]any) *testServer {
 
 	s := newTestServer(t, arguments)
 	wantNoDiagnostics(t, s.validateProvider())
+	wantNoDiagnostics(t, s.configure())
+
+	return s
+}
+
+// newBubbleServer returns a provider that is configured for an endpoint in its bubble.
+func newBubbleServer(t *testing.T, e *endpoint.Bubble, arguments map[string]any) *testServer {
+	t.Helper()
+
+	s := newTestServer(t, testArguments(endpoint.BubbleURL, arguments))
+	s.server = providerserver.NewProtocol6(&ssmProvider{version: "test", httpClient: e.Client()})()
 	wantNoDiagnostics(t, s.configure())
 
 	return s

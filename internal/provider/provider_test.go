@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-testing/echoprovider"
@@ -114,38 +113,4 @@ provider "ssm" {
   }
 }
 `, url, testRegion, fakessm.DefaultAccessKeyID, fakessm.DefaultSecretAccessKey, strings.Join(arguments, "\n  "))
-}
-
-// testCalls returns the SSM requests that reached the endpoint since the last
-// look, each as "operation region [state] session".
-func testCalls(fake *fakessm.Server) []string {
-	calls := []string{}
-	for _, request := range fake.Requests() {
-		if request.Service == "ssm" {
-			calls = append(calls, strings.Join(strings.Fields(fmt.Sprint(
-				request.Operation, " ", request.Region, " ", request.State, " ", request.SessionID)), " "))
-		}
-	}
-	fake.ResetRequests()
-
-	return calls
-}
-
-// testExpectCalls checks, after a step, which requests it made.
-func testExpectCalls(t *testing.T, fake *fakessm.Server, want ...string) {
-	t.Helper()
-
-	if diff := cmp.Diff(append([]string{}, want...), testCalls(fake)); diff != "" {
-		t.Errorf("unexpected requests (-want +got):\n%s", diff)
-	}
-}
-
-// testStatus checks what became of a session at the endpoint.
-func testStatus(t *testing.T, fake *fakessm.Server, sessionID, want string) {
-	t.Helper()
-
-	session, _ := fake.Session(sessionID)
-	if session.Status != want {
-		t.Errorf("session %s is %q at the endpoint, want %q", sessionID, session.Status, want)
-	}
 }

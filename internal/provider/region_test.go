@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 )
 
 func TestRegionProblem(t *testing.T) {
@@ -176,7 +177,7 @@ func TestRegion_ofAnotherPartition(t *testing.T) {
 			Severity: "error", Attribute: "region", Summary: "Invalid AWS Region", Detail: "partition \"aws-cn\"\na second provider block",
 		}, call())
 	}
-	if got := testOperations(fake); len(got) > 0 {
+	if got := endpoint.Operations(fake); len(got) > 0 {
 		t.Errorf("called: %v", got)
 	}
 }
@@ -263,7 +264,7 @@ func TestRegion_providerMoves(t *testing.T) {
 			} else {
 				wantNoDiagnostics(t, diags)
 			}
-			if got := testOperations(fake); len(got) > 0 {
+			if got := endpoint.Operations(fake); len(got) > 0 {
 				t.Errorf("called: %v", got)
 			}
 		})
@@ -288,7 +289,7 @@ func TestRegion_providerMovesUnknown(t *testing.T) {
 	if diff := cmp.Diff(state.values, after.values); diff != "" {
 		t.Errorf("the refused destruction changed the state (-before +after):\n%s", diff)
 	}
-	testExpectCalls(t, fake)
+	endpoint.WantCalls(t, fake)
 }
 
 func testRegionFake(t *testing.T) (*fakessm.Server, string) {
@@ -312,7 +313,7 @@ func wantRegion(t *testing.T, fake *fakessm.Server, s *testServer, config map[st
 	if got := result["region"]; got != want {
 		t.Errorf("the data source shows the Region %v, want %s", got, want)
 	}
-	resumed := testRequests(fake, "ResumeSession")
+	resumed := endpoint.Requests(fake, "ResumeSession")
 	if len(resumed) != 1 || resumed[0].Region != want {
 		t.Errorf("requests %+v, want one signed for %s", resumed, want)
 	}
@@ -418,7 +419,7 @@ func TestConfigure_regionUnknownName(t *testing.T) {
 	}
 	wantDiagnostic(t, want, s.validateProvider())
 	wantDiagnostic(t, want, s.configure())
-	if calls := testCalls(fake); len(calls) > 0 {
+	if calls := endpoint.TakeCalls(fake); len(calls) > 0 {
 		t.Errorf("SSM was called: %v", calls)
 	}
 }
@@ -438,7 +439,7 @@ func TestConfigure_envRegionUnknownName(t *testing.T) {
 				Severity: "error", Attribute: "region", Summary: "Invalid AWS Region",
 				Detail: "\"eu-centrall-1\" is not an AWS Region\nskip_region_validation = true",
 			}, s.configure())
-			if got := testOperations(fake); len(got) > 0 {
+			if got := endpoint.Operations(fake); len(got) > 0 {
 				t.Errorf("called in a Region that does not exist: %v", got)
 			}
 		})

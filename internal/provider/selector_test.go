@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 )
 
 // testInventory are live sessions that differ in everything a selector goes by,
@@ -248,7 +249,7 @@ func TestSelector_badInput(t *testing.T) {
 				config := map[string]any{"targets": []any{"i-a"}}
 				maps.Copy(config, tc.config)
 				wantDiagnostic(t, tc.want, selector.use(s, config))
-				testExpectCalls(t, fake)
+				endpoint.WantCalls(t, fake)
 
 				// It is said once, too, if there is no other condition.
 				if _, ok := tc.config["older_than"]; ok {
@@ -386,7 +387,7 @@ func TestSelector_noCondition(t *testing.T) {
 				fake, url := testInventoryFake(t)
 				s := newConfiguredServer(t, testArguments(url))
 				wantDiagnostic(t, testDiagnostic{"error", tc.attribute, "Unable to Drain Sessions", tc.detail + "\n" + whole}, selector.use(s, tc.config))
-				testExpectCalls(t, fake)
+				endpoint.WantCalls(t, fake)
 			})
 		}
 	}
@@ -416,8 +417,8 @@ func TestSelector_clock(t *testing.T) {
 			if diags := selector.use(s, config); hasErrors(diags) {
 				t.Fatalf("unexpected diagnostics: %+v", diags)
 			}
-			testStatus(t, fake, "ann-1", "Terminated")
-			testStatus(t, fake, "cat-1", "Terminated")
+			endpoint.WantStatus(t, fake, "ann-1", "Terminated")
+			endpoint.WantStatus(t, fake, "cat-1", "Terminated")
 		})
 	}
 }

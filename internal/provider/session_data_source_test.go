@@ -20,6 +20,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 )
 
 const testNobody = "nobody-00000000000000000"
@@ -87,7 +88,7 @@ check "connected" {
 			},
 		},
 	})
-	calls := testCalls(fake)
+	calls := endpoint.TakeCalls(fake)
 	if len(calls) == 0 {
 		t.Error("the session was not looked up")
 	}
@@ -165,7 +166,7 @@ func TestSessionDataSource_attributes(t *testing.T) {
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("unexpected attributes (-want +got):\n%s", diff)
 			}
-			testExpectCalls(t, fake, calls...)
+			endpoint.WantCalls(t, fake, calls...)
 		})
 	}
 }
@@ -184,7 +185,7 @@ func TestSessionDataSource_region(t *testing.T) {
 	if got["region"] != "eu-central-1" || got["reason"] != "abroad" {
 		t.Errorf("read the session of another Region: %v", got)
 	}
-	testExpectCalls(t, fake, "DescribeSessions eu-central-1 Active "+testLive)
+	endpoint.WantCalls(t, fake, "DescribeSessions eu-central-1 Active "+testLive)
 }
 
 // Each failure says what it is about, and costs no more calls than it must.
@@ -266,7 +267,7 @@ func TestSessionDataSource_failures(t *testing.T) {
 			s := newConfiguredServer(t, testArguments(url, map[string]any{"max_retries": int64(2)}, tc.arguments))
 			_, diags := s.readDataSource("ssm_session", tc.config)
 			wantDiagnostic(t, tc.want, diags)
-			if got := len(testCalls(fake)); got != tc.calls {
+			if got := len(endpoint.TakeCalls(fake)); got != tc.calls {
 				t.Errorf("%d requests, want %d", got, tc.calls)
 			}
 		})
@@ -328,7 +329,7 @@ data "ssm_session" "test" {
 }
 `, testEnded),
 				ConfigPlanChecks: resource.ConfigPlanChecks{
-					PreApply: []plancheck.PlanCheck{planHook(func() { testExpectCalls(t, fake) })},
+					PreApply: []plancheck.PlanCheck{planHook(func() { endpoint.WantCalls(t, fake) })},
 				},
 				ConfigStateChecks: []statecheck.StateCheck{
 					statecheck.ExpectKnownValue("data.ssm_session.test", tfjsonpath.New("status"), knownvalue.StringExact("Terminated")),

@@ -28,6 +28,7 @@ import (
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
@@ -151,8 +152,8 @@ func TestSessionDrainResource_basic(t *testing.T) {
 						plancheck.ExpectKnownValue(testDrain, tfjsonpath.New("region"), knownvalue.StringExact(testRegion)),
 						plancheck.ExpectUnknownValue(testDrain, tfjsonpath.New("outcomes")),
 						planHook(func() {
-							testStatus(t, fake, testLive, "Connected")
-							testExpectCalls(t, fake, "DescribeSessions us-east-1 Active")
+							endpoint.WantStatus(t, fake, testLive, "Connected")
+							endpoint.WantCalls(t, fake, "DescribeSessions us-east-1 Active")
 						}),
 					},
 					PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()},
@@ -166,11 +167,11 @@ func TestSessionDrainResource_basic(t *testing.T) {
 			},
 			{
 				PreConfig: func() {
-					testStatus(t, fake, testLive, "Terminated")
-					testStatus(t, fake, testAway, "Disconnected")
+					endpoint.WantStatus(t, fake, testLive, "Terminated")
+					endpoint.WantStatus(t, fake, testAway, "Disconnected")
 					// The plan during apply, the drain and its look afterwards; nothing
 					// for the plan that follows.
-					testExpectCalls(t, fake,
+					endpoint.WantCalls(t, fake,
 						"DescribeSessions us-east-1 Active",
 						"DescribeSessions us-east-1 Active",
 						"TerminateSession us-east-1 "+testLive,
@@ -198,9 +199,9 @@ func TestSessionDrainResource_basic(t *testing.T) {
 			},
 		},
 	})
-	testStatus(t, fake, testLive, "Terminated")
+	endpoint.WantStatus(t, fake, testLive, "Terminated")
 	// Neither the update nor the destruction is any business of the service.
-	testExpectCalls(t, fake)
+	endpoint.WantCalls(t, fake)
 }
 
 // testNodeConfig is a node whose sessions end before it does; when it is destroyed
@@ -265,7 +266,7 @@ func TestSessionDrainResource_order(t *testing.T) {
 			},
 			{
 				PreConfig: func() {
-					testExpectCalls(t, fake)
+					endpoint.WantCalls(t, fake)
 					testSpared(t, fake, testInventoryIDs...)
 				},
 				Config: testNodeConfig(url, "i-b", destroyed),
@@ -511,7 +512,7 @@ func TestSessionDrainResource_unknownAtPlan(t *testing.T) {
 							PreApply: []plancheck.PlanCheck{
 								region,
 								plancheck.ExpectUnknownValue(testDrain, tfjsonpath.New("outcomes")),
-								planHook(func() { testExpectCalls(t, fake) }),
+								planHook(func() { endpoint.WantCalls(t, fake) }),
 							},
 							PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()},
 						},
@@ -556,7 +557,7 @@ func TestSessionDrainResource_when(t *testing.T) {
 				t.Errorf("unexpected outcomes (-want +got):\n%s", diff)
 			}
 			testSpared(t, fake, spared...)
-			if got := len(testCalls(fake)); tc.create != (got > 0) {
+			if got := len(endpoint.TakeCalls(fake)); tc.create != (got > 0) {
 				t.Errorf("%d requests by create", got)
 			}
 
@@ -565,7 +566,7 @@ func TestSessionDrainResource_when(t *testing.T) {
 			if diff := cmp.Diff(state.values, refreshed.values); diff != "" {
 				t.Errorf("the refresh changed something (-before +after):\n%s", diff)
 			}
-			testExpectCalls(t, fake)
+			endpoint.WantCalls(t, fake)
 
 			fake.AddSessions(testInventory()...)
 			state, diags = s.destroy(refreshed)
@@ -575,7 +576,7 @@ func TestSessionDrainResource_when(t *testing.T) {
 				spared = []any{"eve-1", "dan-1", "gus-1", "bare-1"}
 			}
 			testSpared(t, fake, spared...)
-			if got := len(testCalls(fake)); tc.destroy != (got > 0) {
+			if got := len(endpoint.TakeCalls(fake)); tc.destroy != (got > 0) {
 				t.Errorf("%d requests by destroy", got)
 			}
 			if state.values != nil {
@@ -691,7 +692,7 @@ func TestSessionDrainResource_planWarning(t *testing.T) {
 			if len(plan.private) > 0 {
 				t.Errorf("the plan stores %s", plan.private)
 			}
-			calls := testCalls(fake)
+			calls := endpoint.TakeCalls(fake)
 			if tc.calls != nil {
 				if diff := cmp.Diff(tc.calls, calls); diff != "" {
 					t.Errorf("unexpected requests (-want +got):\n%s", diff)
@@ -754,7 +755,7 @@ func TestSessionDrainResource_planWarningOfEnd(t *testing.T) {
 			state, diags := s.create("ssm_session_drain", config)
 			wantNoDiagnostics(t, testWithoutDrainWarnings(diags))
 			fake.AddSessions(testInventory()...)
-			testCalls(fake)
+			endpoint.TakeCalls(fake)
 
 			var next map[string]any
 			if tc.next != nil {
@@ -774,7 +775,7 @@ func TestSessionDrainResource_planWarningOfEnd(t *testing.T) {
 				t.Errorf("unexpected warnings (-want +got):\n%s", diff)
 			}
 			if tc.want == nil {
-				testExpectCalls(t, fake)
+				endpoint.WantCalls(t, fake)
 			}
 			testSpared(t, fake, testInventoryIDs...)
 		})
@@ -851,7 +852,7 @@ func TestSessionDrainResource_changes(t *testing.T) {
 			s := newConfiguredServer(t, testArguments(url))
 			state, diags := s.create("ssm_session_drain", base)
 			wantNoDiagnostics(t, testWithoutDrainWarnings(diags))
-			testCalls(fake)
+			endpoint.TakeCalls(fake)
 			fake.AddSessions(testInventory()...)
 
 			config := merged(base, tc.change)
@@ -870,7 +871,7 @@ func TestSessionDrainResource_changes(t *testing.T) {
 				if plan.values["outcomes"] != testUnknown {
 					t.Errorf("the plan knows the outcomes: %v", plan.values["outcomes"])
 				}
-				testCalls(fake)
+				endpoint.TakeCalls(fake)
 			} else if diff := cmp.Diff(state.values["outcomes"], plan.values["outcomes"]); diff != "" {
 				t.Errorf("the plan changes the outcomes (-before +after):\n%s", diff)
 			}
@@ -888,9 +889,9 @@ func TestSessionDrainResource_changes(t *testing.T) {
 				if got := fake.Count("DescribeSessions"); got == 0 {
 					t.Error("the new selection was not looked for")
 				}
-				testCalls(fake)
+				endpoint.TakeCalls(fake)
 			} else {
-				testExpectCalls(t, fake)
+				endpoint.WantCalls(t, fake)
 				testSpared(t, fake, testInventoryIDs...)
 			}
 
@@ -917,7 +918,7 @@ func TestSessionDrainResource_changedBeforeDestroy(t *testing.T) {
 	wantNoDiagnostics(t, diags)
 	state, diags = s.apply(plan)
 	wantNoDiagnostics(t, diags)
-	testExpectCalls(t, fake)
+	endpoint.WantCalls(t, fake)
 
 	state, diags = s.destroy(state)
 	wantNoDiagnostics(t, testWithoutDrainWarnings(diags))
@@ -946,20 +947,20 @@ func TestSessionDrainResource_defaultRegion(t *testing.T) {
 	if diff := cmp.Diff(state.values, plan.values); diff != "" || len(plan.replace) > 0 {
 		t.Errorf("the drain moves with the provider, to be replaced for %v (-state +plan):\n%s", plan.replace, diff)
 	}
-	testExpectCalls(t, fake)
+	endpoint.WantCalls(t, fake)
 
 	state, diags = moved.destroy(state)
 	wantNoDiagnostics(t, testWithoutDrainWarnings(diags))
 	if state.values != nil {
 		t.Error("the drain is still there")
 	}
-	for _, call := range testCalls(fake) {
+	for _, call := range endpoint.TakeCalls(fake) {
 		if !strings.Contains(call, " us-east-1") {
 			t.Errorf("unexpected request %q", call)
 		}
 	}
 	testSpared(t, fake, "eve-1", "dan-1", "gus-1", "bare-1")
-	testStatus(t, fake, "west-1", "Connected")
+	endpoint.WantStatus(t, fake, "west-1", "Connected")
 }
 
 // A drain cannot lose its condition by an update.
@@ -985,7 +986,7 @@ func TestSessionDrainResource_conditionTakenAway(t *testing.T) {
 	if diff := cmp.Diff(state.values, after.values); diff != "" {
 		t.Errorf("the refused update changed the state (-before +after):\n%s", diff)
 	}
-	testExpectCalls(t, fake)
+	endpoint.WantCalls(t, fake)
 }
 
 // What becomes of each session is on record.
@@ -1243,7 +1244,7 @@ func TestSessionDrainResource_deleteAfterFailedCreate(t *testing.T) {
 				t.Fatalf("the apply did not fail: %v\n%s", err, output)
 			}
 			fake.ClearFaults()
-			testCalls(fake)
+			endpoint.TakeCalls(fake)
 
 			command := "apply"
 			if tc.destroy {
@@ -1255,7 +1256,7 @@ func TestSessionDrainResource_deleteAfterFailedCreate(t *testing.T) {
 			if got := testWrapped(`Sessions Ended in us-east-1.*ended 1 session in Region us-east-1\..*targets = \["i-a"\].*cat-1: terminated`).MatchString(output); got != wantEnded {
 				t.Errorf("the destroy tells whom it ended: %t\n%s", got, output)
 			}
-			terminated := slices.DeleteFunc(testCalls(fake), func(call string) bool { return !strings.HasPrefix(call, "TerminateSession") })
+			terminated := slices.DeleteFunc(endpoint.TakeCalls(fake), func(call string) bool { return !strings.HasPrefix(call, "TerminateSession") })
 			if want := min(1, 6-len(tc.spared)-1); len(terminated) != want {
 				t.Errorf("the sessions were asked to end by %v, want %d calls", terminated, want)
 			}
@@ -1271,7 +1272,7 @@ func TestSessionDrainResource_forcedReplacement(t *testing.T) {
 	fake, url := testInventoryFake(t)
 	w := newTestWorkspace(t, testSessionDrainResourceConfig_basic(url, `targets = ["i-a"]`, `when = "destroy"`))
 	w.mustRun("apply", "-auto-approve")
-	testExpectCalls(t, fake)
+	endpoint.WantCalls(t, fake)
 	w.mustRun("apply", "-auto-approve", "-replace="+testDrain)
 	testSpared(t, fake, "eve-1", "dan-1", "gus-1", "bare-1")
 
@@ -1343,7 +1344,7 @@ resource "terraform_data" "owner" {
 			{
 				PreConfig: func() {
 					fake.AddSessions(testInventory()...)
-					testCalls(fake)
+					endpoint.TakeCalls(fake)
 				},
 				Config: config(2),
 				ConfigPlanChecks: resource.ConfigPlanChecks{
@@ -1378,7 +1379,7 @@ func TestSessionDrainResource_providerMoves(t *testing.T) {
 			config := map[string]any{"targets": []any{"i-old"}, "when": tc.when}
 			state, diags := s.create("ssm_session_drain", config)
 			wantNoDiagnostics(t, testWithoutDrainWarnings(diags))
-			testCalls(fake)
+			endpoint.TakeCalls(fake)
 
 			moved := newConfiguredServer(t, testArguments(url, map[string]any{"region": tc.region, "skip_requesting_account_id": true, "skip_credentials_validation": true}))
 			_, diags = moved.plan(state, merged(config, map[string]any{"targets": []any{"i-new"}}))
@@ -1393,7 +1394,7 @@ func TestSessionDrainResource_providerMoves(t *testing.T) {
 			if !shown || elsewhere != (tc.elsewhere != "") {
 				t.Errorf("unexpected warnings: %+v", diags)
 			}
-			testExpectCalls(t, fake, "DescribeSessions "+tc.region+" Active")
+			endpoint.WantCalls(t, fake, "DescribeSessions "+tc.region+" Active")
 
 			// Nor is the destroy of the old one refused by its plan.
 			_, diags = moved.plan(state, nil)
@@ -1413,7 +1414,7 @@ func TestSessionDrainResource_emptyTriggers(t *testing.T) {
 	config := map[string]any{"targets": []any{"i-a"}, "when": "both"}
 	state, diags := s.create("ssm_session_drain", config)
 	wantNoDiagnostics(t, testWithoutDrainWarnings(diags))
-	testCalls(fake)
+	endpoint.TakeCalls(fake)
 	for _, triggers := range []any{map[string]any{}, nil, map[string]any{}} {
 		plan, diags := s.plan(state, merged(config, map[string]any{"triggers": triggers}))
 		wantNoDiagnostics(t, diags)
@@ -1423,7 +1424,7 @@ func TestSessionDrainResource_emptyTriggers(t *testing.T) {
 		state, diags = s.apply(plan)
 		wantNoDiagnostics(t, diags)
 	}
-	testExpectCalls(t, fake)
+	endpoint.WantCalls(t, fake)
 }
 
 // Each of two drains in two Regions has a warning of its own.
@@ -1658,7 +1659,7 @@ func TestSessionDrainResource_badInput(t *testing.T) {
 			fake, url := testInventoryFake(t)
 			_, diags := newConfiguredServer(t, testArguments(url)).planCreate("ssm_session_drain", merged(map[string]any{"targets": []any{"i-a"}}, tc.config))
 			wantDiagnostic(t, tc.want, diags)
-			testExpectCalls(t, fake)
+			endpoint.WantCalls(t, fake)
 		})
 	}
 }
@@ -1691,7 +1692,7 @@ func TestSessionDrainResource_providerUnknown(t *testing.T) {
 	if diff := cmp.Diff(state.values, kept.values); diff != "" {
 		t.Errorf("unexpected state (-want +got):\n%s", diff)
 	}
-	testExpectCalls(t, fake)
+	endpoint.WantCalls(t, fake)
 	testSpared(t, fake, testInventoryIDs...)
 }
 
@@ -1713,5 +1714,5 @@ func TestSessionDrainResource_letGo(t *testing.T) {
 			},
 		},
 	})
-	testStatus(t, fake, testLive, "Connected")
+	endpoint.WantStatus(t, fake, testLive, "Connected")
 }

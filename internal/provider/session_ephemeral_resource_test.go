@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
@@ -70,7 +71,7 @@ func TestSessionEphemeralResource_disabled(t *testing.T) {
 		}
 	}
 	wantNoDiagnostics(t, s.closeEphemeral("ssm_session"))
-	if calls := testCalls(fake); len(calls) > 0 {
+	if calls := endpoint.TakeCalls(fake); len(calls) > 0 {
 		t.Errorf("unexpected calls %v", calls)
 	}
 }
@@ -120,7 +121,7 @@ func TestSessionEphemeralResource_invalid(t *testing.T) {
 			}
 		}
 	}
-	if calls := testCalls(fake); len(calls) > 0 {
+	if calls := endpoint.TakeCalls(fake); len(calls) > 0 {
 		t.Errorf("unexpected calls %v", calls)
 	}
 }
@@ -179,7 +180,7 @@ func TestSessionEphemeralResource_refused(t *testing.T) {
 					t.Errorf("%q is not said, but:\n%s", part, diags[0].Detail)
 				}
 			}
-			if calls := fmt.Sprint(testCalls(fake)); calls != "[StartSession us-east-1]" {
+			if calls := fmt.Sprint(endpoint.TakeCalls(fake)); calls != "[StartSession us-east-1]" {
 				t.Errorf("unexpected calls %s", calls)
 			}
 		})

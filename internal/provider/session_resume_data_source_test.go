@@ -17,6 +17,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 )
 
 func testSessionResumeDataSourceConfig_basic(url, sessionID string, arguments ...string) string {
@@ -98,8 +99,8 @@ func TestSessionResumeDataSource_basic(t *testing.T) {
 			},
 		},
 	})
-	testStatus(t, fake, testAway, "Connected")
-	for _, call := range testCalls(fake) {
+	endpoint.WantStatus(t, fake, testAway, "Connected")
+	for _, call := range endpoint.TakeCalls(fake) {
 		if call != "ResumeSession us-east-1 "+testAway {
 			t.Errorf("unexpected request %q", call)
 		}
@@ -127,7 +128,7 @@ func TestSessionResumeDataSource_region(t *testing.T) {
 			},
 		},
 	})
-	for _, call := range testCalls(fake) {
+	for _, call := range endpoint.TakeCalls(fake) {
 		if call != "ResumeSession eu-central-1 "+testAway {
 			t.Errorf("unexpected request %q", call)
 		}
@@ -152,7 +153,7 @@ data "ssm_session_resume" "test" {
 }
 `, testAway),
 				ConfigPlanChecks: resource.ConfigPlanChecks{
-					PreApply: []plancheck.PlanCheck{planHook(func() { testExpectCalls(t, fake) })},
+					PreApply: []plancheck.PlanCheck{planHook(func() { endpoint.WantCalls(t, fake) })},
 				},
 			},
 		},

@@ -18,6 +18,7 @@ import (
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 )
 
 // testSessionResumeEphemeralResourceConfig_echo lets the echo provider put the
@@ -65,7 +66,7 @@ func TestSessionResumeEphemeralResource_basic(t *testing.T) {
 			},
 		},
 	})
-	testStatus(t, fake, testAway, "Connected")
+	endpoint.WantStatus(t, fake, testAway, "Connected")
 }
 
 // enabled = terraform.applying keeps plans from resuming.
@@ -92,7 +93,7 @@ func TestSessionResumeEphemeralResource_enabled(t *testing.T) {
 						Config:             testSessionResumeEphemeralResourceConfig_echo(url, testAway, tc.enabled),
 						ExpectNonEmptyPlan: cli.ListsEphemerals(t),
 						ConfigPlanChecks: resource.ConfigPlanChecks{
-							PreApply: []plancheck.PlanCheck{planHook(func() { testExpectCalls(t, fake) })},
+							PreApply: []plancheck.PlanCheck{planHook(func() { endpoint.WantCalls(t, fake) })},
 							PostApplyPreRefresh: []plancheck.PlanCheck{planHook(func() {
 								if got := fake.Count("ResumeSession"); got != tc.calls {
 									t.Errorf("apply resumed the session %d times, want %d", got, tc.calls)
@@ -135,7 +136,7 @@ func TestSessionResumeEphemeralResource_region(t *testing.T) {
 			},
 		},
 	})
-	for _, call := range testCalls(fake) {
+	for _, call := range endpoint.TakeCalls(fake) {
 		if call != "ResumeSession eu-central-1 "+testAway {
 			t.Errorf("unexpected request %q", call)
 		}
@@ -158,7 +159,7 @@ resource "terraform_data" "id" {
 `, testAway) + strings.Replace(testSessionResumeEphemeralResourceConfig_echo(url, testAway), fmt.Sprintf("%q", testAway), "terraform_data.id.output", 1),
 				ExpectNonEmptyPlan: cli.ListsEphemerals(t),
 				ConfigPlanChecks: resource.ConfigPlanChecks{
-					PreApply: []plancheck.PlanCheck{planHook(func() { testExpectCalls(t, fake) })},
+					PreApply: []plancheck.PlanCheck{planHook(func() { endpoint.WantCalls(t, fake) })},
 				},
 				ConfigStateChecks: []statecheck.StateCheck{
 					statecheck.ExpectKnownValue("echo.test", tfjsonpath.New("data").AtMapKey("token_value"), knownvalue.NotNull()),

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 )
 
 // A plan that cannot show whom it is about says why, unless that is what was asked for.
@@ -47,7 +48,7 @@ func TestSessionTerminationResource_planNotShown(t *testing.T) {
 					fake.Inject(fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Times: -1})
 				}
 
-				plan, diags := newTestEndpoint(t, fake).server(offline).planCreate("ssm_session_termination", tc.arguments)
+				plan, diags := newBubbleServer(t, endpoint.NewBubble(t, fake), offline).planCreate("ssm_session_termination", tc.arguments)
 
 				if plan == nil {
 					t.Fatalf("nothing is planned: %+v", diags)

@@ -20,6 +20,7 @@ import (
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 )
 
 const testTermination = "ssm_session_termination.test"
@@ -71,8 +72,8 @@ func TestSessionTerminationResource_basic(t *testing.T) {
 						plancheck.ExpectUnknownValue(testTermination, tfjsonpath.New("status")),
 						plancheck.ExpectUnknownValue(testTermination, tfjsonpath.New("reason")),
 						planHook(func() {
-							testStatus(t, fake, testLive, "Connected")
-							testExpectCalls(t, fake, "DescribeSessions us-east-1 Active "+testLive)
+							endpoint.WantStatus(t, fake, testLive, "Connected")
+							endpoint.WantCalls(t, fake, "DescribeSessions us-east-1 Active "+testLive)
 						}),
 					},
 					PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()},
@@ -91,10 +92,10 @@ func TestSessionTerminationResource_basic(t *testing.T) {
 			},
 			{
 				PreConfig: func() {
-					testStatus(t, fake, testLive, "Terminated")
+					endpoint.WantStatus(t, fake, testLive, "Terminated")
 					// Terraform plans a create a second time during apply; a plan that
 					// follows, with its refresh, costs nothing.
-					testExpectCalls(t, fake,
+					endpoint.WantCalls(t, fake,
 						"DescribeSessions us-east-1 Active "+testLive,
 						"DescribeSessions us-east-1 Active "+testLive,
 						"TerminateSession us-east-1 "+testLive,
@@ -118,7 +119,7 @@ func TestSessionTerminationResource_basic(t *testing.T) {
 		},
 	})
 	// Neither the update nor the destruction is any business of the service.
-	testExpectCalls(t, fake)
+	endpoint.WantCalls(t, fake)
 }
 
 func TestSessionTerminationResource_alreadyEnded(t *testing.T) {
@@ -236,8 +237,8 @@ func TestSessionTerminationResource_verifyFalse(t *testing.T) {
 			},
 		},
 	})
-	testStatus(t, fake, testLive, "Terminated")
-	testExpectCalls(t, fake, "TerminateSession us-east-1 "+testLive)
+	endpoint.WantStatus(t, fake, testLive, "Terminated")
+	endpoint.WantCalls(t, fake, "TerminateSession us-east-1 "+testLive)
 }
 
 // Without ssm:DescribeSessions the session is ended all the same; once the
@@ -261,7 +262,7 @@ func TestSessionTerminationResource_describeDenied(t *testing.T) {
 			},
 			{
 				PreConfig: func() {
-					testStatus(t, fake, testLive, "Terminated")
+					endpoint.WantStatus(t, fake, testLive, "Terminated")
 					fake.ClearFaults()
 				},
 				Config: config,
@@ -277,7 +278,7 @@ func TestSessionTerminationResource_describeDenied(t *testing.T) {
 			},
 		},
 	})
-	testExpectCalls(t, fake)
+	endpoint.WantCalls(t, fake)
 }
 
 // A request whose answer was lost may have ended the session: what a refresh sees
@@ -295,7 +296,7 @@ func TestSessionTerminationResource_answerLost(t *testing.T) {
 			{Config: config, ConfigStateChecks: []statecheck.StateCheck{testValue("outcome", "unverified")}},
 			{
 				PreConfig: func() {
-					testStatus(t, fake, testLive, "Terminated")
+					endpoint.WantStatus(t, fake, testLive, "Terminated")
 					fake.ClearFaults()
 				},
 				Config:            config,
@@ -345,7 +346,7 @@ func TestSessionTerminationResource_terminateDenied(t *testing.T) {
 			{
 				// Nothing was done, so that nothing is on record.
 				PreConfig: func() {
-					testStatus(t, fake, testLive, "Connected")
+					endpoint.WantStatus(t, fake, testLive, "Connected")
 					fake.ClearFaults()
 				},
 				Config: testSessionTerminationResourceConfig_basic(url, testLive),
@@ -355,7 +356,7 @@ func TestSessionTerminationResource_terminateDenied(t *testing.T) {
 			},
 		},
 	})
-	testStatus(t, fake, testLive, "Terminated")
+	endpoint.WantStatus(t, fake, testLive, "Terminated")
 }
 
 // What may pass is no reason to show an incomplete plan, which Terraform would
@@ -389,7 +390,7 @@ func TestSessionTerminationResource_planFails(t *testing.T) {
 					},
 				},
 			})
-			testStatus(t, fake, testLive, "Connected")
+			endpoint.WantStatus(t, fake, testLive, "Connected")
 			if got := fake.Count("TerminateSession"); got != 0 {
 				t.Errorf("TerminateSession was called %d times by a plan", got)
 			}
@@ -426,7 +427,7 @@ func TestSessionTerminationResource_timeout(t *testing.T) {
 			},
 		},
 	})
-	testStatus(t, fake, testLive, "Terminated")
+	endpoint.WantStatus(t, fake, testLive, "Terminated")
 }
 
 // A reset connection after the work was done must not make the provider forget
@@ -471,7 +472,7 @@ resource "ssm_session_termination" "test" {
 					PreApply: []plancheck.PlanCheck{
 						plancheck.ExpectUnknownValue(testTermination, tfjsonpath.New("session_id")),
 						plancheck.ExpectUnknownValue(testTermination, tfjsonpath.New("owner")),
-						planHook(func() { testExpectCalls(t, fake) }),
+						planHook(func() { endpoint.WantCalls(t, fake) }),
 					},
 					PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()},
 				},
@@ -501,7 +502,7 @@ func TestSessionTerminationResource_region(t *testing.T) {
 			{
 				// Unset, the Region stays what it was; and so it does when the default moves.
 				PreConfig: func() {
-					testExpectCalls(t, fake,
+					endpoint.WantCalls(t, fake,
 						"DescribeSessions eu-central-1 Active "+testLive,
 						"DescribeSessions eu-central-1 Active "+testLive,
 						"DescribeSessions eu-central-1 Active "+testLive,
@@ -558,7 +559,7 @@ func TestSessionTerminationResource_badInput(t *testing.T) {
 					},
 				},
 			})
-			testExpectCalls(t, fake)
+			endpoint.WantCalls(t, fake)
 		})
 	}
 }
@@ -620,7 +621,7 @@ func TestSessionTerminationResource_import(t *testing.T) {
 			for _, call := range tc.calls {
 				want = append(want, "DescribeSessions "+call)
 			}
-			testExpectCalls(t, fake, want...)
+			endpoint.WantCalls(t, fake, want...)
 		})
 	}
 }
@@ -715,7 +716,7 @@ func TestSessionTerminationResource_importEmptyID(t *testing.T) {
 	wantDiagnostic(t, testDiagnostic{
 		Severity: "error", Attribute: "session_id", Summary: "Invalid Attribute Value Length", Detail: "between 1 and 96",
 	}, diags)
-	testExpectCalls(t, fake)
+	endpoint.WantCalls(t, fake)
 }
 
 // A session that turns out to be live after all leaves the state, so that the
@@ -746,5 +747,5 @@ func TestSessionTerminationResource_foundLive(t *testing.T) {
 			},
 		},
 	})
-	testStatus(t, fake, testLive, "Terminated")
+	endpoint.WantStatus(t, fake, testLive, "Terminated")
 }

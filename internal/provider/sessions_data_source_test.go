@@ -18,6 +18,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 )
 
 func testSessionsDataSourceConfig_basic(url string, arguments ...string) string {
@@ -124,7 +125,7 @@ resource "terraform_data" "date" {
 }
 `, testTarget),
 				ConfigPlanChecks: resource.ConfigPlanChecks{
-					PreApply: []plancheck.PlanCheck{planHook(func() { testExpectCalls(t, fake) })},
+					PreApply: []plancheck.PlanCheck{planHook(func() { endpoint.WantCalls(t, fake) })},
 				},
 				ConfigStateChecks: []statecheck.StateCheck{
 					statecheck.ExpectKnownValue("data.ssm_sessions.test", tfjsonpath.New("session_ids"), knownvalue.ListExact([]knownvalue.Check{knownvalue.StringExact(testLive)})),
@@ -311,7 +312,7 @@ func TestSessionsDataSource_region(t *testing.T) {
 	if diff := cmp.Diff([]any{"abroad-1"}, got["session_ids"]); diff != "" || got["region"] != "eu-central-1" {
 		t.Errorf("unexpected sessions of %v (-want +got):\n%s", got["region"], diff)
 	}
-	testExpectCalls(t, fake, "DescribeSessions eu-central-1 Active")
+	endpoint.WantCalls(t, fake, "DescribeSessions eu-central-1 Active")
 }
 
 func TestSessionsDataSource_failures(t *testing.T) {
@@ -375,7 +376,7 @@ func TestSessionsDataSource_failures(t *testing.T) {
 			maps.Copy(config, tc.config)
 			_, diags := s.readDataSource("ssm_sessions", config)
 			wantDiagnostic(t, tc.want, diags)
-			if got := len(testCalls(fake)); got != tc.calls {
+			if got := len(endpoint.TakeCalls(fake)); got != tc.calls {
 				t.Errorf("%d requests, want %d", got, tc.calls)
 			}
 		})

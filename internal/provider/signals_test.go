@@ -10,18 +10,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -30,97 +25,18 @@ import (
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 )
 
 // signalDeadline is how long a run may take that was told to stop. It is no
 // measure of anything: what ignores the signal takes minutes.
 const signalDeadline = 5 * time.Minute
 
-// testService is an endpoint that can be slow about one operation, and remembers
-// what arrived even if nobody waited for the answer.
-type testService struct {
-	fake *fakessm.Server
-	url  string
-
-	slow     string        // The operation.
-	delay    time.Duration // How long to think about it; negative means for ever.
-	finishes bool          // What was asked for is done even if the client has left, and before the delay.
-	signalAt int32         // Which request of the operation is the one that a test waits for.
-	reached  chan struct{} // Closed when it has arrived.
-
-	off      atomic.Bool // No longer slow.
-	arrivals atomic.Int32
-	slowOnes atomic.Int32
-	busy     sync.WaitGroup
-}
-
-// newTestService starts the endpoint, which is slow about an operation.
-func newTestService(t *testing.T, service *testService, sessions ...fakessm.Session) *testService {
+// newSlowEndpoint starts an endpoint with the usual sessions and others.
+func newSlowEndpoint(t *testing.T, service *endpoint.Slow, sessions ...fakessm.Session) *endpoint.Slow {
 	t.Helper()
 
-	service.fake = fakessm.New(fakessm.WithSessions(testSessions()...), fakessm.WithSessions(sessions...), fakessm.WithPageSize(200), fakessm.WithDataChannel(""))
-	service.reached = make(chan struct{})
-	service.signalAt = max(service.signalAt, 1)
-	server := httptest.NewServer(service)
-	t.Cleanup(server.Close)
-	service.url = server.URL
-
-	return service
-}
-
-func (s *testService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s.busy.Add(1)
-	defer s.busy.Done()
-	s.arrivals.Add(1)
-
-	// A server learns that the client has left only once it has read what it sent.
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return
-	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	if operation == "" {
-		operation = "GetCallerIdentity"
-	}
-	if s.off.Load() || operation != s.slow {
-		s.fake.ServeHTTP(w, r)
-
-		return
-	}
-	answer := httptest.NewRecorder()
-	if s.finishes {
-		s.fake.ServeHTTP(answer, r)
-	}
-	if s.slowOnes.Add(1) == s.signalAt {
-		close(s.reached)
-	}
-	patience := time.NewTimer(s.delay)
-	defer patience.Stop()
-	if s.delay < 0 {
-		patience.Stop()
-	}
-	select {
-	case <-patience.C:
-	case <-r.Context().Done():
-		return
-	}
-	if !s.finishes {
-		s.fake.ServeHTTP(w, r)
-
-		return
-	}
-	for name, values := range answer.Header() {
-		w.Header()[name] = values
-	}
-	w.WriteHeader(answer.Code)
-	_, _ = w.Write(answer.Body.Bytes())
-}
-
-// recover ends the slowness.
-func (s *testService) recover() {
-	s.off.Store(true)
-	s.busy.Wait()
+	return service.Start(t, fakessm.New(fakessm.WithSessions(testSessions()...), fakessm.WithSessions(sessions...), fakessm.WithPageSize(200), fakessm.WithDataChannel("")))
 }
 
 // testRun is a run of Terraform that is under way, in a process group of its own as
@@ -133,7 +49,7 @@ type testRun struct {
 	err    error
 }
 
-// start starts Terraform.
+// Start starts Terraform.
 func (w *testWorkspace) start(arguments ...string) *testRun {
 	w.t.Helper()
 
@@ -265,17 +181,6 @@ func testGone(t *testing.T, pid int) {
 	t.Errorf("the provider's process %d outlives Terraform", pid)
 }
 
-// quiet checks that nothing reaches the endpoint any more, now that Terraform has ended.
-func (s *testService) quiet(t *testing.T) {
-	t.Helper()
-
-	before := s.arrivals.Load()
-	time.Sleep(300 * time.Millisecond)
-	if after := s.arrivals.Load(); after != before {
-		t.Errorf("%d requests came after Terraform had ended", after-before)
-	}
-}
-
 // testStored is what the state holds of the only resource.
 type testStored struct {
 	Status     string `json:"status"` // "tainted" or nothing.
@@ -327,7 +232,7 @@ func endings(t *testing.T, fake *fakessm.Server) map[string]int {
 	t.Helper()
 
 	counts := map[string]int{}
-	for _, r := range testRequests(fake, "TerminateSession") {
+	for _, r := range endpoint.Requests(fake, "TerminateSession") {
 		counts[r.SessionID]++
 		if r.ErrorCode != "" {
 			t.Errorf("ending session %s was answered with %s", r.SessionID, r.ErrorCode)
@@ -355,12 +260,12 @@ func testCrowded() []fakessm.Session {
 // testHalfDrained checks the end of a drain that was stopped half-way: that the
 // outcomes in state, if any, are true; and what the next run has to do. It returns
 // the sessions that are left.
-func testHalfDrained(t *testing.T, service *testService, outcomes map[string]string) map[string]int {
+func testHalfDrained(t *testing.T, service *endpoint.Slow, outcomes map[string]string) map[string]int {
 	t.Helper()
 
 	left := map[string]int{}
 	for _, s := range testCrowded() {
-		now, _ := service.fake.Session(s.SessionID)
+		now, _ := service.Fake.Session(s.SessionID)
 		live := now.Status == "Connected"
 		if live {
 			left[s.SessionID] = 1
@@ -379,24 +284,24 @@ func testHalfDrained(t *testing.T, service *testService, outcomes map[string]str
 	if len(left) == 0 || len(left) == testCrowd {
 		t.Fatalf("%d of %d sessions are left: the drain was not stopped half-way", len(left), testCrowd)
 	}
-	service.fake.ResetRequests()
+	service.Fake.ResetRequests()
 
 	return left
 }
 
 // testDrained checks the run that does the rest: each session that was left is
 // ended, once, and nobody else is bothered.
-func testDrained(t *testing.T, service *testService, left map[string]int) {
+func testDrained(t *testing.T, service *endpoint.Slow, left map[string]int) {
 	t.Helper()
 
-	if diff := cmp.Diff(left, endings(t, service.fake)); diff != "" {
+	if diff := cmp.Diff(left, endings(t, service.Fake)); diff != "" {
 		t.Errorf("unexpected terminations (-want +got):\n%s", diff)
 	}
 	for _, s := range testCrowded() {
-		testStatus(t, service.fake, s.SessionID, "Terminated")
+		endpoint.WantStatus(t, service.Fake, s.SessionID, "Terminated")
 	}
 	for _, s := range testSessions() {
-		testStatus(t, service.fake, s.SessionID, s.Status)
+		endpoint.WantStatus(t, service.Fake, s.SessionID, s.Status)
 	}
 }
 
@@ -422,8 +327,8 @@ func TestSignals_interruptedDrain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			service := newTestService(t, &testService{slow: "TerminateSession", delay: 2 * time.Second, signalAt: 45, finishes: tc.finishes}, testCrowded()...)
-			w := newSignalWorkspace(t, testCrowdConfig(service.url, tc.when))
+			service := newSlowEndpoint(t, &endpoint.Slow{Operation: "TerminateSession", Delay: 2 * time.Second, SignalAt: 45, Finishes: tc.finishes}, testCrowded()...)
+			w := newSignalWorkspace(t, testCrowdConfig(service.URL, tc.when))
 			command := "apply"
 			if tc.when == "destroy" {
 				w.mustRun("apply", "-auto-approve")
@@ -431,14 +336,14 @@ func TestSignals_interruptedDrain(t *testing.T) {
 			}
 
 			run := w.start(command, "-auto-approve")
-			run.until(service.reached)
+			run.until(service.Reached)
 			provider := run.provider()
 			run.interrupt()
 			output := run.fail()
 
-			service.quiet(t)
+			service.WantQuiet(t)
 			testGone(t, provider)
-			service.recover()
+			service.Recover()
 			if !strings.Contains(output, testDrainError) || !strings.Contains(output, "cancelled") {
 				t.Errorf("the output does not tell what happened:\n%s", output)
 			}
@@ -484,8 +389,8 @@ func TestSignals_killedDrain(t *testing.T) {
 		t.Run(when, func(t *testing.T) {
 			t.Parallel()
 
-			service := newTestService(t, &testService{slow: "TerminateSession", delay: 2 * time.Second, signalAt: 45, finishes: true}, testCrowded()...)
-			w := newSignalWorkspace(t, testCrowdConfig(service.url, when))
+			service := newSlowEndpoint(t, &endpoint.Slow{Operation: "TerminateSession", Delay: 2 * time.Second, SignalAt: 45, Finishes: true}, testCrowded()...)
+			w := newSignalWorkspace(t, testCrowdConfig(service.URL, when))
 			command := "apply"
 			if when == "destroy" {
 				w.mustRun("apply", "-auto-approve")
@@ -493,14 +398,14 @@ func TestSignals_killedDrain(t *testing.T) {
 			}
 
 			run := w.start(command, "-auto-approve")
-			run.until(service.reached)
+			run.until(service.Reached)
 			if err := syscall.Kill(run.provider(), syscall.SIGKILL); err != nil {
 				t.Fatal(err)
 			}
 			run.fail()
 
-			service.quiet(t)
-			service.recover()
+			service.WantQuiet(t)
+			service.Recover()
 			left := testHalfDrained(t, service, nil)
 
 			w.mustRun(command, "-auto-approve")
@@ -538,11 +443,11 @@ func TestSignals_create(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			service := newTestService(t, &testService{slow: "TerminateSession", delay: -1, finishes: tc.finishes})
-			w := newSignalWorkspace(t, testSessionTerminationResourceConfig_basic(service.url, testLive, tc.argument))
+			service := newSlowEndpoint(t, &endpoint.Slow{Operation: "TerminateSession", Delay: -1, Finishes: tc.finishes})
+			w := newSignalWorkspace(t, testSessionTerminationResourceConfig_basic(service.URL, testLive, tc.argument))
 
 			run := w.start("apply", "-auto-approve")
-			run.until(service.reached)
+			run.until(service.Reached)
 			provider := run.provider()
 			if tc.how == interrupted {
 				run.interrupt()
@@ -551,9 +456,9 @@ func TestSignals_create(t *testing.T) {
 			}
 			output := run.fail()
 
-			service.quiet(t)
+			service.WantQuiet(t)
 			testGone(t, provider)
-			service.recover()
+			service.Recover()
 			if tc.how == interrupted && (!strings.Contains(output, "Unable to Terminate Session") || !strings.Contains(output, "cancelled")) {
 				t.Errorf("the output does not tell what happened:\n%s", output)
 			}
@@ -563,14 +468,14 @@ func TestSignals_create(t *testing.T) {
 			case stored != nil && (stored.Attributes.Outcome != tc.stored || stored.Status != "tainted"):
 				t.Errorf("outcome is %q of a resource that is %q, want %q", stored.Attributes.Outcome, stored.Status, tc.stored)
 			}
-			service.fake.ResetRequests()
+			service.Fake.ResetRequests()
 
 			w.mustRun("apply", "-auto-approve")
 
 			if stored := w.stored(); stored == nil || stored.Attributes.Outcome != tc.want || stored.Status != "" {
 				t.Errorf("unexpected state %+v, want %q", stored, tc.want)
 			}
-			asked := testRequests(service.fake, "TerminateSession")
+			asked := endpoint.Requests(service.Fake, "TerminateSession")
 			if len(asked) != tc.endings {
 				t.Errorf("SSM was asked %d times, want %d", len(asked), tc.endings)
 			}
@@ -579,7 +484,7 @@ func TestSignals_create(t *testing.T) {
 					t.Errorf("SSM answered with %q", r.ErrorCode)
 				}
 			}
-			testStatus(t, service.fake, testLive, "Terminated")
+			endpoint.WantStatus(t, service.Fake, testLive, "Terminated")
 			w.mustRun("plan", "-detailed-exitcode")
 		})
 	}
@@ -589,7 +494,7 @@ func TestSignals_create(t *testing.T) {
 type signalWait struct {
 	config  string
 	slow    string
-	before  func(*testing.T, *testService, *testWorkspace)
+	before  func(*testing.T, *endpoint.Slow, *testWorkspace)
 	command []string
 }
 
@@ -634,27 +539,27 @@ func TestSignals_waiting(t *testing.T) {
 				cli.Needs(t, cli.StopWhileConfiguring)
 			}
 
-			service := newTestService(t, &testService{slow: tc.slow, delay: -1})
-			w := newSignalWorkspace(t, testProviderConfig(service.url)+tc.config)
-			service.off.Store(true)
+			service := newSlowEndpoint(t, &endpoint.Slow{Operation: tc.slow, Delay: -1})
+			w := newSignalWorkspace(t, testProviderConfig(service.URL)+tc.config)
+			service.Off.Store(true)
 			if tc.before != nil {
 				tc.before(t, service, w)
 			}
 			stateBefore := w.read("terraform.tfstate")
-			service.off.Store(false)
+			service.Off.Store(false)
 
 			run := w.start(tc.command...)
 			if tc.slow == "" {
 				// The wait is one of the provider's own, after some calls.
-				run.until(settled(service))
+				run.until(service.Settled())
 			} else {
-				run.until(service.reached)
+				run.until(service.Reached)
 			}
 			provider := run.provider()
 			run.interrupt()
 			output := run.wait()
 
-			service.quiet(t)
+			service.WantQuiet(t)
 			testGone(t, provider)
 			if !strings.Contains(output, "nterrupt") || strings.Contains(output, "panic") {
 				t.Errorf("unexpected output:\n%s", output)
@@ -663,7 +568,7 @@ func TestSignals_waiting(t *testing.T) {
 				t.Error("what was in state is gone")
 			}
 			if tc.before == nil {
-				testStatus(t, service.fake, testLive, "Connected")
+				endpoint.WantStatus(t, service.Fake, testLive, "Connected")
 			}
 		})
 	}
@@ -683,49 +588,32 @@ func TestObjects_inSignals(t *testing.T) {
 	}, append(slices.Collect(maps.Keys(signalsWaiting())), "exempt: action ssm_drain_sessions", "exempt: action ssm_terminate_session"), "credentials")
 }
 
-// settled tells when no request has come for a while, after some have.
-func settled(service *testService) <-chan struct{} {
-	quiet := make(chan struct{})
-	go func() {
-		defer close(quiet)
-		last, since := service.arrivals.Load(), time.Now()
-		for last == 0 || time.Since(since) < 1500*time.Millisecond {
-			time.Sleep(20 * time.Millisecond)
-			if now := service.arrivals.Load(); now != last {
-				last, since = now, time.Now()
-			}
-		}
-	}()
-
-	return quiet
-}
-
 // unverified leaves a termination whose end was not seen, so that the next refresh looks.
-func unverified(t *testing.T, service *testService, w *testWorkspace) {
+func unverified(t *testing.T, service *endpoint.Slow, w *testWorkspace) {
 	t.Helper()
 
-	service.fake.Inject(fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Times: -1})
+	service.Fake.Inject(fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Times: -1})
 	w.mustRun("apply", "-auto-approve")
-	service.fake.ClearFaults()
+	service.Fake.ClearFaults()
 	if stored := w.stored(); stored == nil || stored.Attributes.Outcome != "unverified" {
 		t.Fatalf("unexpected state %+v", stored)
 	}
 }
 
 // unkillable has the session stay live for ever.
-func unkillable(_ *testing.T, service *testService, _ *testWorkspace) {
+func unkillable(_ *testing.T, service *endpoint.Slow, _ *testWorkspace) {
 	session := testSessions()[0]
 	session.Behaviour = fakessm.BehaviourUnkillable
-	service.fake.AddSessions(session)
+	service.Fake.AddSessions(session)
 }
 
-func applied(t *testing.T, _ *testService, w *testWorkspace) {
+func applied(t *testing.T, _ *endpoint.Slow, w *testWorkspace) {
 	t.Helper()
 
 	w.mustRun("apply", "-auto-approve")
 }
 
-func planned(t *testing.T, _ *testService, w *testWorkspace) {
+func planned(t *testing.T, _ *endpoint.Slow, w *testWorkspace) {
 	t.Helper()
 
 	w.mustRun("plan", "-out=planned")

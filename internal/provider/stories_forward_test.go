@@ -18,6 +18,7 @@ import (
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 )
 
 // forwardStories run the directories of examples/stories that forward a port: to real
@@ -141,7 +142,7 @@ func storyForwardHTTP(t *testing.T, directory string) {
 	}))
 	t.Cleanup(server.Close)
 	w, fake := newForwardWorkspace(t, directory, map[string]string{"state.internal": strings.TrimPrefix(server.URL, "http://")})
-	port := "local_port=" + strconv.Itoa(freePort(t))
+	port := "local_port=" + strconv.Itoa(endpoint.FreePort(t))
 
 	// The data source is read at plan, so the forward is open then.
 	storyContains(t, w.mustRun("plan", "-var", port), "vpc-0story")

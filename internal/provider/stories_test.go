@@ -18,6 +18,7 @@ import (
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 )
 
 // stories run every directory of examples/stories: with the provider as it is
@@ -97,7 +98,7 @@ func storyLeaver(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
 	if n := fake.Count("TerminateSession"); n != 3 {
 		t.Errorf("%d calls ended 3 sessions", n)
 	}
-	testStatuses(t, fake, map[string]string{
+	endpoint.WantStatuses(t, fake, map[string]string{
 		storyMary:                           "Terminated",
 		"Mary-Major-0c1f8be0d2a974e36":      "Terminated",
 		"Mary-Major-0e8b5d1a7f3c24960":      "Terminated",
@@ -107,7 +108,7 @@ func storyLeaver(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
 
 	// Another leaver, another drain.
 	w.mustRun("apply", "-auto-approve", "-var", "leaver=timmy", "-var", "drain=true")
-	testStatuses(t, fake, map[string]string{storyTimmy: "Terminated", "Rose-Mary-Major-09a3e7f5d18b6c240": "Connected"})
+	endpoint.WantStatuses(t, fake, map[string]string{storyTimmy: "Terminated", "Rose-Mary-Major-09a3e7f5d18b6c240": "Connected"})
 
 	output, err := w.run("plan", "-var", "leaver=*")
 	if err == nil {
@@ -120,7 +121,7 @@ func storyNodeReplacement(t *testing.T, w *testWorkspace, fake *fakessm.Server) 
 	t.Helper()
 
 	w.mustRun("apply", "-auto-approve")
-	testStatuses(t, fake, map[string]string{storyMary: "Connected", storyShirley: "Disconnected"})
+	endpoint.WantStatuses(t, fake, map[string]string{storyMary: "Connected", storyShirley: "Disconnected"})
 	storyContains(t, w.mustRun("plan", "-destroy"), "Sessions To Be Ended")
 
 	// A drain that fails keeps the node.
@@ -137,7 +138,7 @@ func storyNodeReplacement(t *testing.T, w *testWorkspace, fake *fakessm.Server) 
 	if drained, destroyed := strings.Index(output, "ssm_session_drain.node: Destruction complete"), strings.Index(output, "terraform_data.node: Destroying"); drained < 0 || destroyed < drained {
 		t.Errorf("the node was destroyed before its sessions were drained:\n%s", output)
 	}
-	testStatuses(t, fake, map[string]string{storyMary: "Terminated", storyShirley: "Terminated", storyTimmy: "Connected"})
+	endpoint.WantStatuses(t, fake, map[string]string{storyMary: "Terminated", storyShirley: "Terminated", storyTimmy: "Connected"})
 
 	t.Run("create_before_destroy", func(t *testing.T) {
 		if program, minor := cli.Program(t); program != cli.OpenTofu && minor == 16 {
@@ -152,7 +153,7 @@ func storyNodeReplacement(t *testing.T, w *testWorkspace, fake *fakessm.Server) 
 		if drained < 0 || created < drained || strings.Index(output, "terraform_data.node (deposed") < created {
 			t.Errorf("not drained, created and destroyed in this order:\n%s", output)
 		}
-		testStatuses(t, fake, map[string]string{"next": "Terminated", storyTimmy: "Connected"})
+		endpoint.WantStatuses(t, fake, map[string]string{"next": "Terminated", storyTimmy: "Connected"})
 	})
 	w.t = t
 	w.mustRun("destroy", "-auto-approve", "-var", "node_id="+storyNode)
@@ -163,7 +164,7 @@ func storyNodeReplacementAction(t *testing.T, w *testWorkspace, fake *fakessm.Se
 	cli.Needs(t, cli.DestroyEvents)
 
 	w.mustRun("apply", "-auto-approve")
-	testStatuses(t, fake, map[string]string{storyMary: "Connected", storyShirley: "Disconnected"})
+	endpoint.WantStatuses(t, fake, map[string]string{storyMary: "Connected", storyShirley: "Disconnected"})
 
 	// In a replacement, an action that fails keeps the node.
 	fake.Inject(fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultDenied, Times: -1})
@@ -175,14 +176,14 @@ func storyNodeReplacementAction(t *testing.T, w *testWorkspace, fake *fakessm.Se
 	fake.ClearFaults()
 	output := w.mustRun("apply", "-auto-approve", "-var", "node_id="+storyNextNode)
 	storyContains(t, output, "Drained 2 sessions in Region us-east-1.")
-	testStatuses(t, fake, map[string]string{storyMary: "Terminated", storyShirley: "Terminated", storyTimmy: "Connected"})
+	endpoint.WantStatuses(t, fake, map[string]string{storyMary: "Terminated", storyShirley: "Terminated", storyTimmy: "Connected"})
 
 	// In a "terraform destroy" it does not: what the guide warns of.
 	fake.AddSessions(fakessm.Session{SessionID: "late", Target: storyNextNode, Owner: testOwner})
 	fake.Inject(fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultDenied, Times: -1})
 	output = w.mustRun("destroy", "-auto-approve", "-var", "node_id="+storyNextNode)
 	storyContains(t, output, "Warning: Unable to Drain Sessions")
-	testStatus(t, fake, "late", "Connected")
+	endpoint.WantStatus(t, fake, "late", "Connected")
 }
 
 func storyAgeLimit(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
@@ -198,7 +199,7 @@ func storyAgeLimit(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
 	if got := storyCheck(t, w); got != "pass" {
 		t.Errorf("the check says %q after the drain", got)
 	}
-	testStatuses(t, fake, map[string]string{storyMary: "Connected", storyShirley: "Terminated", storyTimmy: "Terminated", storyOnCall: "Connected"})
+	endpoint.WantStatuses(t, fake, map[string]string{storyMary: "Connected", storyShirley: "Terminated", storyTimmy: "Terminated", storyOnCall: "Connected"})
 
 	// The next run drains anew; what it cannot end, it reports.
 	fake.AddSessions(
@@ -207,7 +208,7 @@ func storyAgeLimit(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
 	)
 	time.Sleep(time.Second) // The time of a plan is in seconds.
 	w.mustRun("apply", "-auto-approve", "-var", "enforce=true")
-	testStatuses(t, fake, map[string]string{"next": "Terminated", "stubborn": "Disconnected", storyMary: "Connected"})
+	endpoint.WantStatuses(t, fake, map[string]string{"next": "Terminated", "stubborn": "Disconnected", storyMary: "Connected"})
 	if got := storyCheck(t, w); got != "fail" {
 		t.Errorf("the check says %q of a session that stays", got)
 	}
@@ -341,7 +342,7 @@ func storyModuleTests(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
 		t.Errorf("mocks made %d requests", len(requests))
 	}
 	storyContains(t, w.mustRun("test"), "Success! 5 passed, 0 failed.")
-	testStatuses(t, fake, map[string]string{storyMary: "Terminated", storyShirley: "Terminated", storyOnCall: "Connected"})
+	endpoint.WantStatuses(t, fake, map[string]string{storyMary: "Terminated", storyShirley: "Terminated", storyOnCall: "Connected"})
 }
 
 // TestExamples_sessionPolicy runs the tests of the policy module, on mocks and on the
@@ -361,7 +362,7 @@ func TestExamples_sessionPolicy(t *testing.T) {
 		t.Errorf("mocks made %d requests", len(requests))
 	}
 	storyContains(t, w.mustRun("test", "-filter=tests/fake.tftest.hcl"), "Success! 4 passed, 0 failed.")
-	testStatuses(t, fake, map[string]string{
+	endpoint.WantStatuses(t, fake, map[string]string{
 		storyMary:                             "Terminated",
 		storyTimmy:                            "Terminated",
 		"Mary-Major-0c1f8be0d2a974e36":        "Connected",
@@ -387,7 +388,7 @@ func TestExamples_invoke(t *testing.T) {
 			w := newTestWorkspace(t, storyRead(t, filepath.Join(examplesRoot, "actions", action, "action.tf")))
 			w.env = append(w.env, storyEnvironment(url)...)
 			w.mustRun("apply", "-auto-approve", "-invoke=action."+action+".example")
-			testStatuses(t, fake, map[string]string{testLive: "Terminated", testAway: "Disconnected"})
+			endpoint.WantStatuses(t, fake, map[string]string{testLive: "Terminated", testAway: "Disconnected"})
 		})
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 )
 
 // storyBefore stands for the configuration that the guide begins with. Its
@@ -60,7 +61,7 @@ func storyFromLocalExec(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
 	}
 	storyContains(t, output, "Unable to Drain Sessions")
 	testTerminated(t, fake, storyMary, storyShirley, storyTimmy)
-	testStatuses(t, fake, map[string]string{storyMary: "Connected", storyShirley: "Terminated", storyTimmy: "Terminated"})
+	endpoint.WantStatuses(t, fake, map[string]string{storyMary: "Connected", storyShirley: "Terminated", storyTimmy: "Terminated"})
 
 	// Once the reason is gone, the same apply ends the rest. The old provisioner
 	// does not run, and the session that had ended before is left alone.
@@ -71,7 +72,7 @@ func storyFromLocalExec(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
 	for _, id := range []string{storyTimmy + `" = "terminated"`, recorded + `" = "already_ended"`, storyMary + `" = "terminated"`} {
 		storyContains(t, output, id)
 	}
-	testStatuses(t, fake, map[string]string{storyMary: "Terminated", storyOnCall: "Connected"})
+	endpoint.WantStatuses(t, fake, map[string]string{storyMary: "Terminated", storyOnCall: "Connected"})
 	if w.read("destroyed.txt") != "" {
 		t.Error("the destroy-time provisioner ran, although it is no longer in the configuration")
 	}
@@ -92,7 +93,7 @@ func storyFromLocalExec(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
 	fake.AddSessions(fakessm.Session{SessionID: "last", Target: storyNode, Owner: testOwner})
 	w.mustRun("destroy", "-auto-approve", "-var", "ticket=CHG-1043")
 	testTerminated(t, fake, "last", "next")
-	testStatus(t, fake, storyOnCall, "Connected")
+	endpoint.WantStatus(t, fake, storyOnCall, "Connected")
 }
 
 // testTerminated wants one termination of each of these sessions to have been

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 )
 
 // serverPatience is how long a server of a story may take to start. It is no measure
@@ -49,29 +50,6 @@ type storyServer struct {
 	Port int
 	User string
 	Dir  string
-}
-
-// Nobody listens on this port of the loopback. Unlike freePort, no other test gets it.
-const (
-	refusedPort int64 = 1
-	refusedURL        = "http://127.0.0.1:1"
-)
-
-// freePort returns a port of the loopback to listen on.
-func freePort(t *testing.T) int {
-	t.Helper()
-
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	address, ok := listener.Addr().(*net.TCPAddr)
-	if !ok {
-		t.Fatalf("unexpected address %v", listener.Addr())
-	}
-
-	return address.Port
 }
 
 // run starts a server, waits until it accepts connections, and ends it after the test.
@@ -137,7 +115,7 @@ func startPostgres(t *testing.T, password string) *storyServer {
 		t.Fatal(err)
 	}
 
-	s := &storyServer{Port: freePort(t), User: "app", Dir: dir}
+	s := &storyServer{Port: endpoint.FreePort(t), User: "app", Dir: dir}
 	var as *syscall.SysProcAttr
 	if os.Getuid() == 0 {
 		// PostgreSQL refuses to run as root.
@@ -213,7 +191,7 @@ func startSSHD(t *testing.T) *storyServer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &storyServer{Port: freePort(t), User: account.Username, Dir: t.TempDir()}
+	s := &storyServer{Port: endpoint.FreePort(t), User: account.Username, Dir: t.TempDir()}
 	for _, name := range []string{"key", "host"} {
 		if output, err := exec.Command(keygen, "-q", "-t", "ed25519", "-N", "", "-f", filepath.Join(s.Dir, name)).CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, output)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 )
 
 // testTerminateSessionActionConfig_basic ends one session, known by its ID, when
@@ -57,8 +58,8 @@ func TestTerminateSessionAction_basic(t *testing.T) {
 			{
 				Config: config,
 				PostApplyFunc: func() {
-					testStatus(t, fake, testLive, "Terminated")
-					testStatus(t, fake, testAway, "Disconnected")
+					endpoint.WantStatus(t, fake, testLive, "Terminated")
+					endpoint.WantStatus(t, fake, testAway, "Disconnected")
 					if got := fake.Count("TerminateSession"); got != 1 {
 						t.Errorf("TerminateSession was called %d times, want once", got)
 					}
@@ -68,7 +69,7 @@ func TestTerminateSessionAction_basic(t *testing.T) {
 			{
 				// Nothing has changed, so that nothing is invoked.
 				Config:        config,
-				PostApplyFunc: func() { testExpectCalls(t, fake) },
+				PostApplyFunc: func() { endpoint.WantCalls(t, fake) },
 			},
 			{
 				Config: testTerminateSessionActionConfig_basic(url, testNobody) + testTrigger("two", "after_create", "ssm_terminate_session"),
@@ -89,10 +90,10 @@ func TestTerminateSessionAction_invoke(t *testing.T) {
 	fake, url := testFake(t)
 	w := newTestWorkspace(t, testTerminateSessionActionConfig_basic(url, testLive))
 	w.mustRun("apply", "-auto-approve")
-	testExpectCalls(t, fake)
+	endpoint.WantCalls(t, fake)
 
 	output := w.mustRun("apply", "-auto-approve", "-invoke=action.ssm_terminate_session.test")
-	testStatus(t, fake, testLive, "Terminated")
+	endpoint.WantStatus(t, fake, testLive, "Terminated")
 	for _, progress := range []string{
 		"Ending session " + testLive + " in Region us-east-1 ...",
 		"Session " + testLive + " of " + testOwner + " on " + testTarget + " in Region us-east-1: terminated.",
@@ -101,13 +102,13 @@ func TestTerminateSessionAction_invoke(t *testing.T) {
 			t.Errorf("Terraform does not show %q:\n%s", progress, output)
 		}
 	}
-	testExpectCalls(t, fake,
+	endpoint.WantCalls(t, fake,
 		"DescribeSessions us-east-1 Active "+testLive,
 		"TerminateSession us-east-1 "+testLive,
 		"DescribeSessions us-east-1 History "+testLive)
 
 	w.mustRun("apply", "-auto-approve", "-invoke=action.ssm_terminate_session.test")
-	testExpectCalls(t, fake,
+	endpoint.WantCalls(t, fake,
 		"DescribeSessions us-east-1 Active "+testLive,
 		"DescribeSessions us-east-1 History "+testLive)
 }
@@ -243,9 +244,9 @@ func TestTerminateSessionAction_outcomes(t *testing.T) {
 				}
 			}
 			sessionID := fmt.Sprint(tc.config["session_id"])
-			testStatus(t, fake, sessionID, tc.status)
+			endpoint.WantStatus(t, fake, sessionID, tc.status)
 			if tc.calls != nil {
-				testExpectCalls(t, fake, tc.calls...)
+				endpoint.WantCalls(t, fake, tc.calls...)
 			}
 			for _, session := range []string{testLive, testAway, "abroad-1", "bare-1"} {
 				if found, _ := fake.Session(session); session != sessionID && found.Status == "Terminated" {
@@ -303,7 +304,7 @@ func TestTerminateSessionAction_notInvoked(t *testing.T) {
 			if got.invoked {
 				t.Error("the action was invoked")
 			}
-			testExpectCalls(t, fake)
+			endpoint.WantCalls(t, fake)
 		})
 	}
 }
@@ -318,11 +319,11 @@ func TestTerminateSessionAction_foundOutWhenInvoked(t *testing.T) {
 	got := s.invokeAction("ssm_terminate_session", planned, map[string]any{"session_id": testLive, "region": "cn-north-1"})
 	wantNoDiagnostics(t, got.planned)
 	wantDiagnostic(t, testDiagnostic{"error", "region", "Invalid AWS Region", "aws-cn"}, got.diags)
-	testExpectCalls(t, fake)
+	endpoint.WantCalls(t, fake)
 
 	got = s.invokeAction("ssm_terminate_session", planned, map[string]any{"session_id": testLive, "region": testRegion})
 	wantNoDiagnostics(t, slices.Concat(got.planned, got.diags))
-	testStatus(t, fake, testLive, "Terminated")
+	endpoint.WantStatus(t, fake, testLive, "Terminated")
 }
 
 // A provider that is not configured wholly plans, but does not guess whom to call.
@@ -334,5 +335,5 @@ func TestTerminateSessionAction_providerUnknown(t *testing.T) {
 	got := s.invokeAction("ssm_terminate_session", map[string]any{"session_id": testLive, "region": testRegion})
 	wantNoDiagnostics(t, got.planned)
 	wantDiagnostic(t, testDiagnostic{"error", "", "Unable to Terminate Session", "The provider argument \"secret_key\" has a value that is not known yet"}, got.diags)
-	testExpectCalls(t, fake)
+	endpoint.WantCalls(t, fake)
 }

@@ -1,7 +1,7 @@
 // Copyright (c) SessionOps
 // SPDX-License-Identifier: MPL-2.0
 
-package provider
+package endpoint
 
 import (
 	"cmp"
@@ -18,39 +18,38 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/hashicorp/terraform-plugin-framework/providerserver"
-	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
-
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 )
 
-// testEndpointURL leads to a testEndpoint, whatever its host is.
-const testEndpointURL = "http://ssm.test"
+// BubbleURL leads to a Bubble. Its client reaches the endpoint under any host name.
+const BubbleURL = "http://ssm.test"
 
-// testEndpoint is an endpoint in the same synctest bubble as the provider that
-// calls it: everything is real but the network, and waiting takes no time.
-type testEndpoint struct {
+// Bubble is an endpoint in the same synctest bubble as the provider that calls it.
+// Everything is real but the network, and waiting takes no time.
+type Bubble struct {
+	// Refusal returns the error of a refused connection. By default nobody listens.
+	Refusal func() error
+
 	t         *testing.T
 	fake      *fakessm.Server
 	transport *http.Transport
 
 	mu      sync.Mutex
 	refuse  fakessm.Fault // Skip and Times count the connections to come.
-	refusal func() error  // How, if not by nobody listening.
 	refused []time.Time   // When connections were refused.
 }
 
-// newTestEndpoint serves the fake until the test ends.
-func newTestEndpoint(t *testing.T, fake *fakessm.Server) *testEndpoint {
+// NewBubble serves the fake until the test ends.
+func NewBubble(t *testing.T, fake *fakessm.Server) *Bubble {
 	t.Helper()
 
 	local := fakessm.ServeLocally(fake, log.New(t.Output(), "", 0))
-	e := &testEndpoint{t: t, fake: fake}
+	e := &Bubble{t: t, fake: fake}
 	e.transport = &http.Transport{
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			if e.refuses() {
-				if e.refusal != nil {
-					return nil, e.refusal()
+				if e.Refusal != nil {
+					return nil, e.Refusal()
 				}
 
 				return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
@@ -68,7 +67,7 @@ func newTestEndpoint(t *testing.T, fake *fakessm.Server) *testEndpoint {
 }
 
 // refuses reports whether the endpoint refuses a connection, and notes it.
-func (e *testEndpoint) refuses() bool {
+func (e *Bubble) refuses() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 
@@ -86,9 +85,9 @@ func (e *testEndpoint) refuses() bool {
 	return true
 }
 
-// refuseConnections refuses connections, all of them if times is negative, after
-// having let some through. From now on each request makes a connection of its own.
-func (e *testEndpoint) refuseConnections(skip, times int) {
+// RefuseConnections lets skip connections through and refuses the next ones, all of
+// them if times is negative. From now on each request makes a connection of its own.
+func (e *Bubble) RefuseConnections(skip, times int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 
@@ -97,31 +96,23 @@ func (e *testEndpoint) refuseConnections(skip, times int) {
 	e.transport.CloseIdleConnections()
 }
 
-// server returns a provider that is configured for the endpoint.
-func (e *testEndpoint) server(arguments map[string]any) *testServer {
-	e.t.Helper()
-
-	p := &ssmProvider{version: "test", httpClient: &http.Client{Transport: e.transport}}
-	s := &testServer{
-		t:         e.t,
-		server:    providerserver.NewProtocol6(p)(),
-		arguments: testArguments(testEndpointURL, arguments),
-	}
-	schemas, err := s.server.GetProviderSchema(e.t.Context(), &tfprotov6.GetProviderSchemaRequest{})
-	s.must(err)
-	s.schemas = schemas
-	wantNoDiagnostics(e.t, s.configure())
-
-	return s
+// Client returns an HTTP client that reaches the endpoint.
+func (e *Bubble) Client() *http.Client {
+	return &http.Client{Transport: e.transport}
 }
 
-// calls lists what was asked of SSM, in order. A call is named by what it is
-// about: "active" and "history" are look-ups of one session in that list, "list" and
-// "list history" are DescribeSessions without a session, "+" asks for a further
-// page; after a colon follows the fault that struck or the error that it was
-// answered with. "refused" is a connection that did not come about.
-// Repetitions of a call, or of two in turn, are listed once and counted.
-func (e *testEndpoint) calls() string {
+// Calls lists what was asked of SSM, in order:
+//
+//   - "status", "resume", "start" and "terminate" are the operations of these names.
+//   - "active" and "history" look up one session with that State.
+//   - "list" and "list history" are DescribeSessions without a session.
+//   - "+" asks for a further page.
+//   - After a colon follows the fault that struck, or the code of the error.
+//   - "refused" is a refused connection.
+//
+// A call that is repeated, or a pair of calls, is listed once and counted, as in
+// "active×3" and "(active list)×2".
+func (e *Bubble) Calls() string {
 	e.t.Helper()
 
 	synctest.Wait()
@@ -134,7 +125,7 @@ func (e *testEndpoint) calls() string {
 		if r.Service != "ssm" {
 			continue
 		}
-		if r.Region != testRegion {
+		if r.Region != fakessm.DefaultRegion {
 			e.t.Errorf("%s was sent to Region %s", r.Operation, r.Region)
 		}
 		name := map[string]string{
@@ -180,8 +171,8 @@ func (e *testEndpoint) calls() string {
 	return strings.Join(countRepetitions(names), " ")
 }
 
-// forgetCalls makes calls list only what comes from now on.
-func (e *testEndpoint) forgetCalls() {
+// ForgetCalls makes Calls list only what comes from now on.
+func (e *Bubble) ForgetCalls() {
 	e.fake.ResetRequests()
 	e.mu.Lock()
 	defer e.mu.Unlock()
