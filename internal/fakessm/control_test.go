@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/google/go-cmp/cmp"
 
@@ -65,6 +66,9 @@ func TestControl(t *testing.T) {
 	}
 
 	want(200, `"errorCode":"ThrottlingException"`)(call("GET", "requests", ""))
+	for _, r := range fake.Requests() {
+		want(200, `"requestId":"`+r.RequestID+`"`)(call("GET", "requests", ""))
+	}
 	want(204, "")(call("DELETE", "requests", ""))
 	want(200, "[]")(call("GET", "requests", ""))
 
@@ -98,8 +102,13 @@ func TestRequests(t *testing.T) {
 	input := &ssm.DescribeSessionsInput{State: "History"}
 	input.Filters = append(input.Filters, filter("Target", "i-1"), filter("SessionId", "s"))
 	input.MaxResults = new(int32(7))
-	if _, err := client.DescribeSessions(t.Context(), input); err != nil {
+	output, err := client.DescribeSessions(t.Context(), input)
+	if err != nil {
 		t.Fatal(err)
+	}
+	answered, _ := awsmiddleware.GetRequestIDMetadata(output.ResultMetadata)
+	if answered == "" {
+		t.Error("the answer has no request ID")
 	}
 	requests := fake.Requests()
 	if len(requests) != 1 || !strings.Contains(requests[0].UserAgent, "api/ssm") || requests[0].Time.IsZero() {
@@ -109,7 +118,7 @@ func TestRequests(t *testing.T) {
 	want := fakessm.Request{
 		Service: "ssm", Operation: "DescribeSessions", Region: "us-east-1", Caller: "arn:aws:iam::123456789012:user/terraform",
 		SessionID: "s", Target: "i-1", State: "History", Filters: map[string]string{"Target": "i-1", "SessionId": "s"}, MaxResults: 7,
-		Attempt: 1, Status: 200,
+		Attempt: 1, Status: 200, RequestID: answered,
 	}
 	if diff := cmp.Diff(want, requests[0]); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

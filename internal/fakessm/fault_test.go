@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -82,6 +83,9 @@ func TestFault_terminateSession(t *testing.T) {
 			requests := fake.Requests()
 			if len(requests) != 1 || requests[0].Fault != kind || requests[0].Status != tc.status {
 				t.Errorf("remembered as %+v", requests)
+			}
+			if requestID := requests[0].RequestID; (requestID != "") != (tc.status != 0) || !tc.plain && err != nil && !strings.Contains(err.Error(), "RequestID: "+requestID+",") {
+				t.Errorf("the request ID is remembered as %q: %v", requestID, err)
 			}
 			// Once is enough.
 			if _, err := client.DescribeSessions(t.Context(), &ssm.DescribeSessionsInput{State: "Active"}); err != nil {

@@ -40,6 +40,9 @@ type Request struct {
 	// the client's first message was refused.
 	Status    int    `json:"status,omitempty"`
 	ErrorCode string `json:"errorCode,omitempty"`
+	// RequestID is the one that the answer carries in its header. It is empty as long
+	// as there is no answer, and if there never is one.
+	RequestID string `json:"requestId,omitempty"`
 	// Fault is the kind of the fault that hit the request.
 	Fault     FaultKind `json:"fault,omitempty"`
 	UserAgent string    `json:"userAgent,omitempty"`

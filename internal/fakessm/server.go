@@ -194,6 +194,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.record.Status = reply.status
 		c.record.ErrorCode = reply.code
 		c.record.Fault = c.fault
+		if reply.status != 0 {
+			c.record.RequestID = c.requestID
+		}
 	})
 	w.Header().Set("Date", s.now().UTC().Format(http.TimeFormat))
 	w.Header().Set("X-Amzn-Requestid", c.requestID)

@@ -52,6 +52,7 @@ type Request struct {
 	SessionID string    `json:"sessionId"`
 	Status    int       `json:"status"`
 	ErrorCode string    `json:"errorCode"`
+	RequestID string    `json:"requestId"`
 	UserAgent string    `json:"userAgent"`
 }
 

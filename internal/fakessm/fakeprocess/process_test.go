@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/google/go-cmp/cmp"
@@ -55,7 +56,8 @@ func TestProcess(t *testing.T) {
 			Region:       variables["AWS_REGION"],
 			Credentials:  credentials.NewStaticCredentialsProvider(variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"], ""),
 		})
-		if _, err := client.TerminateSession(t.Context(), &ssm.TerminateSessionInput{SessionId: aws.String("mary-1")}); err != nil {
+		output, err := client.TerminateSession(t.Context(), &ssm.TerminateSessionInput{SessionId: aws.String("mary-1")})
+		if err != nil {
 			t.Fatal(err)
 		}
 
@@ -64,11 +66,14 @@ func TestProcess(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := []fakecontrol.Request{{Service: "ssm", Operation: "TerminateSession", SessionID: "mary-1", Status: 200}}
-		if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(fakecontrol.Request{}, "Time", "UserAgent")); diff != "" {
+		if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(fakecontrol.Request{}, "Time", "UserAgent", "RequestID")); diff != "" {
 			t.Errorf("requests (-want +got):\n%s", diff)
 		}
 		if len(got) == 1 && !strings.Contains(got[0].UserAgent, "aws-sdk-go-v2/") {
 			t.Errorf("the user agent is %q", got[0].UserAgent)
+		}
+		if answered, _ := awsmiddleware.GetRequestIDMetadata(output.ResultMetadata); len(got) == 1 && (answered == "" || got[0].RequestID != answered) {
+			t.Errorf("the request ID is %q, that of the answer %q", got[0].RequestID, answered)
 		}
 		if err := fake.Forget(t.Context()); err != nil {
 			t.Fatal(err)
