@@ -494,6 +494,7 @@ func logAttempt(ctx context.Context, attempt sessionmanager.Attempt) {
 	tflog.Debug(ctx, "Called SSM", map[string]any{
 		"operation":   attempt.Operation.String(),
 		"region":      attempt.Region,
+		"session_id":  attempt.SessionID,
 		"attempt":     attempt.Number,
 		"status":      attempt.Status,
 		"error_code":  attempt.ErrorCode,

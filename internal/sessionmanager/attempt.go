@@ -23,6 +23,7 @@ import (
 type Attempt struct {
 	Operation *Operation
 	Region    string        // Region that the request was signed for.
+	SessionID string        // Of the session that the call is about, empty if it is about none.
 	Number    int           // 1 for the first attempt of the call.
 	Status    int           // HTTP status, 0 without an answer.
 	ErrorCode string        // The service's error code, empty on success or without an answer.
@@ -34,6 +35,7 @@ type Attempt struct {
 // after the other, so that it needs no lock.
 type callRecord struct {
 	operation *Operation
+	session   SessionRef
 	attempts  int
 	// lost is set when an attempt ended such that the service may have done the
 	// work although no answer, or no definite one, came back.
@@ -43,6 +45,8 @@ type callRecord struct {
 	passes bool
 	// failure is the error of the last attempt that got as far as failing.
 	failure error
+	// requestID is that of the last attempt's answer, empty if it had none.
+	requestID string
 	// empty is set when the last answer had no body at all.
 	empty bool
 	// date is the service's clock at the last answer, or ours if it told none.
@@ -53,18 +57,18 @@ type callRecordKey struct{}
 
 // call makes one API call in a Region and classifies its failure.
 func (a apiCall[I, O]) call(ctx context.Context, session SessionRef, input *I) (output *O, record *callRecord, err error) {
-	record = &callRecord{operation: a.operation}
+	record = &callRecord{operation: a.operation, session: session}
 	defer func() {
 		// The SDK's decoder panics on dates that are no numbers.
 		if recover() != nil {
 			record.lost = true
-			output, err = nil, newError(a.operation, session, ErrUnavailable, errors.New("the answer could not be decoded"))
+			output, err = nil, record.failed(newError(a.operation, session, ErrUnavailable, errors.New("the answer could not be decoded")))
 		}
 	}()
 
 	output, err = a.send(context.WithValue(ctx, callRecordKey{}, record), input, inRegion(session.Region))
 	if err != nil {
-		return nil, record, newCallError(ctx, a.operation, session, err, record)
+		return nil, record, record.failed(newCallError(ctx, a.operation, session, err, record))
 	}
 	missing := a.missing(input, output)
 	if record.empty {
@@ -74,10 +78,17 @@ func (a apiCall[I, O]) call(ctx context.Context, session SessionRef, input *I) (
 	if missing != "" {
 		record.lost = true
 
-		return nil, record, newError(a.operation, session, ErrIncompleteAnswer, errors.New(missing))
+		return nil, record, record.failed(newError(a.operation, session, ErrIncompleteAnswer, errors.New(missing)))
 	}
 
 	return output, record, nil
+}
+
+// failed returns the error of the call with the request ID of its last attempt.
+func (r *callRecord) failed(e *Error) *Error {
+	e.RequestID = r.requestID
+
+	return e
 }
 
 // inRegion directs one call, its signature included, at a Region.
@@ -119,6 +130,7 @@ func aroundAttempts(pace *pacer, observe func(context.Context, Attempt)) func(*m
 					return middleware.FinalizeOutput{}, middleware.Metadata{}, err
 				}
 
+				record.requestID = ""
 				body := &countedBody{}
 				start := time.Now()
 				recorded, sent := httpclient.WithRecord(context.WithValue(ctx, countedBodyKey{}, body))
@@ -127,6 +139,7 @@ func aroundAttempts(pace *pacer, observe func(context.Context, Attempt)) func(*m
 				attempt := Attempt{
 					Operation: lane.operation,
 					Region:    lane.region,
+					SessionID: record.session.SessionID,
 					Number:    record.attempts,
 					Duration:  time.Since(start),
 				}
@@ -140,7 +153,9 @@ func aroundAttempts(pace *pacer, observe func(context.Context, Attempt)) func(*m
 				if date, ok := awsmiddleware.GetServerTime(metadata); ok && !date.IsZero() {
 					record.date = date
 				}
-				attempt.RequestID, _ = awsmiddleware.GetRequestIDMetadata(metadata)
+				requestID, _ := awsmiddleware.GetRequestIDMetadata(metadata)
+				record.requestID = safeRequestID(requestID)
+				attempt.RequestID = record.requestID
 				var apiErr smithy.APIError
 				if errors.As(err, &apiErr) {
 					attempt.ErrorCode = apiErr.ErrorCode()

@@ -78,7 +78,7 @@ func TestOptions_Observe(t *testing.T) {
 			{Operation: sessionmanager.TerminateSession, Number: 1, Status: 400, ErrorCode: "ValidationException", RequestID: requestIDs[8]},
 		}
 		for i := range want {
-			want[i].Region, want[i].Duration = region, took
+			want[i].Region, want[i].SessionID, want[i].Duration = region, sessionID, took
 		}
 		if diff := cmp.Diff(want, seen.attempts, sameOperation); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
@@ -107,8 +107,8 @@ func TestOptions_Observe_withoutAnAnswer(t *testing.T) {
 			t.Errorf("error is %q, want %q", got, unavailable)
 		}
 		want := []sessionmanager.Attempt{
-			{Operation: sessionmanager.ResumeSession, Region: region, Number: 1},
-			{Operation: sessionmanager.ResumeSession, Region: region, Number: 2},
+			{Operation: sessionmanager.ResumeSession, Region: region, SessionID: sessionID, Number: 1},
+			{Operation: sessionmanager.ResumeSession, Region: region, SessionID: sessionID, Number: 2},
 		}
 		if diff := cmp.Diff(want, seen.attempts, sameOperation); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
@@ -184,8 +184,8 @@ func TestOptions_AttemptTimeout(t *testing.T) {
 					t.Errorf("status is %q", session.Status)
 				}
 				want := []sessionmanager.Attempt{
-					{Operation: sessionmanager.DescribeSessions, Region: region, Number: 1, Duration: tc.want},
-					{Operation: sessionmanager.DescribeSessions, Region: region, Number: 2, Status: 200, Duration: latency},
+					{Operation: sessionmanager.DescribeSessions, Region: region, SessionID: sessionID, Number: 1, Duration: tc.want},
+					{Operation: sessionmanager.DescribeSessions, Region: region, SessionID: sessionID, Number: 2, Status: 200, Duration: latency},
 				}
 				for i := range seen.attempts {
 					seen.attempts[i].RequestID = ""

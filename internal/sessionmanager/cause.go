@@ -208,9 +208,19 @@ func message(err smithy.APIError) string {
 // requestIDOf returns the request ID of the service that refused, empty if it gave none.
 func requestIDOf(err error) string {
 	var answered interface{ ServiceRequestID() string }
-	if errors.As(err, &answered) && requestIDShape().MatchString(answered.ServiceRequestID()) {
-		return answered.ServiceRequestID()
+	if errors.As(err, &answered) {
+		return safeRequestID(answered.ServiceRequestID())
 	}
 
 	return ""
+}
+
+// safeRequestID returns a request ID as an endpoint sent it, empty if it is not shaped
+// like one: an endpoint can send anything, and request IDs are shown, logged and stored.
+func safeRequestID(sent string) string {
+	if !requestIDShape().MatchString(sent) {
+		return ""
+	}
+
+	return sent
 }

@@ -64,6 +64,10 @@ type DrainResult struct {
 	Doubts   map[string]error   // By session ID, why an unverified outcome could not be verified.
 	Left     []string           // Matching sessions that came late and were live when last seen.
 	Capped   bool               // Those of Left would have been more than MaxSessions, and were not asked to end.
+
+	// RequestIDs has, by session ID, the request ID of the answer to TerminateSession
+	// that decided, a refusal included. A session without such an answer is missing.
+	RequestIDs map[string]string
 }
 
 // TooManyError is the refusal of a drain that matches more sessions than allowed.
@@ -112,7 +116,7 @@ func (c *Client) Drain(ctx context.Context, in DrainInput) (DrainResult, error) 
 	d := &drain{
 		client: c,
 		in:     in,
-		result: DrainResult{Outcomes: map[string]Outcome{}, Failures: map[string]error{}, Doubts: map[string]error{}},
+		result: DrainResult{Outcomes: map[string]Outcome{}, Failures: map[string]error{}, Doubts: map[string]error{}, RequestIDs: map[string]string{}},
 		ends:   map[string]end{},
 		looks:  map[string]look{},
 	}
@@ -444,6 +448,9 @@ func (d *drain) record(ctx context.Context, interruption error, waited time.Dura
 		}
 		v := answer.judge(l.seen, l.session, l.doubt, cut)
 		d.result.Outcomes[id] = v.outcome
+		if answer.requestID != "" {
+			d.result.RequestIDs[id] = answer.requestID
+		}
 		delete(d.result.Failures, id)
 		delete(d.result.Doubts, id)
 		if v.err != nil {

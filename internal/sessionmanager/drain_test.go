@@ -178,6 +178,8 @@ func checkDrain(t *testing.T, fake *fakessm.Server, result sessionmanager.DrainR
 		t.Error("an error, although nobody failed and nobody is left")
 	}
 
+	checkRequestIDs(t, fake, result)
+
 	accepted := make(map[string]int)
 	for _, r := range fake.Requests() {
 		if r.Region != region {
@@ -234,6 +236,11 @@ func people(ids ...string) []fakessm.Session {
 	}
 
 	return sessions
+}
+
+// terminateFault has requests to end a session go wrong, so many times.
+func terminateFault(id string, kind fakessm.FaultKind, times int) fakessm.Fault {
+	return fakessm.Fault{Operation: "TerminateSession", SessionID: id, Kind: kind, Times: times}
 }
 
 // person returns one session of the node that is drained.
@@ -309,9 +316,7 @@ func (tc drainCase) run(t *testing.T, options ...fakessm.Option) {
 func TestClient_Drain(t *testing.T) {
 	t.Parallel()
 
-	of := func(id string, kind fakessm.FaultKind, times int) fakessm.Fault {
-		return fakessm.Fault{Operation: "TerminateSession", SessionID: id, Kind: kind, Times: times}
-	}
+	of := terminateFault
 	for name, tc := range map[string]drainCase{
 		"everybody on the node is ended": {
 			sessions: slices.Concat(people("a", "b"), person("c", "Connecting"), person("d", "Disconnected"), person("e", "Terminated")),

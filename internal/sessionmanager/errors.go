@@ -61,6 +61,8 @@ type Error struct {
 	Kind   error  // One of the Err values of this package.
 	Err    error  // Cause, nil if the Kind says it all.
 
+	RequestID string // Of the service's last answer to the operation, empty without one.
+
 	// OutOfTime tells that it was the caller's deadline that ended the attempts, and
 	// not the number of retries.
 	OutOfTime bool

@@ -88,17 +88,18 @@ type termination struct {
 
 // end is what came of one TerminateSession.
 type end struct {
-	ref  SessionRef
-	err  error     // Nil if the service took the request.
-	lost bool      // An attempt may have been carried out without a definite answer.
-	at   time.Time // When the answer came.
+	ref       SessionRef
+	err       error     // Nil if the service took the request.
+	lost      bool      // An attempt may have been carried out without a definite answer.
+	requestID string    // Of the last answer, empty without one.
+	at        time.Time // When the answer came.
 }
 
 // end calls TerminateSession.
 func (c *Client) end(ctx context.Context, ref SessionRef) end {
 	_, record, err := c.api.terminateSession.call(ctx, ref,
 		&ssm.TerminateSessionInput{SessionId: aws.String(ref.SessionID)})
-	answer := end{ref: ref, err: err, lost: record.lost, at: time.Now()}
+	answer := end{ref: ref, err: err, lost: record.lost, requestID: record.requestID, at: time.Now()}
 	c.shared.noteEnd(ref, answer.at)
 
 	return answer

@@ -109,5 +109,8 @@ func (e end) failed(kind, cause error) error {
 		cause = inner.Err
 	}
 
-	return newError(TerminateSession, e.ref, kind, cause)
+	failure := newError(TerminateSession, e.ref, kind, cause)
+	failure.RequestID = e.requestID
+
+	return failure
 }

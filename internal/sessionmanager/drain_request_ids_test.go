@@ -1,0 +1,327 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package sessionmanager_test
+
+import (
+	"errors"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
+)
+
+// checkRequestIDs checks that a drain tells the request ID of the last answer for each
+// session, as the endpoint sent it, and none where the last request got no answer.
+func checkRequestIDs(t *testing.T, fake *fakessm.Server, result sessionmanager.DrainResult) {
+	t.Helper()
+
+	want := make(map[string]string)
+	for _, r := range fake.Requests() {
+		if r.Operation != "TerminateSession" || r.Region != region {
+			continue
+		}
+		switch {
+		case r.Status == 0, r.Fault == fakessm.FaultTruncated:
+			delete(want, r.SessionID)
+		default:
+			want[r.SessionID] = r.RequestID
+		}
+	}
+	if diff := cmp.Diff(want, result.RequestIDs, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("request IDs (-sent +told):\n%s", diff)
+	}
+	for id, err := range result.Failures {
+		var failure *sessionmanager.Error
+		if errors.As(err, &failure) && failure.RequestID != result.RequestIDs[id] {
+			t.Errorf("the failure of %s has the request ID %q, the result %q", id, failure.RequestID, result.RequestIDs[id])
+		}
+	}
+}
+
+// sentTo returns the request IDs of the answers to TerminateSession, in order.
+func sentTo(fake *fakessm.Server, id string) []string {
+	var sent []string
+	for _, r := range fake.Requests() {
+		if r.Operation == "TerminateSession" && r.SessionID == id {
+			sent = append(sent, r.RequestID)
+		}
+	}
+
+	return sent
+}
+
+func TestClient_Drain_requestIDs(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		faults   []fakessm.Fault
+		wrap     func(*fakessm.Server) func(http.Handler) http.Handler
+		attempts int
+		outcome  sessionmanager.Outcome
+		requests int
+		answer   int // Which of the requests has the ID, from 1. 0 for none.
+	}{
+		"a success": {outcome: done, requests: 1, answer: 1},
+		"a session that has ended meanwhile": {
+			wrap:    onTermination(1, func(fake *fakessm.Server) { fake.EndSession("a") }),
+			outcome: already, requests: 1, answer: 1,
+		},
+		"a refusal": {
+			faults:  []fakessm.Fault{{Operation: "TerminateSession", SessionID: "a", Kind: fakessm.FaultError, Code: "ValidationException", Message: "No."}},
+			outcome: failed, requests: 1, answer: 1,
+		},
+		"a denial": {
+			faults:  []fakessm.Fault{terminateFault("a", fakessm.FaultDenied, -1)},
+			outcome: failed, requests: 1, answer: 1,
+		},
+		"throttling, and then a success": {
+			faults:  []fakessm.Fault{terminateFault("a", fakessm.FaultThrottle, 2)},
+			outcome: done, requests: 3, answer: 3,
+		},
+		"throttling for ever": {
+			faults:  []fakessm.Fault{terminateFault("a", fakessm.FaultThrottle, -1)},
+			outcome: failed, requests: maxAttempts, answer: maxAttempts,
+		},
+		"a lost answer, and a refusal of the retry": {
+			faults:  []fakessm.Fault{terminateFault("a", fakessm.FaultResetAfter, 1)},
+			outcome: done, requests: 2, answer: 2,
+		},
+		"a lost answer, and no other": {
+			faults: []fakessm.Fault{terminateFault("a", fakessm.FaultResetAfter, 1)}, attempts: 1,
+			outcome: done, requests: 1,
+		},
+		"no answer at all": {
+			faults:  []fakessm.Fault{terminateFault("a", fakessm.FaultResetBefore, -1)},
+			outcome: failed, requests: maxAttempts,
+		},
+		"throttling, and then no answer": {
+			faults:  []fakessm.Fault{terminateFault("a", fakessm.FaultThrottle, 1), terminateFault("a", fakessm.FaultResetBefore, -1)},
+			outcome: failed, requests: maxAttempts,
+		},
+		"an answer that is none": {
+			faults:  []fakessm.Fault{terminateFault("a", fakessm.FaultBare, 1)},
+			outcome: failed, requests: 1, answer: 1,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				fake := fakessm.New(fakessm.WithSessions(people("a", "b")...))
+				fake.Inject(tc.faults...)
+				ep := newEndpoint(t, fake)
+				if tc.wrap != nil {
+					ep = newEndpoint(t, fake, tc.wrap(fake))
+				}
+				if tc.attempts > 0 {
+					ep.retries(tc.attempts)
+				}
+
+				_, result := drainWith(t, ep, sessionmanager.DrainInput{Selector: sessionmanager.Selector{Targets: []string{node}}, MaxSessions: maxSessions})
+
+				sent := sentTo(fake, "a")
+				if len(sent) != tc.requests {
+					t.Fatalf("%d requests, want %d", len(sent), tc.requests)
+				}
+				want := map[string]string{"b": sentTo(fake, "b")[0]}
+				if tc.answer > 0 {
+					want["a"] = sent[tc.answer-1]
+				}
+				if diff := cmp.Diff(want, result.RequestIDs); diff != "" {
+					t.Errorf("request IDs (-want +got):\n%s", diff)
+				}
+				if got := result.Outcomes["a"]; got != tc.outcome {
+					t.Errorf("the outcome is %q, want %q", got, tc.outcome)
+				}
+			})
+		})
+	}
+}
+
+// TestClient_Drain_noCalls shows that nobody has a request ID who was not asked to end.
+func TestClient_Drain_noCalls(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(people("a", "b")...)))
+
+		_, result := drainWith(t, ep, sessionmanager.DrainInput{Selector: sessionmanager.Selector{Targets: []string{node}}, MaxSessions: 1})
+
+		if result.RequestIDs == nil || len(result.RequestIDs) > 0 {
+			t.Errorf("the request IDs are %v, want an empty map", result.RequestIDs)
+		}
+	})
+}
+
+// TestClient_requestIDs_hostile has an endpoint send what is no request ID: it reaches
+// no result, no error and nobody who is told of the attempts.
+func TestClient_requestIDs_hostile(t *testing.T) {
+	t.Parallel()
+
+	const fine = "0123abcd-0123-0123-0123-0123456789ab"
+	for name, tc := range map[string]struct{ sent, want string }{
+		"a UUID":          {fine, fine},
+		"nothing":         {"", ""},
+		"spaces":          {"        ", ""},
+		"words":           {"request refused, see the log", ""},
+		"HTML":            {"<script>alert(1)</script>", ""},
+		"interpolation":   {"${aws_instance.web.id}%s", ""},
+		"another line":    {fine + "\x85Error: forged", ""},
+		"no UTF-8":        {"\xff\xfe\xfd0123456789", ""},
+		"a session token": {"FwoGZXIvYXdzEBYaDK+/" + strings.Repeat("x", 80) + "==", ""},
+		"a URL":           {"https://ssmmessages.us-east-1.amazonaws.com/v1", ""},
+		"10 kB":           {strings.Repeat("0123abcd-", 1137), ""},
+		"a digit":         {"7", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				fake := fakessm.New(fakessm.WithSessions(people("a", "b")...))
+				fake.Inject(terminateFault("b", fakessm.FaultDenied, -1))
+				ep := newEndpoint(t, fake, func(next http.Handler) http.Handler {
+					return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						next.ServeHTTP(&replacing{ResponseWriter: w, requestID: tc.sent}, r)
+					})
+				})
+				var seen observer
+				client := ep.client(sessionmanager.Options{Observe: seen.observe})
+
+				result, err := client.Drain(t.Context(), sessionmanager.DrainInput{
+					Region: region, Selector: sessionmanager.Selector{Targets: []string{node}}, MaxSessions: maxSessions,
+				})
+
+				if !errors.Is(err, sessionmanager.ErrNotDrained) {
+					t.Fatal(err)
+				}
+				want := map[string]string{}
+				if tc.want != "" {
+					want = map[string]string{"a": tc.want, "b": tc.want}
+				}
+				if diff := cmp.Diff(want, result.RequestIDs); diff != "" {
+					t.Errorf("request IDs (-want +got):\n%s", diff)
+				}
+				var failure *sessionmanager.Error
+				if !errors.As(result.Failures["b"], &failure) || failure.RequestID != tc.want {
+					t.Errorf("the error has the request ID %q, want %q", failure.RequestID, tc.want)
+				}
+				for _, attempt := range seen.attempts {
+					if attempt.RequestID != tc.want {
+						t.Errorf("the attempt of %s has the request ID %q, want %q", attempt.Operation, attempt.RequestID, tc.want)
+					}
+				}
+				if len(seen.attempts) == 0 {
+					t.Error("nobody is told of attempts")
+				}
+			})
+		})
+	}
+}
+
+// replacing sends another request ID than the handler's.
+type replacing struct {
+	http.ResponseWriter
+
+	requestID string
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *replacing) WriteHeader(status int) {
+	w.Header()["X-Amzn-Requestid"] = []string{w.requestID}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// TestError_requestID shows that each error of a call has the request ID of the
+// service's last answer, whatever the operation, and whatever was wrong with it.
+func TestError_requestID(t *testing.T) {
+	t.Parallel()
+
+	calls := map[string]func(*testing.T, *sessionmanager.Client) error{
+		"DescribeSessions": func(t *testing.T, c *sessionmanager.Client) error {
+			_, err := c.List(t.Context(), region, sessionmanager.StateActive, sessionmanager.Selector{}, time.Time{})
+
+			return err
+		},
+		"GetConnectionStatus": func(t *testing.T, c *sessionmanager.Client) error {
+			_, err := c.ConnectionStatus(t.Context(), region, node)
+
+			return err
+		},
+		"ResumeSession": func(t *testing.T, c *sessionmanager.Client) error {
+			_, err := c.Resume(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: sessionID})
+
+			return err
+		},
+		"TerminateSession": func(t *testing.T, c *sessionmanager.Client) error {
+			_, err := c.Terminate(t.Context(), sessionmanager.TerminateInput{SessionRef: sessionmanager.SessionRef{Region: region, SessionID: sessionID}})
+
+			return err
+		},
+	}
+	for _, operation := range slices.Sorted(maps.Keys(calls)) {
+		for kind, answered := range map[fakessm.FaultKind]bool{
+			fakessm.FaultDenied: true, fakessm.FaultInternal: true, fakessm.FaultProxy: true, fakessm.FaultTooMany: true, fakessm.FaultThrottle503: true,
+			fakessm.FaultBare: true, fakessm.FaultGarbage: true, fakessm.FaultEmpty: true,
+			fakessm.FaultResetBefore: false, fakessm.FaultTruncated: false,
+		} {
+			t.Run(operation+", "+string(kind), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					fake := fakessm.New(fakessm.WithSessions(*known("Connected")))
+					fake.Inject(fakessm.Fault{Kind: kind, Times: -1})
+					ep := newEndpoint(t, fake)
+					ep.retries(2)
+
+					err := calls[operation](t, ep.client())
+
+					var failure *sessionmanager.Error
+					if !errors.As(err, &failure) {
+						t.Fatalf("the error is %v", err)
+					}
+					want := ""
+					if requests := fake.Requests(); answered {
+						want = requests[len(requests)-1].RequestID
+					}
+					if failure.RequestID != want {
+						t.Errorf("the request ID is %q, want %q", failure.RequestID, want)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestError_requestID_undecodable shows that an error does not get the request ID of an
+// earlier attempt when the last answer breaks the SDK's decoder.
+func TestError_requestID_undecodable(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		fake := fakessm.New()
+		fake.Inject(fakessm.Fault{Kind: fakessm.FaultThrottle})
+		ep := newEndpoint(t, fake, func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if fake.Count("DescribeSessions") == 0 {
+					next.ServeHTTP(w, r)
+
+					return
+				}
+				w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+				_, _ = w.Write([]byte(`{"Sessions":[{"SessionId":"a","StartDate":"NaN"}]}`))
+			})
+		})
+
+		_, err := ep.client().List(t.Context(), region, sessionmanager.StateActive, sessionmanager.Selector{}, time.Time{})
+
+		var failure *sessionmanager.Error
+		if !errors.As(err, &failure) || failure.RequestID != "" || !strings.Contains(err.Error(), "could not be decoded") {
+			t.Errorf("the error is %v, with the request ID %q", err, failure.RequestID)
+		}
+	})
+}
