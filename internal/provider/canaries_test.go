@@ -28,6 +28,7 @@ import (
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
 )
 
 // canary stands for whatever a source of credentials prints, stores or answers, and for
@@ -56,7 +57,7 @@ func newCanaryRun(t *testing.T) *canaryRun {
 	return r
 }
 
-// config writes the shared configuration file.
+// Config writes the shared configuration file.
 func (r *canaryRun) config(format string, arguments ...any) {
 	r.t.Helper()
 	r.t.Setenv("AWS_CONFIG_FILE", testFile(r.t, "config", fmt.Sprintf(format, arguments...)))
@@ -675,9 +676,9 @@ func TestCanaries_sources(t *testing.T) { //nolint:paralleltest // It sets the e
 	}
 }
 
-// configure configures the provider with a log at the lowest level and makes a call. It
+// Configure configures the provider with a log at the lowest level and makes a call. It
 // returns the errors, of the call if the renewal is to fail.
-func (r *canaryRun) configure(changes map[string]any, renewal bool) []testDiagnostic {
+func (r *canaryRun) configure(changes map[string]any, renewal bool) []protocol.Diagnostic {
 	t := r.t
 	t.Helper()
 
@@ -688,36 +689,36 @@ func (r *canaryRun) configure(changes map[string]any, renewal bool) []testDiagno
 
 	s := newTestServer(t, testArguments(r.url, withoutKeys, changes))
 	ctx := tflogtest.RootLogger(tfsdklogtest.RootLogger(t.Context(), &r.log), &r.log)
-	response, err := s.server.ConfigureProvider(ctx, &tfprotov6.ConfigureProviderRequest{
-		TerraformVersion: "1.11.4", Config: s.encode(s.schemas.Provider, s.arguments),
+	response, err := s.Provider.ConfigureProvider(ctx, &tfprotov6.ConfigureProviderRequest{
+		TerraformVersion: "1.11.4", Config: s.Encode(s.Schemas.Provider, s.Arguments),
 	})
-	s.must(err)
-	diags := plainDiagnostics(response.Diagnostics)
+	s.Must(err)
+	diags := protocol.PlainDiagnostics(response.Diagnostics)
 	if !renewal {
 		return diags
 	}
-	wantNoDiagnostics(t, diags)
+	protocol.WantNoDiagnostics(t, diags)
 
 	r.broken.Store(true)
 	if err := os.WriteFile(filepath.Join(r.home, "broken"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	schema := s.schemas.DataSourceSchemas["ssm_session"]
-	read, err := s.server.ReadDataSource(ctx, &tfprotov6.ReadDataSourceRequest{TypeName: "ssm_session", Config: s.encode(schema, map[string]any{"session_id": testLive})})
-	s.must(err)
+	schema := s.Schemas.DataSourceSchemas["ssm_session"]
+	read, err := s.Provider.ReadDataSource(ctx, &tfprotov6.ReadDataSourceRequest{TypeName: "ssm_session", Config: s.Encode(schema, map[string]any{"session_id": testLive})})
+	s.Must(err)
 
-	return plainDiagnostics(read.Diagnostics)
+	return protocol.PlainDiagnostics(read.Diagnostics)
 }
 
 // check looks for the canary, and for the words of an error.
-func (r *canaryRun) check(diags []testDiagnostic, want string) {
+func (r *canaryRun) check(diags []protocol.Diagnostic, want string) {
 	t := r.t
 	t.Helper()
 
 	if len(diags) != 1 || diags[0].Severity != "error" {
 		t.Fatalf("want one error, got %+v", diags)
 	}
-	wantDiagnostic(t, testDiagnostic{Severity: "error", Attribute: diags[0].Attribute, Summary: diags[0].Summary, Detail: want}, diags)
+	protocol.WantDiagnostic(t, protocol.Error(diags[0].Attribute, diags[0].Summary, want), diags)
 	if err := leaked(fmt.Sprintf("%+v", diags), []string{canary}); err != nil {
 		t.Errorf("in the error: %s", strings.ReplaceAll(fmt.Sprintf("%+v", diags), canary, "<HERE>"))
 	}
@@ -809,7 +810,7 @@ func TestCanaries_addresses(t *testing.T) { //nolint:paralleltest // It sets the
 				r := newCanaryRun(t)
 				arguments := tc.prepare(r, address)
 				if tc.block {
-					diags := newTestServer(t, testArguments("", arguments)).validateProvider()
+					diags := newTestServer(t, testArguments("", arguments)).ValidateProvider()
 					if len(diags) != 1 {
 						t.Fatalf("want one error, got %+v", diags)
 					}

@@ -38,6 +38,7 @@ import (
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
 )
 
 // TLS.
@@ -64,8 +65,8 @@ func TestConfigure_tls(t *testing.T) {
 	t.Run("unknown authority", func(t *testing.T) {
 		t.Parallel()
 
-		wantDiagnostic(t, testDiagnostic{Severity: "error", Summary: summaryConfigure, Detail: "certificate"},
-			newTestServer(t, testArguments(server.URL, map[string]any{"max_retries": 1})).configure())
+		protocol.WantDiagnostic(t, protocol.Error("", summaryConfigure, "certificate"),
+			newTestServer(t, testArguments(server.URL, map[string]any{"max_retries": 1})).Configure())
 	})
 	for name, change := range map[string]map[string]any{
 		"custom_ca_bundle": {"custom_ca_bundle": certificate},
@@ -92,8 +93,8 @@ func TestConfigure_tls(t *testing.T) {
 	t.Run("custom_ca_bundle not there", func(t *testing.T) {
 		t.Parallel()
 
-		wantDiagnostic(t, testDiagnostic{Severity: "error", Summary: summaryConfigure, Detail: "custom CA bundle\n" + certificate + ".missing"},
-			newTestServer(t, testArguments(server.URL, map[string]any{"custom_ca_bundle": certificate + ".missing"})).configure())
+		protocol.WantDiagnostic(t, protocol.Error("", summaryConfigure, "custom CA bundle\n"+certificate+".missing"),
+			newTestServer(t, testArguments(server.URL, map[string]any{"custom_ca_bundle": certificate + ".missing"})).Configure())
 	})
 }
 
@@ -231,13 +232,13 @@ func TestConfigure_proxy(t *testing.T) {
 
 			proxy := newTestProxy(t, tc.target)
 			s := newTestServer(t, testArguments(tc.endpoint, map[string]any{tc.argument: proxy.withPassword()}, tc.more))
-			wantNoDiagnostics(t, s.validateProvider())
-			diags := s.configure()
+			protocol.WantNoDiagnostics(t, s.ValidateProvider())
+			diags := s.Configure()
 			wantNoSecrets(t, []string{testProxyPassword}, diags)
 			if tc.warning {
-				wantDiagnostic(t, testDiagnostic{Severity: "warning", Summary: "Missing HTTPS Proxy", Detail: "no HTTPS proxy was\nempty string"}, diags)
+				protocol.WantDiagnostic(t, protocol.Warning("", "Missing HTTPS Proxy", "no HTTPS proxy was\nempty string"), diags)
 			} else {
-				wantNoDiagnostics(t, diags)
+				protocol.WantNoDiagnostics(t, diags)
 			}
 
 			before := tc.fake.Count("ResumeSession")
@@ -270,8 +271,8 @@ func TestConfigure_proxyFailing(t *testing.T) {
 
 				diags := newTestServer(t, testArguments("https://ssm.example.com", map[string]any{
 					argument: strings.Replace(address, "http://", "http://ops:"+testProxyPassword+"@", 1), "max_retries": 1,
-				})).configure()
-				if !hasErrors(diags) {
+				})).Configure()
+				if !protocol.HasErrors(diags) {
 					t.Error("want an error")
 				}
 				wantNoSecrets(t, []string{testProxyPassword}, diags)
@@ -437,14 +438,14 @@ func TestConfigure_envInstanceMetadata(t *testing.T) {
 			}
 			maps.Copy(arguments, tc.arguments)
 			s := newTestServer(t, arguments)
-			wantNoDiagnostics(t, s.validateProvider())
-			diags := s.configure()
+			protocol.WantNoDiagnostics(t, s.ValidateProvider())
+			diags := s.Configure()
 
 			if got := asked() > 0; got != tc.want {
 				t.Errorf("metadata were asked: %t, want %t", got, tc.want)
 			}
 			if arguments["access_key"] != nil {
-				wantNoDiagnostics(t, diags)
+				protocol.WantNoDiagnostics(t, diags)
 
 				return
 			}
@@ -455,7 +456,7 @@ func TestConfigure_envInstanceMetadata(t *testing.T) {
 
 				return
 			}
-			wantNoDiagnostics(t, diags)
+			protocol.WantNoDiagnostics(t, diags)
 			testResume(t, s)
 			if got := endpoint.Requests(fake, "ResumeSession"); len(got) != 1 {
 				t.Errorf("want one ResumeSession, got %d", len(got))
@@ -512,8 +513,8 @@ func TestConfigure_maxRetries(t *testing.T) {
 		fake, url := testFake(t)
 		s := newConfiguredServer(t, testArguments(url, map[string]any{"max_retries": 2}))
 		fake.Inject(fakessm.Fault{Operation: "ResumeSession", Kind: fakessm.FaultInternal, Times: -1})
-		_, diags := s.readDataSource("ssm_session_resume", map[string]any{"session_id": testAway})
-		wantDiagnostic(t, testDiagnostic{Severity: "error", Attribute: "session_id", Summary: summaryResume, Detail: "InternalServerError"}, diags)
+		_, diags := s.ReadDataSource("ssm_session_resume", map[string]any{"session_id": testAway})
+		protocol.WantDiagnostic(t, protocol.Error("session_id", summaryResume, "InternalServerError"), diags)
 		if got := fake.Count("ResumeSession"); got != 2 {
 			t.Errorf("%d attempts reached the endpoint, want 2", got)
 		}
@@ -523,8 +524,8 @@ func TestConfigure_maxRetries(t *testing.T) {
 
 		fake, url := testFake(t)
 		fake.Inject(fakessm.Fault{Operation: "GetCallerIdentity", Kind: fakessm.FaultThrottle, Times: -1})
-		diags := newTestServer(t, testArguments(url, map[string]any{"max_retries": 2})).configure()
-		wantDiagnostic(t, testDiagnostic{Severity: "error", Summary: summaryConfigure, Detail: "Throttling"}, diags)
+		diags := newTestServer(t, testArguments(url, map[string]any{"max_retries": 2})).Configure()
+		protocol.WantDiagnostic(t, protocol.Error("", summaryConfigure, "Throttling"), diags)
 		if got := fake.Count("GetCallerIdentity"); got != 2 {
 			t.Errorf("%d attempts reached the endpoint, want 2", got)
 		}
@@ -619,7 +620,7 @@ func TestConfigure_tokenBucket(t *testing.T) {
 		fake, url := testFake(t)
 		s := newConfiguredServer(t, testArguments(url, map[string]any{"token_bucket_rate_limiter_capacity": 1}))
 		fake.Inject(fakessm.Fault{Operation: "ResumeSession", Kind: fakessm.FaultInternal, Times: -1})
-		if _, diags := s.readDataSource("ssm_session_resume", map[string]any{"session_id": testAway}); !hasErrors(diags) {
+		if _, diags := s.ReadDataSource("ssm_session_resume", map[string]any{"session_id": testAway}); !protocol.HasErrors(diags) {
 			t.Error("want an error")
 		}
 		if got := fake.Count("ResumeSession"); got != 1 {
@@ -807,8 +808,8 @@ func TestConfigure_endpointsOneByOne(t *testing.T) {
 	stsFake, stsURL := testFake(t)
 	s := newConfiguredServer(t, testArguments("", map[string]any{"endpoints": []any{map[string]any{"ssm": ssmURL, "sts": stsURL}}}))
 	testResume(t, s)
-	_, diags := s.readDataSource("ssm_session_resume", map[string]any{"session_id": testAway, "region": testRegion})
-	wantNoDiagnostics(t, diags)
+	_, diags := s.ReadDataSource("ssm_session_resume", map[string]any{"session_id": testAway, "region": testRegion})
+	protocol.WantNoDiagnostics(t, diags)
 	if diff := cmp.Diff([]string{"ResumeSession", "ResumeSession"}, endpoint.Operations(ssmFake)); diff != "" {
 		t.Errorf("unexpected requests of SSM (-want +got):\n%s", diff)
 	}
@@ -967,11 +968,11 @@ func TestConfigure_lastingFailures(t *testing.T) {
 			t.Parallel()
 
 			address, count := countingServer(t, tc.says)
-			diags := newTestServer(t, tc.arguments(address)).configure()
+			diags := newTestServer(t, tc.arguments(address)).Configure()
 			if len(diags) != 1 {
 				t.Fatalf("want one error, got %+v", diags)
 			}
-			wantDiagnostic(t, testDiagnostic{Severity: "error", Summary: diags[0].Summary, Detail: tc.want}, diags)
+			protocol.WantDiagnostic(t, protocol.Error("", diags[0].Summary, tc.want), diags)
 			if got := count(); got != tc.attempts {
 				t.Errorf("%d attempts, want %d", got, tc.attempts)
 			}
@@ -981,14 +982,14 @@ func TestConfigure_lastingFailures(t *testing.T) {
 	t.Run("a certificate that nobody signed", func(t *testing.T) {
 		t.Parallel()
 
-		wantDiagnostic(t, testDiagnostic{Severity: "error", Summary: summaryConfigure, Detail: "STS could not be asked whose credentials these are: the TLS certificate of the endpoint\nCheck the network, proxies, certificates"},
-			newTestServer(t, testArguments(tlsServer.URL)).configure())
+		protocol.WantDiagnostic(t, protocol.Error("", summaryConfigure, "STS could not be asked whose credentials these are: the TLS certificate of the endpoint\nCheck the network, proxies, certificates"),
+			newTestServer(t, testArguments(tlsServer.URL)).Configure())
 	})
 	t.Run("connection refused", func(t *testing.T) {
 		t.Parallel()
 
-		diags := newTestServer(t, testArguments(endpoint.RefusedURL)).configure()
-		wantDiagnostic(t, testDiagnostic{Severity: "error", Summary: summaryConfigure, Detail: "STS could not be asked whose credentials these are: connection refused (127.0.0.1:"}, diags)
+		diags := newTestServer(t, testArguments(endpoint.RefusedURL)).Configure()
+		protocol.WantDiagnostic(t, protocol.Error("", summaryConfigure, "STS could not be asked whose credentials these are: connection refused (127.0.0.1:"), diags)
 		if strings.Contains(diags[0].Detail, "expired") {
 			t.Errorf("the credentials are blamed for the endpoint: %s", diags[0].Detail)
 		}
@@ -1002,11 +1003,9 @@ func TestConfigure_envProcessHangs(t *testing.T) {
 	s := newTestServer(t, testArguments(r.url, withoutKeys))
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	response, err := s.server.ConfigureProvider(ctx, &tfprotov6.ConfigureProviderRequest{TerraformVersion: "1.11.4", Config: s.encode(s.schemas.Provider, s.arguments)})
-	s.must(err)
-	wantDiagnostic(t, testDiagnostic{
-		Severity: "error", Summary: summaryCredentials, Detail: "No credentials came from the profile \"broker\", which runs a credential_process: the process did not end\nsecond factor",
-	}, plainDiagnostics(response.Diagnostics))
+	response, err := s.Provider.ConfigureProvider(ctx, &tfprotov6.ConfigureProviderRequest{TerraformVersion: "1.11.4", Config: s.Encode(s.Schemas.Provider, s.Arguments)})
+	s.Must(err)
+	protocol.WantDiagnostic(t, protocol.Error("", summaryCredentials, "No credentials came from the profile \"broker\", which runs a credential_process: the process did not end\nsecond factor"), protocol.PlainDiagnostics(response.Diagnostics))
 }
 
 // A profile's ca_bundle counts, after the argument and the environment variable.
@@ -1028,8 +1027,8 @@ func TestConfigure_envCABundleInFile(t *testing.T) {
 		})
 	}
 	t.Run("that is not there", func(t *testing.T) {
-		wantDiagnostic(t, testDiagnostic{Severity: "error", Summary: summaryConfigure, Detail: certificate + ".missing"},
-			newTestServer(t, testArguments(server.URL, map[string]any{"profile": "other"})).configure())
+		protocol.WantDiagnostic(t, protocol.Error("", summaryConfigure, certificate+".missing"),
+			newTestServer(t, testArguments(server.URL, map[string]any{"profile": "other"})).Configure())
 	})
 }
 
@@ -1044,19 +1043,14 @@ func TestConfigure_endpointOfAnotherRegion(t *testing.T) {
 		fake, url := testFake(t)
 		s := newConfiguredServer(t, testArguments(url))
 		fake.Inject(fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultError, Code: "InvalidSignatureException", Message: "Credential should be scoped to a valid region.", Times: -1})
-		_, diags := s.readDataSource("ssm_session", map[string]any{"session_id": testLive, "region": "eu-west-1"})
-		wantDiagnostic(t, testDiagnostic{
-			Severity: "error", Attribute: "session_id", Summary: summaryRead,
-			Detail: "in Region eu-west-1\nthe endpoint belongs to another Region\nRemove region, or set it to the Region of the endpoint\nscoped to a valid region",
-		}, diags)
+		_, diags := s.ReadDataSource("ssm_session", map[string]any{"session_id": testLive, "region": "eu-west-1"})
+		protocol.WantDiagnostic(t, protocol.Error("session_id", summaryRead, "in Region eu-west-1\nthe endpoint belongs to another Region\nRemove region, or set it to the Region of the endpoint\nscoped to a valid region"), diags)
 	})
 	t.Run("STS", func(t *testing.T) {
 		t.Parallel()
 
 		fake, url := testFake(t)
 		fake.Inject(fakessm.Fault{Operation: "GetCallerIdentity", Kind: fakessm.FaultError, Code: "SignatureDoesNotMatch", Message: "Credential should be scoped to a valid region.", Times: -1})
-		wantDiagnostic(t, testDiagnostic{
-			Severity: "error", Summary: summaryConfigure, Detail: "The endpoint for STS belongs to another Region\nSet sts_region\nSignatureDoesNotMatch",
-		}, newTestServer(t, testArguments(url)).configure())
+		protocol.WantDiagnostic(t, protocol.Error("", summaryConfigure, "The endpoint for STS belongs to another Region\nSet sts_region\nSignatureDoesNotMatch"), newTestServer(t, testArguments(url)).Configure())
 	})
 }

@@ -22,9 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
-	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
-	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
@@ -34,6 +32,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
 )
 
 const (
@@ -47,11 +46,11 @@ const (
 )
 
 // testResume resumes the usual session, and so makes one call of SSM.
-func testResume(t *testing.T, s *testServer) {
+func testResume(t *testing.T, s *protocol.Server) {
 	t.Helper()
 
-	_, diags := s.readDataSource("ssm_session_resume", map[string]any{"session_id": testAway})
-	wantNoDiagnostics(t, diags)
+	_, diags := s.ReadDataSource("ssm_session_resume", map[string]any{"session_id": testAway})
+	protocol.WantNoDiagnostics(t, diags)
 }
 
 // wantCaller checks who resumed the usual session.
@@ -75,7 +74,7 @@ func testAWSConfig(t *testing.T, arguments map[string]any) aws.Config {
 	var schema provider.SchemaResponse
 	New("test", nil, nil)().Schema(t.Context(), provider.SchemaRequest{}, &schema)
 	raw := tfsdk.Config{
-		Raw:    s.value(s.schemas.Provider.ValueType(), withBlocks(s.schemas.Provider.Block, arguments)),
+		Raw:    s.EncodeValue(s.Schemas.Provider, arguments),
 		Schema: schema.Schema,
 	}
 	var model providerModel
@@ -132,7 +131,7 @@ func testKeysEnv(t *testing.T) {
 }
 
 // wantNoSecrets checks what people may get to see: diagnostics, and what else is given.
-func wantNoSecrets(t *testing.T, secrets []string, diags []testDiagnostic, others ...any) {
+func wantNoSecrets(t *testing.T, secrets []string, diags []protocol.Diagnostic, others ...any) {
 	t.Helper()
 
 	text := fmt.Sprintf("%+v", diags)
@@ -195,11 +194,8 @@ func TestConfigure_token(t *testing.T) {
 	wantCaller(t, fake, "arn:aws:sts::123456789012:assumed-role/Temporary/test")
 
 	keys["token"] = nil
-	diags := newTestServer(t, testArguments(url, keys)).configure()
-	wantDiagnostic(t, testDiagnostic{
-		Severity: "error", Summary: summaryConfigure,
-		Detail: "credentials\nThe security token included in the request is invalid",
-	}, diags)
+	diags := newTestServer(t, testArguments(url, keys)).Configure()
+	protocol.WantDiagnostic(t, protocol.Error("", summaryConfigure, "credentials\nThe security token included in the request is invalid"), diags)
 }
 
 func TestConfigure_wrongKeys(t *testing.T) {
@@ -226,11 +222,11 @@ func TestConfigure_wrongKeys(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			diags := newTestServer(t, testArguments(url, tc.arguments)).configure()
+			diags := newTestServer(t, testArguments(url, tc.arguments)).Configure()
 			if len(diags) != 1 {
 				t.Fatalf("want one diagnostic, got %+v", diags)
 			}
-			wantDiagnostic(t, testDiagnostic{Severity: "error", Summary: diags[0].Summary, Detail: tc.want}, diags)
+			protocol.WantDiagnostic(t, protocol.Error("", diags[0].Summary, tc.want), diags)
 			wantNoSecrets(t, []string{wrong, fakessm.DefaultSecretAccessKey}, diags, fake.Requests())
 		})
 	}
@@ -300,7 +296,7 @@ func TestConfigure_envSecretsInAnswers(t *testing.T) {
 
 // echoed configures with an endpoint that repeats secrets in its error, and
 // returns what comes of it.
-func echoed(t *testing.T, arguments map[string]any, secrets []string) []testDiagnostic {
+func echoed(t *testing.T, arguments map[string]any, secrets []string) []protocol.Diagnostic {
 	t.Helper()
 
 	echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -309,7 +305,7 @@ func echoed(t *testing.T, arguments map[string]any, secrets []string) []testDiag
 			strings.Join(secrets, " and "))
 	}))
 	t.Cleanup(echo.Close)
-	diags := newTestServer(t, testArguments(echo.URL, arguments)).configure()
+	diags := newTestServer(t, testArguments(echo.URL, arguments)).Configure()
 	if len(diags) != 1 || !strings.Contains(diags[0].Detail, "ValidationError") {
 		t.Fatalf("want an error with the answer, got %+v", diags)
 	}
@@ -383,7 +379,7 @@ func TestConfigure_profileMissing(t *testing.T) {
 	s := newTestServer(t, testArguments(url, withoutKeys, map[string]any{
 		"profile": "nobody", "shared_credentials_files": []any{testCredentialsFile(t, "ops")},
 	}))
-	wantDiagnostic(t, testDiagnostic{Severity: "error", Summary: summaryConfigure, Detail: "nobody\nCheck profile or AWS_PROFILE"}, s.configure())
+	protocol.WantDiagnostic(t, protocol.Error("", summaryConfigure, "nobody\nCheck profile or AWS_PROFILE"), s.Configure())
 }
 
 func TestConfigure_envCredentials(t *testing.T) {
@@ -447,9 +443,7 @@ func TestConfigure_noCredentials(t *testing.T) {
 	t.Parallel()
 
 	fake, url := testFake(t)
-	wantDiagnostic(t, testDiagnostic{
-		Severity: "error", Summary: "No Valid AWS Credentials", Detail: "No credentials were found\nprofile, assume_role or the AWS_* environment variables",
-	}, newTestServer(t, testArguments(url, withoutKeys)).configure())
+	protocol.WantDiagnostic(t, protocol.Error("", "No Valid AWS Credentials", "No credentials were found\nprofile, assume_role or the AWS_* environment variables"), newTestServer(t, testArguments(url, withoutKeys)).Configure())
 	if got := endpoint.Operations(fake); len(got) > 0 {
 		t.Errorf("called without credentials: %v", got)
 	}
@@ -541,9 +535,9 @@ func TestConfigure_assumeRoleChain(t *testing.T) {
 	}
 	wantCaller(t, fake, "arn:aws:sts::999988887777:assumed-role/Operator/second")
 
-	imported, diags := s.importState("ssm_session_termination", testEnded, nil)
-	wantNoDiagnostics(t, diags)
-	if got := imported.identity["account_id"]; got != "999988887777" {
+	imported, diags := s.Import("ssm_session_termination", testEnded, nil)
+	protocol.WantNoDiagnostics(t, diags)
+	if got := imported.Identity["account_id"]; got != "999988887777" {
 		t.Errorf("the account is %v, want that of the last role", got)
 	}
 }
@@ -553,9 +547,7 @@ func TestConfigure_assumeRoleDenied(t *testing.T) {
 
 	fake, url := testFake(t)
 	fake.Inject(fakessm.Fault{Operation: "AssumeRole", Kind: fakessm.FaultDenied, Times: -1})
-	wantDiagnostic(t, testDiagnostic{
-		Severity: "error", Summary: "Cannot assume IAM Role", Detail: testRoleARN + "\nAccessDenied\nsts:AssumeRole",
-	}, newTestServer(t, testArguments(url, map[string]any{"assume_role": testRole()})).configure())
+	protocol.WantDiagnostic(t, protocol.Error("", "Cannot assume IAM Role", testRoleARN+"\nAccessDenied\nsts:AssumeRole"), newTestServer(t, testArguments(url, map[string]any{"assume_role": testRole()})).Configure())
 	if calls := endpoint.TakeCalls(fake); len(calls) > 0 {
 		t.Errorf("SSM was called without the role: %v", calls)
 	}
@@ -674,13 +666,11 @@ func TestConfigure_webIdentityRefused(t *testing.T) {
 			t.Parallel()
 
 			fake, url := testFake(t, fakessm.WithWebIdentityToken("another"))
-			diags := newTestServer(t, testArguments(url, withoutKeys, map[string]any{"assume_role_with_web_identity": testWebIdentity(tc.block)})).configure()
+			diags := newTestServer(t, testArguments(url, withoutKeys, map[string]any{"assume_role_with_web_identity": testWebIdentity(tc.block)})).Configure()
 			if len(diags) != 1 {
 				t.Fatalf("want one diagnostic, got %+v", diags)
 			}
-			wantDiagnostic(t, testDiagnostic{
-				Severity: "error", Summary: "Cannot assume IAM Role with web identity", Detail: "arn:aws:iam::123456789012:role/Pod\n" + tc.want,
-			}, diags)
+			protocol.WantDiagnostic(t, protocol.Error("", "Cannot assume IAM Role with web identity", "arn:aws:iam::123456789012:role/Pod\n"+tc.want), diags)
 			wantNoSecrets(t, []string{testWebIdentityToken}, diags, fake.Requests())
 		})
 	}
@@ -707,15 +697,15 @@ func TestConfigure_envWebIdentity(t *testing.T) {
 			setenv(t, map[string]string{"AWS_WEB_IDENTITY_TOKEN_FILE": tc.env, "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/Environment"})
 			fake, url := testFake(t, fakessm.WithWebIdentityToken(testWebIdentityToken))
 			s := newTestServer(t, testArguments(url, withoutKeys, map[string]any{"assume_role_with_web_identity": testWebIdentity(tc.block)}))
-			wantNoDiagnostics(t, s.validateProvider())
-			diags := s.configure()
+			protocol.WantNoDiagnostics(t, s.ValidateProvider())
+			diags := s.Configure()
 			wantNoSecrets(t, []string{testWebIdentityToken, "another"}, diags, fake.Requests())
 			if tc.refused != "" {
-				wantDiagnostic(t, testDiagnostic{Severity: "error", Summary: "Cannot assume IAM Role with web identity", Detail: tc.refused}, diags)
+				protocol.WantDiagnostic(t, protocol.Error("", "Cannot assume IAM Role with web identity", tc.refused), diags)
 
 				return
 			}
-			wantNoDiagnostics(t, diags)
+			protocol.WantNoDiagnostics(t, diags)
 			testResume(t, s)
 			wantCaller(t, fake, "arn:aws:sts::123456789012:assumed-role/Pod/test")
 		})
@@ -727,7 +717,7 @@ func TestConfigure_envWebIdentityRoleMissing(t *testing.T) {
 	t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", testFile(t, "token", testWebIdentityToken))
 	_, url := testFake(t)
 	s := newTestServer(t, testArguments(url, withoutKeys, map[string]any{"assume_role_with_web_identity": testWebIdentity(map[string]any{"web_identity_token": nil})}))
-	wantDiagnostic(t, testDiagnostic{Severity: "error", Summary: summaryConfigure, Detail: "Set AWS_ROLE_ARN as well\nrole ARN is not set"}, s.configure())
+	protocol.WantDiagnostic(t, protocol.Error("", summaryConfigure, "Set AWS_ROLE_ARN as well\nrole ARN is not set"), s.Configure())
 }
 
 func TestConfigure_webIdentityMissing(t *testing.T) {
@@ -742,11 +732,8 @@ func TestConfigure_webIdentityMissing(t *testing.T) {
 
 			fake, url := testFake(t)
 			s := newTestServer(t, testArguments(url, withoutKeys, map[string]any{"assume_role_with_web_identity": testWebIdentity(block)}))
-			wantNoDiagnostics(t, s.validateProvider())
-			wantDiagnostic(t, testDiagnostic{
-				Severity: "error", Attribute: "assume_role_with_web_identity[0]", Summary: "Missing Web Identity Token",
-				Detail: "neither has the environment\nSet web_identity_token, web_identity_token_file or the AWS_WEB_IDENTITY_TOKEN_FILE environment variable",
-			}, s.configure())
+			protocol.WantNoDiagnostics(t, s.ValidateProvider())
+			protocol.WantDiagnostic(t, protocol.Error("assume_role_with_web_identity[0]", "Missing Web Identity Token", "neither has the environment\nSet web_identity_token, web_identity_token_file or the AWS_WEB_IDENTITY_TOKEN_FILE environment variable"), s.Configure())
 			if got := endpoint.Operations(fake); len(got) > 0 {
 				t.Errorf("called: %v", got)
 			}
@@ -808,10 +795,10 @@ func TestConfigure_accountGuards(t *testing.T) {
 
 			fake, url := testFake(t)
 			s := newTestServer(t, testArguments(url, tc.arguments))
-			wantNoDiagnostics(t, s.validateProvider())
-			diags := s.configure()
+			protocol.WantNoDiagnostics(t, s.ValidateProvider())
+			diags := s.Configure()
 			if tc.refused == "" {
-				wantNoDiagnostics(t, diags)
+				protocol.WantNoDiagnostics(t, diags)
 				testResume(t, s)
 
 				return
@@ -821,12 +808,9 @@ func TestConfigure_accountGuards(t *testing.T) {
 			if tc.arguments["assume_role"] != nil {
 				account = "999988887777"
 			}
-			wantDiagnostic(t, testDiagnostic{
-				Severity: "error", Attribute: tc.refused, Summary: "Account Not Allowed",
-				Detail: "AWS account " + account + "\nUse credentials of another account, or change " + tc.refused,
-			}, diags)
-			_, diags = s.readDataSource("ssm_session_resume", map[string]any{"session_id": testAway})
-			if !hasErrors(diags) {
+			protocol.WantDiagnostic(t, protocol.Error(tc.refused, "Account Not Allowed", "AWS account "+account+"\nUse credentials of another account, or change "+tc.refused), diags)
+			_, diags = s.ReadDataSource("ssm_session_resume", map[string]any{"session_id": testAway})
+			if !protocol.HasErrors(diags) {
 				t.Error("a session was resumed all the same")
 			}
 			for _, request := range fake.Requests() {
@@ -851,8 +835,8 @@ func TestConfigure_accountGuardByIAM(t *testing.T) {
 		"endpoints":                   []any{map[string]any{"ssm": url, "sts": url, "iam": iamURL}},
 		"skip_credentials_validation": true,
 		"allowed_account_ids":         []any{testAccountID},
-	})).configure()
-	wantDiagnostic(t, testDiagnostic{Severity: "error", Attribute: "allowed_account_ids", Summary: "Account Not Allowed", Detail: "222233334444"}, diags)
+	})).Configure()
+	protocol.WantDiagnostic(t, protocol.Error("allowed_account_ids", "Account Not Allowed", "222233334444"), diags)
 	if len(asked()) > 0 && strings.Contains(diags[0].Detail, "Nothing was called but STS.") {
 		t.Errorf("IAM was called, but the error says: %s", diags[0].Detail)
 	}
@@ -886,9 +870,9 @@ func TestConfigure_skip(t *testing.T) {
 			if diff := cmp.Diff(tc.configure, endpoint.Operations(fake)); diff != "" {
 				t.Errorf("unexpected requests (-want +got):\n%s", diff)
 			}
-			imported, diags := s.importState("ssm_session_termination", testEnded, nil)
-			wantNoDiagnostics(t, diags)
-			if diff := cmp.Diff(tc.account, imported.identity["account_id"]); diff != "" {
+			imported, diags := s.Import("ssm_session_termination", testEnded, nil)
+			protocol.WantNoDiagnostics(t, diags)
+			if diff := cmp.Diff(tc.account, imported.Identity["account_id"]); diff != "" {
 				t.Errorf("unexpected account (-want +got):\n%s", diff)
 			}
 		})
@@ -902,8 +886,8 @@ func TestConfigure_skipCredentialsValidationWrongSecret(t *testing.T) {
 	fake, url := testFake(t)
 	const wrong = "wrong/wrong/wrong/wrong/wrong/wrong/wrong"
 	s := newConfiguredServer(t, testArguments(url, offline, map[string]any{"secret_key": wrong}))
-	_, diags := s.readDataSource("ssm_session_resume", map[string]any{"session_id": testAway})
-	wantDiagnostic(t, testDiagnostic{Severity: "error", Attribute: "session_id", Summary: summaryResume, Detail: "did not accept the credentials\nRenew the credentials"}, diags)
+	_, diags := s.ReadDataSource("ssm_session_resume", map[string]any{"session_id": testAway})
+	protocol.WantDiagnostic(t, protocol.Error("session_id", summaryResume, "did not accept the credentials\nRenew the credentials"), diags)
 	wantNoSecrets(t, []string{wrong}, diags, fake.Requests())
 }
 
@@ -949,29 +933,29 @@ func TestConfigure_envUnknown(t *testing.T) {
 	testKeysEnv(t)
 	setenv(t, map[string]string{"AWS_ENDPOINT_URL": url, "AWS_REGION": testRegion})
 
-	settled, diags := newConfiguredServer(t, testArguments(url)).importState("ssm_session_termination", testEnded, nil)
-	wantNoDiagnostics(t, diags)
+	settled, diags := newConfiguredServer(t, testArguments(url)).Import("ssm_session_termination", testEnded, nil)
+	protocol.WantNoDiagnostics(t, diags)
 
 	type unknown struct {
 		argument string // The one to be named.
 		change   map[string]any
 	}
 	cases := map[string]unknown{
-		"an account":        {"allowed_account_ids", map[string]any{"allowed_account_ids": []any{testAccountID, testUnknown}}},
-		"a file":            {"shared_config_files", map[string]any{"shared_config_files": []any{testUnknown}}},
-		"a policy":          {"assume_role", map[string]any{"assume_role": []any{map[string]any{"role_arn": testRoleARN, "policy_arns": []any{testUnknown}}}}},
-		"a tag":             {"assume_role", map[string]any{"assume_role": []any{map[string]any{"role_arn": testRoleARN, "tags": map[string]any{"team": testUnknown}}}}},
-		"the second role":   {"assume_role", map[string]any{"assume_role": append(testRole(), map[string]any{"role_arn": testUnknown})}},
-		"a block as such":   {"assume_role", map[string]any{"assume_role": []any{testUnknown}}},
-		"all keys":          {"access_key", map[string]any{"access_key": testUnknown, "secret_key": testUnknown, "token": testUnknown}},
-		"the first of many": {"profile", map[string]any{"profile": testUnknown, "region": testUnknown, "user_agent": testUnknown}},
+		"an account":        {"allowed_account_ids", map[string]any{"allowed_account_ids": []any{testAccountID, protocol.Unknown}}},
+		"a file":            {"shared_config_files", map[string]any{"shared_config_files": []any{protocol.Unknown}}},
+		"a policy":          {"assume_role", map[string]any{"assume_role": []any{map[string]any{"role_arn": testRoleARN, "policy_arns": []any{protocol.Unknown}}}}},
+		"a tag":             {"assume_role", map[string]any{"assume_role": []any{map[string]any{"role_arn": testRoleARN, "tags": map[string]any{"team": protocol.Unknown}}}}},
+		"the second role":   {"assume_role", map[string]any{"assume_role": append(testRole(), map[string]any{"role_arn": protocol.Unknown})}},
+		"a block as such":   {"assume_role", map[string]any{"assume_role": []any{protocol.Unknown}}},
+		"all keys":          {"access_key", map[string]any{"access_key": protocol.Unknown, "secret_key": protocol.Unknown, "token": protocol.Unknown}},
+		"the first of many": {"profile", map[string]any{"profile": protocol.Unknown, "region": protocol.Unknown, "user_agent": protocol.Unknown}},
 	}
-	block := newTestServer(t, nil).schemas.Provider.Block
+	block := newTestServer(t, nil).Schemas.Provider.Block
 	for _, attribute := range block.Attributes {
-		cases[attribute.Name] = unknown{attribute.Name, map[string]any{attribute.Name: testUnknown}}
+		cases[attribute.Name] = unknown{attribute.Name, map[string]any{attribute.Name: protocol.Unknown}}
 	}
 	for _, nested := range block.BlockTypes {
-		cases["the number of "+nested.TypeName] = unknown{nested.TypeName, map[string]any{nested.TypeName: testUnknown}}
+		cases["the number of "+nested.TypeName] = unknown{nested.TypeName, map[string]any{nested.TypeName: protocol.Unknown}}
 		for _, attribute := range nested.Block.Attributes {
 			given := map[string]any{}
 			if nested.TypeName != "endpoints" {
@@ -984,7 +968,7 @@ func TestConfigure_envUnknown(t *testing.T) {
 					given["web_identity_token"] = testWebIdentityToken
 				}
 			}
-			given[attribute.Name] = testUnknown
+			given[attribute.Name] = protocol.Unknown
 			cases[nested.TypeName+"."+attribute.Name] = unknown{nested.TypeName, change}
 		}
 	}
@@ -1003,31 +987,31 @@ func TestConfigure_envUnknown(t *testing.T) {
 
 // everyObject returns, for each object that the provider has, how to make it call
 // SSM: with its least configuration, and more of it.
-func everyObject(s *testServer, more map[string]any) map[string]func() []testDiagnostic {
+func everyObject(s *protocol.Server, more map[string]any) map[string]func() []protocol.Diagnostic {
 	config := func(name string, value any) map[string]any {
 		out := map[string]any{name: value}
 		maps.Copy(out, more)
 
 		return out
 	}
-	dataSource := func(typeName string, config map[string]any) func() []testDiagnostic {
-		return func() []testDiagnostic { _, diags := s.readDataSource(typeName, config); return diags }
+	dataSource := func(typeName string, config map[string]any) func() []protocol.Diagnostic {
+		return func() []protocol.Diagnostic { _, diags := s.ReadDataSource(typeName, config); return diags }
 	}
-	ephemeral := func(typeName string, config map[string]any) func() []testDiagnostic {
-		return func() []testDiagnostic { _, diags := s.openEphemeral(typeName, config); return diags }
+	ephemeral := func(typeName string, config map[string]any) func() []protocol.Diagnostic {
+		return func() []protocol.Diagnostic { _, diags := s.OpenEphemeral(typeName, config); return diags }
 	}
-	create := func(typeName string, config map[string]any) func() []testDiagnostic {
-		return func() []testDiagnostic { _, diags := s.create(typeName, config); return diags }
+	create := func(typeName string, config map[string]any) func() []protocol.Diagnostic {
+		return func() []protocol.Diagnostic { _, diags := s.Create(typeName, config); return diags }
 	}
-	invoke := func(typeName string, config map[string]any) func() []testDiagnostic {
-		return func() []testDiagnostic {
-			out := s.invokeAction(typeName, config)
+	invoke := func(typeName string, config map[string]any) func() []protocol.Diagnostic {
+		return func() []protocol.Diagnostic {
+			out := s.InvokeAction(typeName, config)
 
-			return append(out.planned, out.diags...)
+			return append(out.Planned, out.Diagnostics...)
 		}
 	}
 
-	return map[string]func() []testDiagnostic{
+	return map[string]func() []protocol.Diagnostic{
 		"action ssm_drain_sessions":        invoke("ssm_drain_sessions", config("targets", []any{testTarget})),
 		"action ssm_terminate_session":     invoke("ssm_terminate_session", config("session_id", testLive)),
 		"data ssm_connection_status":       dataSource("ssm_connection_status", config("target", testTarget)),
@@ -1049,16 +1033,16 @@ func TestProvider_everyObject(t *testing.T) {
 	fake, url := testFake(t, fakessm.WithDataChannel(""))
 	s := newConfiguredServer(t, testArguments(url))
 	var want []string
-	for typeName := range s.schemas.ActionSchemas {
+	for typeName := range s.Schemas.ActionSchemas {
 		want = append(want, "action "+typeName)
 	}
-	for typeName := range s.schemas.DataSourceSchemas {
+	for typeName := range s.Schemas.DataSourceSchemas {
 		want = append(want, "data "+typeName)
 	}
-	for typeName := range s.schemas.EphemeralResourceSchemas {
+	for typeName := range s.Schemas.EphemeralResourceSchemas {
 		want = append(want, "ephemeral "+typeName)
 	}
-	for typeName := range s.schemas.ResourceSchemas {
+	for typeName := range s.Schemas.ResourceSchemas {
 		want = append(want, "resource "+typeName)
 	}
 	slices.Sort(want)
@@ -1068,7 +1052,7 @@ func TestProvider_everyObject(t *testing.T) {
 	}
 	for name, call := range objects {
 		fake.ResetRequests()
-		if diags := call(); hasErrors(diags) {
+		if diags := call(); protocol.HasErrors(diags) {
 			t.Errorf("%s: %+v", name, diags)
 		}
 		if len(endpoint.TakeCalls(fake)) == 0 {
@@ -1078,7 +1062,7 @@ func TestProvider_everyObject(t *testing.T) {
 }
 
 // wantUnready checks what each object makes of a provider that lacks an argument.
-func wantUnready(t *testing.T, s *testServer, argument string, settled *testState) {
+func wantUnready(t *testing.T, s *protocol.Server, argument string, settled *protocol.State) {
 	t.Helper()
 
 	lacking := "The provider argument \"" + argument + "\" has a value that is not known yet\n" +
@@ -1088,44 +1072,44 @@ func wantUnready(t *testing.T, s *testServer, argument string, settled *testStat
 		if len(diags) != 1 {
 			t.Fatalf("%s: want one diagnostic, got %+v", name, diags)
 		}
-		wantDiagnostic(t, testDiagnostic{Severity: "error", Summary: diags[0].Summary, Detail: lacking}, diags)
+		protocol.WantDiagnostic(t, protocol.Error("", diags[0].Summary, lacking), diags)
 	}
-	_, diags := s.importState("ssm_session_termination", testEnded, nil)
-	wantDiagnostic(t, testDiagnostic{Severity: "error", Summary: summaryImport, Detail: lacking}, diags)
+	_, diags := s.Import("ssm_session_termination", testEnded, nil)
+	protocol.WantDiagnostic(t, protocol.Error("", summaryImport, lacking), diags)
 
 	// What would call nobody works, with the Region left open.
 	config := map[string]any{"session_id": testAway}
-	result, diags := s.openEphemeral("ssm_session_resume", with(config, "enabled", false))
-	wantNoDiagnostics(t, diags)
+	result, diags := s.OpenEphemeral("ssm_session_resume", with(config, "enabled", false))
+	protocol.WantNoDiagnostics(t, diags)
 	if diff := cmp.Diff(map[string]any{"session_id": testAway, "enabled": false, "region": nil, "stream_url": nil, "token_value": nil}, result); diff != "" {
 		t.Errorf("unexpected ephemeral (-want +got):\n%s", diff)
 	}
-	plan, diags := s.planCreate("ssm_session_termination", config)
-	wantNoDiagnostics(t, diags)
+	plan, diags := s.PlanCreate("ssm_session_termination", config)
+	protocol.WantNoDiagnostics(t, diags)
 	for _, attribute := range []string{"region", "owner", "target", "start_date", "outcome"} {
-		if got := plan.values[attribute]; got != testUnknown {
+		if got := plan.Values[attribute]; got != protocol.Unknown {
 			t.Errorf("%s is planned as %v, want unknown", attribute, got)
 		}
 	}
-	plan, diags = s.planCreate("ssm_session_termination", with(config, "region", "eu-west-1"))
-	wantNoDiagnostics(t, diags)
-	if diff := cmp.Diff([]any{"eu-west-1", testUnknown}, []any{plan.values["region"], plan.values["owner"]}); diff != "" {
+	plan, diags = s.PlanCreate("ssm_session_termination", with(config, "region", "eu-west-1"))
+	protocol.WantNoDiagnostics(t, diags)
+	if diff := cmp.Diff([]any{"eu-west-1", protocol.Unknown}, []any{plan.Values["region"], plan.Values["owner"]}); diff != "" {
 		t.Errorf("unexpected plan (-want +got):\n%s", diff)
 	}
 
 	// What is in state stays as it is.
-	refreshed, diags := s.read(settled)
-	wantNoDiagnostics(t, diags)
-	if diff := cmp.Diff(settled.values, refreshed.values); diff != "" {
+	refreshed, diags := s.Read(settled)
+	protocol.WantNoDiagnostics(t, diags)
+	if diff := cmp.Diff(settled.Values, refreshed.Values); diff != "" {
 		t.Errorf("the refresh changed something (-want +got):\n%s", diff)
 	}
-	plan, diags = s.plan(settled, map[string]any{"session_id": testEnded})
-	wantNoDiagnostics(t, diags)
-	if diff := cmp.Diff(settled.values, plan.values); diff != "" {
+	plan, diags = s.Plan(settled, map[string]any{"session_id": testEnded})
+	protocol.WantNoDiagnostics(t, diags)
+	if diff := cmp.Diff(settled.Values, plan.Values); diff != "" {
 		t.Errorf("the plan changes something (-want +got):\n%s", diff)
 	}
-	_, diags = s.destroy(settled)
-	wantNoDiagnostics(t, diags)
+	_, diags = s.Destroy(settled)
+	protocol.WantNoDiagnostics(t, diags)
 }
 
 // With a real Terraform.
@@ -1334,16 +1318,12 @@ func TestProvider_prepare(t *testing.T) {
 	t.Parallel()
 
 	prepared := 0
-	s := newTestServer(t, testArguments("", offline))
-	s.server = providerserver.NewProtocol6(New("test", func() { prepared++ }, nil)())()
-	if _, err := s.server.GetProviderSchema(t.Context(), &tfprotov6.GetProviderSchemaRequest{}); err != nil {
-		t.Fatal(err)
-	}
-	wantNoDiagnostics(t, s.validateProvider())
+	s := newServerOf(t, New("test", func() { prepared++ }, nil)(), testArguments("", offline))
+	protocol.WantNoDiagnostics(t, s.ValidateProvider())
 	if prepared != 0 {
 		t.Error("a provider that is only asked for its schema was prepared for work")
 	}
-	wantNoDiagnostics(t, s.configure())
+	protocol.WantNoDiagnostics(t, s.Configure())
 	if prepared != 1 {
 		t.Errorf("a provider that was configured was prepared for work %d times", prepared)
 	}

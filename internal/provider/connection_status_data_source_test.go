@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
 )
 
 // testTargetCalls returns the requests for a connection status since the last
@@ -127,8 +128,8 @@ func TestConnectionStatusDataSource_status(t *testing.T) {
 			t.Parallel()
 
 			fake, url := testFake(t, fakessm.WithSessions(session))
-			got, diags := newConfiguredServer(t, testArguments(url)).readDataSource("ssm_connection_status", tc.config)
-			wantNoDiagnostics(t, diags)
+			got, diags := newConfiguredServer(t, testArguments(url)).ReadDataSource("ssm_connection_status", tc.config)
+			protocol.WantNoDiagnostics(t, diags)
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("unexpected attributes (-want +got):\n%s", diff)
 			}
@@ -146,44 +147,44 @@ func TestConnectionStatusDataSource_failures(t *testing.T) {
 		arguments map[string]any
 		config    map[string]any
 		fault     fakessm.FaultKind
-		want      testDiagnostic
+		want      protocol.Diagnostic
 		calls     int
 	}{
 		"a denied request": {
 			config: map[string]any{"target": testTarget},
 			fault:  fakessm.FaultDenied,
-			want: testDiagnostic{"error", "target", "Unable to Read Connection Status",
-				"The connection status of target \"" + testTarget + "\" in Region us-east-1 could not be read: the credentials do not allow it.\nAllow the IAM action ssm:GetConnectionStatus on the resource \"*\".\nAccessDeniedException"},
+			want: protocol.Error("target", "Unable to Read Connection Status",
+				"The connection status of target \""+testTarget+"\" in Region us-east-1 could not be read: the credentials do not allow it.\nAllow the IAM action ssm:GetConnectionStatus on the resource \"*\".\nAccessDeniedException"),
 			calls: 1,
 		},
 		"throttling for ever": {
 			config: map[string]any{"target": testTarget},
 			fault:  fakessm.FaultThrottle,
-			want:   testDiagnostic{"error", "target", "Unable to Read Connection Status", "quota\nThrottlingException"},
+			want:   protocol.Error("target", "Unable to Read Connection Status", "quota\nThrottlingException"),
 			calls:  2,
 		},
 		"an empty answer": {
 			config: map[string]any{"target": testTarget},
 			fault:  fakessm.FaultEmpty,
-			want:   testDiagnostic{"error", "target", "Unable to Read Connection Status", "SSM's answer lacks what was asked for"},
+			want:   protocol.Error("target", "Unable to Read Connection Status", "SSM's answer lacks what was asked for"),
 			calls:  1,
 		},
 		"a target of 401 characters": {
 			config: map[string]any{"target": "i-" + strings.Repeat("i", 399)},
-			want:   testDiagnostic{"error", "target", "Invalid Attribute Value Length", "between 1 and 400"},
+			want:   protocol.Error("target", "Invalid Attribute Value Length", "between 1 and 400"),
 		},
 		"an empty target": {
 			config: map[string]any{"target": ""},
-			want:   testDiagnostic{"error", "target", "Invalid Attribute Value Length", "between 1 and 400"},
+			want:   protocol.Error("target", "Invalid Attribute Value Length", "between 1 and 400"),
 		},
 		"an unknown Region": {
 			config: map[string]any{"target": testTarget, "region": "us-esat-1"},
-			want:   testDiagnostic{"error", "region", "Invalid AWS Region", "us-esat-1"},
+			want:   protocol.Error("region", "Invalid AWS Region", "us-esat-1"),
 		},
 		"a provider argument that is not known yet": {
-			arguments: map[string]any{"region": testUnknown},
+			arguments: map[string]any{"region": protocol.Unknown},
 			config:    map[string]any{"target": testTarget},
-			want:      testDiagnostic{"error", "", "Unable to Read Connection Status", "\"region\""},
+			want:      protocol.Error("", "Unable to Read Connection Status", "\"region\""),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -194,8 +195,8 @@ func TestConnectionStatusDataSource_failures(t *testing.T) {
 				fake.Inject(fakessm.Fault{Operation: "GetConnectionStatus", Kind: tc.fault, Times: -1})
 			}
 			s := newConfiguredServer(t, testArguments(url, map[string]any{"max_retries": int64(2)}, tc.arguments))
-			_, diags := s.readDataSource("ssm_connection_status", tc.config)
-			wantDiagnostic(t, tc.want, diags)
+			_, diags := s.ReadDataSource("ssm_connection_status", tc.config)
+			protocol.WantDiagnostic(t, tc.want, diags)
 			if got := len(testTargetCalls(fake)); got != tc.calls {
 				t.Errorf("%d requests, want %d", got, tc.calls)
 			}

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
 )
 
 // testChannelFake starts an endpoint that has data channels, on the network: the
@@ -31,21 +32,21 @@ func testChannelFake(t *testing.T) (*fakessm.Server, string) {
 }
 
 // testResumers are the two ways in which the provider resumes a session.
-var testResumers = map[string]func(*testServer, map[string]any) (map[string]any, []testDiagnostic){
-	"data source": func(s *testServer, config map[string]any) (map[string]any, []testDiagnostic) {
-		return s.readDataSource("ssm_session_resume", config)
+var testResumers = map[string]func(*protocol.Server, map[string]any) (map[string]any, []protocol.Diagnostic){
+	"data source": func(s *protocol.Server, config map[string]any) (map[string]any, []protocol.Diagnostic) {
+		return s.ReadDataSource("ssm_session_resume", config)
 	},
-	"ephemeral resource": func(s *testServer, config map[string]any) (map[string]any, []testDiagnostic) {
-		return s.openEphemeral("ssm_session_resume", config)
+	"ephemeral resource": func(s *protocol.Server, config map[string]any) (map[string]any, []protocol.Diagnostic) {
+		return s.OpenEphemeral("ssm_session_resume", config)
 	},
 }
 
 // testConnect resumes a session and returns the connection.
-func testConnect(t *testing.T, s *testServer, kind, sessionID string) testConnection {
+func testConnect(t *testing.T, s *protocol.Server, kind, sessionID string) testConnection {
 	t.Helper()
 
 	values, diags := testResumers[kind](s, map[string]any{"session_id": sessionID})
-	wantNoDiagnostics(t, diags)
+	protocol.WantNoDiagnostics(t, diags)
 	url, _ := values["stream_url"].(string)
 	token, _ := values["token_value"].(string)
 
@@ -66,8 +67,8 @@ func TestDataChannel_opened(t *testing.T) {
 			mine := mustOpenTestChannel(t, testConnect(t, s, kind, testAway))
 			other := mustOpenTestChannel(t, testConnect(t, s, kind, testLive))
 
-			_, diags := s.create("ssm_session_termination", map[string]any{"session_id": testAway})
-			wantNoDiagnostics(t, diags)
+			_, diags := s.Create("ssm_session_termination", map[string]any{"session_id": testAway})
+			protocol.WantNoDiagnostics(t, diags)
 			mine.wantEnd(t, testAway)
 
 			// Nobody else was thrown out.

@@ -17,6 +17,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
 )
 
 // testDrainSessionsActionConfig_basic is a drain; its arguments are lines of HCL.
@@ -203,17 +204,17 @@ func TestDrainSessionsAction_beforeDestroyFailing(t *testing.T) {
 func TestDrainSessionsAction_outcomes(t *testing.T) {
 	t.Parallel()
 
-	planned := func(summary, detail string) []testDiagnostic {
-		return []testDiagnostic{{"warning", "", summary, detail}}
+	planned := func(summary, detail string) []protocol.Diagnostic {
+		return []protocol.Diagnostic{protocol.Warning("", summary, detail)}
 	}
 	both := planned("Sessions To Be Ended in us-east-1", testMatched("2 sessions", "us-east-1", `targets = ["i-a"]`, "when this action is invoked")+testLines("ann-1", "cat-1"))
 	abroad := fakessm.Session{SessionID: "abroad-1", Target: "i-a", Region: "eu-central-1"}
 	for name, tc := range map[string]struct {
 		config   map[string]any
 		faults   []fakessm.Fault
-		planned  []testDiagnostic // With their whole detail.
-		progress []string         // Between the wanted ones there may be others in counts.
-		diags    []testDiagnostic
+		planned  []protocol.Diagnostic // With their whole detail.
+		progress []string              // Between the wanted ones there may be others in counts.
+		diags    []protocol.Diagnostic
 		spared   []any
 	}{
 		"some sessions": {
@@ -245,8 +246,8 @@ func TestDrainSessionsAction_outcomes(t *testing.T) {
 			config: map[string]any{"targets": []any{"i-a"}, "max_sessions": int64(1)},
 			planned: planned("Too Many Sessions Match in us-east-1", "2 sessions in Region us-east-1 of account 123456789012 matched when looked at TIME UTC, which is more than max_sessions = 1. "+
 				"With as many when this action is invoked, the drain refuses and ends nobody.\n\nSelection: targets = [\"i-a\"].\n\n  "+testLines("ann-1", "cat-1")),
-			diags: []testDiagnostic{{"error", "max_sessions", testDrainError,
-				"2 sessions in Region us-east-1 match, but max_sessions allows 1 to be ended. Nothing was ended.\nSelection: targets = [\"i-a\"].\nNarrow the selection, or raise max_sessions."}},
+			diags: []protocol.Diagnostic{protocol.Error("max_sessions", testDrainError,
+				"2 sessions in Region us-east-1 match, but max_sessions allows 1 to be ended. Nothing was ended.\nSelection: targets = [\"i-a\"].\nNarrow the selection, or raise max_sessions.")},
 			spared: testInventoryIDs,
 		},
 		"a session that may not be ended": {
@@ -254,16 +255,16 @@ func TestDrainSessionsAction_outcomes(t *testing.T) {
 			faults:   []fakessm.Fault{{Operation: "TerminateSession", SessionID: "cat-1", Kind: fakessm.FaultDenied, Times: -1}},
 			planned:  both,
 			progress: []string{"Asked for the end of 0 of 2 sessions.", "Asked for the end of 1 of 2 sessions, 1 failed."},
-			diags: []testDiagnostic{{"error", "", testDrainError,
-				"1 session in Region us-east-1 could not be ended (1 ended):\ncat-1: the credentials do not allow it\nAllow the IAM action ssm:TerminateSession\nAccessDeniedException"}},
+			diags: []protocol.Diagnostic{protocol.Error("", testDrainError,
+				"1 session in Region us-east-1 could not be ended (1 ended):\ncat-1: the credentials do not allow it\nAllow the IAM action ssm:TerminateSession\nAccessDeniedException")},
 			spared: []any{"eve-1", "dan-1", "cat-1", "gus-1", "bare-1"},
 		},
 		"sessions that may not be listed": {
 			config:  map[string]any{"targets": []any{"i-a"}},
 			faults:  []fakessm.Fault{{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Skip: 1, Times: -1}},
 			planned: both,
-			diags: []testDiagnostic{{"error", "", testDrainError,
-				"The sessions in Region us-east-1 could not be listed: the credentials do not allow it. Nothing was ended.\nAllow the IAM action ssm:DescribeSessions"}},
+			diags: []protocol.Diagnostic{protocol.Error("", testDrainError,
+				"The sessions in Region us-east-1 could not be listed: the credentials do not allow it. Nothing was ended.\nAllow the IAM action ssm:DescribeSessions")},
 			spared: testInventoryIDs,
 		},
 		"a grace period": {
@@ -278,21 +279,21 @@ func TestDrainSessionsAction_outcomes(t *testing.T) {
 
 			fake, url := testInventoryFake(t, fakessm.WithSessions(abroad))
 			fake.Inject(tc.faults...)
-			got := newConfiguredServer(t, testArguments(url)).invokeAction("ssm_drain_sessions", tc.config)
-			for i := range got.planned {
-				got.planned[i].Detail = testStarted(testAtTime(got.planned[i].Detail))
+			got := newConfiguredServer(t, testArguments(url)).InvokeAction("ssm_drain_sessions", tc.config)
+			for i := range got.Planned {
+				got.Planned[i].Detail = testStarted(testAtTime(got.Planned[i].Detail))
 			}
-			if diff := cmp.Diff(append([]testDiagnostic{}, tc.planned...), got.planned); diff != "" {
+			if diff := cmp.Diff(append([]protocol.Diagnostic{}, tc.planned...), got.Planned); diff != "" {
 				t.Errorf("unexpected diagnostics of the plan (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff(append([]string{}, tc.progress...), testMilestones(got.progress)); diff != "" {
+			if diff := cmp.Diff(append([]string{}, tc.progress...), testMilestones(got.Progress)); diff != "" {
 				t.Errorf("unexpected progress (-want +got):\n%s", diff)
 			}
-			if len(got.diags) != len(tc.diags) {
-				t.Fatalf("unexpected diagnostics: %+v", got.diags)
+			if len(got.Diagnostics) != len(tc.diags) {
+				t.Fatalf("unexpected diagnostics: %+v", got.Diagnostics)
 			}
 			for i, want := range tc.diags {
-				wantDiagnostic(t, want, got.diags[i:i+1])
+				protocol.WantDiagnostic(t, want, got.Diagnostics[i:i+1])
 			}
 			testSpared(t, fake, tc.spared...)
 			wantAbroad := "Connected"
@@ -333,16 +334,16 @@ func TestDrainSessionsAction_progress(t *testing.T) {
 	}
 	fake, url := testInventoryFake(t, fakessm.WithSessions(sessions...), fakessm.WithPageSize(50))
 	start := time.Now()
-	got := newConfiguredServer(t, testArguments(url)).invokeAction("ssm_drain_sessions", map[string]any{"targets": []any{"i-many"}, "max_sessions": int64(count)})
-	wantNoDiagnostics(t, slices.Concat(testWithoutDrainWarnings(got.planned), got.diags))
+	got := newConfiguredServer(t, testArguments(url)).InvokeAction("ssm_drain_sessions", map[string]any{"targets": []any{"i-many"}, "max_sessions": int64(count)})
+	protocol.WantNoDiagnostics(t, slices.Concat(testWithoutDrainWarnings(got.Planned), got.Diagnostics))
 
-	if diff := cmp.Diff([]string{"Asked for the end of 0 of 200 sessions.", "Asked for the end of 200 of 200 sessions.", "Drained 200 sessions in Region us-east-1."}, testMilestones(got.progress)); diff != "" {
+	if diff := cmp.Diff([]string{"Asked for the end of 0 of 200 sessions.", "Asked for the end of 200 of 200 sessions.", "Drained 200 sessions in Region us-east-1."}, testMilestones(got.Progress)); diff != "" {
 		t.Errorf("unexpected progress (-want +got):\n%s", diff)
 	}
-	if most := 3 + int(time.Since(start)/progressInterval); len(got.progress) > most {
-		t.Errorf("%d messages within %s, want %d at most:\n%s", len(got.progress), time.Since(start), most, strings.Join(got.progress, "\n"))
+	if most := 3 + int(time.Since(start)/progressInterval); len(got.Progress) > most {
+		t.Errorf("%d messages within %s, want %d at most:\n%s", len(got.Progress), time.Since(start), most, strings.Join(got.Progress, "\n"))
 	}
-	for _, message := range got.progress {
+	for _, message := range got.Progress {
 		if strings.Contains(message, "many-") {
 			t.Errorf("progress names a session: %s", message)
 		}
@@ -359,34 +360,34 @@ func TestDrainSessionsAction_notInvoked(t *testing.T) {
 
 	for name, tc := range map[string]struct {
 		config map[string]any
-		want   testDiagnostic // None if the configuration is merely unknown.
+		want   protocol.Diagnostic // None if the configuration is merely unknown.
 	}{
-		"a limit of zero":                 {map[string]any{"max_sessions": int64(0)}, testDiagnostic{"error", "max_sessions", "Invalid Attribute Value", "between 1"}},
-		"a grace period that is none":     {map[string]any{"grace_period": "a while"}, testDiagnostic{"error", "grace_period", "Invalid Duration", "a while"}},
-		"a negative grace period":         {map[string]any{"grace_period": "-1s"}, testDiagnostic{"error", "grace_period", "Invalid Duration", "\"-1s\""}},
-		"a grace period like the timeout": {map[string]any{"grace_period": "1m", "timeouts": map[string]any{"invoke": "60s"}}, testDiagnostic{"error", "grace_period", "Grace Period Exceeds Timeout", "1m0s\ntimeouts.invoke = \"60s\""}},
-		"a timeout that is none":          {map[string]any{"timeouts": map[string]any{"invoke": "soon"}}, testDiagnostic{"error", "timeouts.invoke", "Invalid Attribute Value Time Duration", "soon"}},
-		"a timeout of zero":               {map[string]any{"timeouts": map[string]any{"invoke": "0s"}}, testDiagnostic{"error", "timeouts.invoke", "Invalid Timeout", "above zero"}},
-		"unknown targets":                 {map[string]any{"targets": testUnknown}, testDiagnostic{}},
-		"an unknown target":               {map[string]any{"targets": []any{testUnknown}}, testDiagnostic{}},
-		"an unknown owner beside any":     {map[string]any{"targets": nil, "owners": []any{"*", testUnknown}}, testDiagnostic{}},
-		"an unknown age":                  {map[string]any{"targets": nil, "older_than": testUnknown}, testDiagnostic{}},
-		"an unknown grace period":         {map[string]any{"grace_period": testUnknown, "timeouts": map[string]any{"invoke": "1s"}}, testDiagnostic{}},
-		"an unknown limit":                {map[string]any{"max_sessions": testUnknown}, testDiagnostic{}},
-		"an unknown Region":               {map[string]any{"region": testUnknown}, testDiagnostic{}},
-		"an unknown timeout":              {map[string]any{"targets": []any{"i-z"}, "timeouts": map[string]any{"invoke": testUnknown}}, testDiagnostic{}},
+		"a limit of zero":                 {map[string]any{"max_sessions": int64(0)}, protocol.Error("max_sessions", "Invalid Attribute Value", "between 1")},
+		"a grace period that is none":     {map[string]any{"grace_period": "a while"}, protocol.Error("grace_period", "Invalid Duration", "a while")},
+		"a negative grace period":         {map[string]any{"grace_period": "-1s"}, protocol.Error("grace_period", "Invalid Duration", "\"-1s\"")},
+		"a grace period like the timeout": {map[string]any{"grace_period": "1m", "timeouts": map[string]any{"invoke": "60s"}}, protocol.Error("grace_period", "Grace Period Exceeds Timeout", "1m0s\ntimeouts.invoke = \"60s\"")},
+		"a timeout that is none":          {map[string]any{"timeouts": map[string]any{"invoke": "soon"}}, protocol.Error("timeouts.invoke", "Invalid Attribute Value Time Duration", "soon")},
+		"a timeout of zero":               {map[string]any{"timeouts": map[string]any{"invoke": "0s"}}, protocol.Error("timeouts.invoke", "Invalid Timeout", "above zero")},
+		"unknown targets":                 {map[string]any{"targets": protocol.Unknown}, protocol.Diagnostic{}},
+		"an unknown target":               {map[string]any{"targets": []any{protocol.Unknown}}, protocol.Diagnostic{}},
+		"an unknown owner beside any":     {map[string]any{"targets": nil, "owners": []any{"*", protocol.Unknown}}, protocol.Diagnostic{}},
+		"an unknown age":                  {map[string]any{"targets": nil, "older_than": protocol.Unknown}, protocol.Diagnostic{}},
+		"an unknown grace period":         {map[string]any{"grace_period": protocol.Unknown, "timeouts": map[string]any{"invoke": "1s"}}, protocol.Diagnostic{}},
+		"an unknown limit":                {map[string]any{"max_sessions": protocol.Unknown}, protocol.Diagnostic{}},
+		"an unknown Region":               {map[string]any{"region": protocol.Unknown}, protocol.Diagnostic{}},
+		"an unknown timeout":              {map[string]any{"targets": []any{"i-z"}, "timeouts": map[string]any{"invoke": protocol.Unknown}}, protocol.Diagnostic{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
 			fake, url := testInventoryFake(t)
-			got := newConfiguredServer(t, testArguments(url)).invokeAction("ssm_drain_sessions", merged(map[string]any{"targets": []any{"i-a"}}, tc.config))
-			if tc.want == (testDiagnostic{}) {
-				wantNoDiagnostics(t, testWithoutDrainWarnings(got.planned))
+			got := newConfiguredServer(t, testArguments(url)).InvokeAction("ssm_drain_sessions", merged(map[string]any{"targets": []any{"i-a"}}, tc.config))
+			if tc.want == (protocol.Diagnostic{}) {
+				protocol.WantNoDiagnostics(t, testWithoutDrainWarnings(got.Planned))
 			} else {
-				wantDiagnostic(t, tc.want, got.planned)
+				protocol.WantDiagnostic(t, tc.want, got.Planned)
 			}
-			if got.invoked {
+			if got.Invoked {
 				t.Error("the action was invoked")
 			}
 			if name != "an unknown timeout" {
@@ -403,37 +404,37 @@ func TestDrainSessionsAction_foundOutWhenInvoked(t *testing.T) {
 
 	for name, tc := range map[string]struct {
 		planned, invoked map[string]any
-		want             testDiagnostic
+		want             protocol.Diagnostic
 	}{
 		"no condition": {
-			map[string]any{"targets": testUnknown}, map[string]any{"targets": nil},
-			testDiagnostic{"error", "targets", testDrainError, "No condition says which sessions to end.\nNothing was ended."},
+			map[string]any{"targets": protocol.Unknown}, map[string]any{"targets": nil},
+			protocol.Error("targets", testDrainError, "No condition says which sessions to end.\nNothing was ended."),
 		},
 		"any owner": {
-			map[string]any{"owners": []any{testUnknown}}, map[string]any{"owners": []any{"*"}},
-			testDiagnostic{"error", "owners", testDrainError, "match every owner there is"},
+			map[string]any{"owners": []any{protocol.Unknown}}, map[string]any{"owners": []any{"*"}},
+			protocol.Error("owners", testDrainError, "match every owner there is"),
 		},
 		"any age": {
-			map[string]any{"older_than": testUnknown}, map[string]any{"older_than": "0s"},
-			testDiagnostic{"error", "older_than", testDrainError, "An age of 0s"},
+			map[string]any{"older_than": protocol.Unknown}, map[string]any{"older_than": "0s"},
+			protocol.Error("older_than", testDrainError, "An age of 0s"),
 		},
 		"a long grace period": {
-			map[string]any{"targets": []any{"i-z"}, "grace_period": testUnknown, "timeouts": map[string]any{"invoke": "1m"}},
+			map[string]any{"targets": []any{"i-z"}, "grace_period": protocol.Unknown, "timeouts": map[string]any{"invoke": "1m"}},
 			map[string]any{"targets": []any{"i-z"}, "grace_period": "2m", "timeouts": map[string]any{"invoke": "1m"}},
-			testDiagnostic{"error", "grace_period", "Grace Period Exceeds Timeout", "2m0s\ntimeouts.invoke"},
+			protocol.Error("grace_period", "Grace Period Exceeds Timeout", "2m0s\ntimeouts.invoke"),
 		},
 		"a Region of another partition": {
-			map[string]any{"targets": []any{"i-a"}, "region": testUnknown}, map[string]any{"targets": []any{"i-a"}, "region": "cn-north-1"},
-			testDiagnostic{"error", "region", "Invalid AWS Region", "aws-cn"},
+			map[string]any{"targets": []any{"i-a"}, "region": protocol.Unknown}, map[string]any{"targets": []any{"i-a"}, "region": "cn-north-1"},
+			protocol.Error("region", "Invalid AWS Region", "aws-cn"),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
 			fake, url := testInventoryFake(t)
-			got := newConfiguredServer(t, testArguments(url)).invokeAction("ssm_drain_sessions", tc.planned, tc.invoked)
-			wantNoDiagnostics(t, got.planned)
-			wantDiagnostic(t, tc.want, got.diags)
+			got := newConfiguredServer(t, testArguments(url)).InvokeAction("ssm_drain_sessions", tc.planned, tc.invoked)
+			protocol.WantNoDiagnostics(t, got.Planned)
+			protocol.WantDiagnostic(t, tc.want, got.Diagnostics)
 			endpoint.WantCalls(t, fake)
 		})
 	}
@@ -445,10 +446,10 @@ func TestDrainSessionsAction_timeout(t *testing.T) {
 
 	fake, url := testInventoryFake(t, fakessm.WithSessions(fakessm.Session{SessionID: "stays-1", Target: "i-x", Behaviour: fakessm.BehaviourUnkillable}))
 	s := newConfiguredServer(t, testArguments(url))
-	got := s.invokeAction("ssm_drain_sessions", map[string]any{"targets": []any{"i-x"}, "timeouts": map[string]any{"invoke": "1s"}})
-	wantDiagnostic(t, testDiagnostic{"error", "", testDrainError, "1 session in Region us-east-1 could not be ended (0 ended):\nstays-1: it is still live after the time allowed\nlonger time"}, got.diags)
-	if strings.Contains(got.diags[0].Detail, "timeouts.create") {
-		t.Errorf("the action has no timeouts.create: %s", got.diags[0].Detail)
+	got := s.InvokeAction("ssm_drain_sessions", map[string]any{"targets": []any{"i-x"}, "timeouts": map[string]any{"invoke": "1s"}})
+	protocol.WantDiagnostic(t, protocol.Error("", testDrainError, "1 session in Region us-east-1 could not be ended (0 ended):\nstays-1: it is still live after the time allowed\nlonger time"), got.Diagnostics)
+	if strings.Contains(got.Diagnostics[0].Detail, "timeouts.create") {
+		t.Errorf("the action has no timeouts.create: %s", got.Diagnostics[0].Detail)
 	}
 	testSpared(t, fake, testInventoryIDs...)
 }
@@ -458,10 +459,10 @@ func TestDrainSessionsAction_providerUnknown(t *testing.T) {
 	t.Parallel()
 
 	fake, url := testInventoryFake(t)
-	s := newConfiguredServer(t, testArguments(url, map[string]any{"access_key": testUnknown}))
-	got := s.invokeAction("ssm_drain_sessions", map[string]any{"targets": []any{"i-a"}, "region": testRegion})
-	wantNoDiagnostics(t, got.planned)
-	wantDiagnostic(t, testDiagnostic{"error", "", testDrainError, "The provider argument \"access_key\" has a value that is not known yet"}, got.diags)
+	s := newConfiguredServer(t, testArguments(url, map[string]any{"access_key": protocol.Unknown}))
+	got := s.InvokeAction("ssm_drain_sessions", map[string]any{"targets": []any{"i-a"}, "region": testRegion})
+	protocol.WantNoDiagnostics(t, got.Planned)
+	protocol.WantDiagnostic(t, protocol.Error("", testDrainError, "The provider argument \"access_key\" has a value that is not known yet"), got.Diagnostics)
 	endpoint.WantCalls(t, fake)
 	testSpared(t, fake, testInventoryIDs...)
 }

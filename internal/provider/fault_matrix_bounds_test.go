@@ -10,11 +10,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
 )
 
 // manyAttempts is a max_retries that nothing comes to the end of.
@@ -40,7 +40,7 @@ func TestFaultMatrix_bounds(t *testing.T) {
 		typeName string // Resource that is planned, and for a destroy created, before.
 		config   map[string]any
 		destroy  bool
-		act      func(*matrixRun) []testDiagnostic
+		act      func(*matrixRun) []protocol.Diagnostic
 	}{
 		"termination create":                {want: 2 * time.Minute, typeName: "ssm_session_termination", config: session},
 		"termination create with a timeout": {want: 45 * time.Second, typeName: "ssm_session_termination", config: within(session, "create", "45s")},
@@ -55,58 +55,58 @@ func TestFaultMatrix_bounds(t *testing.T) {
 			config: within(map[string]any{"targets": []any{testTarget}, "when": "destroy"}, "delete", "90s"),
 		},
 		"termination refresh": {want: 2 * time.Minute},
-		"termination import": {want: 2 * time.Minute, act: func(x *matrixRun) []testDiagnostic {
-			_, diags := x.server.importState("ssm_session_termination", testEnded, nil)
+		"termination import": {want: 2 * time.Minute, act: func(x *matrixRun) []protocol.Diagnostic {
+			_, diags := x.server.Import("ssm_session_termination", testEnded, nil)
 
 			return diags
 		}},
-		"termination plan": {want: 2 * time.Minute, act: func(x *matrixRun) []testDiagnostic {
-			_, diags := x.server.planCreate("ssm_session_termination", session)
+		"termination plan": {want: 2 * time.Minute, act: func(x *matrixRun) []protocol.Diagnostic {
+			_, diags := x.server.PlanCreate("ssm_session_termination", session)
 
 			return diags
 		}},
-		"drain plan": {want: 2 * time.Minute, act: func(x *matrixRun) []testDiagnostic {
-			_, diags := x.server.planCreate("ssm_session_drain", drain)
+		"drain plan": {want: 2 * time.Minute, act: func(x *matrixRun) []protocol.Diagnostic {
+			_, diags := x.server.PlanCreate("ssm_session_drain", drain)
 
 			return diags
 		}},
-		"data session": {want: 2 * time.Minute, act: func(x *matrixRun) []testDiagnostic {
-			_, diags := x.server.readDataSource("ssm_session", session)
+		"data session": {want: 2 * time.Minute, act: func(x *matrixRun) []protocol.Diagnostic {
+			_, diags := x.server.ReadDataSource("ssm_session", session)
 
 			return diags
 		}},
-		"data sessions": {want: 20 * time.Minute, act: func(x *matrixRun) []testDiagnostic {
-			_, diags := x.server.readDataSource("ssm_sessions", drain)
+		"data sessions": {want: 20 * time.Minute, act: func(x *matrixRun) []protocol.Diagnostic {
+			_, diags := x.server.ReadDataSource("ssm_sessions", drain)
 
 			return diags
 		}},
-		"data connection": {want: 2 * time.Minute, act: func(x *matrixRun) []testDiagnostic {
-			_, diags := x.server.readDataSource("ssm_connection_status", map[string]any{"target": testTarget})
+		"data connection": {want: 2 * time.Minute, act: func(x *matrixRun) []protocol.Diagnostic {
+			_, diags := x.server.ReadDataSource("ssm_connection_status", map[string]any{"target": testTarget})
 
 			return diags
 		}},
-		"data resume": {want: 2 * time.Minute, act: func(x *matrixRun) []testDiagnostic {
-			_, diags := x.server.readDataSource("ssm_session_resume", session)
+		"data resume": {want: 2 * time.Minute, act: func(x *matrixRun) []protocol.Diagnostic {
+			_, diags := x.server.ReadDataSource("ssm_session_resume", session)
 
 			return diags
 		}},
-		"ephemeral open": {want: 2 * time.Minute, act: func(x *matrixRun) []testDiagnostic {
-			_, diags := x.server.openEphemeral("ssm_session_resume", session)
+		"ephemeral open": {want: 2 * time.Minute, act: func(x *matrixRun) []protocol.Diagnostic {
+			_, diags := x.server.OpenEphemeral("ssm_session_resume", session)
 
 			return diags
 		}},
-		"action terminate": {want: 2 * time.Minute, act: func(x *matrixRun) []testDiagnostic {
-			return x.server.invokeAction("ssm_terminate_session", session).diags
+		"action terminate": {want: 2 * time.Minute, act: func(x *matrixRun) []protocol.Diagnostic {
+			return x.server.InvokeAction("ssm_terminate_session", session).Diagnostics
 		}},
-		"action terminate with a timeout": {want: 45 * time.Second, act: func(x *matrixRun) []testDiagnostic {
-			return x.server.invokeAction("ssm_terminate_session", within(session, "invoke", "45s")).diags
+		"action terminate with a timeout": {want: 45 * time.Second, act: func(x *matrixRun) []protocol.Diagnostic {
+			return x.server.InvokeAction("ssm_terminate_session", within(session, "invoke", "45s")).Diagnostics
 		}},
-		"action drain": {want: matrixTotal + matrixDrainTotal, act: func(x *matrixRun) []testDiagnostic {
+		"action drain": {want: matrixTotal + matrixDrainTotal, act: func(x *matrixRun) []protocol.Diagnostic {
 			// Its plan comes first.
-			return x.server.invokeAction("ssm_drain_sessions", drain).diags
+			return x.server.InvokeAction("ssm_drain_sessions", drain).Diagnostics
 		}},
-		"action drain with a timeout": {want: matrixTotal + 90*time.Second, act: func(x *matrixRun) []testDiagnostic {
-			return x.server.invokeAction("ssm_drain_sessions", within(drain, "invoke", "90s")).diags
+		"action drain with a timeout": {want: matrixTotal + 90*time.Second, act: func(x *matrixRun) []protocol.Diagnostic {
+			return x.server.InvokeAction("ssm_drain_sessions", within(drain, "invoke", "90s")).Diagnostics
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -115,20 +115,20 @@ func TestFaultMatrix_bounds(t *testing.T) {
 				x := newMatrixRun(t, manyAttempts)
 				switch {
 				case tc.typeName != "":
-					x.planned(x.server.planCreate(tc.typeName, tc.config))
+					x.planned(x.server.PlanCreate(tc.typeName, tc.config))
 					if tc.destroy {
-						state, _ := x.server.apply(x.plan)
-						x.planned(x.server.plan(state, nil))
+						state, _ := x.server.Apply(x.plan)
+						x.planned(x.server.Plan(state, nil))
 					}
-					tc.act = func(x *matrixRun) []testDiagnostic {
-						_, diags := x.server.apply(x.plan)
+					tc.act = func(x *matrixRun) []protocol.Diagnostic {
+						_, diags := x.server.Apply(x.plan)
 
 						return diags
 					}
 				case tc.act == nil:
 					x.unverifiedTermination()
-					tc.act = func(x *matrixRun) []testDiagnostic {
-						_, diags := x.server.read(x.prior)
+					tc.act = func(x *matrixRun) []protocol.Diagnostic {
+						_, diags := x.server.Read(x.prior)
 
 						return diags
 					}
@@ -156,17 +156,15 @@ func TestFaultMatrix_boundOfConfigure(t *testing.T) {
 		fake := fakessm.New()
 		fake.Inject(fakessm.Fault{Kind: fakessm.FaultHang, Times: -1})
 		ep := endpoint.NewBubble(t, fake)
-		p := &ssmProvider{version: "test", httpClient: ep.Client()}
-		s := newTestServer(t, testArguments(endpoint.BubbleURL))
-		s.server = providerserver.NewProtocol6(p)()
+		s := newServerWithClient(t, ep.Client(), testArguments(endpoint.BubbleURL))
 
 		start := time.Now()
-		diags := s.configure()
+		diags := s.Configure()
 
 		if took := time.Since(start); took != 2*time.Minute {
 			t.Errorf("it took %s", took)
 		}
-		if !hasErrors(diags) {
+		if !protocol.HasErrors(diags) {
 			t.Errorf("the user sees no error: %+v", diags)
 		}
 	})
@@ -180,23 +178,23 @@ func TestFaultMatrix_interrupted(t *testing.T) {
 	grace := map[string]any{"targets": []any{testTarget}, "grace_period": "10m"}
 	drain := map[string]any{"targets": []any{testTarget}}
 	session := map[string]any{"session_id": testLive}
-	resource := func(typeName string, config map[string]any, show func(*testState, bool) string) func(*matrixRun) (string, []testDiagnostic) {
-		return func(x *matrixRun) (string, []testDiagnostic) {
-			state, diags := x.server.create(typeName, config)
+	resource := func(typeName string, config map[string]any, show func(*protocol.State, bool) string) func(*matrixRun) (string, []protocol.Diagnostic) {
+		return func(x *matrixRun) (string, []protocol.Diagnostic) {
+			state, diags := x.server.Create(typeName, config)
 
-			return show(state, hasErrors(diags)), onlyErrors(diags)
+			return show(state, protocol.HasErrors(diags)), onlyErrors(diags)
 		}
 	}
-	action := func(typeName string, config map[string]any) func(*matrixRun) (string, []testDiagnostic) {
-		return func(x *matrixRun) (string, []testDiagnostic) {
-			done := x.server.invokeAction(typeName, config)
+	action := func(typeName string, config map[string]any) func(*matrixRun) (string, []protocol.Diagnostic) {
+		return func(x *matrixRun) (string, []protocol.Diagnostic) {
+			done := x.server.InvokeAction(typeName, config)
 
-			return lastProgress(done.progress), done.diags
+			return lastProgress(done.Progress), done.Diagnostics
 		}
 	}
 	for name, tc := range map[string]struct {
 		unkillable bool
-		act        func(*matrixRun) (string, []testDiagnostic)
+		act        func(*matrixRun) (string, []protocol.Diagnostic)
 		state      string
 		calls      string // The last of them.
 	}{
@@ -230,12 +228,12 @@ func TestFaultMatrix_interrupted(t *testing.T) {
 					}
 				}
 
-				state, diags := x.interrupted(7*time.Second, func() (string, []testDiagnostic) { return tc.act(x) })
+				state, diags := x.interrupted(7*time.Second, func() (string, []protocol.Diagnostic) { return tc.act(x) })
 
 				if state != tc.state {
 					t.Errorf("in state is %q, want %q", state, tc.state)
 				}
-				if !hasErrors(diags) {
+				if !protocol.HasErrors(diags) {
 					t.Errorf("the user sees no error: %+v", diags)
 				}
 				if calls := x.ep.Calls(); !strings.HasSuffix(calls, " "+tc.calls) && calls != tc.calls {
@@ -264,7 +262,7 @@ func newMatrixRun(t *testing.T, attempts int64, options ...fakessm.Option) *matr
 
 // interrupted does something that waits, interrupts it after a time as Terraform
 // does, and checks that it ends at once.
-func (x *matrixRun) interrupted(after time.Duration, act func() (string, []testDiagnostic)) (state string, diags []testDiagnostic) {
+func (x *matrixRun) interrupted(after time.Duration, act func() (string, []protocol.Diagnostic)) (state string, diags []protocol.Diagnostic) {
 	x.t.Helper()
 
 	ended := make(chan time.Time)
@@ -280,7 +278,7 @@ func (x *matrixRun) interrupted(after time.Duration, act func() (string, []testD
 	}
 
 	interruption := time.Now()
-	if _, err := x.server.server.StopProvider(x.t.Context(), &tfprotov6.StopProviderRequest{}); err != nil {
+	if _, err := x.server.Provider.StopProvider(x.t.Context(), &tfprotov6.StopProviderRequest{}); err != nil {
 		x.t.Fatal(err)
 	}
 	if took := (<-ended).Sub(interruption); took > x.late {
@@ -292,7 +290,7 @@ func (x *matrixRun) interrupted(after time.Duration, act func() (string, []testD
 
 // wantCancelled checks that the user is told of the interruption, and of no other
 // reason that there is not.
-func (x *matrixRun) wantCancelled(diags []testDiagnostic) {
+func (x *matrixRun) wantCancelled(diags []protocol.Diagnostic) {
 	x.t.Helper()
 
 	details := allDetails(diags)

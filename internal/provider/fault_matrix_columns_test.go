@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
@@ -51,21 +52,21 @@ func matrixColumns() []matrixColumn {
 	return []matrixColumn{
 		{
 			name: "termination create", sessions: live, bound: matrixTotal,
-			prepare: func(x *matrixRun) { x.planned(x.server.planCreate("ssm_session_termination", termConfig)) },
-			act: func(x *matrixRun) (string, []testDiagnostic) {
-				state, diags := x.server.apply(x.plan)
+			prepare: func(x *matrixRun) { x.planned(x.server.PlanCreate("ssm_session_termination", termConfig)) },
+			act: func(x *matrixRun) (string, []protocol.Diagnostic) {
+				state, diags := x.server.Apply(x.plan)
 				x.state = state
 
-				return showTermination(state, hasErrors(diags)), diags
+				return showTermination(state, protocol.HasErrors(diags)), diags
 			},
-			again:  func(x *matrixRun) []testDiagnostic { return x.replace(termConfig) },
+			again:  func(x *matrixRun) []protocol.Diagnostic { return x.replace(termConfig) },
 			phases: terminationPhases("terminated", "nothing", "unverified, tainted"),
 		},
 		{
 			name: "termination refresh", sessions: live, bound: matrixTotal,
 			prepare: (*matrixRun).unverifiedTermination,
-			act: func(x *matrixRun) (string, []testDiagnostic) {
-				state, diags := x.server.read(x.prior)
+			act: func(x *matrixRun) (string, []protocol.Diagnostic) {
+				state, diags := x.server.Read(x.prior)
 
 				return showTermination(state, false), diags
 			},
@@ -95,8 +96,8 @@ func matrixColumns() []matrixColumn {
 		},
 		{
 			name: "termination import", sessions: []string{testEnded}, bound: matrixTotal,
-			act: func(x *matrixRun) (string, []testDiagnostic) {
-				state, diags := x.server.importState("ssm_session_termination", testEnded, nil)
+			act: func(x *matrixRun) (string, []protocol.Diagnostic) {
+				state, diags := x.server.Import("ssm_session_termination", testEnded, nil)
 
 				return showTermination(state, false), diags
 			},
@@ -111,8 +112,8 @@ func matrixColumns() []matrixColumn {
 		},
 		{
 			name: "termination plan", sessions: live, bound: matrixTotal,
-			act: func(x *matrixRun) (string, []testDiagnostic) {
-				plan, diags := x.server.planCreate("ssm_session_termination", termConfig)
+			act: func(x *matrixRun) (string, []protocol.Diagnostic) {
+				plan, diags := x.server.PlanCreate("ssm_session_termination", termConfig)
 
 				return showPlan(plan, "target", "owner", "start_date"), diags
 			},
@@ -127,8 +128,8 @@ func matrixColumns() []matrixColumn {
 		},
 		{
 			name: "drain plan", sessions: both, bound: matrixTotal,
-			act: func(x *matrixRun) (string, []testDiagnostic) {
-				plan, diags := x.server.planCreate("ssm_session_drain", drain)
+			act: func(x *matrixRun) (string, []protocol.Diagnostic) {
+				plan, diags := x.server.PlanCreate("ssm_session_drain", drain)
 
 				return showPlan(plan, "outcomes"), diags
 			},
@@ -146,14 +147,14 @@ func matrixColumns() []matrixColumn {
 		},
 		{
 			name: "drain create", sessions: both, bound: matrixDrainTotal,
-			prepare: func(x *matrixRun) { x.planned(x.server.planCreate("ssm_session_drain", drain)) },
-			act: func(x *matrixRun) (string, []testDiagnostic) {
-				state, diags := x.server.apply(x.plan)
+			prepare: func(x *matrixRun) { x.planned(x.server.PlanCreate("ssm_session_drain", drain)) },
+			act: func(x *matrixRun) (string, []protocol.Diagnostic) {
+				state, diags := x.server.Apply(x.plan)
 				x.state = state
 
-				return showDrain(state, hasErrors(diags)), diags
+				return showDrain(state, protocol.HasErrors(diags)), diags
 			},
-			again: func(x *matrixRun) []testDiagnostic { return x.replace(drain) },
+			again: func(x *matrixRun) []protocol.Diagnostic { return x.replace(drain) },
 			phases: drainPhases("", matrixStates{
 				ended: "terminated", untouched: "nothing",
 				failed: "failed terminated, tainted", unseen: "unverified, tainted",
@@ -162,14 +163,14 @@ func matrixColumns() []matrixColumn {
 		{
 			name: "drain destroy", sessions: both, bound: matrixDrainTotal,
 			prepare: (*matrixRun).drainToDestroy,
-			act: func(x *matrixRun) (string, []testDiagnostic) {
-				state, diags := x.server.apply(x.plan)
+			act: func(x *matrixRun) (string, []protocol.Diagnostic) {
+				state, diags := x.server.Apply(x.plan)
 				x.state = state
 
 				return showDrain(state, false), diags
 			},
-			again: func(x *matrixRun) []testDiagnostic {
-				_, diags := x.server.destroy(x.state)
+			again: func(x *matrixRun) []protocol.Diagnostic {
+				_, diags := x.server.Destroy(x.state)
 
 				return diags
 			},
@@ -182,8 +183,8 @@ func matrixColumns() []matrixColumn {
 		},
 		{
 			name: "data session", sessions: live, bound: matrixTotal,
-			act: func(x *matrixRun) (string, []testDiagnostic) {
-				values, diags := x.server.readDataSource("ssm_session", termConfig)
+			act: func(x *matrixRun) (string, []protocol.Diagnostic) {
+				values, diags := x.server.ReadDataSource("ssm_session", termConfig)
 				if values == nil {
 					return "nothing", diags
 				}
@@ -201,8 +202,8 @@ func matrixColumns() []matrixColumn {
 		},
 		{
 			name: "data sessions", sessions: both, bound: matrixListTotal,
-			act: func(x *matrixRun) (string, []testDiagnostic) {
-				values, diags := x.server.readDataSource("ssm_sessions", drain)
+			act: func(x *matrixRun) (string, []protocol.Diagnostic) {
+				values, diags := x.server.ReadDataSource("ssm_sessions", drain)
 				if values == nil {
 					return "nothing", diags
 				}
@@ -220,8 +221,8 @@ func matrixColumns() []matrixColumn {
 		},
 		{
 			name: "data connection", sessions: live, bound: matrixTotal,
-			act: func(x *matrixRun) (string, []testDiagnostic) {
-				values, diags := x.server.readDataSource("ssm_connection_status", map[string]any{"target": testTarget})
+			act: func(x *matrixRun) (string, []protocol.Diagnostic) {
+				values, diags := x.server.ReadDataSource("ssm_connection_status", map[string]any{"target": testTarget})
 				if values == nil {
 					return "nothing", diags
 				}
@@ -239,8 +240,8 @@ func matrixColumns() []matrixColumn {
 		},
 		{
 			name: "data resume", sessions: []string{testAway}, bound: matrixTotal,
-			act: func(x *matrixRun) (string, []testDiagnostic) {
-				values, diags := x.server.readDataSource("ssm_session_resume", map[string]any{"session_id": testAway})
+			act: func(x *matrixRun) (string, []protocol.Diagnostic) {
+				values, diags := x.server.ReadDataSource("ssm_session_resume", map[string]any{"session_id": testAway})
 
 				return x.showConnection(values), diags
 			},
@@ -248,8 +249,8 @@ func matrixColumns() []matrixColumn {
 		},
 		{
 			name: "ephemeral open", sessions: []string{testAway}, bound: matrixTotal,
-			act: func(x *matrixRun) (string, []testDiagnostic) {
-				values, diags := x.server.openEphemeral("ssm_session_resume", map[string]any{"session_id": testAway})
+			act: func(x *matrixRun) (string, []protocol.Diagnostic) {
+				values, diags := x.server.OpenEphemeral("ssm_session_resume", map[string]any{"session_id": testAway})
 
 				return x.showConnection(values), diags
 			},
@@ -262,24 +263,26 @@ func matrixColumns() []matrixColumn {
 		},
 		{
 			name: "action terminate", sessions: live, bound: matrixTotal,
-			act: func(x *matrixRun) (string, []testDiagnostic) {
-				done := x.server.invokeAction("ssm_terminate_session", termConfig)
+			act: func(x *matrixRun) (string, []protocol.Diagnostic) {
+				done := x.server.InvokeAction("ssm_terminate_session", termConfig)
 
-				return lastProgress(done.progress), done.diags
+				return lastProgress(done.Progress), done.Diagnostics
 			},
-			again: func(x *matrixRun) []testDiagnostic {
-				return x.server.invokeAction("ssm_terminate_session", termConfig).diags
+			again: func(x *matrixRun) []protocol.Diagnostic {
+				return x.server.InvokeAction("ssm_terminate_session", termConfig).Diagnostics
 			},
 			phases: terminationPhases("says terminated", "says Ending", "says Ending"),
 		},
 		{
 			name: "action drain", sessions: both, bound: matrixDrainTotal,
-			act: func(x *matrixRun) (string, []testDiagnostic) {
-				done := x.server.invokeAction("ssm_drain_sessions", drain)
+			act: func(x *matrixRun) (string, []protocol.Diagnostic) {
+				done := x.server.InvokeAction("ssm_drain_sessions", drain)
 
-				return lastProgress(done.progress), done.diags
+				return lastProgress(done.Progress), done.Diagnostics
 			},
-			again: func(x *matrixRun) []testDiagnostic { return x.server.invokeAction("ssm_drain_sessions", drain).diags },
+			again: func(x *matrixRun) []protocol.Diagnostic {
+				return x.server.InvokeAction("ssm_drain_sessions", drain).Diagnostics
+			},
 			// The first listing is the plan's; the fault comes after it.
 			phases: drainPhases("list", matrixStates{
 				ended: "says Drained 2 sessions", untouched: "says nothing",
@@ -400,13 +403,13 @@ func resumePhases() []matrixPhase {
 }
 
 // start opens a session, and tells what came of it and how many are live.
-func (x *matrixRun) start() (string, []testDiagnostic) {
+func (x *matrixRun) start() (string, []protocol.Diagnostic) {
 	x.t.Helper()
 
 	// What it has begun it ends first.
 	x.late = sessionmanager.EndTime + time.Second
 
-	values, diags := x.server.openEphemeral("ssm_session", map[string]any{"target": testOwnTarget, "enabled": true})
+	values, diags := x.server.OpenEphemeral("ssm_session", map[string]any{"target": testOwnTarget, "enabled": true})
 	live, all := ownSessions(x.fake)
 	result := "nothing"
 	if values != nil {
@@ -454,8 +457,8 @@ func startOnce(kind fakessm.FaultKind, reason string) matrixCell {
 	}
 }
 
-// planned keeps the plan that is to be applied.
-func (x *matrixRun) planned(plan *testPlan, diags []testDiagnostic) {
+// Planned keeps the plan that is to be applied.
+func (x *matrixRun) planned(plan *protocol.Plan, diags []protocol.Diagnostic) {
 	x.t.Helper()
 
 	if plan == nil {
@@ -464,22 +467,22 @@ func (x *matrixRun) planned(plan *testPlan, diags []testDiagnostic) {
 	x.plan = plan
 }
 
-// replace does what Terraform does after a create that failed: it refreshes what
+// Replace does what Terraform does after a create that failed: it refreshes what
 // there is in state, destroys it as it is tainted, and creates anew.
-func (x *matrixRun) replace(config map[string]any) []testDiagnostic {
+func (x *matrixRun) replace(config map[string]any) []protocol.Diagnostic {
 	x.t.Helper()
 
 	state := x.state
-	var diags []testDiagnostic
-	if state.values != nil {
-		refreshed, more := x.server.read(state)
+	var diags []protocol.Diagnostic
+	if state.Values != nil {
+		refreshed, more := x.server.Read(state)
 		state, diags = refreshed, append(diags, more...)
 	}
-	if state.values != nil {
-		_, more := x.server.destroy(state)
+	if state.Values != nil {
+		_, more := x.server.Destroy(state)
 		diags = append(diags, more...)
 	}
-	_, more := x.server.create(state.typeName, config)
+	_, more := x.server.Create(state.TypeName, config)
 
 	return append(diags, more...)
 }
@@ -489,8 +492,8 @@ func (x *matrixRun) unverifiedTermination() {
 	x.t.Helper()
 
 	x.fake.Inject(fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Times: -1})
-	state, diags := x.server.create("ssm_session_termination", map[string]any{"session_id": testLive})
-	if hasErrors(diags) || showTermination(state, false) != "unverified" {
+	state, diags := x.server.Create("ssm_session_termination", map[string]any{"session_id": testLive})
+	if protocol.HasErrors(diags) || showTermination(state, false) != "unverified" {
 		x.t.Fatalf("the termination is not unverified: %+v, %+v", state, diags)
 	}
 	x.fake.ClearFaults()
@@ -502,35 +505,35 @@ func (x *matrixRun) unverifiedTermination() {
 func (x *matrixRun) drainToDestroy() {
 	x.t.Helper()
 
-	state, diags := x.server.create("ssm_session_drain", map[string]any{"targets": []any{testTarget}, "when": "both"})
-	if hasErrors(diags) {
+	state, diags := x.server.Create("ssm_session_drain", map[string]any{"targets": []any{testTarget}, "when": "both"})
+	if protocol.HasErrors(diags) {
 		x.t.Fatalf("there is no drain: %+v", diags)
 	}
 	x.fake.AddSessions(testSessions()[0], matrixSecondSession())
-	x.planned(x.server.plan(state, nil))
+	x.planned(x.server.Plan(state, nil))
 }
 
 // showTermination words the state of a termination. All of it must be known.
-func showTermination(state *testState, tainted bool) string {
-	if state == nil || state.values == nil {
+func showTermination(state *protocol.State, tainted bool) string {
+	if state == nil || state.Values == nil {
 		return "nothing"
 	}
 
-	return show(state, fmt.Sprint(state.values["outcome"]), tainted)
+	return show(state, fmt.Sprint(state.Values["outcome"]), tainted)
 }
 
 // showDrain words the state of a drain.
-func showDrain(state *testState, tainted bool) string {
-	if state == nil || state.values == nil {
+func showDrain(state *protocol.State, tainted bool) string {
+	if state == nil || state.Values == nil {
 		return "nothing"
 	}
 
-	return show(state, showOutcomes(state.values), tainted)
+	return show(state, showOutcomes(state.Values), tainted)
 }
 
-func show(state *testState, text string, tainted bool) string {
-	for name, value := range state.values {
-		if value == testUnknown {
+func show(state *protocol.State, text string, tainted bool) string {
+	for name, value := range state.Values {
+		if value == protocol.Unknown {
 			text += ", " + name + " unknown"
 		}
 	}
@@ -542,12 +545,12 @@ func show(state *testState, text string, tainted bool) string {
 }
 
 // showPlan tells which of the attributes are known in a plan.
-func showPlan(plan *testPlan, attributes ...string) string {
+func showPlan(plan *protocol.Plan, attributes ...string) string {
 	if plan == nil {
 		return "nothing"
 	}
 
-	known := slices.DeleteFunc(slices.Clone(attributes), func(name string) bool { return plan.values[name] == testUnknown })
+	known := slices.DeleteFunc(slices.Clone(attributes), func(name string) bool { return plan.Values[name] == protocol.Unknown })
 	if len(known) == 0 {
 		return "shows nothing"
 	}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
 )
 
 // The fault matrix: what becomes of everything that the provider does when an
@@ -76,8 +77,8 @@ type matrixColumn struct {
 	sessions []string
 	bound    time.Duration // How long it may take at most.
 	prepare  func(*matrixRun)
-	act      func(*matrixRun) (state string, diags []testDiagnostic)
-	again    func(*matrixRun) []testDiagnostic // What is done after an error, of what ends sessions.
+	act      func(*matrixRun) (state string, diags []protocol.Diagnostic)
+	again    func(*matrixRun) []protocol.Diagnostic // What is done after an error, of what ends sessions.
 	phases   []matrixPhase
 }
 
@@ -114,15 +115,15 @@ type matrixCell struct {
 // matrixRun is one cell under test.
 type matrixRun struct {
 	t      *testing.T
-	server *testServer
+	server *protocol.Server
 	fake   *fakessm.Server
 	ep     *endpoint.Bubble
 
 	late time.Duration // How long it may still work after an interruption.
 
-	prior *testState
-	plan  *testPlan
-	state *testState // What the fault left in state, of a resource.
+	prior *protocol.State
+	plan  *protocol.Plan
+	state *protocol.State // What the fault left in state, of a resource.
 }
 
 // matrixCrowd are the sessions of others in either list, more than three pages.
@@ -286,10 +287,10 @@ func (c matrixCell) run(t *testing.T, row matrixFault, column matrixColumn, phas
 		})
 	}
 	start := time.Now()
-	act := func() (string, []testDiagnostic) { return column.act(run) }
+	act := func() (string, []protocol.Diagnostic) { return column.act(run) }
 	if row.interrupt != 0 {
 		wait := act
-		act = func() (string, []testDiagnostic) { return run.interrupted(row.interrupt, wait) }
+		act = func() (string, []protocol.Diagnostic) { return run.interrupted(row.interrupt, wait) }
 	}
 	state, diags := act()
 	took := time.Since(start)
@@ -328,7 +329,7 @@ func (c matrixCell) run(t *testing.T, row matrixFault, column matrixColumn, phas
 	if took > column.bound+10*fakessm.LocalLatency {
 		t.Errorf("it took %s, and may take %s", took, column.bound)
 	}
-	if hasErrors(diags) && column.again != nil {
+	if protocol.HasErrors(diags) && column.again != nil {
 		// What was not ended, or not seen, is when it is tried again.
 		fake.ClearFaults()
 		ep.RefuseConnections(0, 0)
@@ -350,12 +351,12 @@ func (c matrixCell) run(t *testing.T, row matrixFault, column matrixColumn, phas
 	}
 }
 
-func onlyErrors(diags []testDiagnostic) []testDiagnostic {
-	return slices.DeleteFunc(diags, func(d testDiagnostic) bool { return d.Severity != "error" })
+func onlyErrors(diags []protocol.Diagnostic) []protocol.Diagnostic {
+	return slices.DeleteFunc(diags, func(d protocol.Diagnostic) bool { return d.Severity != "error" })
 }
 
 // showDiagnostics lists diagnostics without their details.
-func showDiagnostics(diags []testDiagnostic) string {
+func showDiagnostics(diags []protocol.Diagnostic) string {
 	lines := make([]string, 0, len(diags))
 	for _, d := range diags {
 		line := d.Severity
@@ -368,7 +369,7 @@ func showDiagnostics(diags []testDiagnostic) string {
 	return strings.Join(lines, "\n")
 }
 
-func allDetails(diags []testDiagnostic) string {
+func allDetails(diags []protocol.Diagnostic) string {
 	var details strings.Builder
 	for _, d := range diags {
 		details.WriteString(d.Detail + "\n")

@@ -62,7 +62,7 @@ func TestGoroutines_cancelled(t *testing.T) {
 					cleaningUp[object.name()] = object.cleansUp
 				}
 				var wg sync.WaitGroup
-				for object, call := range callsOfEveryObject(s) {
+				for object, call := range callsOfEveryObject(t, s) {
 					for i := range times {
 						// Some are told before they begin, most in between.
 						patience := time.Duration(i) * time.Duration(rand.IntN(3000)) * time.Millisecond

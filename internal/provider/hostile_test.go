@@ -21,11 +21,10 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/hashicorp/terraform-plugin-framework/providerserver"
-	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
 )
 
 // testForged is what a value must not be able to say in a line of its own.
@@ -121,7 +120,7 @@ func wantPrintable(t *testing.T, texts ...string) {
 }
 
 // wantPrintableDiagnostics checks diagnostics so.
-func wantPrintableDiagnostics(t *testing.T, diags []testDiagnostic) {
+func wantPrintableDiagnostics(t *testing.T, diags []protocol.Diagnostic) {
 	t.Helper()
 
 	for _, d := range diags {
@@ -262,24 +261,24 @@ func TestHostile_import(t *testing.T) {
 		if at := strings.LastIndex(id, "@"); at >= 0 && looksLikeRegion(id[at+1:]) {
 			byID += "@eu-west-1" // Such an ID is taken for one with a Region.
 		}
-		for how, imported := range map[string]func() (*testState, []testDiagnostic){
-			"by ID": func() (*testState, []testDiagnostic) { return s.importState("ssm_session_termination", byID, nil) },
-			"with Region": func() (*testState, []testDiagnostic) {
-				return s.importState("ssm_session_termination", id+"@eu-west-1", nil)
+		for how, imported := range map[string]func() (*protocol.State, []protocol.Diagnostic){
+			"by ID": func() (*protocol.State, []protocol.Diagnostic) { return s.Import("ssm_session_termination", byID, nil) },
+			"with Region": func() (*protocol.State, []protocol.Diagnostic) {
+				return s.Import("ssm_session_termination", id+"@eu-west-1", nil)
 			},
-			"by identity": func() (*testState, []testDiagnostic) {
-				return s.importState("ssm_session_termination", "", map[string]any{"session_id": id})
+			"by identity": func() (*protocol.State, []protocol.Diagnostic) {
+				return s.Import("ssm_session_termination", "", map[string]any{"session_id": id})
 			},
 		} {
 			state, diags := imported()
-			if hasErrors(diags) || state == nil {
+			if protocol.HasErrors(diags) || state == nil {
 				t.Errorf("%s, %s: %+v", name, how, diags)
 
 				continue
 			}
 			want := map[string]any{"session_id": id, "region": "eu-west-1", "account_id": testAccountID}
-			if diff := cmp.Diff(want, state.identity); diff != "" || state.values["session_id"] != id {
-				t.Errorf("%s, %s: imported %q, identity (-want +got):\n%s", name, how, state.values["session_id"], diff)
+			if diff := cmp.Diff(want, state.Identity); diff != "" || state.Values["session_id"] != id {
+				t.Errorf("%s, %s: imported %q, identity (-want +got):\n%s", name, how, state.Values["session_id"], diff)
 			}
 		}
 	}
@@ -308,22 +307,22 @@ func TestHostile_tooLong(t *testing.T) {
 	} {
 		fake.ResetRequests()
 		config := map[string]any{"session_id": id}
-		_, termination := s.planCreate("ssm_session_termination", config)
-		_, session := s.readDataSource("ssm_session", config)
-		_, resume := s.readDataSource("ssm_session_resume", config)
-		_, ephemeral := s.openEphemeral("ssm_session_resume", config)
-		_, drain := s.planCreate("ssm_session_drain", map[string]any{"targets": []any{testTarget}, "exclude_session_ids": []any{id}})
-		action := s.invokeAction("ssm_terminate_session", config)
-		drainAction := s.invokeAction("ssm_drain_sessions", map[string]any{"targets": []any{testTarget}, "exclude_session_ids": []any{id}})
-		got := map[string][]testDiagnostic{
+		_, termination := s.PlanCreate("ssm_session_termination", config)
+		_, session := s.ReadDataSource("ssm_session", config)
+		_, resume := s.ReadDataSource("ssm_session_resume", config)
+		_, ephemeral := s.OpenEphemeral("ssm_session_resume", config)
+		_, drain := s.PlanCreate("ssm_session_drain", map[string]any{"targets": []any{testTarget}, "exclude_session_ids": []any{id}})
+		action := s.InvokeAction("ssm_terminate_session", config)
+		drainAction := s.InvokeAction("ssm_drain_sessions", map[string]any{"targets": []any{testTarget}, "exclude_session_ids": []any{id}})
+		got := map[string][]protocol.Diagnostic{
 			"the resource": termination, "the data source": session, "data that resumes": resume, "the ephemeral": ephemeral,
-			"the drain": drain, "the action": action.planned, "the action that drains": drainAction.planned,
+			"the drain": drain, "the action": action.Planned, "the action that drains": drainAction.Planned,
 		}
 		if id != "" {
-			_, got["an import"] = s.importState("ssm_session_termination", id, nil)
-			_, got["an import with Region"] = s.importState("ssm_session_termination", id+"@us-east-1", nil)
+			_, got["an import"] = s.Import("ssm_session_termination", id, nil)
+			_, got["an import with Region"] = s.Import("ssm_session_termination", id+"@us-east-1", nil)
 		}
-		_, got["an import by identity"] = s.importState("ssm_session_termination", "", map[string]any{"session_id": id})
+		_, got["an import by identity"] = s.Import("ssm_session_termination", "", map[string]any{"session_id": id})
 		for object, diags := range got {
 			if len(diags) != 1 || diags[0].Severity != "error" || !strings.Contains(diags[0].Attribute+diags[0].Detail, "session_id") ||
 				!strings.Contains(diags[0].Detail, "between 1 and 96") {
@@ -334,7 +333,7 @@ func TestHostile_tooLong(t *testing.T) {
 				t.Errorf("%s as the session ID of %s is repeated in %d bytes of diagnostics", name, object, size)
 			}
 		}
-		if action.invoked || drainAction.invoked || len(endpoint.TakeCalls(fake)) > 0 {
+		if action.Invoked || drainAction.Invoked || len(endpoint.TakeCalls(fake)) > 0 {
 			t.Errorf("%s as session ID reaches SSM", name)
 		}
 	}
@@ -342,9 +341,9 @@ func TestHostile_tooLong(t *testing.T) {
 
 // hostileCalls makes each object fail, or warn, about a hostile session, and
 // returns all that people get to read of it, by what was done.
-func hostileCalls(s *testServer, id string) map[string][]string {
+func hostileCalls(s *protocol.Server, id string) map[string][]string {
 	said := map[string][]string{}
-	add := func(what string, diags []testDiagnostic, more ...string) {
+	add := func(what string, diags []protocol.Diagnostic, more ...string) {
 		for _, d := range diags {
 			more = append(more, d.Summary, d.Detail)
 		}
@@ -352,32 +351,32 @@ func hostileCalls(s *testServer, id string) map[string][]string {
 	}
 	config := map[string]any{"session_id": id}
 
-	_, diags := s.create("ssm_session_termination", merged(config, map[string]any{"timeouts": map[string]any{"create": "1s"}}))
+	_, diags := s.Create("ssm_session_termination", merged(config, map[string]any{"timeouts": map[string]any{"create": "1s"}}))
 	add("creating a termination", diags)
-	_, diags = s.create("ssm_session_termination", merged(config, map[string]any{"verify": false}))
+	_, diags = s.Create("ssm_session_termination", merged(config, map[string]any{"verify": false}))
 	add("creating a termination, unverified", diags)
-	_, diags = s.importState("ssm_session_termination", id, nil)
+	_, diags = s.Import("ssm_session_termination", id, nil)
 	add("importing", diags)
-	_, diags = s.readDataSource("ssm_session", config)
+	_, diags = s.ReadDataSource("ssm_session", config)
 	add("reading a session", diags)
-	_, diags = s.readDataSource("ssm_session_resume", config)
+	_, diags = s.ReadDataSource("ssm_session_resume", config)
 	add("resuming", diags)
-	_, diags = s.openEphemeral("ssm_session_resume", config)
+	_, diags = s.OpenEphemeral("ssm_session_resume", config)
 	add("resuming ephemerally", diags)
-	_, diags = s.openEphemeral("ssm_session", map[string]any{"target": id, "document_name": "AWS-StartSSHSession", "parameters": map[string]any{id: []any{id}}, "enabled": true})
+	_, diags = s.OpenEphemeral("ssm_session", map[string]any{"target": id, "document_name": "AWS-StartSSHSession", "parameters": map[string]any{id: []any{id}}, "enabled": true})
 	add("starting", diags)
-	_, diags = s.openEphemeral("ssm_port_forward", map[string]any{"target": id, "document_name": "AWS-StartSSHSession", "remote_port": int64(22), "parameters": map[string]any{id: []any{id}}})
+	_, diags = s.OpenEphemeral("ssm_port_forward", map[string]any{"target": id, "document_name": "AWS-StartSSHSession", "remote_port": int64(22), "parameters": map[string]any{id: []any{id}}})
 	add("forwarding", diags)
-	_, diags = s.readDataSource("ssm_connection_status", map[string]any{"target": id})
+	_, diags = s.ReadDataSource("ssm_connection_status", map[string]any{"target": id})
 	add("reading a connection status", diags)
-	_, diags = s.readDataSource("ssm_sessions", map[string]any{"targets": []any{id}})
+	_, diags = s.ReadDataSource("ssm_sessions", map[string]any{"targets": []any{id}})
 	add("listing", diags)
-	_, diags = s.create("ssm_session_drain", map[string]any{"targets": []any{"i-hostile"}, "timeouts": map[string]any{"create": "5s"}})
+	_, diags = s.Create("ssm_session_drain", map[string]any{"targets": []any{"i-hostile"}, "timeouts": map[string]any{"create": "5s"}})
 	add("draining", diags)
-	ended := s.invokeAction("ssm_terminate_session", merged(config, map[string]any{"timeouts": map[string]any{"invoke": "1s"}}))
-	add("the action that ends a session", append(ended.planned, ended.diags...), ended.progress...)
-	drained := s.invokeAction("ssm_drain_sessions", map[string]any{"targets": []any{"i-hostile"}, "timeouts": map[string]any{"invoke": "5s"}})
-	add("the action that drains", append(drained.planned, drained.diags...), drained.progress...)
+	ended := s.InvokeAction("ssm_terminate_session", merged(config, map[string]any{"timeouts": map[string]any{"invoke": "1s"}}))
+	add("the action that ends a session", append(ended.Planned, ended.Diagnostics...), ended.Progress...)
+	drained := s.InvokeAction("ssm_drain_sessions", map[string]any{"targets": []any{"i-hostile"}, "timeouts": map[string]any{"invoke": "5s"}})
+	add("the action that drains", append(drained.Planned, drained.Diagnostics...), drained.Progress...)
 
 	return said
 }
@@ -470,13 +469,13 @@ func testAnswering(t *testing.T, operation, body string) (fake *fakessm.Server, 
 
 // readHostile reads the usual session, which the endpoint describes as given, with
 // both of the data sources that show it.
-func readHostile(t *testing.T, members string) (map[string]any, []testDiagnostic) {
+func readHostile(t *testing.T, members string) (map[string]any, []protocol.Diagnostic) {
 	t.Helper()
 
 	_, url := testAnswering(t, "DescribeSessions", fmt.Sprintf(`{"Sessions":[{"SessionId":%q%s}]}`, testLive, members))
 	s := newConfiguredServer(t, testArguments(url))
-	one, diags := s.readDataSource("ssm_session", map[string]any{"session_id": testLive})
-	many, moreDiags := s.readDataSource("ssm_sessions", map[string]any{})
+	one, diags := s.ReadDataSource("ssm_session", map[string]any{"session_id": testLive})
+	many, moreDiags := s.ReadDataSource("ssm_sessions", map[string]any{})
 	if (one == nil) != (many == nil) || len(diags) != len(moreDiags) {
 		t.Errorf("the data sources disagree: %+v, %+v", diags, moreDiags)
 	}
@@ -537,7 +536,7 @@ func TestHostile_fields(t *testing.T) {
 
 			got, diags := readHostile(t, tc.members)
 
-			wantNoDiagnostics(t, diags)
+			protocol.WantNoDiagnostics(t, diags)
 			if diff := cmp.Diff(merged(nothing, tc.want), got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
@@ -634,10 +633,10 @@ func TestHostile_connection(t *testing.T) {
 			}
 			_, endpoint := testAnswering(t, "ResumeSession", string(body))
 			s := newConfiguredServer(t, testArguments(endpoint))
-			data, diags := s.readDataSource("ssm_session_resume", map[string]any{"session_id": testAway})
-			wantNoDiagnostics(t, diags)
-			opened, diags := s.openEphemeral("ssm_session_resume", map[string]any{"session_id": testAway})
-			wantNoDiagnostics(t, diags)
+			data, diags := s.ReadDataSource("ssm_session_resume", map[string]any{"session_id": testAway})
+			protocol.WantNoDiagnostics(t, diags)
+			opened, diags := s.OpenEphemeral("ssm_session_resume", map[string]any{"session_id": testAway})
+			protocol.WantNoDiagnostics(t, diags)
 			for kind, got := range map[string]map[string]any{"data source": data, "ephemeral": opened} {
 				if got["token_value"] != tc.token || got["stream_url"] != tc.url {
 					t.Errorf("the %s changed something", kind)
@@ -698,7 +697,7 @@ func TestHostile_drain(t *testing.T) {
 			t.Cleanup(server.Close)
 			s := newConfiguredServer(t, testArguments(server.URL))
 
-			state, diags := s.create("ssm_session_drain", merged(map[string]any{"targets": []any{testTarget}}, tc.config))
+			state, diags := s.Create("ssm_session_drain", merged(map[string]any{"targets": []any{testTarget}}, tc.config))
 
 			if diags = testWithoutDrainWarnings(diags); len(diags) > 0 {
 				t.Fatalf("unexpected diagnostics: %+v", diags)
@@ -714,7 +713,7 @@ func TestHostile_drain(t *testing.T) {
 			if diff := cmp.Diff(tc.want, asked); diff != "" {
 				t.Errorf("asked to end (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff(any(want), state.values["outcomes"]); diff != "" {
+			if diff := cmp.Diff(any(want), state.Values["outcomes"]); diff != "" {
 				t.Errorf("outcomes (-want +got):\n%s", diff)
 			}
 		})
@@ -770,28 +769,25 @@ func FuzzFlattenSession(f *testing.F) {
 	f.Add("\xff", "\xed\xa0\x80", "Terminated", "", 1e300, "s3", "cw")
 
 	var transport testTransport
-	server := &testServer{server: providerserver.NewProtocol6(&ssmProvider{version: "test", httpClient: &http.Client{Transport: &transport}})()}
+	var server *protocol.Server
 	f.Fuzz(func(t *testing.T, owner, target, status, duration string, date float64, s3, cloudWatch string) {
 		if math.IsNaN(date) || math.IsInf(date, 0) {
 			return
 		}
-		s := *server
-		s.t, s.arguments = t, testArguments(endpoint.BubbleURL, offline)
-		if s.schemas == nil {
-			schemas, err := s.server.GetProviderSchema(t.Context(), &tfprotov6.GetProviderSchemaRequest{})
-			s.must(err)
-			server.schemas, s.schemas = schemas, schemas
-			wantNoDiagnostics(t, s.configure())
+		if server == nil {
+			server = newServerWithClient(t, &http.Client{Transport: &transport}, testArguments(endpoint.BubbleURL, offline))
+			protocol.WantNoDiagnostics(t, server.Configure())
 		}
+		s := server.In(t)
 		body, err := json.Marshal(map[string]any{"Sessions": []any{map[string]any{
 			"SessionId": testLive, "Owner": owner, "Target": target, "Status": status, "MaxSessionDuration": duration, "StartDate": date,
 			"OutputUrl": map[string]any{"S3OutputUrl": s3, "CloudWatchOutputUrl": cloudWatch},
 		}}})
-		s.must(err)
+		s.Must(err)
 		transport.body = body
 
-		got, diags := s.readDataSource("ssm_session", map[string]any{"session_id": testLive})
-		wantNoDiagnostics(t, diags)
+		got, diags := s.ReadDataSource("ssm_session", map[string]any{"session_id": testLive})
+		protocol.WantNoDiagnostics(t, diags)
 
 		// JSON has no bytes that are no UTF-8, and state no empty strings.
 		shown := func(text string) any {

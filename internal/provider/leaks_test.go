@@ -27,6 +27,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
 )
 
 // The secrets of these tests, which look like what they stand for.
@@ -102,7 +103,7 @@ func (h *leakHunt) note(what, secret string) {
 	}
 }
 
-// config makes a configuration with a provider block of these lines, and the
+// Config makes a configuration with a provider block of these lines, and the
 // environment that goes with it.
 func (h *leakHunt) config(endpoint, providerLines, objects string, env ...string) {
 	h.t.Helper()
@@ -638,7 +639,7 @@ func TestLeaks_actions(t *testing.T) {
 		"ssm_terminate_session": {"session_id": testLive},
 		"ssm_drain_sessions":    {"targets": []any{"i-0fedcba9876543210"}},
 	} {
-		said := invokeLogged(ctx, s, action, config)
+		said := invokeLogged(ctx, t, s, action, config)
 		if !strings.Contains(said, testRegion) {
 			t.Errorf("%s says nothing: %q", action, said)
 		}
@@ -658,25 +659,25 @@ func TestLeaks_actions(t *testing.T) {
 }
 
 // invokeLogged plans and invokes an action with a log, and returns all that it says.
-func invokeLogged(ctx context.Context, s *testServer, action string, config map[string]any) string {
-	s.t.Helper()
+func invokeLogged(ctx context.Context, t *testing.T, s *protocol.Server, action string, config map[string]any) string {
+	t.Helper()
 
-	server, ok := s.server.(tfprotov6.ActionServer)
+	server, ok := s.Provider.(tfprotov6.ActionServer)
 	if !ok {
-		s.t.Fatal("the provider serves no actions")
+		t.Fatal("the provider serves no actions")
 	}
-	raw := s.encode(s.schemas.ActionSchemas[action].Schema, config)
+	raw := s.Encode(s.Schemas.ActionSchemas[action].Schema, config)
 	plan, err := server.PlanAction(ctx, &tfprotov6.PlanActionRequest{ActionType: action, Config: raw})
-	s.must(err)
-	said := fmt.Sprintf("%+v", plainDiagnostics(plan.Diagnostics))
+	s.Must(err)
+	said := fmt.Sprintf("%+v", protocol.PlainDiagnostics(plan.Diagnostics))
 	stream, err := server.InvokeAction(ctx, &tfprotov6.InvokeActionRequest{ActionType: action, Config: raw})
-	s.must(err)
+	s.Must(err)
 	for event := range stream.Events {
 		switch event := event.Type.(type) {
 		case tfprotov6.ProgressInvokeActionEventType:
 			said += event.Message
 		case tfprotov6.CompletedInvokeActionEventType:
-			said += fmt.Sprintf("%+v", plainDiagnostics(event.Diagnostics))
+			said += fmt.Sprintf("%+v", protocol.PlainDiagnostics(event.Diagnostics))
 		}
 	}
 

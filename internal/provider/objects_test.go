@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
 )
 
 // testOwnTarget is a node on which only the provider has sessions.
@@ -157,7 +158,7 @@ func wantCovered(t *testing.T, part func(testObject) []string, done []string, no
 func TestObjects_schema(t *testing.T) {
 	t.Parallel()
 
-	schemas := newTestServer(t, nil).schemas
+	schemas := newTestServer(t, nil).Schemas
 	var served []string
 	for kind, types := range map[string][]string{
 		kindAction:    slices.Collect(maps.Keys(schemas.ActionSchemas)),
@@ -217,13 +218,13 @@ func TestObjects_unknown(t *testing.T) {
 	fake, url := testFake(t)
 	s := newConfiguredServer(t, testArguments(url))
 	for _, object := range testObjects() {
-		block := s.block(object)
+		block := objectSchema(s, object).Block
 		for _, attribute := range block.Attributes {
 			if !attribute.Required && !attribute.Optional {
 				continue
 			}
-			config := merged(object.config, map[string]any{attribute.Name: testUnknown})
-			for _, d := range s.validateOrPlan(object, config) {
+			config := merged(object.config, map[string]any{attribute.Name: protocol.Unknown})
+			for _, d := range validateOrPlan(t, s, object, config) {
 				if d.Severity == tfprotov6.DiagnosticSeverityError.String() {
 					t.Errorf("%s refuses an unknown %s: %s: %s", object.name(), attribute.Name, d.Summary, d.Detail)
 				}
@@ -237,66 +238,58 @@ func TestObjects_unknown(t *testing.T) {
 	}
 }
 
-// block returns the schema of an object.
-func (s *testServer) block(object testObject) *tfprotov6.SchemaBlock {
-	s.t.Helper()
-
-	return s.objectSchema(object).Block
-}
-
-func (s *testServer) objectSchema(object testObject) *tfprotov6.Schema {
-	s.t.Helper()
-
+// objectSchema returns the schema of an object.
+func objectSchema(s *protocol.Server, object testObject) *tfprotov6.Schema {
 	switch object.kind {
 	case kindAction:
-		return s.schemas.ActionSchemas[object.typeName].Schema
+		return s.Schemas.ActionSchemas[object.typeName].Schema
 	case kindData:
-		return s.schemas.DataSourceSchemas[object.typeName]
+		return s.Schemas.DataSourceSchemas[object.typeName]
 	case kindEphemeral:
-		return s.schemas.EphemeralResourceSchemas[object.typeName]
+		return s.Schemas.EphemeralResourceSchemas[object.typeName]
 	default:
-		return s.schemas.ResourceSchemas[object.typeName]
+		return s.Schemas.ResourceSchemas[object.typeName]
 	}
 }
 
 // validateOrPlan does with an object what Terraform does while values are unknown:
 // resources and actions are planned, the others are only validated.
-func (s *testServer) validateOrPlan(object testObject, config map[string]any) []testDiagnostic {
-	s.t.Helper()
+func validateOrPlan(t *testing.T, s *protocol.Server, object testObject, config map[string]any) []protocol.Diagnostic {
+	t.Helper()
 
-	raw := s.encode(s.objectSchema(object), config)
+	raw := s.Encode(objectSchema(s, object), config)
 	switch object.kind {
 	case kindAction:
-		return s.invokeAction(object.typeName, config).planned
+		return s.InvokeAction(object.typeName, config).Planned
 	case kindData:
-		resp, err := s.server.ValidateDataResourceConfig(s.t.Context(), &tfprotov6.ValidateDataResourceConfigRequest{TypeName: object.typeName, Config: raw})
-		s.must(err)
+		resp, err := s.Provider.ValidateDataResourceConfig(t.Context(), &tfprotov6.ValidateDataResourceConfigRequest{TypeName: object.typeName, Config: raw})
+		s.Must(err)
 
-		return plainDiagnostics(resp.Diagnostics)
+		return protocol.PlainDiagnostics(resp.Diagnostics)
 	case kindEphemeral:
-		resp, err := s.server.ValidateEphemeralResourceConfig(s.t.Context(), &tfprotov6.ValidateEphemeralResourceConfigRequest{TypeName: object.typeName, Config: raw})
-		s.must(err)
+		resp, err := s.Provider.ValidateEphemeralResourceConfig(t.Context(), &tfprotov6.ValidateEphemeralResourceConfigRequest{TypeName: object.typeName, Config: raw})
+		s.Must(err)
 
-		return plainDiagnostics(resp.Diagnostics)
+		return protocol.PlainDiagnostics(resp.Diagnostics)
 	default:
-		_, diags := s.planCreate(object.typeName, config)
+		_, diags := s.PlanCreate(object.typeName, config)
 
 		return diags
 	}
 }
 
-// calls returns what Terraform does with an object to have it call SSM, for as long
+// callsOf returns what Terraform does with an object to have it call SSM, for as long
 // as a context lasts.
-func (s *testServer) calls(object testObject) func(ctx context.Context) error {
-	s.t.Helper()
+func callsOf(t *testing.T, s *protocol.Server, object testObject) func(ctx context.Context) error {
+	t.Helper()
 
-	schema := s.objectSchema(object)
-	raw := s.encode(schema, object.config)
+	schema := objectSchema(s, object)
+	raw := s.Encode(schema, object.config)
 	switch object.kind {
 	case kindAction:
-		actions, ok := s.server.(tfprotov6.ActionServer)
+		actions, ok := s.Provider.(tfprotov6.ActionServer)
 		if !ok {
-			s.t.Fatal("the provider serves no actions")
+			t.Fatal("the provider serves no actions")
 		}
 
 		return func(ctx context.Context) error {
@@ -315,13 +308,13 @@ func (s *testServer) calls(object testObject) func(ctx context.Context) error {
 		}
 	case kindData:
 		return func(ctx context.Context) error {
-			_, err := s.server.ReadDataSource(ctx, &tfprotov6.ReadDataSourceRequest{TypeName: object.typeName, Config: raw})
+			_, err := s.Provider.ReadDataSource(ctx, &tfprotov6.ReadDataSourceRequest{TypeName: object.typeName, Config: raw})
 
 			return err
 		}
 	case kindEphemeral:
 		return func(ctx context.Context) error {
-			opened, err := s.server.OpenEphemeralResource(ctx, &tfprotov6.OpenEphemeralResourceRequest{TypeName: object.typeName, Config: raw})
+			opened, err := s.Provider.OpenEphemeralResource(ctx, &tfprotov6.OpenEphemeralResourceRequest{TypeName: object.typeName, Config: raw})
 			if err != nil {
 				return err
 			}
@@ -331,37 +324,39 @@ func (s *testServer) calls(object testObject) func(ctx context.Context) error {
 					return nil
 				}
 			}
-			_, err = s.server.CloseEphemeralResource(context.WithoutCancel(ctx), &tfprotov6.CloseEphemeralResourceRequest{TypeName: object.typeName, Private: opened.Private})
+			_, err = s.Provider.CloseEphemeralResource(context.WithoutCancel(ctx), &tfprotov6.CloseEphemeralResourceRequest{TypeName: object.typeName, Private: opened.Private})
 
 			return err
 		}
 	default:
-		none := s.encode(schema, nil)
-		planned := s.encode(schema, proposed(schema.Block, nil, object.config))
+		none := s.Encode(schema, nil)
+		planned := s.Encode(schema, protocol.Proposed(schema.Block, nil, object.config))
 
 		return func(ctx context.Context) error {
-			plan, err := s.server.PlanResourceChange(ctx, &tfprotov6.PlanResourceChangeRequest{TypeName: object.typeName, PriorState: none, ProposedNewState: planned, Config: raw})
+			plan, err := s.Provider.PlanResourceChange(ctx, &tfprotov6.PlanResourceChangeRequest{TypeName: object.typeName, PriorState: none, ProposedNewState: planned, Config: raw})
 			if err != nil || len(plan.Diagnostics) > 0 && plan.Diagnostics[0].Severity == tfprotov6.DiagnosticSeverityError {
 				return err
 			}
-			_, err = s.server.ApplyResourceChange(ctx, &tfprotov6.ApplyResourceChangeRequest{TypeName: object.typeName, PriorState: none, PlannedState: plan.PlannedState, Config: raw})
+			_, err = s.Provider.ApplyResourceChange(ctx, &tfprotov6.ApplyResourceChangeRequest{TypeName: object.typeName, PriorState: none, PlannedState: plan.PlannedState, Config: raw})
 
 			return err
 		}
 	}
 }
 
-// callsOfEveryObject returns what each object does that calls SSM, by its name.
-func callsOfEveryObject(s *testServer) map[string]func(ctx context.Context) error {
+// callsOfEveryObject returns callsOf every object by its name, and of an import.
+func callsOfEveryObject(t *testing.T, s *protocol.Server) map[string]func(ctx context.Context) error {
+	t.Helper()
+
 	calls := map[string]func(context.Context) error{
 		"import": func(ctx context.Context) error {
-			_, err := s.server.ImportResourceState(ctx, &tfprotov6.ImportResourceStateRequest{TypeName: "ssm_session_termination", ID: testEnded})
+			_, err := s.Provider.ImportResourceState(ctx, &tfprotov6.ImportResourceStateRequest{TypeName: "ssm_session_termination", ID: testEnded})
 
 			return err
 		},
 	}
 	for _, object := range testObjects() {
-		calls[object.name()] = s.calls(object)
+		calls[object.name()] = callsOf(t, s, object)
 	}
 
 	return calls

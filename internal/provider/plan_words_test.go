@@ -11,6 +11,7 @@ import (
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
 )
 
 // A plan that resumes a session says so, unless the configuration shows that this is meant.
@@ -98,6 +99,6 @@ func TestSessionDataSource_notFoundNamesAccount(t *testing.T) {
 	t.Parallel()
 
 	_, url := testFake(t)
-	_, diags := newConfiguredServer(t, testArguments(url)).readDataSource("ssm_session", map[string]any{"session_id": "nobody-1"})
-	wantDiagnostic(t, testDiagnostic{"error", "session_id", "Session Not Found", "SSM knows no such session in account 123456789012, which the credentials belong to, and this Region."}, diags)
+	_, diags := newConfiguredServer(t, testArguments(url)).ReadDataSource("ssm_session", map[string]any{"session_id": "nobody-1"})
+	protocol.WantDiagnostic(t, protocol.Error("session_id", "Session Not Found", "SSM knows no such session in account 123456789012, which the credentials belong to, and this Region."), diags)
 }

@@ -20,11 +20,11 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
 )
 
 const testForwardType = "ssm_port_forward"
@@ -70,56 +70,44 @@ func echoBack(conn net.Conn) { _, _ = io.Copy(conn, conn) }
 
 // testForward is an open port forward.
 type testForward struct {
-	t       *testing.T
-	s       *testServer
-	result  map[string]any
-	private []byte
-	closed  bool
+	t      *testing.T
+	s      *protocol.Server
+	opened *protocol.Opened
+	result map[string]any
+	closed bool
 }
 
 // tryForward validates and opens a forward, and closes it with the test.
-func (s *testServer) tryForward(config map[string]any) (*testForward, []testDiagnostic) {
-	s.t.Helper()
+func tryForward(t *testing.T, s *protocol.Server, config map[string]any) (*testForward, []protocol.Diagnostic) {
+	t.Helper()
 
-	schema := s.schema(s.schemas.EphemeralResourceSchemas, testForwardType)
-	raw := s.encode(schema, config)
-	validation, err := s.server.ValidateEphemeralResourceConfig(s.t.Context(), &tfprotov6.ValidateEphemeralResourceConfigRequest{TypeName: testForwardType, Config: raw})
-	s.must(err)
-	diags := plainDiagnostics(validation.Diagnostics)
-	if hasErrors(diags) {
+	opened, diags := s.Open(testForwardType, config)
+	if opened == nil {
 		return nil, diags
 	}
-	resp, err := s.server.OpenEphemeralResource(s.t.Context(), &tfprotov6.OpenEphemeralResourceRequest{TypeName: testForwardType, Config: raw})
-	s.must(err)
-	diags = append(diags, plainDiagnostics(resp.Diagnostics)...)
-	if hasErrors(diags) {
-		return nil, diags
-	}
-	f := &testForward{t: s.t, s: s, result: s.decode(schema.ValueType(), resp.Result), private: resp.Private}
-	s.t.Cleanup(func() { f.close() })
+	f := &testForward{t: t, s: s, opened: opened, result: opened.Values}
+	t.Cleanup(func() { f.close() })
 
 	return f, diags
 }
 
-// openForward opens a forward without complaint.
-func (s *testServer) openForward(config map[string]any) *testForward {
-	s.t.Helper()
+// mustOpenForward opens a forward without complaint.
+func mustOpenForward(t *testing.T, s *protocol.Server, config map[string]any) *testForward {
+	t.Helper()
 
-	f, diags := s.tryForward(config)
-	wantNoDiagnostics(s.t, diags)
+	f, diags := tryForward(t, s, config)
+	protocol.WantNoDiagnostics(t, diags)
 
 	return f
 }
 
-func (f *testForward) close() []testDiagnostic {
+func (f *testForward) close() []protocol.Diagnostic {
 	if f.closed {
 		return nil
 	}
 	f.closed = true
-	resp, err := f.s.server.CloseEphemeralResource(f.t.Context(), &tfprotov6.CloseEphemeralResourceRequest{TypeName: testForwardType, Private: f.private})
-	f.s.must(err)
 
-	return plainDiagnostics(resp.Diagnostics)
+	return f.s.CloseEphemeral(f.opened)
 }
 
 func (f *testForward) dial() *net.TCPConn {
@@ -163,7 +151,7 @@ func (f *testForward) reset(conn net.Conn) {
 }
 
 // forwardFake is a fake whose nodes have agents, and a provider configured for it.
-func forwardFake(t *testing.T, options ...fakessm.Option) (*fakessm.Server, *testServer) {
+func forwardFake(t *testing.T, options ...fakessm.Option) (*fakessm.Server, *protocol.Server) {
 	t.Helper()
 
 	fake, url := testFake(t, append([]fakessm.Option{fakessm.WithDataChannel("")}, options...)...)
@@ -193,21 +181,13 @@ func wantEnded(t *testing.T, fake *fakessm.Server, target string, want int) {
 // testForwardTarget is a node on which nobody else has sessions.
 const testForwardTarget = "i-0f0f0f0f0f0f0f0f0"
 
-func forwardError(attribute, summary, detail string) testDiagnostic {
-	return testDiagnostic{Severity: "error", Attribute: attribute, Summary: summary, Detail: detail}
-}
-
-func forwardWarning(attribute, summary, detail string) testDiagnostic {
-	return testDiagnostic{Severity: "warning", Attribute: attribute, Summary: summary, Detail: detail}
-}
-
 func TestPortForwardEphemeralResource_lifecycle(t *testing.T) {
 	t.Parallel()
 
 	port := testFarEnd(t, echoBack)
 	fake, s := forwardFake(t)
 	before := len(fake.Requests())
-	f := s.openForward(map[string]any{"target": testForwardTarget, "remote_port": port, "reason": "a test"})
+	f := mustOpenForward(t, s, map[string]any{"target": testForwardTarget, "remote_port": port, "reason": "a test"})
 	endpoint := fmt.Sprintf("127.0.0.1:%v", f.result["local_port"])
 	if f.result["local_host"] != "127.0.0.1" || f.result["endpoint"] != endpoint || f.result["region"] != testRegion || f.result["enabled"] != true {
 		t.Errorf("got %v", f.result)
@@ -218,7 +198,7 @@ func TestPortForwardEphemeralResource_lifecycle(t *testing.T) {
 	}
 	conn := f.dial()
 	f.echoed(conn, "hello")
-	wantNoDiagnostics(t, f.close())
+	protocol.WantNoDiagnostics(t, f.close())
 	f.reset(conn)
 	wantEnded(t, fake, testForwardTarget, 1)
 
@@ -265,7 +245,7 @@ func TestPortForwardEphemeralResource_documents(t *testing.T) {
 
 			hosts := map[string]string{"db.internal": "127.0.0.1", "production.db.internal": "127.0.0.1"}
 			fake, s := forwardFake(t, fakessm.WithHosts(hosts), fakessm.WithDocuments(own))
-			f := s.openForward(merged(map[string]any{"target": testForwardTarget}, tc.config))
+			f := mustOpenForward(t, s, merged(map[string]any{"target": testForwardTarget}, tc.config))
 			f.echoed(f.dial(), "hello")
 			if session, _ := fake.Session(fmt.Sprint(f.result["session_id"])); session.DocumentName != tc.document {
 				t.Errorf("document %q, want %q", session.DocumentName, tc.document)
@@ -284,13 +264,13 @@ func TestPortForwardEphemeralResource_localPort(t *testing.T) {
 	port := portOf(taken.Addr())
 	fake, s := forwardFake(t)
 	config := map[string]any{"target": testForwardTarget, "remote_port": testFarEnd(t, echoBack), "local_port": port}
-	_, diags := s.tryForward(config)
-	wantDiagnostic(t, forwardError("local_port", summaryForward, fmt.Sprintf("Port %d of 127.0.0.1 is in use by another program. No session was started.", port)), diags)
+	_, diags := tryForward(t, s, config)
+	protocol.WantDiagnostic(t, protocol.Error("local_port", summaryForward, fmt.Sprintf("Port %d of 127.0.0.1 is in use by another program. No session was started.", port)), diags)
 	if n := fake.Count("StartSession"); n != 0 {
 		t.Errorf("%d sessions were started", n)
 	}
 	_ = taken.Close()
-	f := s.openForward(config)
+	f := mustOpenForward(t, s, config)
 	if f.result["local_port"] != port {
 		t.Errorf("got port %v, want %d", f.result["local_port"], port)
 	}
@@ -301,13 +281,13 @@ func TestPortForwardEphemeralResource_disabled(t *testing.T) {
 	t.Parallel()
 
 	fake, s := forwardFake(t)
-	f := s.openForward(map[string]any{"target": testForwardTarget, "remote_port": int64(22), "enabled": false})
+	f := mustOpenForward(t, s, map[string]any{"target": testForwardTarget, "remote_port": int64(22), "enabled": false})
 	for _, name := range []string{"local_host", "local_port", "endpoint", "session_id"} {
 		if f.result[name] != nil {
 			t.Errorf("%s is %v, want null", name, f.result[name])
 		}
 	}
-	wantNoDiagnostics(t, f.close())
+	protocol.WantNoDiagnostics(t, f.close())
 	if n := fake.Count("StartSession"); n != 0 {
 		t.Errorf("%d sessions were started", n)
 	}
@@ -321,55 +301,55 @@ func TestPortForwardEphemeralResource_validation(t *testing.T) {
 	list := func(text string) []any { return []any{text} }
 	for name, tc := range map[string]struct {
 		config map[string]any
-		want   testDiagnostic
+		want   protocol.Diagnostic
 	}{
-		"no port":                  {map[string]any{}, forwardError("remote_port", "Missing Remote Port", documentPort+" needs to know the port")},
-		"no port, a host":          {map[string]any{"remote_host": "db"}, forwardError("remote_port", "Missing Remote Port", documentRemoteHost)},
-		"port 0":                   {map[string]any{"remote_port": int64(0)}, forwardError("remote_port", "Invalid Attribute Value", "between 1 and 65535")},
-		"port 65536":               {map[string]any{"remote_port": int64(65536)}, forwardError("remote_port", "Invalid Attribute Value", "between 1 and 65535")},
-		"local port 70000":         {map[string]any{"remote_port": int64(22), "local_port": int64(70000)}, forwardError("local_port", "Invalid Attribute Value", "between 1 and 65535")},
-		"a host with a scheme":     {map[string]any{"remote_port": int64(22), "remote_host": "https://db"}, forwardError("remote_host", "Invalid Remote Host", `"https://db" has a scheme`)},
-		"a host with a port":       {map[string]any{"remote_port": int64(22), "remote_host": "db:5432"}, forwardError("remote_host", "Invalid Remote Host", `"db:5432" has a port`)},
-		"a host with a path":       {map[string]any{"remote_port": int64(22), "remote_host": "db/app"}, forwardError("remote_host", "Invalid Remote Host", "has a path")},
-		"a host with a user":       {map[string]any{"remote_port": int64(22), "remote_host": "mary@db"}, forwardError("remote_host", "Invalid Remote Host", "has a user name")},
-		"a host with a line break": {map[string]any{"remote_port": int64(22), "remote_host": "db\n"}, forwardError("remote_host", "Invalid Remote Host", "characters that no host name has")},
-		"an empty host":            {map[string]any{"remote_port": int64(22), "remote_host": ""}, forwardError("remote_host", "Invalid Remote Host", "is empty")},
+		"no port":                  {map[string]any{}, protocol.Error("remote_port", "Missing Remote Port", documentPort+" needs to know the port")},
+		"no port, a host":          {map[string]any{"remote_host": "db"}, protocol.Error("remote_port", "Missing Remote Port", documentRemoteHost)},
+		"port 0":                   {map[string]any{"remote_port": int64(0)}, protocol.Error("remote_port", "Invalid Attribute Value", "between 1 and 65535")},
+		"port 65536":               {map[string]any{"remote_port": int64(65536)}, protocol.Error("remote_port", "Invalid Attribute Value", "between 1 and 65535")},
+		"local port 70000":         {map[string]any{"remote_port": int64(22), "local_port": int64(70000)}, protocol.Error("local_port", "Invalid Attribute Value", "between 1 and 65535")},
+		"a host with a scheme":     {map[string]any{"remote_port": int64(22), "remote_host": "https://db"}, protocol.Error("remote_host", "Invalid Remote Host", `"https://db" has a scheme`)},
+		"a host with a port":       {map[string]any{"remote_port": int64(22), "remote_host": "db:5432"}, protocol.Error("remote_host", "Invalid Remote Host", `"db:5432" has a port`)},
+		"a host with a path":       {map[string]any{"remote_port": int64(22), "remote_host": "db/app"}, protocol.Error("remote_host", "Invalid Remote Host", "has a path")},
+		"a host with a user":       {map[string]any{"remote_port": int64(22), "remote_host": "mary@db"}, protocol.Error("remote_host", "Invalid Remote Host", "has a user name")},
+		"a host with a line break": {map[string]any{"remote_port": int64(22), "remote_host": "db\n"}, protocol.Error("remote_host", "Invalid Remote Host", "characters that no host name has")},
+		"an empty host":            {map[string]any{"remote_port": int64(22), "remote_host": ""}, protocol.Error("remote_host", "Invalid Remote Host", "is empty")},
 		"a host and a port's document": {
 			map[string]any{"remote_port": int64(22), "remote_host": "db", "document_name": documentPort},
-			forwardError("remote_host", "Document Takes No Host", documentPort+" forwards to the node itself"),
+			protocol.Error("remote_host", "Document Takes No Host", documentPort+" forwards to the node itself"),
 		},
 		"a host and SSH": {
-			map[string]any{"remote_port": int64(22), "remote_host": "db", "document_name": documentSSH}, forwardError("remote_host", "Document Takes No Host", documentSSH),
+			map[string]any{"remote_port": int64(22), "remote_host": "db", "document_name": documentSSH}, protocol.Error("remote_host", "Document Takes No Host", documentSSH),
 		},
 		"the ARN of a port's document": {
 			map[string]any{"remote_port": int64(22), "remote_host": "db", "document_name": "arn:aws:ssm:us-east-1::document/" + documentPort},
-			forwardError("remote_host", "Document Takes No Host", documentPort),
+			protocol.Error("remote_host", "Document Takes No Host", documentPort),
 		},
 		"a document for hosts without one": {
-			map[string]any{"remote_port": int64(22), "document_name": documentRemoteHost}, forwardError("remote_host", "Missing Remote Host", documentRemoteHost),
+			map[string]any{"remote_port": int64(22), "document_name": documentRemoteHost}, protocol.Error("remote_host", "Missing Remote Host", documentRemoteHost),
 		},
 		"a port among the parameters": {
 			map[string]any{"remote_port": int64(22), "parameters": map[string]any{"portNumber": list("22")}},
-			forwardError(`parameters["portNumber"]`, "Parameter Is an Argument", "portNumber is set with remote_port"),
+			protocol.Error(`parameters["portNumber"]`, "Parameter Is an Argument", "portNumber is set with remote_port"),
 		},
 		"a host among the parameters": {
 			map[string]any{"document_name": "Own", "parameters": map[string]any{"host": list("db")}},
-			forwardError(`parameters["host"]`, "Parameter Is an Argument", "host is set with remote_host"),
+			protocol.Error(`parameters["host"]`, "Parameter Is an Argument", "host is set with remote_host"),
 		},
 		"a local port among the parameters": {
 			map[string]any{"remote_port": int64(22), "parameters": map[string]any{"localPortNumber": list("22")}},
-			forwardError(`parameters["localPortNumber"]`, "Parameter Is an Argument", "localPortNumber is set with local_port"),
+			protocol.Error(`parameters["localPortNumber"]`, "Parameter Is an Argument", "localPortNumber is set with local_port"),
 		},
-		"a wait of days":  {map[string]any{"remote_port": int64(22), "wait_for_target": "1d"}, forwardError("wait_for_target", "Invalid Duration", "\"1d\" is not a duration")},
-		"a negative wait": {map[string]any{"remote_port": int64(22), "wait_for_target": "-1s"}, forwardError("wait_for_target", "Invalid Duration", "-1s")},
-		"no time":         {map[string]any{"remote_port": int64(22), "timeouts": map[string]any{"open": "0s"}}, forwardError("timeouts.open", "Invalid Timeout", "leaves no time")},
-		"no target":       {map[string]any{"target": "", "remote_port": int64(22)}, forwardError("target", "Invalid Attribute Value Length", "between 1 and 400")},
+		"a wait of days":  {map[string]any{"remote_port": int64(22), "wait_for_target": "1d"}, protocol.Error("wait_for_target", "Invalid Duration", "\"1d\" is not a duration")},
+		"a negative wait": {map[string]any{"remote_port": int64(22), "wait_for_target": "-1s"}, protocol.Error("wait_for_target", "Invalid Duration", "-1s")},
+		"no time":         {map[string]any{"remote_port": int64(22), "timeouts": map[string]any{"open": "0s"}}, protocol.Error("timeouts.open", "Invalid Timeout", "leaves no time")},
+		"no target":       {map[string]any{"target": "", "remote_port": int64(22)}, protocol.Error("target", "Invalid Attribute Value Length", "between 1 and 400")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			_, diags := s.tryForward(merged(map[string]any{"target": testForwardTarget}, tc.config))
-			wantDiagnostic(t, tc.want, diags)
+			_, diags := tryForward(t, s, merged(map[string]any{"target": testForwardTarget}, tc.config))
+			protocol.WantDiagnostic(t, tc.want, diags)
 		})
 	}
 	t.Cleanup(func() {
@@ -407,63 +387,63 @@ func TestPortForwardEphemeralResource_openFails(t *testing.T) {
 		config   map[string]any
 		options  []fakessm.Option
 		prepare  func(*fakessm.Server)
-		want     testDiagnostic
+		want     protocol.Diagnostic
 		sessions int
 	}{
 		"not connected": {
 			prepare: func(fake *fakessm.Server) { fake.AddTargets(map[string]bool{testForwardTarget: false}) },
-			want:    forwardError("target", summaryStart, "the target is not connected to Session Manager\nssm_connection_status"),
+			want:    protocol.Error("target", summaryStart, "the target is not connected to Session Manager\nssm_connection_status"),
 		},
 		"the node is denied": {
 			prepare: func(fake *fakessm.Server) { fake.Inject(denied("arn:aws:ec2:us-east-1:111122223333:instance/i-0")) },
-			want:    forwardError("target", summaryStart, "ssm:StartSession on the target's ARN"),
+			want:    protocol.Error("target", summaryStart, "ssm:StartSession on the target's ARN"),
 		},
 		"the document is denied": {
 			prepare: func(fake *fakessm.Server) { fake.Inject(denied("arn:aws:ssm:us-east-1::document/" + documentPort)) },
-			want:    forwardError("target", summaryStart, "ssm:StartSession on the document's ARN"),
+			want:    protocol.Error("target", summaryStart, "ssm:StartSession on the document's ARN"),
 		},
 		"no such document": {
 			config: map[string]any{"document_name": "Nobodys-Document"},
-			want:   forwardError("document_name", summaryStart, "SSM has no such document for sessions"),
+			want:   protocol.Error("document_name", summaryStart, "SSM has no such document for sessions"),
 		},
 		"a document for shells": {
 			config: map[string]any{"document_name": "Own-Shell"},
 			options: []fakessm.Option{fakessm.WithDocuments(fakessm.Document{
 				Name: "Own-Shell", SessionType: "Standard_Stream", Parameters: map[string]fakessm.DocumentParameter{"portNumber": {}},
 			})},
-			want:     forwardError("document_name", summaryForward, "its document is not for port forwards\nsessionType is Port\n\"Standard_Stream\""),
+			want:     protocol.Error("document_name", summaryForward, "its document is not for port forwards\nsessionType is Port\n\"Standard_Stream\""),
 			sessions: 1,
 		},
 		"the far end refuses": {
 			config:   map[string]any{"remote_port": endpoint.RefusedPort},
-			want:     forwardError("remote_port", summaryForward, fmt.Sprintf("cannot connect to port %d of %s\nThe session has been ended.\nset probe = false", endpoint.RefusedPort, testForwardTarget)),
+			want:     protocol.Error("remote_port", summaryForward, fmt.Sprintf("cannot connect to port %d of %s\nThe session has been ended.\nset probe = false", endpoint.RefusedPort, testForwardTarget)),
 			sessions: 1,
 		},
 		"the host refuses": {
 			config:   map[string]any{"remote_port": endpoint.RefusedPort, "remote_host": "127.0.0.1"},
-			want:     forwardError("remote_host", summaryForward, fmt.Sprintf("cannot connect to 127.0.0.1:%d", endpoint.RefusedPort)),
+			want:     protocol.Error("remote_host", summaryForward, fmt.Sprintf("cannot connect to 127.0.0.1:%d", endpoint.RefusedPort)),
 			sessions: 1,
 		},
 		"the name does not resolve": {
 			config:   map[string]any{"remote_host": "nowhere.internal"},
-			want:     forwardError("remote_host", summaryForward, fmt.Sprintf("cannot connect to nowhere.internal:%d\nresolves its name", port)),
+			want:     protocol.Error("remote_host", summaryForward, fmt.Sprintf("cannot connect to nowhere.internal:%d\nresolves its name", port)),
 			sessions: 1,
 		},
 		"the agent does not forward there": {
 			config:   map[string]any{"remote_host": "169.254.169.254"},
-			want:     forwardError("", summaryForward, "Forwarding to IP address 169.254.169.254 is forbidden."),
+			want:     protocol.Error("", summaryForward, "Forwarding to IP address 169.254.169.254 is forbidden."),
 			sessions: 1,
 		},
 		"an old agent, another host": {
 			config:   map[string]any{"remote_host": "127.0.0.1"},
 			options:  []fakessm.Option{fakessm.WithAgentVersion("3.1.1080.0")},
-			want:     forwardError("remote_host", summaryForward, "too old to connect to another host\n3.1.1188.0\nagent 3.1.1080.0"),
+			want:     protocol.Error("remote_host", summaryForward, "too old to connect to another host\n3.1.1188.0\nagent 3.1.1080.0"),
 			sessions: 1,
 		},
 		"an old agent, refused": {
 			config:   map[string]any{"remote_port": endpoint.RefusedPort},
 			options:  []fakessm.Option{fakessm.WithAgentVersion("3.0.161.0")},
-			want:     forwardError("", summaryForward, "Unable to connect to specified port"),
+			want:     protocol.Error("", summaryForward, "Unable to connect to specified port"),
 			sessions: 1,
 		},
 	} {
@@ -474,11 +454,11 @@ func TestPortForwardEphemeralResource_openFails(t *testing.T) {
 			if tc.prepare != nil {
 				tc.prepare(fake)
 			}
-			_, diags := s.tryForward(merged(map[string]any{"target": testForwardTarget, "remote_port": port}, tc.config))
+			_, diags := tryForward(t, s, merged(map[string]any{"target": testForwardTarget, "remote_port": port}, tc.config))
 			if tc.want.Attribute == "" && len(diags) == 1 {
 				tc.want.Attribute = diags[0].Attribute
 			}
-			wantDiagnostic(t, tc.want, diags)
+			protocol.WantDiagnostic(t, tc.want, diags)
 			wantEnded(t, fake, testForwardTarget, tc.sessions)
 		})
 	}
@@ -493,12 +473,12 @@ func TestPortForwardEphemeralResource_openAndEndFail(t *testing.T) {
 	if err := fake.InjectChannel(fakessm.ChannelFault{Kind: fakessm.ChannelRefuse, Times: -1}); err != nil {
 		t.Fatal(err)
 	}
-	_, diags := s.tryForward(map[string]any{"target": testForwardTarget, "remote_port": 22})
+	_, diags := tryForward(t, s, map[string]any{"target": testForwardTarget, "remote_port": 22})
 	if len(diags) != 2 {
 		t.Fatalf("want an error and a warning, got %+v", diags)
 	}
-	wantDiagnostic(t, forwardError("target", summaryForward, "cannot be used\nThe session may still be live: a warning tells why."), diags[:1])
-	wantDiagnostic(t, forwardWarning("", summaryTerminate, "may still be live\nssm:TerminateSession"), diags[1:])
+	protocol.WantDiagnostic(t, protocol.Error("target", summaryForward, "cannot be used\nThe session may still be live: a warning tells why."), diags[:1])
+	protocol.WantDiagnostic(t, protocol.Warning("", summaryTerminate, "may still be live\nssm:TerminateSession"), diags[1:])
 }
 
 func TestPortForwardEphemeralResource_waitsForTarget(t *testing.T) {
@@ -513,31 +493,31 @@ func TestPortForwardEphemeralResource_waitsForTarget(t *testing.T) {
 		}
 		fake.AddTargets(map[string]bool{testForwardTarget: true})
 	}()
-	f := s.openForward(config)
+	f := mustOpenForward(t, s, config)
 	f.echoed(f.dial(), "hello")
 	if n := fake.Count("StartSession"); n != 2 {
 		t.Errorf("StartSession was called %d times, want 2", n)
 	}
-	wantNoDiagnostics(t, f.close())
+	protocol.WantNoDiagnostics(t, f.close())
 	wantEnded(t, fake, testForwardTarget, 1)
 
 	// The wait has an end.
 	fake.AddTargets(map[string]bool{testForwardTarget: false})
 	config["wait_for_target"] = "1500ms"
-	_, diags := s.tryForward(config)
-	wantDiagnostic(t, forwardError("target", summaryStart, "the target is not connected"), diags)
+	_, diags := tryForward(t, s, config)
+	protocol.WantDiagnostic(t, protocol.Error("target", summaryStart, "the target is not connected"), diags)
 
 	fake.Inject(fakessm.Fault{Operation: "GetConnectionStatus", Kind: fakessm.FaultDenied})
 	config["wait_for_target"] = "10s"
-	_, diags = s.tryForward(config)
-	wantDiagnostic(t, forwardError("wait_for_target", summaryForward, "could not be read\nssm:GetConnectionStatus"), diags)
+	_, diags = tryForward(t, s, config)
+	protocol.WantDiagnostic(t, protocol.Error("wait_for_target", summaryForward, "could not be read\nssm:GetConnectionStatus"), diags)
 }
 
 func TestPortForwardEphemeralResource_refusedLater(t *testing.T) {
 	t.Parallel()
 
 	fake, s := forwardFake(t)
-	f := s.openForward(map[string]any{"target": testForwardTarget, "remote_port": endpoint.RefusedPort, "probe": false})
+	f := mustOpenForward(t, s, map[string]any{"target": testForwardTarget, "remote_port": endpoint.RefusedPort, "probe": false})
 	for range 2 {
 		conn, err := net.Dial("tcp", fmt.Sprint(f.result["endpoint"]))
 		if errors.Is(err, syscall.ECONNRESET) {
@@ -548,7 +528,7 @@ func TestPortForwardEphemeralResource_refusedLater(t *testing.T) {
 		}
 		f.reset(conn)
 	}
-	wantDiagnostic(t, forwardWarning("remote_port", "Connections Refused by Far End", fmt.Sprintf("could not connect to port %d of %s for 2 of 2 connections", endpoint.RefusedPort, testForwardTarget)), f.close())
+	protocol.WantDiagnostic(t, protocol.Warning("remote_port", "Connections Refused by Far End", fmt.Sprintf("could not connect to port %d of %s for 2 of 2 connections", endpoint.RefusedPort, testForwardTarget)), f.close())
 	wantEnded(t, fake, testForwardTarget, 1)
 }
 
@@ -557,13 +537,13 @@ func TestPortForwardEphemeralResource_sessionEndedByOthers(t *testing.T) {
 	t.Parallel()
 
 	fake, s := forwardFake(t)
-	f := s.openForward(map[string]any{"target": testForwardTarget, "remote_port": testFarEnd(t, echoBack)})
+	f := mustOpenForward(t, s, map[string]any{"target": testForwardTarget, "remote_port": testFarEnd(t, echoBack)})
 	conn := f.dial()
 	f.echoed(conn, "before")
 	fake.EndSession(fmt.Sprint(f.result["session_id"]))
 	f.reset(conn)
 	f.echoed(f.dial(), "after")
-	wantNoDiagnostics(t, f.close())
+	protocol.WantNoDiagnostics(t, f.close())
 	wantEnded(t, fake, testForwardTarget, 2)
 }
 
@@ -572,7 +552,7 @@ func TestPortForwardEphemeralResource_noOtherSession(t *testing.T) {
 	t.Parallel()
 
 	fake, s := forwardFake(t)
-	f := s.openForward(map[string]any{"target": testForwardTarget, "remote_port": testFarEnd(t, echoBack)})
+	f := mustOpenForward(t, s, map[string]any{"target": testForwardTarget, "remote_port": testFarEnd(t, echoBack)})
 	f.echoed(f.dial(), "before")
 	fake.Inject(fakessm.Fault{Operation: "StartSession", Kind: fakessm.FaultDenied, Times: -1})
 	fake.EndSession(fmt.Sprint(f.result["session_id"]))
@@ -608,9 +588,9 @@ func TestPortForwardEphemeralResource_agents(t *testing.T) {
 			t.Parallel()
 
 			fake, s := forwardFake(t, fakessm.WithAgentVersion(version))
-			f := s.openForward(map[string]any{"target": testForwardTarget, "remote_port": testFarEnd(t, echoBack), "keep_alive": true})
+			f := mustOpenForward(t, s, map[string]any{"target": testForwardTarget, "remote_port": testFarEnd(t, echoBack), "keep_alive": true})
 			f.echoed(f.dial(), "hello")
-			wantNoDiagnostics(t, f.close())
+			protocol.WantNoDiagnostics(t, f.close())
 			wantEnded(t, fake, testForwardTarget, 1)
 		})
 	}
@@ -646,7 +626,7 @@ func TestPortForwardEphemeralResource_drops(t *testing.T) {
 		}
 	})
 	fake, s := forwardFake(t, fakessm.WithAgentCatchUp())
-	f := s.openForward(map[string]any{"target": testForwardTarget, "remote_port": far, "probe": false})
+	f := mustOpenForward(t, s, map[string]any{"target": testForwardTarget, "remote_port": far, "probe": false})
 	conn := f.dial()
 	_ = conn.SetDeadline(time.Time{})
 	start := time.Now()
@@ -677,7 +657,7 @@ func TestPortForwardEphemeralResource_drops(t *testing.T) {
 	if down.dropped != drops || fake.Count("ResumeSession") < drops {
 		t.Errorf("%d drops, %d resumes", down.dropped, fake.Count("ResumeSession"))
 	}
-	wantNoDiagnostics(t, f.close())
+	protocol.WantNoDiagnostics(t, f.close())
 	wantEnded(t, fake, testForwardTarget, 1)
 }
 
@@ -742,7 +722,7 @@ func TestPortForwardEphemeralResource_manyConnections(t *testing.T) {
 		_, _ = io.Copy(conn, io.LimitReader(&noise{seed: seed + 1}, int64(down)))
 	})
 	fake, s := forwardFake(t)
-	f := s.openForward(map[string]any{"target": testForwardTarget, "remote_port": far})
+	f := mustOpenForward(t, s, map[string]any{"target": testForwardTarget, "remote_port": far})
 	conns := make([]*net.TCPConn, clients)
 	for i := range conns {
 		conns[i] = f.dial()
@@ -770,7 +750,7 @@ func TestPortForwardEphemeralResource_manyConnections(t *testing.T) {
 		})
 	}
 	done.Wait()
-	wantNoDiagnostics(t, f.close())
+	protocol.WantNoDiagnostics(t, f.close())
 	wantEnded(t, fake, testForwardTarget, 1)
 }
 

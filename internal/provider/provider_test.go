@@ -5,18 +5,23 @@ package provider
 
 import (
 	"fmt"
+	"maps"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-testing/echoprovider"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
 )
 
 // TestMain keeps the tests away from the AWS configuration of whoever runs them,
@@ -113,4 +118,67 @@ provider "ssm" {
   }
 }
 `, url, testRegion, fakessm.DefaultAccessKeyID, fakessm.DefaultSecretAccessKey, strings.Join(arguments, "\n  "))
+}
+
+// testArguments are provider arguments for the endpoint at url, with changes; a
+// nil takes an argument away.
+func testArguments(url string, changes ...map[string]any) map[string]any {
+	arguments := map[string]any{
+		"region":     testRegion,
+		"access_key": fakessm.DefaultAccessKeyID,
+		"secret_key": fakessm.DefaultSecretAccessKey,
+		"endpoints":  []any{map[string]any{"ssm": url, "sts": url}},
+	}
+	for _, change := range changes {
+		maps.Copy(arguments, change)
+	}
+
+	return arguments
+}
+
+// newTestServer returns a provider that has yet to be configured with the arguments.
+func newTestServer(t *testing.T, arguments map[string]any) *protocol.Server {
+	t.Helper()
+
+	return newServerOf(t, New("test", nil, nil)(), arguments)
+}
+
+// newServerWithClient is newTestServer with an HTTP client of the test, which all
+// calls of AWS go through.
+func newServerWithClient(t *testing.T, client *http.Client, arguments map[string]any) *protocol.Server {
+	t.Helper()
+
+	return newServerOf(t, &ssmProvider{version: "test", httpClient: client}, arguments)
+}
+
+func newServerOf(t *testing.T, p provider.Provider, arguments map[string]any) *protocol.Server {
+	t.Helper()
+
+	s := protocol.NewServer(t, providerserver.NewProtocol6(p)(), arguments)
+	// TestSessionResume_planWarns is about these warnings.
+	s.Ignored = []string{summaryPlanResumes}
+
+	return s
+}
+
+// newConfiguredServer returns a provider that has been validated and configured
+// with the arguments, without complaint.
+func newConfiguredServer(t *testing.T, arguments map[string]any) *protocol.Server {
+	t.Helper()
+
+	s := newTestServer(t, arguments)
+	protocol.WantNoDiagnostics(t, s.ValidateProvider())
+	protocol.WantNoDiagnostics(t, s.Configure())
+
+	return s
+}
+
+// newBubbleServer returns a provider that is configured for an endpoint in its bubble.
+func newBubbleServer(t *testing.T, ep *endpoint.Bubble, arguments map[string]any) *protocol.Server {
+	t.Helper()
+
+	s := newServerWithClient(t, ep.Client(), testArguments(endpoint.BubbleURL, arguments))
+	protocol.WantNoDiagnostics(t, s.Configure())
+
+	return s
 }

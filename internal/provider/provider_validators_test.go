@@ -12,13 +12,15 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
 )
 
 // The arguments are those of provider "aws" that sessions have a use for.
 func TestProvider_arguments(t *testing.T) {
 	t.Parallel()
 
-	block := newTestServer(t, nil).schemas.Provider.Block
+	block := newTestServer(t, nil).Schemas.Provider.Block
 	var attributes, sensitive []string
 	for _, attribute := range block.Attributes {
 		attributes = append(attributes, attribute.Name)
@@ -143,7 +145,7 @@ func TestProvider_validate(t *testing.T) {
 			want:      want{"region", "Invalid AWS Region", "\"eu-centrall-1\" is not an AWS Region\nskip_region_validation = true"},
 		},
 		"unknown Region beside an argument that is not known yet": {
-			arguments: map[string]any{"region": "eu-centrall-1", "profile": testUnknown},
+			arguments: map[string]any{"region": "eu-centrall-1", "profile": protocol.Unknown},
 			want:      want{"region", "Invalid AWS Region", "\"eu-centrall-1\" is not an AWS Region\nskip_region_validation = true"},
 		},
 		"unknown Region for STS": {
@@ -333,15 +335,13 @@ func TestProvider_validate(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			diags := newTestServer(t, tc.arguments).validateProvider()
+			diags := newTestServer(t, tc.arguments).ValidateProvider()
 			// Both ends of a contradiction may be reported: one with the attribute suffices.
-			blamed := slices.IndexFunc(diags, func(d testDiagnostic) bool { return d.Attribute == tc.want.attribute })
+			blamed := slices.IndexFunc(diags, func(d protocol.Diagnostic) bool { return d.Attribute == tc.want.attribute })
 			if blamed < 0 {
 				t.Fatalf("want an error about %s, got %+v", tc.want.attribute, diags)
 			}
-			wantDiagnostic(t, testDiagnostic{
-				Severity: "error", Attribute: tc.want.attribute, Summary: tc.want.summary, Detail: tc.want.detail,
-			}, diags[blamed:blamed+1])
+			protocol.WantDiagnostic(t, protocol.Error(tc.want.attribute, tc.want.summary, tc.want.detail), diags[blamed:blamed+1])
 			for _, d := range diags {
 				if d.Attribute == "" {
 					t.Errorf("an error names no attribute: %+v", d)
@@ -355,7 +355,7 @@ func TestProvider_validate(t *testing.T) {
 func TestProvider_validateAccepts(t *testing.T) {
 	t.Parallel()
 
-	block := newTestServer(t, nil).schemas.Provider.Block
+	block := newTestServer(t, nil).Schemas.Provider.Block
 	cases := map[string]map[string]any{
 		"nothing":                    {},
 		"keys":                       {"access_key": "AKIAIOSFODNN7EXAMPLE", "secret_key": "of-a-test"},
@@ -376,7 +376,7 @@ func TestProvider_validateAccepts(t *testing.T) {
 		"empty web identity token":   {"assume_role_with_web_identity": testWebIdentity(map[string]any{"web_identity_token": "", "web_identity_token_file": "/run/token"})},
 		"web identity and role":      {"assume_role_with_web_identity": testWebIdentity(nil), "assume_role": []any{map[string]any{"role_arn": testRoleARN}}},
 		"unlisted Region, unchecked": {"region": "eu-mars-1", "sts_region": "eu-mars-1", "skip_region_validation": true},
-		"unlisted Region, perhaps":   {"region": "eu-mars-1", "skip_region_validation": testUnknown},
+		"unlisted Region, perhaps":   {"region": "eu-mars-1", "skip_region_validation": protocol.Unknown},
 		"STS in another Region":      {"region": "eu-central-1", "sts_region": "us-east-1"},
 		"endpoints":                  {"endpoints": []any{map[string]any{"ssm": "http://127.0.0.1:8080", "sts": "https://sts.example.com/path", "iam": "", "sso": nil}}},
 		"channel endpoint":           {"endpoints": []any{map[string]any{"ssmmessages": "wss://channels.example.com"}}},
@@ -398,19 +398,19 @@ func TestProvider_validateAccepts(t *testing.T) {
 		"empty token beside keys":    {"access_key": "AKIAIOSFODNN7EXAMPLE", "secret_key": "of-a-test", "token": ""},
 	}
 	for _, attribute := range block.Attributes {
-		cases[attribute.Name+" not known yet"] = map[string]any{attribute.Name: testUnknown}
+		cases[attribute.Name+" not known yet"] = map[string]any{attribute.Name: protocol.Unknown}
 		if slices.Contains([]string{"access_key", "secret_key", "token"}, attribute.Name) {
-			cases[attribute.Name+" not known yet"] = map[string]any{"access_key": testUnknown, "secret_key": testUnknown, attribute.Name: testUnknown}
+			cases[attribute.Name+" not known yet"] = map[string]any{"access_key": protocol.Unknown, "secret_key": protocol.Unknown, attribute.Name: protocol.Unknown}
 		}
 	}
 	for _, nested := range block.BlockTypes {
-		cases["number of "+nested.TypeName+" not known yet"] = map[string]any{nested.TypeName: testUnknown}
+		cases["number of "+nested.TypeName+" not known yet"] = map[string]any{nested.TypeName: protocol.Unknown}
 	}
 	for name, arguments := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			wantNoDiagnostics(t, newTestServer(t, arguments).validateProvider())
+			protocol.WantNoDiagnostics(t, newTestServer(t, arguments).ValidateProvider())
 		})
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
 )
 
 func TestRegionProblem(t *testing.T) {
@@ -166,16 +167,14 @@ func TestRegion_ofAnotherPartition(t *testing.T) {
 	s := newConfiguredServer(t, testArguments(url, map[string]any{"skip_region_validation": true}))
 	fake.ResetRequests()
 	objects := everyObject(s, map[string]any{"region": "cn-north-1"})
-	objects["import"] = func() []testDiagnostic {
-		_, diags := s.importState("ssm_session_termination", testEnded+"@cn-north-1", nil)
+	objects["import"] = func() []protocol.Diagnostic {
+		_, diags := s.Import("ssm_session_termination", testEnded+"@cn-north-1", nil)
 
 		return diags
 	}
 	for name, call := range objects {
 		t.Log(name)
-		wantDiagnostic(t, testDiagnostic{
-			Severity: "error", Attribute: "region", Summary: "Invalid AWS Region", Detail: "partition \"aws-cn\"\na second provider block",
-		}, call())
+		protocol.WantDiagnostic(t, protocol.Error("region", "Invalid AWS Region", "partition \"aws-cn\"\na second provider block"), call())
 	}
 	if got := endpoint.Operations(fake); len(got) > 0 {
 		t.Errorf("called: %v", got)
@@ -222,47 +221,47 @@ func TestRegion_providerMoves(t *testing.T) {
 			t.Parallel()
 
 			fake, url := testFake(t)
-			state, diags := newConfiguredServer(t, testArguments(url)).create(tc.typeName, tc.config)
-			if hasErrors(diags) {
+			state, diags := newConfiguredServer(t, testArguments(url)).Create(tc.typeName, tc.config)
+			if protocol.HasErrors(diags) {
 				t.Fatalf("not created: %+v", diags)
 			}
 			moved := newConfiguredServer(t, testArguments(url, map[string]any{"region": "cn-north-1"}))
 			fake.ResetRequests()
 
-			state, diags = moved.read(state)
-			wantNoDiagnostics(t, diags)
-			plan, diags := moved.plan(state, tc.config)
-			wantNoDiagnostics(t, diags)
-			if diff := cmp.Diff(state.values, plan.values); diff != "" {
+			state, diags = moved.Read(state)
+			protocol.WantNoDiagnostics(t, diags)
+			plan, diags := moved.Plan(state, tc.config)
+			protocol.WantNoDiagnostics(t, diags)
+			if diff := cmp.Diff(state.Values, plan.Values); diff != "" {
 				t.Errorf("the plan changes something (-state +plan):\n%s", diff)
 			}
-			plan, diags = moved.plan(state, merged(tc.config, tc.update))
-			wantNoDiagnostics(t, diags)
-			updated, diags := moved.apply(plan)
-			wantNoDiagnostics(t, diags)
-			if updated.values["region"] != testRegion {
-				t.Errorf("the update moved the Region to %v", updated.values["region"])
+			plan, diags = moved.Plan(state, merged(tc.config, tc.update))
+			protocol.WantNoDiagnostics(t, diags)
+			updated, diags := moved.Apply(plan)
+			protocol.WantNoDiagnostics(t, diags)
+			if updated.Values["region"] != testRegion {
+				t.Errorf("the update moved the Region to %v", updated.Values["region"])
 			}
 
-			refused := testDiagnostic{Severity: "error", Attribute: "region", Summary: "Invalid AWS Region", Detail: "partition \"aws\"\na second provider block"}
-			plan, diags = moved.plan(state, merged(tc.config, tc.replace))
+			refused := protocol.Error("region", "Invalid AWS Region", "partition \"aws\"\na second provider block")
+			plan, diags = moved.Plan(state, merged(tc.config, tc.replace))
 			if tc.moves {
 				// The new drain is created where the provider is now.
-				if hasErrors(diags) || plan.values["region"] != "cn-north-1" {
-					t.Errorf("the replacement is planned for %v: %+v", plan.values["region"], diags)
+				if protocol.HasErrors(diags) || plan.Values["region"] != "cn-north-1" {
+					t.Errorf("the replacement is planned for %v: %+v", plan.Values["region"], diags)
 				}
 				fake.ResetRequests()
 			} else {
-				wantDiagnostic(t, refused, diags)
+				protocol.WantDiagnostic(t, refused, diags)
 			}
-			_, diags = moved.plan(state, merged(tc.config, map[string]any{"region": "us-west-2"}))
-			wantDiagnostic(t, refused, testWithout(diags, "Sessions Not Counted in "))
-			_, diags = moved.destroy(updated)
+			_, diags = moved.Plan(state, merged(tc.config, map[string]any{"region": "us-west-2"}))
+			protocol.WantDiagnostic(t, refused, protocol.Without(diags, "Sessions Not Counted in "))
+			_, diags = moved.Destroy(updated)
 			if tc.called {
 				refused.Summary, refused.Detail = testDrainError, refused.Detail+"\nSelection: targets = [\na removed block"
-				wantDiagnostic(t, refused, testWithout(diags, "Sessions Not Counted in "))
+				protocol.WantDiagnostic(t, refused, protocol.Without(diags, "Sessions Not Counted in "))
 			} else {
-				wantNoDiagnostics(t, diags)
+				protocol.WantNoDiagnostics(t, diags)
 			}
 			if got := endpoint.Operations(fake); len(got) > 0 {
 				t.Errorf("called: %v", got)
@@ -277,16 +276,16 @@ func TestRegion_providerMovesUnknown(t *testing.T) {
 	t.Parallel()
 
 	fake, url := testFake(t)
-	state, diags := newConfiguredServer(t, testArguments(url)).create("ssm_session_drain", map[string]any{"targets": []any{testTarget}, "when": "destroy"})
-	wantNoDiagnostics(t, diags)
-	plan, diags := newConfiguredServer(t, testArguments(url, map[string]any{"region": testUnknown})).plan(state, nil)
-	wantNoDiagnostics(t, diags)
+	state, diags := newConfiguredServer(t, testArguments(url)).Create("ssm_session_drain", map[string]any{"targets": []any{testTarget}, "when": "destroy"})
+	protocol.WantNoDiagnostics(t, diags)
+	plan, diags := newConfiguredServer(t, testArguments(url, map[string]any{"region": protocol.Unknown})).Plan(state, nil)
+	protocol.WantNoDiagnostics(t, diags)
 	moved := newConfiguredServer(t, testArguments(url, map[string]any{"region": "cn-north-1"}))
 	fake.ResetRequests()
 
-	after, diags := moved.apply(plan)
-	wantDiagnostic(t, testDiagnostic{Severity: "error", Attribute: "region", Summary: testDrainError, Detail: "partition \"aws\"\na removed block"}, diags)
-	if diff := cmp.Diff(state.values, after.values); diff != "" {
+	after, diags := moved.Apply(plan)
+	protocol.WantDiagnostic(t, protocol.Error("region", testDrainError, "partition \"aws\"\na removed block"), diags)
+	if diff := cmp.Diff(state.Values, after.Values); diff != "" {
 		t.Errorf("the refused destruction changed the state (-before +after):\n%s", diff)
 	}
 	endpoint.WantCalls(t, fake)
@@ -305,11 +304,11 @@ func testRegionFake(t *testing.T) (*fakessm.Server, string) {
 
 // wantRegion checks the Region that requests were signed for, and the one that the
 // data source shows.
-func wantRegion(t *testing.T, fake *fakessm.Server, s *testServer, config map[string]any, want string) {
+func wantRegion(t *testing.T, fake *fakessm.Server, s *protocol.Server, config map[string]any, want string) {
 	t.Helper()
 
-	result, diags := s.readDataSource("ssm_session_resume", config)
-	wantNoDiagnostics(t, diags)
+	result, diags := s.ReadDataSource("ssm_session_resume", config)
+	protocol.WantNoDiagnostics(t, diags)
 	if got := result["region"]; got != want {
 		t.Errorf("the data source shows the Region %v, want %s", got, want)
 	}
@@ -399,11 +398,8 @@ func TestConfigure_regionMissing(t *testing.T) {
 			t.Parallel()
 
 			s := newTestServer(t, testArguments(url, map[string]any{"region": nil}, change))
-			wantNoDiagnostics(t, s.validateProvider())
-			wantDiagnostic(t, testDiagnostic{
-				Severity: "error", Attribute: "region", Summary: "Missing AWS Region",
-				Detail: "No AWS Region is configured.\nregion in the provider block\nAWS_REGION",
-			}, s.configure())
+			protocol.WantNoDiagnostics(t, s.ValidateProvider())
+			protocol.WantDiagnostic(t, protocol.Error("region", "Missing AWS Region", "No AWS Region is configured.\nregion in the provider block\nAWS_REGION"), s.Configure())
 		})
 	}
 }
@@ -413,12 +409,9 @@ func TestConfigure_regionUnknownName(t *testing.T) {
 
 	fake, url := testFake(t)
 	s := newTestServer(t, testArguments(url, map[string]any{"region": "eu-centrall-1"}))
-	want := testDiagnostic{
-		Severity: "error", Attribute: "region", Summary: "Invalid AWS Region",
-		Detail: "\"eu-centrall-1\" is not an AWS Region\nskip_region_validation = true",
-	}
-	wantDiagnostic(t, want, s.validateProvider())
-	wantDiagnostic(t, want, s.configure())
+	want := protocol.Error("region", "Invalid AWS Region", "\"eu-centrall-1\" is not an AWS Region\nskip_region_validation = true")
+	protocol.WantDiagnostic(t, want, s.ValidateProvider())
+	protocol.WantDiagnostic(t, want, s.Configure())
 	if calls := endpoint.TakeCalls(fake); len(calls) > 0 {
 		t.Errorf("SSM was called: %v", calls)
 	}
@@ -434,11 +427,8 @@ func TestConfigure_envRegionUnknownName(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newTestServer(t, testArguments(url, map[string]any{"region": nil}, change))
-			wantNoDiagnostics(t, s.validateProvider())
-			wantDiagnostic(t, testDiagnostic{
-				Severity: "error", Attribute: "region", Summary: "Invalid AWS Region",
-				Detail: "\"eu-centrall-1\" is not an AWS Region\nskip_region_validation = true",
-			}, s.configure())
+			protocol.WantNoDiagnostics(t, s.ValidateProvider())
+			protocol.WantDiagnostic(t, protocol.Error("region", "Invalid AWS Region", "\"eu-centrall-1\" is not an AWS Region\nskip_region_validation = true"), s.Configure())
 			if got := endpoint.Operations(fake); len(got) > 0 {
 				t.Errorf("called in a Region that does not exist: %v", got)
 			}

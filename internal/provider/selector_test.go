@@ -17,6 +17,7 @@ import (
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
 )
 
 // testInventory are live sessions that differ in everything a selector goes by,
@@ -70,7 +71,7 @@ func testLiveIDs(fake *fakessm.Server) []any {
 var testSelectors = map[string]struct {
 	schema func(*tfprotov6.GetProviderSchemaResponse) *tfprotov6.Schema
 	// use validates, plans and applies as far as it comes.
-	use func(s *testServer, config map[string]any) []testDiagnostic
+	use func(s *protocol.Server, config map[string]any) []protocol.Diagnostic
 	// ends says whether it ends what it selects.
 	ends bool
 }{
@@ -78,8 +79,8 @@ var testSelectors = map[string]struct {
 		func(schemas *tfprotov6.GetProviderSchemaResponse) *tfprotov6.Schema {
 			return schemas.DataSourceSchemas["ssm_sessions"]
 		},
-		func(s *testServer, config map[string]any) []testDiagnostic {
-			_, diags := s.readDataSource("ssm_sessions", config)
+		func(s *protocol.Server, config map[string]any) []protocol.Diagnostic {
+			_, diags := s.ReadDataSource("ssm_sessions", config)
 
 			return diags
 		},
@@ -89,8 +90,8 @@ var testSelectors = map[string]struct {
 		func(schemas *tfprotov6.GetProviderSchemaResponse) *tfprotov6.Schema {
 			return schemas.ResourceSchemas["ssm_session_drain"]
 		},
-		func(s *testServer, config map[string]any) []testDiagnostic {
-			_, diags := s.create("ssm_session_drain", config)
+		func(s *protocol.Server, config map[string]any) []protocol.Diagnostic {
+			_, diags := s.Create("ssm_session_drain", config)
 
 			return diags
 		},
@@ -100,10 +101,10 @@ var testSelectors = map[string]struct {
 		func(schemas *tfprotov6.GetProviderSchemaResponse) *tfprotov6.Schema {
 			return schemas.ActionSchemas["ssm_drain_sessions"].Schema
 		},
-		func(s *testServer, config map[string]any) []testDiagnostic {
-			out := s.invokeAction("ssm_drain_sessions", config)
+		func(s *protocol.Server, config map[string]any) []protocol.Diagnostic {
+			out := s.InvokeAction("ssm_drain_sessions", config)
 
-			return append(out.planned, out.diags...)
+			return append(out.Planned, out.Diagnostics...)
 		},
 		true,
 	},
@@ -155,13 +156,13 @@ func TestSelector_agreement(t *testing.T) {
 					fake, url := testInventoryFake(t, options...)
 					s := newConfiguredServer(t, testArguments(url))
 					if !selector.ends {
-						got, diags := s.readDataSource("ssm_sessions", tc.config)
-						wantNoDiagnostics(t, diags)
+						got, diags := s.ReadDataSource("ssm_sessions", tc.config)
+						protocol.WantNoDiagnostics(t, diags)
 						if diff := cmp.Diff(tc.want, got["session_ids"]); diff != "" {
 							t.Errorf("unexpected sessions (-want +got):\n%s", diff)
 						}
 					} else {
-						if diags := selector.use(s, tc.config); hasErrors(diags) {
+						if diags := selector.use(s, tc.config); protocol.HasErrors(diags) {
 							t.Fatalf("unexpected diagnostics: %+v", diags)
 						}
 						spared := slices.DeleteFunc(slices.Clone(testInventoryIDs), func(id any) bool { return slices.Contains(tc.want, id) })
@@ -189,56 +190,56 @@ func TestSelector_badInput(t *testing.T) {
 	const ownerForm = "SSM records owners as ARNs.\narn:aws:sts::123456789012:assumed-role/Operator/mary"
 	for name, tc := range map[string]struct {
 		config map[string]any
-		want   testDiagnostic
+		want   protocol.Diagnostic
 	}{
-		"a null target":               {map[string]any{"targets": []any{nil, "i-a"}}, testDiagnostic{"error", "targets", "Null Set Value", "contains a null value"}},
-		"a null owner":                {map[string]any{"owners": []any{nil}}, testDiagnostic{"error", "owners", "Null Set Value", "contains a null value"}},
-		"a null document":             {map[string]any{"document_names": []any{nil}}, testDiagnostic{"error", "document_names", "Null Set Value", "contains a null value"}},
-		"a null access type":          {map[string]any{"access_types": []any{nil}}, testDiagnostic{"error", "access_types", "Null Set Value", "contains a null value"}},
-		"a null excluded owner":       {map[string]any{"exclude_owners": []any{nil}}, testDiagnostic{"error", "exclude_owners", "Null Set Value", "contains a null value"}},
-		"a null excluded session":     {map[string]any{"exclude_session_ids": []any{nil}}, testDiagnostic{"error", "exclude_session_ids", "Null Set Value", "contains a null value"}},
-		"an empty target":             {map[string]any{"targets": []any{""}}, testDiagnostic{"error", "targets[...]", "Invalid Attribute Value Length", "between 1 and 400"}},
-		"an overlong target":          {map[string]any{"targets": []any{"i-" + strings.Repeat("i", 399)}}, testDiagnostic{"error", "targets[...]", "Invalid Attribute Value Length", "between 1 and 400"}},
-		"an empty owner":              {map[string]any{"owners": []any{""}}, testDiagnostic{"error", "owners[...]", "Invalid Owner", "\"\"\n" + ownerForm}},
-		"an owner that is no ARN":     {map[string]any{"owners": []any{"mary"}}, testDiagnostic{"error", "owners[...]", "Invalid Owner", "\"mary\"\n" + ownerForm}},
-		"an owner that is half a one": {map[string]any{"owners": []any{"arn:aws:iam"}}, testDiagnostic{"error", "owners[...]", "Invalid Owner", "\"arn:aws:iam\"\n" + ownerForm}},
-		"a pattern that is no ARN":    {map[string]any{"owners": []any{"mary*"}}, testDiagnostic{"error", "owners[...]", "Invalid Owner", "\"mary*\"\n" + ownerForm}},
+		"a null target":               {map[string]any{"targets": []any{nil, "i-a"}}, protocol.Error("targets", "Null Set Value", "contains a null value")},
+		"a null owner":                {map[string]any{"owners": []any{nil}}, protocol.Error("owners", "Null Set Value", "contains a null value")},
+		"a null document":             {map[string]any{"document_names": []any{nil}}, protocol.Error("document_names", "Null Set Value", "contains a null value")},
+		"a null access type":          {map[string]any{"access_types": []any{nil}}, protocol.Error("access_types", "Null Set Value", "contains a null value")},
+		"a null excluded owner":       {map[string]any{"exclude_owners": []any{nil}}, protocol.Error("exclude_owners", "Null Set Value", "contains a null value")},
+		"a null excluded session":     {map[string]any{"exclude_session_ids": []any{nil}}, protocol.Error("exclude_session_ids", "Null Set Value", "contains a null value")},
+		"an empty target":             {map[string]any{"targets": []any{""}}, protocol.Error("targets[...]", "Invalid Attribute Value Length", "between 1 and 400")},
+		"an overlong target":          {map[string]any{"targets": []any{"i-" + strings.Repeat("i", 399)}}, protocol.Error("targets[...]", "Invalid Attribute Value Length", "between 1 and 400")},
+		"an empty owner":              {map[string]any{"owners": []any{""}}, protocol.Error("owners[...]", "Invalid Owner", "\"\"\n"+ownerForm)},
+		"an owner that is no ARN":     {map[string]any{"owners": []any{"mary"}}, protocol.Error("owners[...]", "Invalid Owner", "\"mary\"\n"+ownerForm)},
+		"an owner that is half a one": {map[string]any{"owners": []any{"arn:aws:iam"}}, protocol.Error("owners[...]", "Invalid Owner", "\"arn:aws:iam\"\n"+ownerForm)},
+		"a pattern that is no ARN":    {map[string]any{"owners": []any{"mary*"}}, protocol.Error("owners[...]", "Invalid Owner", "\"mary*\"\n"+ownerForm)},
 		"a role": {
 			map[string]any{"owners": []any{"arn:aws:iam::123456789012:role/Operator"}},
-			testDiagnostic{"error", "owners[...]", "Invalid Owner", "\"arn:aws:iam::123456789012:role/Operator\"\n\"arn:aws:sts::123456789012:assumed-role/Operator/*\""},
+			protocol.Error("owners[...]", "Invalid Owner", "\"arn:aws:iam::123456789012:role/Operator\"\n\"arn:aws:sts::123456789012:assumed-role/Operator/*\""),
 		},
 		"a role with a path, of another partition": {
 			map[string]any{"owners": []any{"arn:aws-us-gov:iam::123456789012:role/teams/ops/Operator"}},
-			testDiagnostic{"error", "owners[...]", "Invalid Owner", "\"arn:aws-us-gov:sts::123456789012:assumed-role/Operator/*\""},
+			protocol.Error("owners[...]", "Invalid Owner", "\"arn:aws-us-gov:sts::123456789012:assumed-role/Operator/*\""),
 		},
 		"any role": {
 			map[string]any{"owners": []any{"arn:aws:iam::*:role/*"}},
-			testDiagnostic{"error", "owners[...]", "Invalid Owner", "\"arn:aws:sts::*:assumed-role/ROLE_NAME/*\""},
+			protocol.Error("owners[...]", "Invalid Owner", "\"arn:aws:sts::*:assumed-role/ROLE_NAME/*\""),
 		},
 		"a role to be spared": {
 			map[string]any{"exclude_owners": []any{"arn:aws:iam::123456789012:role/Operator"}},
-			testDiagnostic{"error", "exclude_owners[...]", "Invalid Owner", "\"arn:aws:sts::123456789012:assumed-role/Operator/*\""},
+			protocol.Error("exclude_owners[...]", "Invalid Owner", "\"arn:aws:sts::123456789012:assumed-role/Operator/*\""),
 		},
-		"an owner to be spared that is no ARN": {map[string]any{"exclude_owners": []any{"mary"}}, testDiagnostic{"error", "exclude_owners[...]", "Invalid Owner", "\"mary\"\n" + ownerForm}},
-		"a target with a line break":           {map[string]any{"targets": []any{"i-a\n"}}, testDiagnostic{"error", "targets[...]", "White Space Around Value", "\"i-a\\n\"\nUse \"i-a\"\ntrimspace()"}},
-		"an owner with a space":                {map[string]any{"owners": []any{"arn:aws:iam::123456789012:user/jane "}}, testDiagnostic{"error", "owners[...]", "White Space Around Value", "user/jane \"\nUse \"arn:aws:iam::123456789012:user/jane\""}},
-		"a document with a line break":         {map[string]any{"document_names": []any{"Shell\r\n"}}, testDiagnostic{"error", "document_names[...]", "White Space Around Value", "\"Shell\\r\\n\""}},
-		"a spared owner with a space":          {map[string]any{"exclude_owners": []any{" */ann"}}, testDiagnostic{"error", "exclude_owners[...]", "White Space Around Value", "\" */ann\""}},
-		"a spared session with a line break":   {map[string]any{"exclude_session_ids": []any{"ann-1\n"}}, testDiagnostic{"error", "exclude_session_ids[...]", "White Space Around Value", "\"ann-1\\n\""}},
-		"a spared session's ARN":               {map[string]any{"exclude_session_ids": []any{"arn:aws:ssm:us-east-1:123456789012:session/ann-1"}}, testDiagnostic{"error", "exclude_session_ids[...]", "ARN Instead of Session ID", "spare nobody\nUse \"ann-1\""}},
-		"a spared role session without name":   {map[string]any{"exclude_owners": []any{"arn:aws:sts::123456789012:assumed-role/Emergency"}}, testDiagnostic{"error", "exclude_owners[...]", "Invalid Owner", "\"arn:aws:sts::123456789012:assumed-role/Emergency/*\""}},
-		"an owner of another partition":        {map[string]any{"owners": []any{"arn:aws-us-gov:sts::*:assumed-role/*/mary"}}, testDiagnostic{"error", "owners[...]", "Owner of Another Partition", "\"arn:aws:sts::*:assumed-role/*/mary\", or \"arn:*:sts::*:assumed-role/*/mary\""}},
-		"a spared owner of another partition":  {map[string]any{"exclude_owners": []any{"arn:aws-cn:sts::*:assumed-role/BreakGlass/*"}}, testDiagnostic{"error", "exclude_owners[...]", "Owner of Another Partition", "\"arn:*:sts::*:assumed-role/BreakGlass/*\""}},
-		"an empty document":                    {map[string]any{"document_names": []any{""}}, testDiagnostic{"error", "document_names[...]", "Invalid Attribute Value Length", "at least 1"}},
-		"an unknown access type":               {map[string]any{"access_types": []any{"standard"}}, testDiagnostic{"error", "access_types[...]", "Invalid Attribute Value Match", "\"Standard\" \"JustInTime\""}},
-		"an empty excluded session":            {map[string]any{"exclude_session_ids": []any{""}}, testDiagnostic{"error", "exclude_session_ids[...]", "Invalid Attribute Value Length", "between 1 and 96"}},
-		"an overlong excluded session":         {map[string]any{"exclude_session_ids": []any{strings.Repeat("x", 97)}}, testDiagnostic{"error", "exclude_session_ids[...]", "Invalid Attribute Value Length", "between 1 and 96"}},
-		"an age that is no duration":           {map[string]any{"older_than": "8 hours"}, testDiagnostic{"error", "older_than", "Invalid Duration", "\"8 hours\""}},
-		"an age without a unit":                {map[string]any{"older_than": "8"}, testDiagnostic{"error", "older_than", "Invalid Duration", "\"8\" is not a duration"}},
-		"an age of days":                       {map[string]any{"older_than": "30d"}, testDiagnostic{"error", "older_than", "Invalid Duration", "\"30d\" is not a duration\nno unit for days"}},
-		"a negative age":                       {map[string]any{"older_than": "-1h"}, testDiagnostic{"error", "older_than", "Invalid Duration", "\"-1h\"\n\"8h\""}},
-		"an unknown Region":                    {map[string]any{"region": "us-esat-1"}, testDiagnostic{"error", "region", "Invalid AWS Region", "us-esat-1"}},
-		"a Region of another partition":        {map[string]any{"region": "cn-north-1"}, testDiagnostic{"error", "region", "Invalid AWS Region", "\"aws-cn\""}},
+		"an owner to be spared that is no ARN": {map[string]any{"exclude_owners": []any{"mary"}}, protocol.Error("exclude_owners[...]", "Invalid Owner", "\"mary\"\n"+ownerForm)},
+		"a target with a line break":           {map[string]any{"targets": []any{"i-a\n"}}, protocol.Error("targets[...]", "White Space Around Value", "\"i-a\\n\"\nUse \"i-a\"\ntrimspace()")},
+		"an owner with a space":                {map[string]any{"owners": []any{"arn:aws:iam::123456789012:user/jane "}}, protocol.Error("owners[...]", "White Space Around Value", "user/jane \"\nUse \"arn:aws:iam::123456789012:user/jane\"")},
+		"a document with a line break":         {map[string]any{"document_names": []any{"Shell\r\n"}}, protocol.Error("document_names[...]", "White Space Around Value", "\"Shell\\r\\n\"")},
+		"a spared owner with a space":          {map[string]any{"exclude_owners": []any{" */ann"}}, protocol.Error("exclude_owners[...]", "White Space Around Value", "\" */ann\"")},
+		"a spared session with a line break":   {map[string]any{"exclude_session_ids": []any{"ann-1\n"}}, protocol.Error("exclude_session_ids[...]", "White Space Around Value", "\"ann-1\\n\"")},
+		"a spared session's ARN":               {map[string]any{"exclude_session_ids": []any{"arn:aws:ssm:us-east-1:123456789012:session/ann-1"}}, protocol.Error("exclude_session_ids[...]", "ARN Instead of Session ID", "spare nobody\nUse \"ann-1\"")},
+		"a spared role session without name":   {map[string]any{"exclude_owners": []any{"arn:aws:sts::123456789012:assumed-role/Emergency"}}, protocol.Error("exclude_owners[...]", "Invalid Owner", "\"arn:aws:sts::123456789012:assumed-role/Emergency/*\"")},
+		"an owner of another partition":        {map[string]any{"owners": []any{"arn:aws-us-gov:sts::*:assumed-role/*/mary"}}, protocol.Error("owners[...]", "Owner of Another Partition", "\"arn:aws:sts::*:assumed-role/*/mary\", or \"arn:*:sts::*:assumed-role/*/mary\"")},
+		"a spared owner of another partition":  {map[string]any{"exclude_owners": []any{"arn:aws-cn:sts::*:assumed-role/BreakGlass/*"}}, protocol.Error("exclude_owners[...]", "Owner of Another Partition", "\"arn:*:sts::*:assumed-role/BreakGlass/*\"")},
+		"an empty document":                    {map[string]any{"document_names": []any{""}}, protocol.Error("document_names[...]", "Invalid Attribute Value Length", "at least 1")},
+		"an unknown access type":               {map[string]any{"access_types": []any{"standard"}}, protocol.Error("access_types[...]", "Invalid Attribute Value Match", "\"Standard\" \"JustInTime\"")},
+		"an empty excluded session":            {map[string]any{"exclude_session_ids": []any{""}}, protocol.Error("exclude_session_ids[...]", "Invalid Attribute Value Length", "between 1 and 96")},
+		"an overlong excluded session":         {map[string]any{"exclude_session_ids": []any{strings.Repeat("x", 97)}}, protocol.Error("exclude_session_ids[...]", "Invalid Attribute Value Length", "between 1 and 96")},
+		"an age that is no duration":           {map[string]any{"older_than": "8 hours"}, protocol.Error("older_than", "Invalid Duration", "\"8 hours\"")},
+		"an age without a unit":                {map[string]any{"older_than": "8"}, protocol.Error("older_than", "Invalid Duration", "\"8\" is not a duration")},
+		"an age of days":                       {map[string]any{"older_than": "30d"}, protocol.Error("older_than", "Invalid Duration", "\"30d\" is not a duration\nno unit for days")},
+		"a negative age":                       {map[string]any{"older_than": "-1h"}, protocol.Error("older_than", "Invalid Duration", "\"-1h\"\n\"8h\"")},
+		"an unknown Region":                    {map[string]any{"region": "us-esat-1"}, protocol.Error("region", "Invalid AWS Region", "us-esat-1")},
+		"a Region of another partition":        {map[string]any{"region": "cn-north-1"}, protocol.Error("region", "Invalid AWS Region", "\"aws-cn\"")},
 	} {
 		for object, selector := range testSelectors {
 			t.Run(name+"/"+object, func(t *testing.T) {
@@ -248,12 +249,12 @@ func TestSelector_badInput(t *testing.T) {
 				s := newConfiguredServer(t, testArguments(url))
 				config := map[string]any{"targets": []any{"i-a"}}
 				maps.Copy(config, tc.config)
-				wantDiagnostic(t, tc.want, selector.use(s, config))
+				protocol.WantDiagnostic(t, tc.want, selector.use(s, config))
 				endpoint.WantCalls(t, fake)
 
 				// It is said once, too, if there is no other condition.
 				if _, ok := tc.config["older_than"]; ok {
-					wantDiagnostic(t, tc.want, selector.use(s, tc.config))
+					protocol.WantDiagnostic(t, tc.want, selector.use(s, tc.config))
 				}
 			})
 		}
@@ -282,7 +283,7 @@ func TestSelector_goodOwners(t *testing.T) {
 				_, url := testInventoryFake(t)
 				s := newConfiguredServer(t, testArguments(url))
 				diags := selector.use(s, map[string]any{"owners": []any{owner}, "exclude_owners": []any{owner}, "targets": []any{"i-z"}})
-				wantNoDiagnostics(t, testWithoutDrainWarnings(diags))
+				protocol.WantNoDiagnostics(t, testWithoutDrainWarnings(diags))
 			})
 		}
 	}
@@ -294,14 +295,14 @@ func TestSelector_doubtfulInput(t *testing.T) {
 
 	for name, tc := range map[string]struct {
 		config map[string]any
-		want   testDiagnostic
+		want   protocol.Diagnostic
 	}{
-		"a node's ARN":                {map[string]any{"targets": []any{"arn:aws:ec2:us-east-1:123456789012:instance/i-0123456789abcdef0"}}, testDiagnostic{"warning", "targets[...]", "Unusual Target", "\"arn:aws:ec2:us-east-1:123456789012:instance/i-0123456789abcdef0\""}},
-		"a host name":                 {map[string]any{"targets": []any{"ip-10-0-0-1.ec2.internal"}}, testDiagnostic{"warning", "targets[...]", "Unusual Target", "ip-10-0-0-1"}},
-		"a session among targets":     {map[string]any{"targets": []any{"Mary-07a16060613c408b5"}}, testDiagnostic{"warning", "targets[...]", "Unusual Target", "Mary-"}},
-		"an owner of another account": {map[string]any{"owners": []any{"arn:aws:iam::210987654321:user/mary"}}, testDiagnostic{"warning", "owners[...]", "Owner of Another Account", "account 123456789012"}},
-		"another shape of owner":      {map[string]any{"exclude_owners": []any{"arn:aws:identitystore::123456789012:user/mary"}}, testDiagnostic{"warning", "exclude_owners[...]", "Unusual Owner", "not known to record"}},
-		"a pattern of documents":      {map[string]any{"document_names": []any{"SSM-*"}}, testDiagnostic{"warning", "document_names[...]", "Unusual Document Name", "SSM-*"}},
+		"a node's ARN":                {map[string]any{"targets": []any{"arn:aws:ec2:us-east-1:123456789012:instance/i-0123456789abcdef0"}}, protocol.Warning("targets[...]", "Unusual Target", "\"arn:aws:ec2:us-east-1:123456789012:instance/i-0123456789abcdef0\"")},
+		"a host name":                 {map[string]any{"targets": []any{"ip-10-0-0-1.ec2.internal"}}, protocol.Warning("targets[...]", "Unusual Target", "ip-10-0-0-1")},
+		"a session among targets":     {map[string]any{"targets": []any{"Mary-07a16060613c408b5"}}, protocol.Warning("targets[...]", "Unusual Target", "Mary-")},
+		"an owner of another account": {map[string]any{"owners": []any{"arn:aws:iam::210987654321:user/mary"}}, protocol.Warning("owners[...]", "Owner of Another Account", "account 123456789012")},
+		"another shape of owner":      {map[string]any{"exclude_owners": []any{"arn:aws:identitystore::123456789012:user/mary"}}, protocol.Warning("exclude_owners[...]", "Unusual Owner", "not known to record")},
+		"a pattern of documents":      {map[string]any{"document_names": []any{"SSM-*"}}, protocol.Warning("document_names[...]", "Unusual Document Name", "SSM-*")},
 	} {
 		for object, selector := range testSelectors {
 			t.Run(name+"/"+object, func(t *testing.T) {
@@ -312,7 +313,7 @@ func TestSelector_doubtfulInput(t *testing.T) {
 				maps.Copy(config, tc.config)
 				diags := testWithoutDrainWarnings(selector.use(newConfiguredServer(t, testArguments(url)), config))
 				// What is planned twice is told twice; Terraform shows it once.
-				wantDiagnostic(t, tc.want, slices.Compact(diags))
+				protocol.WantDiagnostic(t, tc.want, slices.Compact(diags))
 			})
 		}
 	}
@@ -336,12 +337,12 @@ func TestSelector_schema(t *testing.T) {
 
 		return attributes
 	}
-	want := selectorOf(testSelectors["data source ssm_sessions"].schema(s.schemas))
+	want := selectorOf(testSelectors["data source ssm_sessions"].schema(s.Schemas))
 	if len(want) != 7 {
 		t.Errorf("the selector has %d attributes, want 7", len(want))
 	}
 	for object, selector := range testSelectors {
-		if diff := cmp.Diff(want, selectorOf(selector.schema(s.schemas)), cmpopts.IgnoreUnexported(tfprotov6.SchemaAttribute{})); diff != "" {
+		if diff := cmp.Diff(want, selectorOf(selector.schema(s.Schemas)), cmpopts.IgnoreUnexported(tfprotov6.SchemaAttribute{})); diff != "" {
 			t.Errorf("%s has another selector (-want +got):\n%s", object, diff)
 		}
 	}
@@ -386,7 +387,7 @@ func TestSelector_noCondition(t *testing.T) {
 
 				fake, url := testInventoryFake(t)
 				s := newConfiguredServer(t, testArguments(url))
-				wantDiagnostic(t, testDiagnostic{"error", tc.attribute, "Unable to Drain Sessions", tc.detail + "\n" + whole}, selector.use(s, tc.config))
+				protocol.WantDiagnostic(t, protocol.Error(tc.attribute, "Unable to Drain Sessions", tc.detail+"\n"+whole), selector.use(s, tc.config))
 				endpoint.WantCalls(t, fake)
 			})
 		}
@@ -406,15 +407,15 @@ func TestSelector_clock(t *testing.T) {
 			s := newConfiguredServer(t, testArguments(url))
 			config := map[string]any{"targets": []any{"i-a"}, "older_than": "4h30m"}
 			if !selector.ends {
-				got, diags := s.readDataSource("ssm_sessions", config)
-				wantNoDiagnostics(t, diags)
+				got, diags := s.ReadDataSource("ssm_sessions", config)
+				protocol.WantNoDiagnostics(t, diags)
 				if diff := cmp.Diff([]any{"ann-1", "cat-1"}, got["session_ids"]); diff != "" {
 					t.Errorf("unexpected sessions (-want +got):\n%s", diff)
 				}
 
 				return
 			}
-			if diags := selector.use(s, config); hasErrors(diags) {
+			if diags := selector.use(s, config); protocol.HasErrors(diags) {
 				t.Fatalf("unexpected diagnostics: %+v", diags)
 			}
 			endpoint.WantStatus(t, fake, "ann-1", "Terminated")

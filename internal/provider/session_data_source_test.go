@@ -21,6 +21,7 @@ import (
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
 )
 
 const testNobody = "nobody-00000000000000000"
@@ -161,8 +162,8 @@ func TestSessionDataSource_attributes(t *testing.T) {
 			}
 
 			fake, url := testFake(t, fakessm.WithSessions(tc.session))
-			got, diags := newConfiguredServer(t, testArguments(url)).readDataSource("ssm_session", map[string]any{"session_id": "ann-1"})
-			wantNoDiagnostics(t, diags)
+			got, diags := newConfiguredServer(t, testArguments(url)).ReadDataSource("ssm_session", map[string]any{"session_id": "ann-1"})
+			protocol.WantNoDiagnostics(t, diags)
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("unexpected attributes (-want +got):\n%s", diff)
 			}
@@ -180,8 +181,8 @@ func TestSessionDataSource_region(t *testing.T) {
 	fake, url := testFake(t, fakessm.WithSessions(session))
 	s := newConfiguredServer(t, testArguments(url))
 
-	got, diags := s.readDataSource("ssm_session", map[string]any{"session_id": testLive, "region": "eu-central-1"})
-	wantNoDiagnostics(t, diags)
+	got, diags := s.ReadDataSource("ssm_session", map[string]any{"session_id": testLive, "region": "eu-central-1"})
+	protocol.WantNoDiagnostics(t, diags)
 	if got["region"] != "eu-central-1" || got["reason"] != "abroad" {
 		t.Errorf("read the session of another Region: %v", got)
 	}
@@ -196,65 +197,65 @@ func TestSessionDataSource_failures(t *testing.T) {
 		arguments map[string]any // Of the provider.
 		config    map[string]any
 		fault     fakessm.FaultKind
-		want      testDiagnostic
+		want      protocol.Diagnostic
 		calls     int
 	}{
 		"a session that SSM does not know": {
 			config: map[string]any{"session_id": testNobody},
-			want: testDiagnostic{"error", "session_id", "Session Not Found",
-				"Session \"" + testNobody + "\" in Region us-east-1 could not be read: SSM knows no such session\nCheck session_id, region"},
+			want: protocol.Error("session_id", "Session Not Found",
+				"Session \""+testNobody+"\" in Region us-east-1 could not be read: SSM knows no such session\nCheck session_id, region"),
 			calls: 4,
 		},
 		"a session of another Region": {
 			config: map[string]any{"session_id": testLive, "region": "us-west-2"},
-			want:   testDiagnostic{"error", "session_id", "Session Not Found", "Region us-west-2"},
+			want:   protocol.Error("session_id", "Session Not Found", "Region us-west-2"),
 			calls:  4,
 		},
 		"a denied look-up": {
 			config: map[string]any{"session_id": testLive},
 			fault:  fakessm.FaultDenied,
-			want: testDiagnostic{"error", "session_id", "Unable to Read Session",
-				"Session \"" + testLive + "\" in Region us-east-1 could not be read: the credentials do not allow it.\nAllow the IAM action ssm:DescribeSessions on the resource \"*\".\nAccessDeniedException"},
+			want: protocol.Error("session_id", "Unable to Read Session",
+				"Session \""+testLive+"\" in Region us-east-1 could not be read: the credentials do not allow it.\nAllow the IAM action ssm:DescribeSessions on the resource \"*\".\nAccessDeniedException"),
 			calls: 1,
 		},
 		"throttling for ever": {
 			config: map[string]any{"session_id": testLive},
 			fault:  fakessm.FaultThrottle,
-			want:   testDiagnostic{"error", "session_id", "Unable to Read Session", testLive + "\nquota\nThrottlingException"},
+			want:   protocol.Error("session_id", "Unable to Read Session", testLive+"\nquota\nThrottlingException"),
 			calls:  2,
 		},
 		"expired credentials": {
 			config: map[string]any{"session_id": testLive},
 			fault:  fakessm.FaultExpired,
-			want:   testDiagnostic{"error", "session_id", "Unable to Read Session", "did not accept the credentials\nRenew the credentials"},
+			want:   protocol.Error("session_id", "Unable to Read Session", "did not accept the credentials\nRenew the credentials"),
 			calls:  1,
 		},
 		"an answer that is no JSON": {
 			config: map[string]any{"session_id": testLive},
 			fault:  fakessm.FaultGarbage,
-			want:   testDiagnostic{"error", "session_id", "Unable to Read Session", "no usable answer\ncould not be decoded"},
+			want:   protocol.Error("session_id", "Unable to Read Session", "no usable answer\ncould not be decoded"),
 			calls:  1,
 		},
 		"an empty session ID": {
 			config: map[string]any{"session_id": ""},
-			want:   testDiagnostic{"error", "session_id", "Invalid Attribute Value Length", "between 1 and 96"},
+			want:   protocol.Error("session_id", "Invalid Attribute Value Length", "between 1 and 96"),
 		},
 		"a session ID of 97 characters": {
 			config: map[string]any{"session_id": strings.Repeat("x", 97)},
-			want:   testDiagnostic{"error", "session_id", "Invalid Attribute Value Length", "between 1 and 96"},
+			want:   protocol.Error("session_id", "Invalid Attribute Value Length", "between 1 and 96"),
 		},
 		"an unknown Region": {
 			config: map[string]any{"session_id": testLive, "region": "us-esat-1"},
-			want:   testDiagnostic{"error", "region", "Invalid AWS Region", "us-esat-1"},
+			want:   protocol.Error("region", "Invalid AWS Region", "us-esat-1"),
 		},
 		"a Region of another partition": {
 			config: map[string]any{"session_id": testLive, "region": "eusc-de-east-1"},
-			want:   testDiagnostic{"error", "region", "Invalid AWS Region", "\"aws-eusc\""},
+			want:   protocol.Error("region", "Invalid AWS Region", "\"aws-eusc\""),
 		},
 		"a provider argument that is not known yet": {
-			arguments: map[string]any{"secret_key": testUnknown},
+			arguments: map[string]any{"secret_key": protocol.Unknown},
 			config:    map[string]any{"session_id": testLive},
-			want:      testDiagnostic{"error", "", "Unable to Read Session", "\"secret_key\""},
+			want:      protocol.Error("", "Unable to Read Session", "\"secret_key\""),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -265,8 +266,8 @@ func TestSessionDataSource_failures(t *testing.T) {
 				fake.Inject(fakessm.Fault{Operation: "DescribeSessions", Kind: tc.fault, Times: -1})
 			}
 			s := newConfiguredServer(t, testArguments(url, map[string]any{"max_retries": int64(2)}, tc.arguments))
-			_, diags := s.readDataSource("ssm_session", tc.config)
-			wantDiagnostic(t, tc.want, diags)
+			_, diags := s.ReadDataSource("ssm_session", tc.config)
+			protocol.WantDiagnostic(t, tc.want, diags)
 			if got := len(endpoint.TakeCalls(fake)); got != tc.calls {
 				t.Errorf("%d requests, want %d", got, tc.calls)
 			}
@@ -279,7 +280,7 @@ func TestSessionDataSource_nodeID(t *testing.T) {
 	t.Parallel()
 
 	_, url := testFake(t)
-	_, diags := newConfiguredServer(t, testArguments(url)).readDataSource("ssm_session", map[string]any{"session_id": testTarget})
+	_, diags := newConfiguredServer(t, testArguments(url)).ReadDataSource("ssm_session", map[string]any{"session_id": testTarget})
 	if len(diags) != 2 || diags[0].Severity != "warning" || diags[0].Summary != "Node ID Instead of Session ID" || diags[1].Summary != "Session Not Found" {
 		t.Errorf("unexpected diagnostics: %+v", diags)
 	}
@@ -297,15 +298,15 @@ func TestSessionDataSource_filtersIgnored(t *testing.T) {
 	fake, url := testFake(t, options...)
 	s := newConfiguredServer(t, testArguments(url))
 
-	_, diags := s.readDataSource("ssm_session", map[string]any{"session_id": testNobody})
-	wantDiagnostic(t, testDiagnostic{"error", "session_id", "Unable to Read Session",
-		"SSM did not filter its listing by session ID\nCheck the endpoint"}, diags)
+	_, diags := s.ReadDataSource("ssm_session", map[string]any{"session_id": testNobody})
+	protocol.WantDiagnostic(t, protocol.Error("session_id", "Unable to Read Session",
+		"SSM did not filter its listing by session ID\nCheck the endpoint"), diags)
 	if got := fake.Count("DescribeSessions"); got > 6 {
 		t.Errorf("read %d pages of other people's sessions", got)
 	}
 
-	got, diags := s.readDataSource("ssm_session", map[string]any{"session_id": "other-4"})
-	wantNoDiagnostics(t, diags)
+	got, diags := s.ReadDataSource("ssm_session", map[string]any{"session_id": "other-4"})
+	protocol.WantNoDiagnostics(t, diags)
 	if got["session_id"] != "other-4" {
 		t.Errorf("read %v", got["session_id"])
 	}

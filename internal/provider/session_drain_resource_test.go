@@ -29,6 +29,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
@@ -85,16 +86,11 @@ func testSpared(t *testing.T, fake *fakessm.Server, want ...any) {
 	}
 }
 
-// testWithout returns the diagnostics but for those of a summary.
-func testWithout(diags []testDiagnostic, summary string) []testDiagnostic {
-	return slices.DeleteFunc(slices.Clone(diags), func(d testDiagnostic) bool { return strings.HasPrefix(d.Summary, summary) })
-}
-
 // testWithoutDrainWarnings returns the diagnostics but for the warnings of whom a plan
 // cuts off, and of whom a destroyed drain ended.
-func testWithoutDrainWarnings(diags []testDiagnostic) []testDiagnostic {
+func testWithoutDrainWarnings(diags []protocol.Diagnostic) []protocol.Diagnostic {
 	for _, summary := range []string{"Sessions To Be Ended in ", "No Sessions Match in ", "Too Many Sessions Match in ", "Sessions Ended in "} {
-		diags = testWithout(diags, summary)
+		diags = protocol.Without(diags, summary)
 	}
 
 	return diags
@@ -547,13 +543,13 @@ func TestSessionDrainResource_when(t *testing.T) {
 
 			fake, url := testInventoryFake(t)
 			s := newConfiguredServer(t, testArguments(url))
-			state, diags := s.create("ssm_session_drain", map[string]any{"targets": []any{"i-a"}, "when": tc.when})
-			wantNoDiagnostics(t, testWithoutDrainWarnings(diags))
+			state, diags := s.Create("ssm_session_drain", map[string]any{"targets": []any{"i-a"}, "when": tc.when})
+			protocol.WantNoDiagnostics(t, testWithoutDrainWarnings(diags))
 			want, spared := map[string]any{}, testInventoryIDs
 			if tc.create {
 				want, spared = drained, []any{"eve-1", "dan-1", "gus-1", "bare-1"}
 			}
-			if diff := cmp.Diff(want, state.values["outcomes"]); diff != "" {
+			if diff := cmp.Diff(want, state.Values["outcomes"]); diff != "" {
 				t.Errorf("unexpected outcomes (-want +got):\n%s", diff)
 			}
 			testSpared(t, fake, spared...)
@@ -561,16 +557,16 @@ func TestSessionDrainResource_when(t *testing.T) {
 				t.Errorf("%d requests by create", got)
 			}
 
-			refreshed, diags := s.read(state)
-			wantNoDiagnostics(t, diags)
-			if diff := cmp.Diff(state.values, refreshed.values); diff != "" {
+			refreshed, diags := s.Read(state)
+			protocol.WantNoDiagnostics(t, diags)
+			if diff := cmp.Diff(state.Values, refreshed.Values); diff != "" {
 				t.Errorf("the refresh changed something (-before +after):\n%s", diff)
 			}
 			endpoint.WantCalls(t, fake)
 
 			fake.AddSessions(testInventory()...)
-			state, diags = s.destroy(refreshed)
-			wantNoDiagnostics(t, testWithoutDrainWarnings(diags))
+			state, diags = s.Destroy(refreshed)
+			protocol.WantNoDiagnostics(t, testWithoutDrainWarnings(diags))
 			spared = testInventoryIDs
 			if tc.destroy {
 				spared = []any{"eve-1", "dan-1", "gus-1", "bare-1"}
@@ -579,8 +575,8 @@ func TestSessionDrainResource_when(t *testing.T) {
 			if got := len(endpoint.TakeCalls(fake)); tc.destroy != (got > 0) {
 				t.Errorf("%d requests by destroy", got)
 			}
-			if state.values != nil {
-				t.Errorf("the drain is still there: %v", state.values)
+			if state.Values != nil {
+				t.Errorf("the drain is still there: %v", state.Values)
 			}
 		})
 	}
@@ -600,14 +596,14 @@ func TestSessionDrainResource_planWarning(t *testing.T) {
 		ten += fmt.Sprintf("many-%02d: %s on i-many\n  ", i+1, testOwner)
 	}
 	ten += "and 2 more"
-	warning := func(summary, detail string) []testDiagnostic {
-		return []testDiagnostic{{Severity: "warning", Summary: summary, Detail: detail}}
+	warning := func(summary, detail string) []protocol.Diagnostic {
+		return []protocol.Diagnostic{protocol.Warning("", summary, detail)}
 	}
 
 	for name, tc := range map[string]struct {
 		config map[string]any
 		fault  fakessm.FaultKind
-		want   []testDiagnostic
+		want   []protocol.Diagnostic
 		calls  []string
 	}{
 		"nobody": {
@@ -642,23 +638,23 @@ func TestSessionDrainResource_planWarning(t *testing.T) {
 			want:   warning("Sessions To Be Ended in eu-central-1", testMatched("1 session", "eu-central-1", `targets = ["i-a"]`, onCreate)+"abroad-1: an owner that SSM does not tell on i-a"),
 			calls:  []string{"DescribeSessions eu-central-1 Active"},
 		},
-		"a drain on destroy":  {config: map[string]any{"targets": []any{"i-a"}, "when": "destroy"}, want: []testDiagnostic{}, calls: []string{}},
-		"an unknown target":   {config: map[string]any{"targets": []any{"i-a", testUnknown}}, want: []testDiagnostic{}, calls: []string{}},
-		"unknown targets":     {config: map[string]any{"targets": testUnknown}, want: []testDiagnostic{}, calls: []string{}},
-		"an unknown age":      {config: map[string]any{"targets": []any{"i-a"}, "older_than": testUnknown}, want: []testDiagnostic{}, calls: []string{}},
-		"an unknown Region":   {config: map[string]any{"targets": []any{"i-a"}, "region": testUnknown}, want: []testDiagnostic{}, calls: []string{}},
-		"an unknown limit":    {config: map[string]any{"targets": []any{"i-a"}, "max_sessions": testUnknown}, want: []testDiagnostic{}, calls: []string{}},
-		"an unknown \"when\"": {config: map[string]any{"targets": []any{"i-a"}, "when": testUnknown}, want: []testDiagnostic{}, calls: []string{}},
+		"a drain on destroy":  {config: map[string]any{"targets": []any{"i-a"}, "when": "destroy"}, want: []protocol.Diagnostic{}, calls: []string{}},
+		"an unknown target":   {config: map[string]any{"targets": []any{"i-a", protocol.Unknown}}, want: []protocol.Diagnostic{}, calls: []string{}},
+		"unknown targets":     {config: map[string]any{"targets": protocol.Unknown}, want: []protocol.Diagnostic{}, calls: []string{}},
+		"an unknown age":      {config: map[string]any{"targets": []any{"i-a"}, "older_than": protocol.Unknown}, want: []protocol.Diagnostic{}, calls: []string{}},
+		"an unknown Region":   {config: map[string]any{"targets": []any{"i-a"}, "region": protocol.Unknown}, want: []protocol.Diagnostic{}, calls: []string{}},
+		"an unknown limit":    {config: map[string]any{"targets": []any{"i-a"}, "max_sessions": protocol.Unknown}, want: []protocol.Diagnostic{}, calls: []string{}},
+		"an unknown \"when\"": {config: map[string]any{"targets": []any{"i-a"}, "when": protocol.Unknown}, want: []protocol.Diagnostic{}, calls: []string{}},
 		"a denied listing": {
 			config: map[string]any{"targets": []any{"i-a"}},
 			fault:  fakessm.FaultDenied,
-			want:   []testDiagnostic{{Severity: "warning", Summary: "Sessions Not Counted in us-east-1"}},
+			want:   []protocol.Diagnostic{protocol.Warning("", "Sessions Not Counted in us-east-1", "")},
 			calls:  []string{"DescribeSessions us-east-1 Active"},
 		},
 		"a throttled listing": {
 			config: map[string]any{"targets": []any{"i-a"}},
 			fault:  fakessm.FaultThrottle,
-			want:   []testDiagnostic{{Severity: "warning", Summary: "Sessions Not Counted in us-east-1"}},
+			want:   []protocol.Diagnostic{protocol.Warning("", "Sessions Not Counted in us-east-1", "")},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -669,7 +665,7 @@ func TestSessionDrainResource_planWarning(t *testing.T) {
 				fake.Inject(fakessm.Fault{Operation: "DescribeSessions", Kind: tc.fault, Times: -1})
 			}
 			s := newConfiguredServer(t, testArguments(url, map[string]any{"max_retries": int64(2)}))
-			plan, diags := s.planCreate("ssm_session_drain", tc.config)
+			plan, diags := s.PlanCreate("ssm_session_drain", tc.config)
 			if tc.fault != "" {
 				for _, part := range []string{"us-east-1", "when this drain is created", "could not be found out", "Exception"} {
 					if len(diags) == 1 && !strings.Contains(diags[0].Detail, part) {
@@ -689,8 +685,8 @@ func TestSessionDrainResource_planWarning(t *testing.T) {
 			if plan == nil {
 				t.Fatal("there is no plan")
 			}
-			if len(plan.private) > 0 {
-				t.Errorf("the plan stores %s", plan.private)
+			if len(plan.Private) > 0 {
+				t.Errorf("the plan stores %s", plan.Private)
 			}
 			calls := endpoint.TakeCalls(fake)
 			if tc.calls != nil {
@@ -728,7 +724,7 @@ func TestSessionDrainResource_planWarningOfEnd(t *testing.T) {
 			"With as many before this drain is destroyed, the drain refuses and ends nobody.\n\nSelection: targets = [\"i-a\"].\n\n  " + testLines("ann-1", "cat-1")}},
 		"destroyed without effect":           {map[string]any{"when": "create"}, nil, nil},
 		"replaced by its targets":            {map[string]any{"when": "destroy"}, map[string]any{"targets": []any{"i-b"}}, []string{ended}},
-		"replaced by unknown targets":        {map[string]any{"when": "destroy"}, map[string]any{"targets": []any{testUnknown}}, []string{ended}},
+		"replaced by unknown targets":        {map[string]any{"when": "destroy"}, map[string]any{"targets": []any{protocol.Unknown}}, []string{ended}},
 		"replaced by a trigger":              {map[string]any{"when": "destroy"}, map[string]any{"triggers": map[string]any{"shift": "night"}}, []string{ended}},
 		"replaced by its Region":             {map[string]any{"when": "destroy"}, map[string]any{"region": "eu-central-1"}, []string{ended}},
 		"replaced to drain anew":             {map[string]any{"when": "create"}, map[string]any{"triggers": map[string]any{"shift": "night"}}, []string{created("i-a", "ann-1", "cat-1")}},
@@ -752,8 +748,8 @@ func TestSessionDrainResource_planWarningOfEnd(t *testing.T) {
 			fake, url := testInventoryFake(t)
 			s := newConfiguredServer(t, testArguments(url))
 			config := merged(map[string]any{"targets": []any{"i-a"}}, tc.config)
-			state, diags := s.create("ssm_session_drain", config)
-			wantNoDiagnostics(t, testWithoutDrainWarnings(diags))
+			state, diags := s.Create("ssm_session_drain", config)
+			protocol.WantNoDiagnostics(t, testWithoutDrainWarnings(diags))
 			fake.AddSessions(testInventory()...)
 			endpoint.TakeCalls(fake)
 
@@ -763,7 +759,7 @@ func TestSessionDrainResource_planWarningOfEnd(t *testing.T) {
 			}
 			// Terraform plans a replacement a second time, as a create, and throws the
 			// warnings of that away: all has to be said now.
-			_, diags = s.plan(state, next)
+			_, diags = s.Plan(state, next)
 			var said []string
 			for _, d := range diags {
 				if d.Severity != "warning" || d.Summary != "Sessions To Be Ended in us-east-1" && !strings.Contains(name, "more than allowed") || d.Attribute != "" {
@@ -825,11 +821,11 @@ func TestSessionDrainResource_changes(t *testing.T) {
 	}{
 		"other targets":          {map[string]any{"targets": []any{"i-a", "i-b"}}, []string{"targets"}, false},
 		"no targets":             {map[string]any{"targets": nil, "owners": []any{"*/ann"}}, []string{"targets"}, false},
-		"unknown targets":        {map[string]any{"targets": testUnknown}, []string{"targets"}, false},
+		"unknown targets":        {map[string]any{"targets": protocol.Unknown}, []string{"targets"}, false},
 		"another trigger":        {map[string]any{"triggers": map[string]any{"shift": "night"}}, []string{"triggers"}, false},
 		"no trigger":             {map[string]any{"triggers": nil}, []string{"triggers"}, false},
 		"another Region":         {map[string]any{"region": "eu-central-1"}, []string{"region"}, false},
-		"an unknown Region":      {map[string]any{"region": testUnknown}, []string{"region"}, false},
+		"an unknown Region":      {map[string]any{"region": protocol.Unknown}, []string{"region"}, false},
 		"no Region":              {map[string]any{"region": nil}, nil, false},
 		"all three":              {map[string]any{"targets": []any{}, "region": "eu-central-1", "triggers": nil}, []string{"region", "targets", "triggers"}, false},
 		"when":                   {map[string]any{"when": "both"}, nil, false},
@@ -850,38 +846,38 @@ func TestSessionDrainResource_changes(t *testing.T) {
 
 			fake, url := testInventoryFake(t)
 			s := newConfiguredServer(t, testArguments(url))
-			state, diags := s.create("ssm_session_drain", base)
-			wantNoDiagnostics(t, testWithoutDrainWarnings(diags))
+			state, diags := s.Create("ssm_session_drain", base)
+			protocol.WantNoDiagnostics(t, testWithoutDrainWarnings(diags))
 			endpoint.TakeCalls(fake)
 			fake.AddSessions(testInventory()...)
 
 			config := merged(base, tc.change)
-			plan, diags := s.plan(state, config)
-			wantNoDiagnostics(t, testWithoutDrainWarnings(diags))
+			plan, diags := s.Plan(state, config)
+			protocol.WantNoDiagnostics(t, testWithoutDrainWarnings(diags))
 			if tc.replace == nil && tc.drains != (len(diags) > 0) {
 				t.Errorf("unexpected warnings: %+v", diags)
 			}
-			if diff := cmp.Diff(tc.replace, plan.replace); diff != "" {
+			if diff := cmp.Diff(tc.replace, plan.Replace); diff != "" {
 				t.Errorf("unexpected reasons to replace (-want +got):\n%s", diff)
 			}
 			if tc.replace != nil {
 				return
 			}
 			if tc.drains {
-				if plan.values["outcomes"] != testUnknown {
-					t.Errorf("the plan knows the outcomes: %v", plan.values["outcomes"])
+				if plan.Values["outcomes"] != protocol.Unknown {
+					t.Errorf("the plan knows the outcomes: %v", plan.Values["outcomes"])
 				}
 				endpoint.TakeCalls(fake)
-			} else if diff := cmp.Diff(state.values["outcomes"], plan.values["outcomes"]); diff != "" {
+			} else if diff := cmp.Diff(state.Values["outcomes"], plan.Values["outcomes"]); diff != "" {
 				t.Errorf("the plan changes the outcomes (-before +after):\n%s", diff)
 			}
-			state, diags = s.apply(plan)
-			wantNoDiagnostics(t, diags)
+			state, diags = s.Apply(plan)
+			protocol.WantNoDiagnostics(t, diags)
 			for attribute, value := range tc.change {
 				if attribute == "region" {
 					value = testRegion
 				}
-				if diff := cmp.Diff(value, state.values[attribute]); diff != "" {
+				if diff := cmp.Diff(value, state.Values[attribute]); diff != "" {
 					t.Errorf("unexpected %s (-want +got):\n%s", attribute, diff)
 				}
 			}
@@ -895,9 +891,9 @@ func TestSessionDrainResource_changes(t *testing.T) {
 				testSpared(t, fake, testInventoryIDs...)
 			}
 
-			plan, diags = s.plan(state, config)
-			wantNoDiagnostics(t, diags)
-			if diff := cmp.Diff(state.values, plan.values); diff != "" {
+			plan, diags = s.Plan(state, config)
+			protocol.WantNoDiagnostics(t, diags)
+			if diff := cmp.Diff(state.Values, plan.Values); diff != "" {
 				t.Errorf("the next plan is not empty (-state +plan):\n%s", diff)
 			}
 		})
@@ -911,18 +907,18 @@ func TestSessionDrainResource_changedBeforeDestroy(t *testing.T) {
 	fake, url := testInventoryFake(t)
 	s := newConfiguredServer(t, testArguments(url))
 	config := map[string]any{"targets": []any{"i-a"}, "when": "create", "owners": []any{}}
-	state, diags := s.create("ssm_session_drain", config)
-	wantNoDiagnostics(t, testWithoutDrainWarnings(diags))
+	state, diags := s.Create("ssm_session_drain", config)
+	protocol.WantNoDiagnostics(t, testWithoutDrainWarnings(diags))
 
-	plan, diags := s.plan(state, merged(config, map[string]any{"when": "destroy", "owners": []any{"*/ann"}}))
-	wantNoDiagnostics(t, diags)
-	state, diags = s.apply(plan)
-	wantNoDiagnostics(t, diags)
+	plan, diags := s.Plan(state, merged(config, map[string]any{"when": "destroy", "owners": []any{"*/ann"}}))
+	protocol.WantNoDiagnostics(t, diags)
+	state, diags = s.Apply(plan)
+	protocol.WantNoDiagnostics(t, diags)
 	endpoint.WantCalls(t, fake)
 
-	state, diags = s.destroy(state)
-	wantNoDiagnostics(t, testWithoutDrainWarnings(diags))
-	if state.values != nil {
+	state, diags = s.Destroy(state)
+	protocol.WantNoDiagnostics(t, testWithoutDrainWarnings(diags))
+	if state.Values != nil {
 		t.Error("the drain is still there")
 	}
 	testSpared(t, fake, "eve-1", "dan-1", "cat-1", "gus-1", "bare-1")
@@ -935,23 +931,23 @@ func TestSessionDrainResource_defaultRegion(t *testing.T) {
 
 	fake, url := testInventoryFake(t, fakessm.WithSessions(fakessm.Session{SessionID: "west-1", Target: "i-a", Region: "us-west-2"}))
 	config := map[string]any{"targets": []any{"i-a"}, "when": "destroy"}
-	state, diags := newConfiguredServer(t, testArguments(url)).create("ssm_session_drain", config)
-	wantNoDiagnostics(t, diags)
-	if state.values["region"] != testRegion {
-		t.Errorf("the Region is %v", state.values["region"])
+	state, diags := newConfiguredServer(t, testArguments(url)).Create("ssm_session_drain", config)
+	protocol.WantNoDiagnostics(t, diags)
+	if state.Values["region"] != testRegion {
+		t.Errorf("the Region is %v", state.Values["region"])
 	}
 
 	moved := newConfiguredServer(t, testArguments(url, map[string]any{"region": "us-west-2"}))
-	plan, diags := moved.plan(state, config)
-	wantNoDiagnostics(t, diags)
-	if diff := cmp.Diff(state.values, plan.values); diff != "" || len(plan.replace) > 0 {
-		t.Errorf("the drain moves with the provider, to be replaced for %v (-state +plan):\n%s", plan.replace, diff)
+	plan, diags := moved.Plan(state, config)
+	protocol.WantNoDiagnostics(t, diags)
+	if diff := cmp.Diff(state.Values, plan.Values); diff != "" || len(plan.Replace) > 0 {
+		t.Errorf("the drain moves with the provider, to be replaced for %v (-state +plan):\n%s", plan.Replace, diff)
 	}
 	endpoint.WantCalls(t, fake)
 
-	state, diags = moved.destroy(state)
-	wantNoDiagnostics(t, testWithoutDrainWarnings(diags))
-	if state.values != nil {
+	state, diags = moved.Destroy(state)
+	protocol.WantNoDiagnostics(t, testWithoutDrainWarnings(diags))
+	if state.Values != nil {
 		t.Error("the drain is still there")
 	}
 	for _, call := range endpoint.TakeCalls(fake) {
@@ -969,21 +965,21 @@ func TestSessionDrainResource_conditionTakenAway(t *testing.T) {
 
 	fake, url := testInventoryFake(t)
 	s := newConfiguredServer(t, testArguments(url))
-	state, diags := s.create("ssm_session_drain", map[string]any{"owners": []any{"*/ann"}, "when": "destroy"})
-	wantNoDiagnostics(t, diags)
+	state, diags := s.Create("ssm_session_drain", map[string]any{"owners": []any{"*/ann"}, "when": "destroy"})
+	protocol.WantNoDiagnostics(t, diags)
 
-	_, diags = s.plan(state, map[string]any{"owners": []any{"*"}, "when": "destroy"})
-	wantDiagnostic(t, testDiagnostic{"error", "owners", testDrainError, "The patterns in owners match every owner there is\nNothing was ended."}, diags)
+	_, diags = s.Plan(state, map[string]any{"owners": []any{"*"}, "when": "destroy"})
+	protocol.WantDiagnostic(t, protocol.Error("owners", testDrainError, "The patterns in owners match every owner there is\nNothing was ended."), diags)
 
 	// Found out during apply, it is refused all the same.
-	plan, diags := s.plan(state, map[string]any{"owners": []any{testUnknown}, "when": "destroy"})
-	wantNoDiagnostics(t, diags)
-	known := merged(state.values, map[string]any{"owners": []any{"*"}})
-	plan.config = s.encode(s.schemas.ResourceSchemas["ssm_session_drain"], map[string]any{"owners": []any{"*"}, "when": "destroy"})
-	plan.planned = s.encode(s.schemas.ResourceSchemas["ssm_session_drain"], known)
-	after, diags := s.apply(plan)
-	wantDiagnostic(t, testDiagnostic{"error", "owners", testDrainError, "match every owner there is"}, diags)
-	if diff := cmp.Diff(state.values, after.values); diff != "" {
+	plan, diags := s.Plan(state, map[string]any{"owners": []any{protocol.Unknown}, "when": "destroy"})
+	protocol.WantNoDiagnostics(t, diags)
+	known := merged(state.Values, map[string]any{"owners": []any{"*"}})
+	plan.Config = s.Encode(s.Schemas.ResourceSchemas["ssm_session_drain"], map[string]any{"owners": []any{"*"}, "when": "destroy"})
+	plan.Planned = s.Encode(s.Schemas.ResourceSchemas["ssm_session_drain"], known)
+	after, diags := s.Apply(plan)
+	protocol.WantDiagnostic(t, protocol.Error("owners", testDrainError, "match every owner there is"), diags)
+	if diff := cmp.Diff(state.Values, after.Values); diff != "" {
 		t.Errorf("the refused update changed the state (-before +after):\n%s", diff)
 	}
 	endpoint.WantCalls(t, fake)
@@ -1000,7 +996,7 @@ func TestSessionDrainResource_outcomes(t *testing.T) {
 		ahead    func(fake *fakessm.Server, operation string)
 		timeout  any
 		want     map[string]any
-		diags    []testDiagnostic // Each with lines of its detail.
+		diags    []protocol.Diagnostic // Each with lines of its detail.
 	}{
 		"sessions of every status that is live": {
 			sessions: []fakessm.Session{{SessionID: "a", Status: "Connecting"}, {SessionID: "b", Status: "Disconnected"}, {SessionID: "c", Status: "Hibernating"}},
@@ -1037,7 +1033,7 @@ func TestSessionDrainResource_outcomes(t *testing.T) {
 			sessions: []fakessm.Session{{SessionID: "a", Behaviour: fakessm.BehaviourUnkillable}, {SessionID: "b"}},
 			timeout:  "2s",
 			want:     map[string]any{"a": "failed", "b": "terminated"},
-			diags:    []testDiagnostic{{"error", "", testDrainError, "1 session in Region us-east-1 could not be ended (1 ended):\na: it is still live after the time allowed\nlonger time"}},
+			diags:    []protocol.Diagnostic{protocol.Error("", testDrainError, "1 session in Region us-east-1 could not be ended (1 ended):\na: it is still live after the time allowed\nlonger time")},
 		},
 		"sessions that SSM refuses to end": {
 			sessions: []fakessm.Session{{SessionID: "a"}, {SessionID: "b"}, {SessionID: "c"}},
@@ -1046,22 +1042,22 @@ func TestSessionDrainResource_outcomes(t *testing.T) {
 				{Operation: "TerminateSession", SessionID: "c", Kind: fakessm.FaultThrottle, Times: -1},
 			},
 			want: map[string]any{"a": "failed", "b": "terminated", "c": "failed"},
-			diags: []testDiagnostic{{"error", "", testDrainError, "2 sessions in Region us-east-1 could not be ended (1 ended):\na: the credentials do not allow it\n" +
-				"c: the account's request quota for this Region stayed exhausted\nAllow the IAM action ssm:TerminateSession\nAWS shares 6 calls a second\nAccessDeniedException"}},
+			diags: []protocol.Diagnostic{protocol.Error("", testDrainError, "2 sessions in Region us-east-1 could not be ended (1 ended):\na: the credentials do not allow it\n"+
+				"c: the account's request quota for this Region stayed exhausted\nAllow the IAM action ssm:TerminateSession\nAWS shares 6 calls a second\nAccessDeniedException")},
 		},
 		"sessions that may not be listed": {
 			sessions: []fakessm.Session{{SessionID: "a"}},
 			faults:   []fakessm.Fault{{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Times: -1}},
-			diags: []testDiagnostic{
-				{"warning", "", "Sessions Not Counted in us-east-1", "could not be found out: the credentials do not allow it.\nssm:DescribeSessions"},
-				{"error", "", testDrainError, "The sessions in Region us-east-1 could not be listed: the credentials do not allow it. Nothing was ended.\nAllow the IAM action ssm:DescribeSessions on the resource \"*\".\nAccessDeniedException"},
+			diags: []protocol.Diagnostic{
+				protocol.Warning("", "Sessions Not Counted in us-east-1", "could not be found out: the credentials do not allow it.\nssm:DescribeSessions"),
+				protocol.Error("", testDrainError, "The sessions in Region us-east-1 could not be listed: the credentials do not allow it. Nothing was ended.\nAllow the IAM action ssm:DescribeSessions on the resource \"*\".\nAccessDeniedException"),
 			},
 		},
 		"sessions that may not be listed any more afterwards": {
 			sessions: []fakessm.Session{{SessionID: "a"}, {SessionID: "b"}},
 			faults:   []fakessm.Fault{{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Skip: 2, Times: -1}},
 			want:     map[string]any{"a": "unverified", "b": "unverified"},
-			diags:    []testDiagnostic{{"error", "", testDrainError, "2 sessions in Region us-east-1 were asked to terminate, but whether they are gone could not be seen: the credentials do not allow it."}},
+			diags:    []protocol.Diagnostic{protocol.Error("", testDrainError, "2 sessions in Region us-east-1 were asked to terminate, but whether they are gone could not be seen: the credentials do not allow it.")},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -1076,18 +1072,18 @@ func TestSessionDrainResource_outcomes(t *testing.T) {
 			fake, url := testHookedFake(t, tc.ahead, append(tc.options, fakessm.WithSessions(tc.sessions...))...)
 			fake.Inject(tc.faults...)
 			s := newConfiguredServer(t, testArguments(url, map[string]any{"max_retries": int64(2)}))
-			state, diags := s.create("ssm_session_drain", map[string]any{"targets": []any{"i-x"}, "timeouts": map[string]any{"create": tc.timeout}})
+			state, diags := s.Create("ssm_session_drain", map[string]any{"targets": []any{"i-x"}, "timeouts": map[string]any{"create": tc.timeout}})
 
 			diags = testWithoutDrainWarnings(diags)
 			if len(diags) != len(tc.diags) {
 				t.Fatalf("unexpected diagnostics: %+v", diags)
 			}
 			for i, want := range tc.diags {
-				wantDiagnostic(t, want, diags[i:i+1])
+				protocol.WantDiagnostic(t, want, diags[i:i+1])
 			}
 			var got any
-			if state.values != nil {
-				got = state.values["outcomes"]
+			if state.Values != nil {
+				got = state.Values["outcomes"]
 			}
 			var want any
 			if tc.want != nil {
@@ -1137,14 +1133,14 @@ func TestSessionDrainResource_newcomers(t *testing.T) {
 			t.Parallel()
 
 			fake, url := testHookedFake(t, tc.ahead)
-			state, diags := newConfiguredServer(t, testArguments(url)).create("ssm_session_drain", map[string]any{"targets": []any{"i-c"}, "max_sessions": tc.limit})
+			state, diags := newConfiguredServer(t, testArguments(url)).Create("ssm_session_drain", map[string]any{"targets": []any{"i-c"}, "max_sessions": tc.limit})
 			diags = testWithoutDrainWarnings(diags)
 			if tc.left == "" {
-				wantNoDiagnostics(t, diags)
+				protocol.WantNoDiagnostics(t, diags)
 			} else {
-				wantDiagnostic(t, testDiagnostic{"error", "", testDrainError, "1 session in Region us-east-1 could not be ended\n" + tc.left}, diags)
+				protocol.WantDiagnostic(t, protocol.Error("", testDrainError, "1 session in Region us-east-1 could not be ended\n"+tc.left), diags)
 			}
-			if diff := cmp.Diff(tc.want, state.values["outcomes"]); diff != "" {
+			if diff := cmp.Diff(tc.want, state.Values["outcomes"]); diff != "" {
 				t.Errorf("unexpected outcomes (-want +got):\n%s", diff)
 			}
 			testSpared(t, fake, "ann-1", "dan-1", "cat-1", "gus-1", "bare-1")
@@ -1164,10 +1160,10 @@ func TestSessionDrainResource_tooMany(t *testing.T) {
 		t.Parallel()
 
 		fake, url := testInventoryFake(t)
-		state, diags := newConfiguredServer(t, testArguments(url)).create("ssm_session_drain", config)
-		wantDiagnostic(t, testDiagnostic{"error", "max_sessions", testDrainError, count + "Narrow the selection, or raise max_sessions."}, testWithoutDrainWarnings(diags))
-		if state.values != nil {
-			t.Errorf("there is a state: %v", state.values)
+		state, diags := newConfiguredServer(t, testArguments(url)).Create("ssm_session_drain", config)
+		protocol.WantDiagnostic(t, protocol.Error("max_sessions", testDrainError, count+"Narrow the selection, or raise max_sessions."), testWithoutDrainWarnings(diags))
+		if state.Values != nil {
+			t.Errorf("there is a state: %v", state.Values)
 		}
 		testSpared(t, fake, testInventoryIDs...)
 	})
@@ -1176,25 +1172,25 @@ func TestSessionDrainResource_tooMany(t *testing.T) {
 
 		fake, url := testInventoryFake(t)
 		s := newConfiguredServer(t, testArguments(url))
-		state, diags := s.create("ssm_session_drain", merged(config, map[string]any{"when": "destroy"}))
-		wantNoDiagnostics(t, diags)
+		state, diags := s.Create("ssm_session_drain", merged(config, map[string]any{"when": "destroy"}))
+		protocol.WantNoDiagnostics(t, diags)
 
-		kept, diags := s.destroy(state)
-		wantDiagnostic(t, testDiagnostic{"error", "max_sessions", testDrainError,
-			count + "first apply a higher max_sessions\na removed block with lifecycle { destroy = false }"}, testWithoutDrainWarnings(diags))
-		if diff := cmp.Diff(state.values, kept.values); diff != "" {
+		kept, diags := s.Destroy(state)
+		protocol.WantDiagnostic(t, protocol.Error("max_sessions", testDrainError,
+			count+"first apply a higher max_sessions\na removed block with lifecycle { destroy = false }"), testWithoutDrainWarnings(diags))
+		if diff := cmp.Diff(state.Values, kept.Values); diff != "" {
 			t.Errorf("the refused destruction changed the state (-before +after):\n%s", diff)
 		}
 		testSpared(t, fake, testInventoryIDs...)
 
 		// The way out that the message gives.
-		plan, diags := s.plan(kept, merged(config, map[string]any{"when": "destroy", "max_sessions": int64(2)}))
-		wantNoDiagnostics(t, diags)
-		raised, diags := s.apply(plan)
-		wantNoDiagnostics(t, diags)
-		gone, diags := s.destroy(raised)
-		wantNoDiagnostics(t, testWithoutDrainWarnings(diags))
-		if gone.values != nil {
+		plan, diags := s.Plan(kept, merged(config, map[string]any{"when": "destroy", "max_sessions": int64(2)}))
+		protocol.WantNoDiagnostics(t, diags)
+		raised, diags := s.Apply(plan)
+		protocol.WantNoDiagnostics(t, diags)
+		gone, diags := s.Destroy(raised)
+		protocol.WantNoDiagnostics(t, testWithoutDrainWarnings(diags))
+		if gone.Values != nil {
 			t.Error("the drain is still there")
 		}
 		testSpared(t, fake, "eve-1", "dan-1", "gus-1", "bare-1")
@@ -1204,17 +1200,17 @@ func TestSessionDrainResource_tooMany(t *testing.T) {
 
 		fake, url := testInventoryFake(t)
 		s := newConfiguredServer(t, testArguments(url))
-		state, diags := s.create("ssm_session_drain", map[string]any{"targets": []any{"i-a"}, "max_sessions": int64(1), "when": "both", "owners": []any{"*/ann"}})
-		wantNoDiagnostics(t, testWithoutDrainWarnings(diags))
-		plan, diags := s.plan(state, map[string]any{"targets": []any{"i-a"}, "max_sessions": int64(1), "when": "both"})
-		wantNoDiagnostics(t, testWithoutDrainWarnings(diags))
-		state, diags = s.apply(plan)
-		wantNoDiagnostics(t, diags)
+		state, diags := s.Create("ssm_session_drain", map[string]any{"targets": []any{"i-a"}, "max_sessions": int64(1), "when": "both", "owners": []any{"*/ann"}})
+		protocol.WantNoDiagnostics(t, testWithoutDrainWarnings(diags))
+		plan, diags := s.Plan(state, map[string]any{"targets": []any{"i-a"}, "max_sessions": int64(1), "when": "both"})
+		protocol.WantNoDiagnostics(t, testWithoutDrainWarnings(diags))
+		state, diags = s.Apply(plan)
+		protocol.WantNoDiagnostics(t, diags)
 		fake.AddSessions(testInventory()...)
 
-		kept, diags := s.destroy(state)
-		wantDiagnostic(t, testDiagnostic{"error", "max_sessions", testDrainError, count}, testWithoutDrainWarnings(diags))
-		if diff := cmp.Diff(map[string]any{"cat-1": "terminated"}, kept.values["outcomes"]); diff != "" {
+		kept, diags := s.Destroy(state)
+		protocol.WantDiagnostic(t, protocol.Error("max_sessions", testDrainError, count), testWithoutDrainWarnings(diags))
+		if diff := cmp.Diff(map[string]any{"cat-1": "terminated"}, kept.Values["outcomes"]); diff != "" {
 			t.Errorf("what the update did is forgotten although nothing else was done (-want +got):\n%s", diff)
 		}
 	})
@@ -1377,12 +1373,12 @@ func TestSessionDrainResource_providerMoves(t *testing.T) {
 				fakessm.Session{SessionID: "there-1", Target: "i-new", Region: testRegion}))
 			s := newConfiguredServer(t, testArguments(url))
 			config := map[string]any{"targets": []any{"i-old"}, "when": tc.when}
-			state, diags := s.create("ssm_session_drain", config)
-			wantNoDiagnostics(t, testWithoutDrainWarnings(diags))
+			state, diags := s.Create("ssm_session_drain", config)
+			protocol.WantNoDiagnostics(t, testWithoutDrainWarnings(diags))
 			endpoint.TakeCalls(fake)
 
 			moved := newConfiguredServer(t, testArguments(url, map[string]any{"region": tc.region, "skip_requesting_account_id": true, "skip_credentials_validation": true}))
-			_, diags = moved.plan(state, merged(config, map[string]any{"targets": []any{"i-new"}}))
+			_, diags = moved.Plan(state, merged(config, map[string]any{"targets": []any{"i-new"}}))
 			var shown, elsewhere bool
 			for _, d := range diags {
 				if d.Severity != "warning" {
@@ -1397,8 +1393,8 @@ func TestSessionDrainResource_providerMoves(t *testing.T) {
 			endpoint.WantCalls(t, fake, "DescribeSessions "+tc.region+" Active")
 
 			// Nor is the destroy of the old one refused by its plan.
-			_, diags = moved.plan(state, nil)
-			if hasErrors(diags) {
+			_, diags = moved.Plan(state, nil)
+			if protocol.HasErrors(diags) {
 				t.Errorf("the destroy cannot be planned: %+v", diags)
 			}
 		})
@@ -1412,17 +1408,17 @@ func TestSessionDrainResource_emptyTriggers(t *testing.T) {
 	fake, url := testInventoryFake(t)
 	s := newConfiguredServer(t, testArguments(url))
 	config := map[string]any{"targets": []any{"i-a"}, "when": "both"}
-	state, diags := s.create("ssm_session_drain", config)
-	wantNoDiagnostics(t, testWithoutDrainWarnings(diags))
+	state, diags := s.Create("ssm_session_drain", config)
+	protocol.WantNoDiagnostics(t, testWithoutDrainWarnings(diags))
 	endpoint.TakeCalls(fake)
 	for _, triggers := range []any{map[string]any{}, nil, map[string]any{}} {
-		plan, diags := s.plan(state, merged(config, map[string]any{"triggers": triggers}))
-		wantNoDiagnostics(t, diags)
-		if len(plan.replace) > 0 {
+		plan, diags := s.Plan(state, merged(config, map[string]any{"triggers": triggers}))
+		protocol.WantNoDiagnostics(t, diags)
+		if len(plan.Replace) > 0 {
 			t.Errorf("triggers = %v replaces the drain", triggers)
 		}
-		state, diags = s.apply(plan)
-		wantNoDiagnostics(t, diags)
+		state, diags = s.Apply(plan)
+		protocol.WantNoDiagnostics(t, diags)
 	}
 	endpoint.WantCalls(t, fake)
 }
@@ -1452,17 +1448,17 @@ func TestSessionDrainResource_deleteFails(t *testing.T) {
 
 	for name, tc := range map[string]struct {
 		fault fakessm.Fault
-		want  testDiagnostic
+		want  protocol.Diagnostic
 		done  map[string]any
 	}{
 		"a session may not be ended": {
 			fakessm.Fault{Operation: "TerminateSession", SessionID: "cat-1", Kind: fakessm.FaultDenied, Times: -1},
-			testDiagnostic{"error", "", testDrainError, "1 session in Region us-east-1 could not be ended (1 ended):\ncat-1: the credentials do not allow it\nssm:TerminateSession"},
+			protocol.Error("", testDrainError, "1 session in Region us-east-1 could not be ended (1 ended):\ncat-1: the credentials do not allow it\nssm:TerminateSession"),
 			map[string]any{"ann-1": "terminated", "cat-1": "failed"},
 		},
 		"sessions may not be listed": {
 			fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Times: -1},
-			testDiagnostic{"error", "", testDrainError, "could not be listed: the credentials do not allow it. Nothing was ended.\nssm:DescribeSessions"},
+			protocol.Error("", testDrainError, "could not be listed: the credentials do not allow it. Nothing was ended.\nssm:DescribeSessions"),
 			map[string]any{},
 		},
 	} {
@@ -1471,21 +1467,21 @@ func TestSessionDrainResource_deleteFails(t *testing.T) {
 
 			fake, url := testInventoryFake(t)
 			s := newConfiguredServer(t, testArguments(url))
-			state, diags := s.create("ssm_session_drain", map[string]any{"targets": []any{"i-a"}, "when": "destroy"})
-			wantNoDiagnostics(t, diags)
+			state, diags := s.Create("ssm_session_drain", map[string]any{"targets": []any{"i-a"}, "when": "destroy"})
+			protocol.WantNoDiagnostics(t, diags)
 
 			fake.Inject(tc.fault)
-			kept, diags := s.destroy(state)
-			wantDiagnostic(t, tc.want, testWithout(testWithoutDrainWarnings(diags), "Sessions Not Counted in "))
-			if diff := cmp.Diff(merged(state.values, map[string]any{"outcomes": tc.done}), kept.values); diff != "" {
+			kept, diags := s.Destroy(state)
+			protocol.WantDiagnostic(t, tc.want, protocol.Without(testWithoutDrainWarnings(diags), "Sessions Not Counted in "))
+			if diff := cmp.Diff(merged(state.Values, map[string]any{"outcomes": tc.done}), kept.Values); diff != "" {
 				t.Errorf("unexpected state (-want +got):\n%s", diff)
 			}
 
 			fake.ClearFaults()
-			gone, diags := s.destroy(kept)
-			wantNoDiagnostics(t, testWithoutDrainWarnings(diags))
-			if gone.values != nil {
-				t.Errorf("the drain is still there: %v", gone.values)
+			gone, diags := s.Destroy(kept)
+			protocol.WantNoDiagnostics(t, testWithoutDrainWarnings(diags))
+			if gone.Values != nil {
+				t.Errorf("the drain is still there: %v", gone.Values)
 			}
 			testSpared(t, fake, "eve-1", "dan-1", "gus-1", "bare-1")
 		})
@@ -1504,9 +1500,9 @@ func TestSessionDrainResource_gracePeriod(t *testing.T) {
 		}
 	})
 	start := time.Now()
-	state, diags := newConfiguredServer(t, testArguments(url)).create("ssm_session_drain", map[string]any{"targets": []any{"i-a"}, "grace_period": "1s"})
-	wantNoDiagnostics(t, testWithoutDrainWarnings(diags))
-	if diff := cmp.Diff(map[string]any{"ann-1": "terminated"}, state.values["outcomes"]); diff != "" {
+	state, diags := newConfiguredServer(t, testArguments(url)).Create("ssm_session_drain", map[string]any{"targets": []any{"i-a"}, "grace_period": "1s"})
+	protocol.WantNoDiagnostics(t, testWithoutDrainWarnings(diags))
+	if diff := cmp.Diff(map[string]any{"ann-1": "terminated"}, state.Values["outcomes"]); diff != "" {
 		t.Errorf("unexpected outcomes (-want +got):\n%s", diff)
 	}
 	if spent := time.Since(start); spent < time.Second {
@@ -1610,11 +1606,11 @@ func TestSessionDrainResource_unseenNewcomer(t *testing.T) {
 			fake.Inject(fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Skip: 1, Times: -1})
 		}
 	}, fakessm.WithPageSize(50))
-	state, diags := newConfiguredServer(t, testArguments(url)).create("ssm_session_drain", map[string]any{"targets": []any{"i-a"}})
-	if diff := cmp.Diff(map[string]any{"ann-1": "terminated", "cat-1": "terminated", "new-1": "unverified"}, state.values["outcomes"]); diff != "" {
+	state, diags := newConfiguredServer(t, testArguments(url)).Create("ssm_session_drain", map[string]any{"targets": []any{"i-a"}})
+	if diff := cmp.Diff(map[string]any{"ann-1": "terminated", "cat-1": "terminated", "new-1": "unverified"}, state.Values["outcomes"]); diff != "" {
 		t.Errorf("unexpected outcomes (-want +got):\n%s", diff)
 	}
-	wantDiagnostic(t, testDiagnostic{"error", "", testDrainError, "1 session in Region us-east-1 was asked to terminate, but whether it is gone could not be seen: the credentials do not allow it. 2 ended."}, testWithoutDrainWarnings(diags))
+	protocol.WantDiagnostic(t, protocol.Error("", testDrainError, "1 session in Region us-east-1 was asked to terminate, but whether it is gone could not be seen: the credentials do not allow it. 2 ended."), testWithoutDrainWarnings(diags))
 	if n := fake.Count("TerminateSession"); n != 3 {
 		t.Errorf("%d calls of TerminateSession, want 3", n)
 	}
@@ -1627,9 +1623,9 @@ func TestSessionDrainResource_timeout(t *testing.T) {
 	fake, url := testInventoryFake(t)
 	fake.Inject(fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultHang, Times: -1})
 	s := newConfiguredServer(t, testArguments(url))
-	state, diags := s.create("ssm_session_drain", map[string]any{"targets": []any{"i-a"}, "timeouts": map[string]any{"create": "1s"}})
-	wantDiagnostic(t, testDiagnostic{"error", "", testDrainError, "2 sessions in Region us-east-1\nthe time allowed ran out"}, testWithoutDrainWarnings(diags))
-	if diff := cmp.Diff(map[string]any{"ann-1": "unverified", "cat-1": "unverified"}, state.values["outcomes"]); diff != "" {
+	state, diags := s.Create("ssm_session_drain", map[string]any{"targets": []any{"i-a"}, "timeouts": map[string]any{"create": "1s"}})
+	protocol.WantDiagnostic(t, protocol.Error("", testDrainError, "2 sessions in Region us-east-1\nthe time allowed ran out"), testWithoutDrainWarnings(diags))
+	if diff := cmp.Diff(map[string]any{"ann-1": "unverified", "cat-1": "unverified"}, state.Values["outcomes"]); diff != "" {
 		t.Errorf("unexpected outcomes (-want +got):\n%s", diff)
 	}
 }
@@ -1639,26 +1635,26 @@ func TestSessionDrainResource_badInput(t *testing.T) {
 
 	for name, tc := range map[string]struct {
 		config map[string]any
-		want   testDiagnostic
+		want   protocol.Diagnostic
 	}{
-		"an unknown occasion":               {map[string]any{"when": "update"}, testDiagnostic{"error", "when", "Invalid Attribute Value Match", "\"create\" \"destroy\" \"both\""}},
-		"a limit of zero":                   {map[string]any{"max_sessions": int64(0)}, testDiagnostic{"error", "max_sessions", "Invalid Attribute Value", "between 1"}},
-		"a negative limit":                  {map[string]any{"max_sessions": int64(-1)}, testDiagnostic{"error", "max_sessions", "Invalid Attribute Value", "between 1"}},
-		"a grace period that is none":       {map[string]any{"grace_period": "a while"}, testDiagnostic{"error", "grace_period", "Invalid Duration", "a while"}},
-		"a negative grace period":           {map[string]any{"grace_period": "-1s"}, testDiagnostic{"error", "grace_period", "Invalid Duration", "\"-1s\""}},
-		"a grace period beyond the create":  {map[string]any{"grace_period": "2m", "timeouts": map[string]any{"create": "1m"}}, testDiagnostic{"error", "grace_period", "Grace Period Exceeds Timeout", "2m0s\ntimeouts.create = \"1m\"\nShorten the grace period, or lengthen the timeout."}},
-		"a grace period like the create":    {map[string]any{"grace_period": "60s", "timeouts": map[string]any{"create": "1m", "delete": "2m"}}, testDiagnostic{"error", "grace_period", "Grace Period Exceeds Timeout", "timeouts.create = \"1m\""}},
-		"a grace period beyond the destroy": {map[string]any{"grace_period": "2m", "when": "destroy", "timeouts": map[string]any{"delete": "1m"}}, testDiagnostic{"error", "grace_period", "Grace Period Exceeds Timeout", "timeouts.delete = \"1m\""}},
-		"a timeout that is none":            {map[string]any{"timeouts": map[string]any{"create": "2 minutes"}}, testDiagnostic{"error", "timeouts.create", "Invalid Attribute Value Time Duration", "2 minutes"}},
-		"a timeout of zero":                 {map[string]any{"timeouts": map[string]any{"delete": "0s"}}, testDiagnostic{"error", "timeouts.delete", "Invalid Timeout", "above zero"}},
-		"a negative timeout":                {map[string]any{"timeouts": map[string]any{"create": "-1m"}}, testDiagnostic{"error", "timeouts.create", "Invalid Timeout", "above zero"}},
+		"an unknown occasion":               {map[string]any{"when": "update"}, protocol.Error("when", "Invalid Attribute Value Match", "\"create\" \"destroy\" \"both\"")},
+		"a limit of zero":                   {map[string]any{"max_sessions": int64(0)}, protocol.Error("max_sessions", "Invalid Attribute Value", "between 1")},
+		"a negative limit":                  {map[string]any{"max_sessions": int64(-1)}, protocol.Error("max_sessions", "Invalid Attribute Value", "between 1")},
+		"a grace period that is none":       {map[string]any{"grace_period": "a while"}, protocol.Error("grace_period", "Invalid Duration", "a while")},
+		"a negative grace period":           {map[string]any{"grace_period": "-1s"}, protocol.Error("grace_period", "Invalid Duration", "\"-1s\"")},
+		"a grace period beyond the create":  {map[string]any{"grace_period": "2m", "timeouts": map[string]any{"create": "1m"}}, protocol.Error("grace_period", "Grace Period Exceeds Timeout", "2m0s\ntimeouts.create = \"1m\"\nShorten the grace period, or lengthen the timeout.")},
+		"a grace period like the create":    {map[string]any{"grace_period": "60s", "timeouts": map[string]any{"create": "1m", "delete": "2m"}}, protocol.Error("grace_period", "Grace Period Exceeds Timeout", "timeouts.create = \"1m\"")},
+		"a grace period beyond the destroy": {map[string]any{"grace_period": "2m", "when": "destroy", "timeouts": map[string]any{"delete": "1m"}}, protocol.Error("grace_period", "Grace Period Exceeds Timeout", "timeouts.delete = \"1m\"")},
+		"a timeout that is none":            {map[string]any{"timeouts": map[string]any{"create": "2 minutes"}}, protocol.Error("timeouts.create", "Invalid Attribute Value Time Duration", "2 minutes")},
+		"a timeout of zero":                 {map[string]any{"timeouts": map[string]any{"delete": "0s"}}, protocol.Error("timeouts.delete", "Invalid Timeout", "above zero")},
+		"a negative timeout":                {map[string]any{"timeouts": map[string]any{"create": "-1m"}}, protocol.Error("timeouts.create", "Invalid Timeout", "above zero")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
 			fake, url := testInventoryFake(t)
-			_, diags := newConfiguredServer(t, testArguments(url)).planCreate("ssm_session_drain", merged(map[string]any{"targets": []any{"i-a"}}, tc.config))
-			wantDiagnostic(t, tc.want, diags)
+			_, diags := newConfiguredServer(t, testArguments(url)).PlanCreate("ssm_session_drain", merged(map[string]any{"targets": []any{"i-a"}}, tc.config))
+			protocol.WantDiagnostic(t, tc.want, diags)
 			endpoint.WantCalls(t, fake)
 		})
 	}
@@ -1670,26 +1666,26 @@ func TestSessionDrainResource_providerUnknown(t *testing.T) {
 
 	fake, url := testInventoryFake(t)
 	known := newConfiguredServer(t, testArguments(url))
-	state, diags := known.create("ssm_session_drain", map[string]any{"targets": []any{"i-a"}, "when": "destroy"})
-	wantNoDiagnostics(t, diags)
+	state, diags := known.Create("ssm_session_drain", map[string]any{"targets": []any{"i-a"}, "when": "destroy"})
+	protocol.WantNoDiagnostics(t, diags)
 
-	unknown := newConfiguredServer(t, testArguments(url, map[string]any{"region": testUnknown}))
-	plan, diags := unknown.planCreate("ssm_session_drain", map[string]any{"targets": []any{"i-a"}})
-	wantNoDiagnostics(t, diags)
-	if plan.values["region"] != testUnknown {
-		t.Errorf("the plan takes Region %v", plan.values["region"])
+	unknown := newConfiguredServer(t, testArguments(url, map[string]any{"region": protocol.Unknown}))
+	plan, diags := unknown.PlanCreate("ssm_session_drain", map[string]any{"targets": []any{"i-a"}})
+	protocol.WantNoDiagnostics(t, diags)
+	if plan.Values["region"] != protocol.Unknown {
+		t.Errorf("the plan takes Region %v", plan.Values["region"])
 	}
-	plan, diags = unknown.planCreate("ssm_session_drain", map[string]any{"targets": []any{"i-a"}, "region": "eu-central-1"})
-	wantNoDiagnostics(t, diags)
-	if plan.values["region"] != "eu-central-1" {
-		t.Errorf("the plan takes Region %v", plan.values["region"])
+	plan, diags = unknown.PlanCreate("ssm_session_drain", map[string]any{"targets": []any{"i-a"}, "region": "eu-central-1"})
+	protocol.WantNoDiagnostics(t, diags)
+	if plan.Values["region"] != "eu-central-1" {
+		t.Errorf("the plan takes Region %v", plan.Values["region"])
 	}
-	_, diags = unknown.apply(plan)
-	wantDiagnostic(t, testDiagnostic{"error", "", testDrainError, "The provider argument \"region\" has a value that is not known yet"}, diags)
+	_, diags = unknown.Apply(plan)
+	protocol.WantDiagnostic(t, protocol.Error("", testDrainError, "The provider argument \"region\" has a value that is not known yet"), diags)
 
-	kept, diags := unknown.destroy(state)
-	wantDiagnostic(t, testDiagnostic{"error", "", testDrainError, "The provider argument \"region\" has a value that is not known yet"}, diags)
-	if diff := cmp.Diff(state.values, kept.values); diff != "" {
+	kept, diags := unknown.Destroy(state)
+	protocol.WantDiagnostic(t, protocol.Error("", testDrainError, "The provider argument \"region\" has a value that is not known yet"), diags)
+	if diff := cmp.Diff(state.Values, kept.Values); diff != "" {
 		t.Errorf("unexpected state (-want +got):\n%s", diff)
 	}
 	endpoint.WantCalls(t, fake)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
@@ -30,10 +31,11 @@ func TestSessionEphemeralResource_basic(t *testing.T) {
 
 	fake, url := testFake(t)
 	s := newConfiguredServer(t, testArguments(url))
-	values, diags := s.openEphemeral("ssm_session", testOwnArguments(map[string]any{
+	opened, diags := s.Open("ssm_session", testOwnArguments(map[string]any{
 		"document_name": "AWS-StartPortForwardingSession", "reason": "change 4711", "parameters": map[string]any{"portNumber": []any{"5432"}},
 	}))
-	wantNoDiagnostics(t, diags)
+	protocol.WantNoDiagnostics(t, diags)
+	values := opened.Values
 	live, _ := ownSessions(fake)
 	if len(live) != 1 || values["session_id"] != live[0].SessionID || live[0].DocumentName != "AWS-StartPortForwardingSession" ||
 		!strings.HasPrefix(live[0].Reason, "change 4711 terraform-provider-ssm:") || values["region"] != testRegion {
@@ -44,14 +46,14 @@ func TestSessionEphemeralResource_basic(t *testing.T) {
 	}
 
 	// Terraform says so at a first Ctrl-C, and lets running work finish.
-	if _, err := s.server.StopProvider(t.Context(), &tfprotov6.StopProviderRequest{}); err != nil {
+	if _, err := s.Provider.StopProvider(t.Context(), &tfprotov6.StopProviderRequest{}); err != nil {
 		t.Fatal(err)
 	}
 	if live, _ := ownSessions(fake); len(live) != 1 {
 		t.Error("the session was ended although it is in use")
 	}
 
-	wantNoDiagnostics(t, s.closeEphemeral("ssm_session"))
+	protocol.WantNoDiagnostics(t, s.CloseEphemeral(opened))
 	if live, _ := ownSessions(fake); len(live) > 0 {
 		t.Error("the session is left behind")
 	}
@@ -63,14 +65,14 @@ func TestSessionEphemeralResource_disabled(t *testing.T) {
 
 	fake, url := testFake(t)
 	s := newConfiguredServer(t, testArguments(url))
-	values, diags := s.openEphemeral("ssm_session", testOwnArguments(map[string]any{"enabled": false}))
-	wantNoDiagnostics(t, diags)
+	opened, diags := s.Open("ssm_session", testOwnArguments(map[string]any{"enabled": false}))
+	protocol.WantNoDiagnostics(t, diags)
 	for _, name := range []string{"session_id", "token_value", "stream_url"} {
-		if values[name] != nil {
+		if opened.Values[name] != nil {
 			t.Errorf("%s is not null", name)
 		}
 	}
-	wantNoDiagnostics(t, s.closeEphemeral("ssm_session"))
+	protocol.WantNoDiagnostics(t, s.CloseEphemeral(opened))
 	if calls := endpoint.TakeCalls(fake); len(calls) > 0 {
 		t.Errorf("unexpected calls %v", calls)
 	}
@@ -108,10 +110,10 @@ func TestSessionEphemeralResource_invalid(t *testing.T) {
 		"an empty value":             {parameters("portNumber", []any{""}), "parameters", "error"},
 		"nothing of enabled":         {map[string]any{"enabled": nil}, "enabled", "warning"},
 	} {
-		raw := s.encode(s.schemas.EphemeralResourceSchemas["ssm_session"], testOwnArguments(tc.arguments))
-		resp, err := s.server.ValidateEphemeralResourceConfig(t.Context(), &tfprotov6.ValidateEphemeralResourceConfigRequest{TypeName: "ssm_session", Config: raw})
-		s.must(err)
-		diags := plainDiagnostics(resp.Diagnostics)
+		raw := s.Encode(s.Schemas.EphemeralResourceSchemas["ssm_session"], testOwnArguments(tc.arguments))
+		resp, err := s.Provider.ValidateEphemeralResourceConfig(t.Context(), &tfprotov6.ValidateEphemeralResourceConfigRequest{TypeName: "ssm_session", Config: raw})
+		s.Must(err)
+		diags := protocol.PlainDiagnostics(resp.Diagnostics)
 		if len(diags) == 0 {
 			t.Errorf("%s is accepted", name)
 		}
@@ -171,7 +173,7 @@ func TestSessionEphemeralResource_refused(t *testing.T) {
 				fake.Inject(tc.fault)
 			}
 			s := newConfiguredServer(t, testArguments(url))
-			_, diags := s.openEphemeral("ssm_session", testOwnArguments(tc.arguments))
+			_, diags := s.OpenEphemeral("ssm_session", testOwnArguments(tc.arguments))
 			if len(diags) != 1 || diags[0].Severity != "error" || diags[0].Summary != "Unable to Start Session" || diags[0].Attribute != tc.attribute {
 				t.Fatalf("unexpected %+v", diags)
 			}
@@ -206,15 +208,14 @@ func TestSessionEphemeralResource_close(t *testing.T) {
 
 			fake, url := testFake(t)
 			s := newConfiguredServer(t, testArguments(url))
-			if _, diags := s.openEphemeral("ssm_session", testOwnArguments()); len(diags) > 0 {
-				t.Fatalf("unexpected %+v", diags)
-			}
+			opened, diags := s.Open("ssm_session", testOwnArguments())
+			protocol.WantNoDiagnostics(t, diags)
 			fake.Inject(tc.fault)
 
-			diags := s.closeEphemeral("ssm_session")
+			diags = s.CloseEphemeral(opened)
 
 			if tc.warns == "" {
-				wantNoDiagnostics(t, diags)
+				protocol.WantNoDiagnostics(t, diags)
 			} else if len(diags) != 1 || diags[0].Severity != "warning" || diags[0].Summary != tc.warns {
 				t.Errorf("unexpected %+v", diags)
 			}

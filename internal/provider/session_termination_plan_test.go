@@ -9,6 +9,7 @@ import (
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
 )
 
 // A plan that cannot show whom it is about says why, unless that is what was asked for.
@@ -48,15 +49,15 @@ func TestSessionTerminationResource_planNotShown(t *testing.T) {
 					fake.Inject(fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Times: -1})
 				}
 
-				plan, diags := newBubbleServer(t, endpoint.NewBubble(t, fake), offline).planCreate("ssm_session_termination", tc.arguments)
+				plan, diags := newBubbleServer(t, endpoint.NewBubble(t, fake), offline).PlanCreate("ssm_session_termination", tc.arguments)
 
 				if plan == nil {
 					t.Fatalf("nothing is planned: %+v", diags)
 				}
 				if tc.want == "" {
-					wantNoDiagnostics(t, diags)
+					protocol.WantNoDiagnostics(t, diags)
 				} else {
-					wantDiagnostic(t, testDiagnostic{Severity: "warning", Attribute: "session_id", Summary: "Session Not Shown", Detail: tc.want}, diags)
+					protocol.WantDiagnostic(t, protocol.Warning("session_id", "Session Not Shown", tc.want), diags)
 				}
 				if calls := len(fake.Requests()); calls != tc.calls {
 					t.Errorf("%d calls, want %d", calls, tc.calls)

@@ -21,6 +21,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
 )
 
 const testTermination = "ssm_session_termination.test"
@@ -321,12 +322,12 @@ func TestSessionTerminationResource_factsReworded(t *testing.T) {
 			fake.AddSessions(session)
 		}
 	}, fakessm.WithSessions(session))
-	state, diags := newConfiguredServer(t, testArguments(url)).create("ssm_session_termination", map[string]any{"session_id": "reworded"})
-	wantNoDiagnostics(t, diags)
+	state, diags := newConfiguredServer(t, testArguments(url)).Create("ssm_session_termination", map[string]any{"session_id": "reworded"})
+	protocol.WantNoDiagnostics(t, diags)
 	want := map[string]any{"outcome": "terminated", "owner": testOwner, "target": testTarget, "start_date": "2026-11-20T08:30:35Z"}
 	for name, value := range want {
-		if state.values[name] != value {
-			t.Errorf("%s is %v, want %v", name, state.values[name], value)
+		if state.Values[name] != value {
+			t.Errorf("%s is %v, want %v", name, state.Values[name], value)
 		}
 	}
 }
@@ -712,10 +713,8 @@ func TestSessionTerminationResource_importEmptyID(t *testing.T) {
 	t.Parallel()
 
 	fake, url := testFake(t)
-	_, diags := newConfiguredServer(t, testArguments(url, offline)).importState("ssm_session_termination", "", nil)
-	wantDiagnostic(t, testDiagnostic{
-		Severity: "error", Attribute: "session_id", Summary: "Invalid Attribute Value Length", Detail: "between 1 and 96",
-	}, diags)
+	_, diags := newConfiguredServer(t, testArguments(url, offline)).Import("ssm_session_termination", "", nil)
+	protocol.WantDiagnostic(t, protocol.Error("session_id", "Invalid Attribute Value Length", "between 1 and 96"), diags)
 	endpoint.WantCalls(t, fake)
 }
 

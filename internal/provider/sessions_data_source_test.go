@@ -19,6 +19,7 @@ import (
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
 )
 
 func testSessionsDataSourceConfig_basic(url string, arguments ...string) string {
@@ -170,8 +171,8 @@ func TestSessionsDataSource_conditions(t *testing.T) {
 			t.Parallel()
 
 			fake, url := testInventoryFake(t)
-			got, diags := newConfiguredServer(t, testArguments(url)).readDataSource("ssm_sessions", tc.config)
-			wantNoDiagnostics(t, diags)
+			got, diags := newConfiguredServer(t, testArguments(url)).ReadDataSource("ssm_sessions", tc.config)
+			protocol.WantNoDiagnostics(t, diags)
 			if diff := cmp.Diff(tc.want, got["session_ids"]); diff != "" {
 				t.Errorf("unexpected session_ids (-want +got):\n%s", diff)
 			}
@@ -214,8 +215,8 @@ func TestSessionsDataSource_order(t *testing.T) {
 		t.Helper()
 		all := map[string]any{"targets": []any{"i-x"}}
 		maps.Copy(all, config)
-		got, diags := s.readDataSource("ssm_sessions", all)
-		wantNoDiagnostics(t, diags)
+		got, diags := s.ReadDataSource("ssm_sessions", all)
+		protocol.WantNoDiagnostics(t, diags)
 
 		return got
 	}
@@ -232,8 +233,8 @@ func TestSessionsDataSource_order(t *testing.T) {
 	}
 
 	sessions, _ := got["sessions"].([]any)
-	one, diags := s.readDataSource("ssm_session", map[string]any{"session_id": "a"})
-	wantNoDiagnostics(t, diags)
+	one, diags := s.ReadDataSource("ssm_session", map[string]any{"session_id": "a"})
+	protocol.WantNoDiagnostics(t, diags)
 	delete(one, "region")
 	if diff := cmp.Diff(one, sessions[1]); diff != "" {
 		t.Errorf("ssm_sessions shows a session otherwise than ssm_session (-ssm_session +ssm_sessions):\n%s", diff)
@@ -249,8 +250,8 @@ func TestSessionsDataSource_rowWithoutID(t *testing.T) {
 	t.Parallel()
 
 	_, url := testFake(t, fakessm.WithSessions(fakessm.Session{SessionID: "a", Target: "i-x"}, fakessm.Session{Target: "i-x"}))
-	got, diags := newConfiguredServer(t, testArguments(url)).readDataSource("ssm_sessions", map[string]any{"targets": []any{"i-x"}})
-	wantNoDiagnostics(t, diags)
+	got, diags := newConfiguredServer(t, testArguments(url)).ReadDataSource("ssm_sessions", map[string]any{"targets": []any{"i-x"}})
+	protocol.WantNoDiagnostics(t, diags)
 	if diff := cmp.Diff([]any{"a"}, got["session_ids"]); diff != "" {
 		t.Errorf("unexpected session_ids (-want +got):\n%s", diff)
 	}
@@ -289,8 +290,8 @@ func TestSessionsDataSource_pages(t *testing.T) {
 			t.Parallel()
 
 			fake, url := testFake(t, append(tc.options, fakessm.WithSessions(sessions...))...)
-			got, diags := newConfiguredServer(t, testArguments(url)).readDataSource("ssm_sessions", map[string]any{"targets": []any{"i-x"}})
-			wantNoDiagnostics(t, diags)
+			got, diags := newConfiguredServer(t, testArguments(url)).ReadDataSource("ssm_sessions", map[string]any{"targets": []any{"i-x"}})
+			protocol.WantNoDiagnostics(t, diags)
 			if diff := cmp.Diff(want, got["session_ids"]); diff != "" {
 				t.Errorf("unexpected sessions (-want +got):\n%s", diff)
 			}
@@ -307,8 +308,8 @@ func TestSessionsDataSource_region(t *testing.T) {
 	session := testSessions()[0]
 	session.Region, session.SessionID = "eu-central-1", "abroad-1"
 	fake, url := testFake(t, fakessm.WithSessions(session))
-	got, diags := newConfiguredServer(t, testArguments(url)).readDataSource("ssm_sessions", map[string]any{"region": "eu-central-1"})
-	wantNoDiagnostics(t, diags)
+	got, diags := newConfiguredServer(t, testArguments(url)).ReadDataSource("ssm_sessions", map[string]any{"region": "eu-central-1"})
+	protocol.WantNoDiagnostics(t, diags)
 	if diff := cmp.Diff([]any{"abroad-1"}, got["session_ids"]); diff != "" || got["region"] != "eu-central-1" {
 		t.Errorf("unexpected sessions of %v (-want +got):\n%s", got["region"], diff)
 	}
@@ -322,45 +323,45 @@ func TestSessionsDataSource_failures(t *testing.T) {
 		arguments map[string]any
 		config    map[string]any
 		fault     fakessm.Fault
-		want      testDiagnostic
+		want      protocol.Diagnostic
 		calls     int
 	}{
 		"a denied listing": {
 			fault: fakessm.Fault{Kind: fakessm.FaultDenied, Times: -1},
-			want: testDiagnostic{"error", "", "Unable to Read Sessions",
-				"The sessions in Region us-east-1 could not be listed: the credentials do not allow it.\nAllow the IAM action ssm:DescribeSessions on the resource \"*\".\nAccessDeniedException"},
+			want: protocol.Error("", "Unable to Read Sessions",
+				"The sessions in Region us-east-1 could not be listed: the credentials do not allow it.\nAllow the IAM action ssm:DescribeSessions on the resource \"*\".\nAccessDeniedException"),
 			calls: 1,
 		},
 		"a listing that is denied on its second page": {
 			fault: fakessm.Fault{Kind: fakessm.FaultDenied, Skip: 1, Times: -1},
-			want:  testDiagnostic{"error", "", "Unable to Read Sessions", "could not be listed: the credentials do not allow it."},
+			want:  protocol.Error("", "Unable to Read Sessions", "could not be listed: the credentials do not allow it."),
 			calls: 2,
 		},
 		"a listing without an end": {
 			fault: fakessm.Fault{Kind: fakessm.FaultRepeatToken, Times: -1},
-			want:  testDiagnostic{"error", "", "Unable to Read Sessions", "a page token repeated itself"},
+			want:  protocol.Error("", "Unable to Read Sessions", "a page token repeated itself"),
 			calls: 2,
 		},
 		"throttling for ever": {
 			fault: fakessm.Fault{Kind: fakessm.FaultThrottle, Times: -1},
-			want:  testDiagnostic{"error", "", "Unable to Read Sessions", "quota\nThrottlingException"},
+			want:  protocol.Error("", "Unable to Read Sessions", "quota\nThrottlingException"),
 			calls: 2,
 		},
 		"an unknown state": {
 			config: map[string]any{"state": "active"},
-			want:   testDiagnostic{"error", "state", "Invalid Attribute Value Match", "\"Active\" \"History\""},
+			want:   protocol.Error("state", "Invalid Attribute Value Match", "\"Active\" \"History\""),
 		},
 		"a date that is none": {
 			config: map[string]any{"started_after": "yesterday"},
-			want:   testDiagnostic{"error", "started_after", "Invalid Time", "\"yesterday\" is not a date with a time\nsuch as \"2026-11-20T00:00:00Z\""},
+			want:   protocol.Error("started_after", "Invalid Time", "\"yesterday\" is not a date with a time\nsuch as \"2026-11-20T00:00:00Z\""),
 		},
 		"a day without a time": {
 			config: map[string]any{"started_before": "2026-11-20"},
-			want:   testDiagnostic{"error", "started_before", "Invalid Time", "\"2026-11-20\" is not a date with a time\nsuch as \"2026-11-20T00:00:00Z\""},
+			want:   protocol.Error("started_before", "Invalid Time", "\"2026-11-20\" is not a date with a time\nsuch as \"2026-11-20T00:00:00Z\""),
 		},
 		"a provider argument that is not known yet": {
-			arguments: map[string]any{"access_key": testUnknown},
-			want:      testDiagnostic{"error", "", "Unable to Read Sessions", "\"access_key\""},
+			arguments: map[string]any{"access_key": protocol.Unknown},
+			want:      protocol.Error("", "Unable to Read Sessions", "\"access_key\""),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -374,8 +375,8 @@ func TestSessionsDataSource_failures(t *testing.T) {
 			s := newConfiguredServer(t, testArguments(url, map[string]any{"max_retries": int64(2)}, tc.arguments))
 			config := map[string]any{}
 			maps.Copy(config, tc.config)
-			_, diags := s.readDataSource("ssm_sessions", config)
-			wantDiagnostic(t, tc.want, diags)
+			_, diags := s.ReadDataSource("ssm_sessions", config)
+			protocol.WantDiagnostic(t, tc.want, diags)
 			if got := len(endpoint.TakeCalls(fake)); got != tc.calls {
 				t.Errorf("%d requests, want %d", got, tc.calls)
 			}

@@ -15,6 +15,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
 )
 
 // testTerminateSessionActionConfig_basic ends one session, known by its ID, when
@@ -129,7 +130,7 @@ func TestTerminateSessionAction_outcomes(t *testing.T) {
 		config   map[string]any
 		fault    fakessm.Fault
 		progress []string
-		diags    []testDiagnostic // Each with lines of its detail.
+		diags    []protocol.Diagnostic // Each with lines of its detail.
 		calls    []string
 		status   string // At the endpoint, afterwards.
 	}{
@@ -154,8 +155,8 @@ func TestTerminateSessionAction_outcomes(t *testing.T) {
 		"a session that SSM does not know": {
 			config:   map[string]any{"session_id": testNobody},
 			progress: []string{begin(testNobody)},
-			diags: []testDiagnostic{{"error", "session_id", "Session Not Found",
-				"Session \"" + testNobody + "\" in Region us-east-1 was not terminated: SSM knows no such session\nCheck session_id, region\nIf a session that is gone is good enough, set if_not_found = \"succeed\"."}},
+			diags: []protocol.Diagnostic{protocol.Error("session_id", "Session Not Found",
+				"Session \""+testNobody+"\" in Region us-east-1 was not terminated: SSM knows no such session\nCheck session_id, region\nIf a session that is gone is good enough, set if_not_found = \"succeed\".")},
 		},
 		"a session that SSM does not know, and need not": {
 			config:   map[string]any{"session_id": testNobody, "if_not_found": "succeed"},
@@ -182,22 +183,22 @@ func TestTerminateSessionAction_outcomes(t *testing.T) {
 		"without looking, a session that SSM does not know": {
 			config:   map[string]any{"session_id": testNobody, "verify": false},
 			progress: []string{begin(testNobody)},
-			diags:    []testDiagnostic{{"error", "session_id", "Session Not Found", testNobody}},
+			diags:    []protocol.Diagnostic{protocol.Error("session_id", "Session Not Found", testNobody)},
 			calls:    []string{"TerminateSession us-east-1 " + testNobody},
 		},
 		"a session that may not be ended": {
 			config:   map[string]any{"session_id": testLive},
 			fault:    fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultDenied, Times: -1},
 			progress: []string{begin(testLive)},
-			diags: []testDiagnostic{{"error", "session_id", "Unable to Terminate Session",
-				"Session \"" + testLive + "\" in Region us-east-1 was not terminated: the credentials do not allow it.\nAllow the IAM action ssm:TerminateSession\nAccessDeniedException"}},
+			diags: []protocol.Diagnostic{protocol.Error("session_id", "Unable to Terminate Session",
+				"Session \""+testLive+"\" in Region us-east-1 was not terminated: the credentials do not allow it.\nAllow the IAM action ssm:TerminateSession\nAccessDeniedException")},
 			status: "Connected",
 		},
 		"a session that may not be looked up": {
 			config:   map[string]any{"session_id": testLive},
 			fault:    fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Times: -1},
 			progress: []string{begin(testLive), "Session " + testLive + " in Region us-east-1: unverified."},
-			diags:    []testDiagnostic{{"warning", "session_id", "Termination Not Verified", "was asked to terminate\nssm:DescribeSessions"}},
+			diags:    []protocol.Diagnostic{protocol.Warning("session_id", "Termination Not Verified", "was asked to terminate\nssm:DescribeSessions")},
 			calls:    []string{"DescribeSessions us-east-1 Active " + testLive, "TerminateSession us-east-1 " + testLive},
 			status:   "Terminated",
 		},
@@ -205,7 +206,7 @@ func TestTerminateSessionAction_outcomes(t *testing.T) {
 			config:   map[string]any{"session_id": testLive},
 			fault:    fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultThrottle, Times: -1},
 			progress: []string{begin(testLive)},
-			diags:    []testDiagnostic{{"error", "session_id", "Unable to Terminate Session", "quota\nThrottlingException"}},
+			diags:    []protocol.Diagnostic{protocol.Error("session_id", "Unable to Terminate Session", "quota\nThrottlingException")},
 			status:   "Connected",
 		},
 		"a reply that gets lost": {
@@ -217,7 +218,7 @@ func TestTerminateSessionAction_outcomes(t *testing.T) {
 		"a session whose node is gone": {
 			config:   map[string]any{"session_id": "gone-1"},
 			progress: []string{begin("gone-1"), "Session gone-1 of arn:aws:iam::123456789012:user/timmy on i-0fedcba9876543210 in Region us-east-1: unverified."},
-			diags:    []testDiagnostic{{"warning", "session_id", "Termination Not Verified", "Session \"gone-1\" in Region us-east-1 is still listed as Disconnected"}},
+			diags:    []protocol.Diagnostic{protocol.Warning("session_id", "Termination Not Verified", "Session \"gone-1\" in Region us-east-1 is still listed as Disconnected")},
 			status:   "Disconnected",
 		},
 	} {
@@ -229,18 +230,18 @@ func TestTerminateSessionAction_outcomes(t *testing.T) {
 				fake.Inject(tc.fault)
 			}
 			s := newConfiguredServer(t, testArguments(url, map[string]any{"max_retries": int64(2)}))
-			got := s.invokeAction("ssm_terminate_session", tc.config)
-			wantNoDiagnostics(t, got.planned)
-			if diff := cmp.Diff(tc.progress, got.progress); diff != "" {
+			got := s.InvokeAction("ssm_terminate_session", tc.config)
+			protocol.WantNoDiagnostics(t, got.Planned)
+			if diff := cmp.Diff(tc.progress, got.Progress); diff != "" {
 				t.Errorf("unexpected progress (-want +got):\n%s", diff)
 			}
-			if len(got.diags) != len(tc.diags) {
-				t.Fatalf("unexpected diagnostics: %+v", got.diags)
+			if len(got.Diagnostics) != len(tc.diags) {
+				t.Fatalf("unexpected diagnostics: %+v", got.Diagnostics)
 			}
 			for i, want := range tc.diags {
-				wantDiagnostic(t, want, got.diags[i:i+1])
-				if strings.Contains(got.diags[i].Detail, "next plan") {
-					t.Errorf("no plan looks after an action: %s", got.diags[i].Detail)
+				protocol.WantDiagnostic(t, want, got.Diagnostics[i:i+1])
+				if strings.Contains(got.Diagnostics[i].Detail, "next plan") {
+					t.Errorf("no plan looks after an action: %s", got.Diagnostics[i].Detail)
 				}
 			}
 			sessionID := fmt.Sprint(tc.config["session_id"])
@@ -265,11 +266,11 @@ func TestTerminateSessionAction_timeout(t *testing.T) {
 	session.Behaviour = fakessm.BehaviourUnkillable
 	_, url := testFake(t, fakessm.WithSessions(session))
 	s := newConfiguredServer(t, testArguments(url))
-	got := s.invokeAction("ssm_terminate_session", map[string]any{"session_id": testLive, "timeouts": map[string]any{"invoke": "1s"}})
-	wantDiagnostic(t, testDiagnostic{"error", "session_id", "Unable to Terminate Session",
-		"Session \"" + testLive + "\" in Region us-east-1 was asked to terminate, but its end could not be confirmed: it is still live after the time allowed.\nlonger time"}, got.diags)
-	if strings.Contains(got.diags[0].Detail, "timeouts.create") {
-		t.Errorf("the action has no timeouts.create: %s", got.diags[0].Detail)
+	got := s.InvokeAction("ssm_terminate_session", map[string]any{"session_id": testLive, "timeouts": map[string]any{"invoke": "1s"}})
+	protocol.WantDiagnostic(t, protocol.Error("session_id", "Unable to Terminate Session",
+		"Session \""+testLive+"\" in Region us-east-1 was asked to terminate, but its end could not be confirmed: it is still live after the time allowed.\nlonger time"), got.Diagnostics)
+	if strings.Contains(got.Diagnostics[0].Detail, "timeouts.create") {
+		t.Errorf("the action has no timeouts.create: %s", got.Diagnostics[0].Detail)
 	}
 }
 
@@ -279,29 +280,29 @@ func TestTerminateSessionAction_notInvoked(t *testing.T) {
 
 	for name, tc := range map[string]struct {
 		config map[string]any
-		want   testDiagnostic // None if the configuration is merely unknown.
+		want   protocol.Diagnostic // None if the configuration is merely unknown.
 	}{
-		"an empty session ID":           {map[string]any{"session_id": ""}, testDiagnostic{"error", "session_id", "Invalid Attribute Value Length", "between 1 and 96"}},
-		"a session ID of 97 characters": {map[string]any{"session_id": strings.Repeat("x", 97)}, testDiagnostic{"error", "session_id", "Invalid Attribute Value Length", "between 1 and 96"}},
-		"an unknown choice":             {map[string]any{"session_id": testLive, "if_not_found": "ignore"}, testDiagnostic{"error", "if_not_found", "Invalid Attribute Value Match", "\"fail\" \"succeed\""}},
-		"an unknown Region":             {map[string]any{"session_id": testLive, "region": "us-esat-1"}, testDiagnostic{"error", "region", "Invalid AWS Region", "us-esat-1"}},
-		"a Region of another partition": {map[string]any{"session_id": testLive, "region": "cn-north-1"}, testDiagnostic{"error", "region", "Invalid AWS Region", "aws-cn"}},
-		"a timeout that is none":        {map[string]any{"session_id": testLive, "timeouts": map[string]any{"invoke": "soon"}}, testDiagnostic{"error", "timeouts.invoke", "Invalid Attribute Value Time Duration", "soon"}},
-		"a timeout of zero":             {map[string]any{"session_id": testLive, "timeouts": map[string]any{"invoke": "0s"}}, testDiagnostic{"error", "timeouts.invoke", "Invalid Timeout", "above zero"}},
-		"a session ID yet to come":      {map[string]any{"session_id": testUnknown}, testDiagnostic{}},
-		"a Region yet to come":          {map[string]any{"session_id": testLive, "region": testUnknown}, testDiagnostic{}},
+		"an empty session ID":           {map[string]any{"session_id": ""}, protocol.Error("session_id", "Invalid Attribute Value Length", "between 1 and 96")},
+		"a session ID of 97 characters": {map[string]any{"session_id": strings.Repeat("x", 97)}, protocol.Error("session_id", "Invalid Attribute Value Length", "between 1 and 96")},
+		"an unknown choice":             {map[string]any{"session_id": testLive, "if_not_found": "ignore"}, protocol.Error("if_not_found", "Invalid Attribute Value Match", "\"fail\" \"succeed\"")},
+		"an unknown Region":             {map[string]any{"session_id": testLive, "region": "us-esat-1"}, protocol.Error("region", "Invalid AWS Region", "us-esat-1")},
+		"a Region of another partition": {map[string]any{"session_id": testLive, "region": "cn-north-1"}, protocol.Error("region", "Invalid AWS Region", "aws-cn")},
+		"a timeout that is none":        {map[string]any{"session_id": testLive, "timeouts": map[string]any{"invoke": "soon"}}, protocol.Error("timeouts.invoke", "Invalid Attribute Value Time Duration", "soon")},
+		"a timeout of zero":             {map[string]any{"session_id": testLive, "timeouts": map[string]any{"invoke": "0s"}}, protocol.Error("timeouts.invoke", "Invalid Timeout", "above zero")},
+		"a session ID yet to come":      {map[string]any{"session_id": protocol.Unknown}, protocol.Diagnostic{}},
+		"a Region yet to come":          {map[string]any{"session_id": testLive, "region": protocol.Unknown}, protocol.Diagnostic{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
 			fake, url := testFake(t)
-			got := newConfiguredServer(t, testArguments(url)).invokeAction("ssm_terminate_session", tc.config)
-			if tc.want == (testDiagnostic{}) {
-				wantNoDiagnostics(t, got.planned)
+			got := newConfiguredServer(t, testArguments(url)).InvokeAction("ssm_terminate_session", tc.config)
+			if tc.want == (protocol.Diagnostic{}) {
+				protocol.WantNoDiagnostics(t, got.Planned)
 			} else {
-				wantDiagnostic(t, tc.want, got.planned)
+				protocol.WantDiagnostic(t, tc.want, got.Planned)
 			}
-			if got.invoked {
+			if got.Invoked {
 				t.Error("the action was invoked")
 			}
 			endpoint.WantCalls(t, fake)
@@ -315,14 +316,14 @@ func TestTerminateSessionAction_foundOutWhenInvoked(t *testing.T) {
 
 	fake, url := testFake(t)
 	s := newConfiguredServer(t, testArguments(url))
-	planned := map[string]any{"session_id": testLive, "region": testUnknown}
-	got := s.invokeAction("ssm_terminate_session", planned, map[string]any{"session_id": testLive, "region": "cn-north-1"})
-	wantNoDiagnostics(t, got.planned)
-	wantDiagnostic(t, testDiagnostic{"error", "region", "Invalid AWS Region", "aws-cn"}, got.diags)
+	planned := map[string]any{"session_id": testLive, "region": protocol.Unknown}
+	got := s.InvokeAction("ssm_terminate_session", planned, map[string]any{"session_id": testLive, "region": "cn-north-1"})
+	protocol.WantNoDiagnostics(t, got.Planned)
+	protocol.WantDiagnostic(t, protocol.Error("region", "Invalid AWS Region", "aws-cn"), got.Diagnostics)
 	endpoint.WantCalls(t, fake)
 
-	got = s.invokeAction("ssm_terminate_session", planned, map[string]any{"session_id": testLive, "region": testRegion})
-	wantNoDiagnostics(t, slices.Concat(got.planned, got.diags))
+	got = s.InvokeAction("ssm_terminate_session", planned, map[string]any{"session_id": testLive, "region": testRegion})
+	protocol.WantNoDiagnostics(t, slices.Concat(got.Planned, got.Diagnostics))
 	endpoint.WantStatus(t, fake, testLive, "Terminated")
 }
 
@@ -331,9 +332,9 @@ func TestTerminateSessionAction_providerUnknown(t *testing.T) {
 	t.Parallel()
 
 	fake, url := testFake(t)
-	s := newConfiguredServer(t, testArguments(url, map[string]any{"secret_key": testUnknown}))
-	got := s.invokeAction("ssm_terminate_session", map[string]any{"session_id": testLive, "region": testRegion})
-	wantNoDiagnostics(t, got.planned)
-	wantDiagnostic(t, testDiagnostic{"error", "", "Unable to Terminate Session", "The provider argument \"secret_key\" has a value that is not known yet"}, got.diags)
+	s := newConfiguredServer(t, testArguments(url, map[string]any{"secret_key": protocol.Unknown}))
+	got := s.InvokeAction("ssm_terminate_session", map[string]any{"session_id": testLive, "region": testRegion})
+	protocol.WantNoDiagnostics(t, got.Planned)
+	protocol.WantDiagnostic(t, protocol.Error("", "Unable to Terminate Session", "The provider argument \"secret_key\" has a value that is not known yet"), got.Diagnostics)
 	endpoint.WantCalls(t, fake)
 }
