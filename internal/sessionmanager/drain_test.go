@@ -178,7 +178,7 @@ func checkDrain(t *testing.T, fake *fakessm.Server, result sessionmanager.DrainR
 		t.Error("an error, although nobody failed and nobody is left")
 	}
 
-	checkRequestIDs(t, fake, result)
+	checkRequestIDs(t, fake, result, err)
 
 	accepted := make(map[string]int)
 	for _, r := range fake.Requests() {
