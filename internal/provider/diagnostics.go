@@ -41,8 +41,13 @@ const (
 // failureDetail words a failed operation: what happened to which session, what to
 // do about it, and the cause.
 func failureDetail(sentence string, err error) string {
+	return adviceDetail(sentence, failureAdvice(err), err)
+}
+
+// adviceDetail is failureDetail with an advice of the caller's.
+func adviceDetail(sentence, advice string, err error) string {
 	detail := sentence
-	if advice := failureAdvice(err); advice != "" {
+	if advice != "" {
 		detail += "\n\n" + advice
 	}
 

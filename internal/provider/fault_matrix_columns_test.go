@@ -262,6 +262,13 @@ func matrixColumns() []matrixColumn {
 			phases: startPhases(),
 		},
 		{
+			// Few attempts, so that they end before the time does.
+			name: "ephemeral end", sessions: live, bound: sessionmanager.EndTime, attempts: 3,
+			prepare: (*matrixRun).started,
+			act:     (*matrixRun).end,
+			phases:  endPhases(),
+		},
+		{
 			name: "action terminate", sessions: live, bound: matrixTotal,
 			act: func(x *matrixRun) (string, []protocol.Diagnostic) {
 				done := x.server.InvokeAction("ssm_terminate_session", termConfig)
@@ -409,13 +416,14 @@ func (x *matrixRun) start() (string, []protocol.Diagnostic) {
 	// What it has begun it ends first.
 	x.late = sessionmanager.EndTime + time.Second
 
-	values, diags := x.server.OpenEphemeral("ssm_session", map[string]any{"target": testOwnTarget, "enabled": true})
+	opened, diags := x.server.Open("ssm_session", map[string]any{"target": testOwnTarget, "enabled": true})
+	x.opened = opened
 	live, all := ownSessions(x.fake)
 	result := "nothing"
-	if values != nil {
+	if opened != nil {
 		result = "something else"
 		for _, s := range all {
-			if slices.Equal(issued(x.fake, s.SessionID), []string{fmt.Sprint(values["token_value"]), fmt.Sprint(values["stream_url"])}) {
+			if slices.Equal(issued(x.fake, s.SessionID), []string{fmt.Sprint(opened.Values["token_value"]), fmt.Sprint(opened.Values["stream_url"])}) {
 				result = "token and URL"
 			}
 		}
@@ -445,6 +453,55 @@ func startPhases() []matrixPhase {
 			state: "nothing, 0 live", left: "Connected", calls: "{start} list terminate", spent: "1",
 		},
 	}}
+}
+
+// started opens the session that is to be ended.
+func (x *matrixRun) started() {
+	x.t.Helper()
+
+	if result, diags := x.start(); len(diags) != 0 || result != "token and URL, 1 live" {
+		x.t.Fatalf("no session was started: %s, %+v", result, diags)
+	}
+}
+
+// end closes what was opened, and tells how many are live.
+func (x *matrixRun) end() (string, []protocol.Diagnostic) {
+	x.t.Helper()
+
+	diags := x.server.CloseEphemeral(x.opened)
+	live, _ := ownSessions(x.fake)
+
+	return fmt.Sprintf("%d live", len(live)), diags
+}
+
+// endPhases are those of ending a session of the provider's own. Nothing comes of a
+// failed look: SSM has taken the call, and the next run needs nothing from it.
+func endPhases() []matrixPhase {
+	const (
+		unconfirmed = "warning: Session Possibly Left Behind"
+		asked       = "was asked to end, but its end could not be confirmed: {reason}\nuse ssm_session_termination"
+	)
+
+	return []matrixPhase{
+		{
+			name: call, operation: "TerminateSession",
+			recovers: matrixCell{state: "0 live", left: "Connected", calls: "{terminate} history"},
+			fails: matrixCell{
+				sees: "warning: Unable to Terminate Session", says: "was not ended: {reason}\nuse ssm_session_termination",
+				state: "1 live", left: "Connected", calls: "{terminate}",
+			},
+			lost: &matrixCell{
+				sees: "warning: Session Still Live", says: "was asked to end and is still live.\nuse ssm_session_termination",
+				state: "1 live", left: "Connected", calls: "{terminate} (history active)×5",
+			},
+			done: &matrixCell{state: "0 live", left: "Connected", calls: "{terminate} history"},
+		},
+		{
+			name: after, operation: "DescribeSessions", skipAll: 1,
+			recovers: matrixCell{state: "0 live", left: "Connected", calls: "terminate {history}"},
+			fails:    matrixCell{sees: unconfirmed, says: asked, state: "0 live", left: "Connected", calls: "terminate {history}"},
+		},
+	}
 }
 
 // startOnce is what becomes of a start that would succeed if it could be repeated:

@@ -73,6 +73,19 @@ func matrixFaults() []matrixFault {
 		}
 	}
 	outOfTime, interrupted := unseenOther("the time allowed ran out"), unseenOther(reasonCancelled)
+	// A session of the provider's own has ten seconds for its end, and a call five.
+	endTooLong := func(kind, state string) matrixCell {
+		return matrixCell{
+			sees: "warning: Session Possibly Left Behind", says: "was asked to end, but its end could not be confirmed: the time allowed ran out",
+			state: state, calls: "terminate:" + kind + "×2",
+		}
+	}
+	lookTooLong := func(kind string) matrixCell {
+		return matrixCell{
+			sees: "warning: Session Possibly Left Behind", says: "was asked to end, but its end could not be confirmed: the time allowed ran out",
+			calls: "terminate history:" + kind,
+		}
+	}
 	unfiltered := "active active+×2 history history+×2"
 	// Two sessions that a listing of several pages lacks are looked up, in vain, and
 	// then found in the history.
@@ -114,10 +127,12 @@ func matrixFaults() []matrixFault {
 			name: "connection refused for ever", refuse: true, times: -1, class: refused, spent: "4",
 			reason: reasonRefused, cause: "connection refused",
 			cells: map[string]matrixCell{
-				"ephemeral start":    {says: "No session was started on target \"" + testOwnTarget + "\" in Region us-east-1: " + reasonUnavailable + "\nconnection refused", spent: "5"},
-				"drain create/call":  allRefused("failed, tainted", "list refused×12"),
-				"drain destroy/call": allRefused("failed", "list refused×12"),
-				"action drain/call":  allRefused("says Asked for the end of 0 of 2 sessions, 2 failed", "list×2 refused×12"),
+				"ephemeral end/call":  {says: "was not ended: " + reasonUnavailable},
+				"ephemeral end/after": {says: "was asked to end, but its end could not be confirmed: " + reasonUnavailable},
+				"ephemeral start":     {says: "No session was started on target \"" + testOwnTarget + "\" in Region us-east-1: " + reasonUnavailable + "\nconnection refused", spent: "5"},
+				"drain create/call":   allRefused("failed, tainted", "list refused×12"),
+				"drain destroy/call":  allRefused("failed", "list refused×12"),
+				"action drain/call":   allRefused("says Asked for the end of 0 of 2 sessions, 2 failed", "list×2 refused×12"),
 			},
 		},
 		{
@@ -131,6 +146,7 @@ func matrixFaults() []matrixFault {
 		{
 			name: "reset after the work, once", kind: fakessm.FaultResetAfter, times: 1, class: recovers, spent: "1",
 			cells: map[string]matrixCell{
+				"ephemeral end/call":      {calls: "terminate:reset-after terminate:ValidationException history"},
 				"ephemeral start":         {sees: "error on target: Unable to Start Session", says: "was asked for, but cannot be used: " + reasonUnavailable + "\nThe provider has ended session", state: "nothing, 0 live", calls: "start:reset-after list terminate"},
 				"termination create/call": refusedRetry,
 				"action terminate/call":   refusedRetry,
@@ -145,12 +161,19 @@ func matrixFaults() []matrixFault {
 		},
 		{
 			name: "hang once", kind: fakessm.FaultHang, times: 1, class: recovers, spent: "1",
-			cells: map[string]matrixCell{"ephemeral start": startOnce(fakessm.FaultHang, reasonUnavailable)},
+			cells: map[string]matrixCell{
+				"ephemeral start":     startOnce(fakessm.FaultHang, reasonUnavailable),
+				"ephemeral end/after": lookTooLong("hang"),
+			},
 		},
 		{
 			// Three attempts of 20 seconds, so that they end before the total bound does.
 			name: "hang for ever", kind: fakessm.FaultHang, times: -1, attempts: 3, class: lost, spent: "3",
 			reason: reasonUnavailable,
+			cells: map[string]matrixCell{
+				"ephemeral end/call":  endTooLong("hang", "1 live"),
+				"ephemeral end/after": lookTooLong("hang"),
+			},
 		},
 		{
 			name: "429 for a while", kind: fakessm.FaultTooMany, times: 2, class: recovers, spent: "2",
@@ -214,10 +237,17 @@ func matrixFaults() []matrixFault {
 		},
 		{
 			name: "slow body", kind: fakessm.FaultSlow, delay: 8 * time.Second, times: 1, class: recovers, spent: "1",
+			cells: map[string]matrixCell{
+				"ephemeral end/call": {calls: "terminate:slow terminate:ValidationException history"},
+			},
 		},
 		{
 			name: "body slower than the bound", kind: fakessm.FaultSlow, delay: time.Hour, times: -1, attempts: 3, class: done, spent: "3",
 			reason: reasonUnavailable,
+			cells: map[string]matrixCell{
+				"ephemeral end/call":  endTooLong("slow", "0 live"),
+				"ephemeral end/after": lookTooLong("slow"),
+			},
 		},
 		{
 			name: "credentials expired", kind: fakessm.FaultExpired, times: -1, sticky: true, class: refused, spent: "1",
@@ -232,6 +262,7 @@ func matrixFaults() []matrixFault {
 			name: "DescribeSessions denied", kind: fakessm.FaultDenied, times: -1, operation: "DescribeSessions", class: refused, spent: "1",
 			reason: reasonDenied, cause: "AccessDeniedException\nRequest ID: \nAllow the IAM action ssm:DescribeSessions ",
 			cells: map[string]matrixCell{
+				"ephemeral end/after":       {recovers: true, calls: "terminate {history}"},
 				"termination create":        unseen,
 				"termination create/before": {calls: "{active} terminate"},
 				"termination refresh": {
@@ -247,6 +278,7 @@ func matrixFaults() []matrixFault {
 			name: "TerminateSession denied", kind: fakessm.FaultDenied, times: -1, operation: "TerminateSession", class: refused, spent: "1",
 			reason: reasonDenied, cause: "AccessDeniedException\nAllow the IAM action ssm:TerminateSession ",
 			cells: map[string]matrixCell{
+				"ephemeral end/call": {calls: "terminate:denied active"},
 				// SSM may deny what has ended, too: a look decides.
 				"termination create/call": {calls: "active terminate:denied active"},
 				"action terminate/call":   {calls: "active terminate:denied active"},
@@ -263,6 +295,7 @@ func matrixFaults() []matrixFault {
 		{
 			name: "clock skew of hours", skew: 3 * time.Hour, kind: "InvalidSignatureException", class: recovers, spent: "1",
 			cells: map[string]matrixCell{
+				"ephemeral end/after":      {na: "the first call corrects the clock"},
 				"termination create/call":  {na: "the first call corrects the clock"},
 				"termination create/after": {na: "the first call corrects the clock"},
 				"drain create/call":        {na: "the first call corrects the clock"},
@@ -289,6 +322,7 @@ func matrixFaults() []matrixFault {
 			name: "page token that repeats", kind: fakessm.FaultRepeatToken, times: -1, operation: "DescribeSessions", class: refused, spent: "1",
 			reason: reasonIncomplete, cause: "a page token repeated itself",
 			cells: map[string]matrixCell{
+				"ephemeral end/after": {recovers: true, calls: "terminate {history}"},
 				// A session that is found needs no further page, and an absent one is looked
 				// for in the other list.
 				"termination create/before": {recovers: true, calls: "{active} terminate history:repeat-token"},
@@ -315,6 +349,7 @@ func matrixFaults() []matrixFault {
 			name: "filter ignored", ignored: true, operation: "DescribeSessions", class: refused,
 			reason: reasonUnfiltered,
 			cells: map[string]matrixCell{
+				"ephemeral end/after":       {recovers: true, calls: "terminate history history+×2 active active+×2"},
 				"termination create":        unseen,
 				"termination create/before": {calls: unfiltered + " terminate history history+×2 active active+×2"},
 				"termination create/after":  {na: "filters are ignored from the start"},
@@ -342,21 +377,25 @@ func matrixFaults() []matrixFault {
 			// The total bound comes first.
 			reason: reasonThrottled, never: "through all retries", cause: "ThrottlingException: Rate exceeded (attempt \n, until the time ran out: context deadline exceeded)",
 			cells: map[string]matrixCell{
-				"ephemeral start":    {says: "No session was started on target \"" + testOwnTarget + "\" in Region us-east-1: " + reasonThrottled + "\nThrottlingException: Rate exceeded ("},
-				"drain create/call":  outOfTime("failed unverified, tainted", "list terminate {terminate}"),
-				"drain destroy/call": outOfTime("failed unverified", "list terminate {terminate}"),
-				"data sessions":      {says: "could not be listed: " + reasonThrottled, spent: "25", never: "-"},
-				"action drain/call":  outOfTime("says Asked for the end of 1 of 2 sessions, 1 failed", "list×2 terminate {terminate}"),
+				"ephemeral end/call":  {says: "was not ended: " + reasonThrottled},
+				"ephemeral end/after": {says: "was asked to end, but its end could not be confirmed: " + reasonThrottled},
+				"ephemeral start":     {says: "No session was started on target \"" + testOwnTarget + "\" in Region us-east-1: " + reasonThrottled + "\nThrottlingException: Rate exceeded ("},
+				"drain create/call":   outOfTime("failed unverified, tainted", "list terminate {terminate}"),
+				"drain destroy/call":  outOfTime("failed unverified", "list terminate {terminate}"),
+				"data sessions":       {says: "could not be listed: " + reasonThrottled, spent: "25", never: "-"},
+				"action drain/call":   outOfTime("says Asked for the end of 1 of 2 sessions, 1 failed", "list×2 terminate {terminate}"),
 			},
 		},
 		{
 			name: "connection refused for ever, 25 attempts", refuse: true, times: -1, attempts: 25, class: refused, spent: "4",
 			reason: reasonRefused, cause: "connection refused",
 			cells: map[string]matrixCell{
-				"ephemeral start":    {says: "No session was started on target \"" + testOwnTarget + "\" in Region us-east-1: " + reasonUnavailable + "\nconnection refused", spent: "9"},
-				"drain create/call":  allRefused("failed, tainted", "list refused×12"),
-				"drain destroy/call": allRefused("failed", "list refused×12"),
-				"action drain/call":  allRefused("says Asked for the end of 0 of 2 sessions, 2 failed", "list×2 refused×12"),
+				"ephemeral end/call":  {says: "was not ended: " + reasonUnavailable},
+				"ephemeral end/after": {says: "was asked to end, but its end could not be confirmed: " + reasonUnavailable},
+				"ephemeral start":     {says: "No session was started on target \"" + testOwnTarget + "\" in Region us-east-1: " + reasonUnavailable + "\nconnection refused", spent: "9"},
+				"drain create/call":   allRefused("failed, tainted", "list refused×12"),
+				"drain destroy/call":  allRefused("failed", "list refused×12"),
+				"action drain/call":   allRefused("says Asked for the end of 0 of 2 sessions, 2 failed", "list×2 refused×12"),
 			},
 		},
 		{
@@ -364,6 +403,8 @@ func matrixFaults() []matrixFault {
 			// The total bound comes first.
 			cause: ", until the time ran out: context deadline exceeded)", never: "through all retries",
 			cells: map[string]matrixCell{
+				"ephemeral end/call":  endTooLong("hang", "1 live"),
+				"ephemeral end/after": lookTooLong("hang"),
 				// It is not repeated, so that the bound of one attempt ends it.
 				"ephemeral start":         {says: "was asked for, but cannot be used: " + reasonUnavailable + "\nNone was found"},
 				"termination create/call": {calls: "active {terminate}"},
@@ -378,6 +419,7 @@ func matrixFaults() []matrixFault {
 			name: "interrupted while it hangs", kind: fakessm.FaultHang, times: -1, attempts: 1000, interrupt: 10 * time.Second, class: lost, spent: "1",
 			reason: reasonCancelled, never: "through all retries", cause: "context canceled",
 			cells: map[string]matrixCell{
+				"ephemeral end":           {na: "the end of a session is not interrupted"},
 				"termination create/call": {calls: "active {terminate}"},
 				"action terminate/call":   {calls: "active {terminate}"},
 				"drain create/call":       interrupted("unverified, tainted", "list terminate {terminate}"),
@@ -389,6 +431,7 @@ func matrixFaults() []matrixFault {
 			name: "interrupted while throttled", kind: fakessm.FaultThrottle, times: -1, attempts: 1000, interrupt: 10 * time.Second, class: refused, spent: "3..10",
 			reason: reasonCancelled, never: "through all retries", cause: "context canceled",
 			cells: map[string]matrixCell{
+				"ephemeral end":      {na: "the end of a session is not interrupted"},
 				"drain create/call":  interrupted("failed unverified, tainted", "list terminate {terminate}"),
 				"drain destroy/call": interrupted("failed unverified", "list terminate {terminate}"),
 				"action drain/call":  interrupted("says Asked for the end of 1 of 2 sessions, 1 failed", "list×2 terminate {terminate}"),

@@ -76,6 +76,7 @@ type matrixColumn struct {
 	name     string // Kind of object and what it does, in a word each.
 	sessions []string
 	bound    time.Duration // How long it may take at most.
+	attempts int           // How many attempts a call has at most, if fewer than the row says.
 	prepare  func(*matrixRun)
 	act      func(*matrixRun) (state string, diags []protocol.Diagnostic)
 	again    func(*matrixRun) []protocol.Diagnostic // What is done after an error, of what ends sessions.
@@ -124,6 +125,8 @@ type matrixRun struct {
 	prior *protocol.State
 	plan  *protocol.Plan
 	state *protocol.State // What the fault left in state, of a resource.
+
+	opened *protocol.Opened // The session that is to be ended.
 }
 
 // matrixCrowd are the sessions of others in either list, more than three pages.
@@ -196,6 +199,10 @@ func (row matrixFault) cell(column matrixColumn, phase matrixPhase, used map[str
 	}
 
 	spent := cmp.Or(cell.spent, row.spent)
+	if count, err := strconv.Atoi(strings.Split(spent, ".")[0]); err == nil && column.attempts != 0 && count >= column.attempts {
+		// The call itself may come twice.
+		spent = fmt.Sprintf("%d..%d", column.attempts, 2*column.attempts)
+	}
 	if row.class != recovers && row.cause != "" && strings.Contains(cell.says, "{reason}") {
 		cell.says += "\nError: \n" + row.cause
 	}
@@ -255,6 +262,9 @@ func (c matrixCell) run(t *testing.T, row matrixFault, column matrixColumn, phas
 	attempts := int64(5)
 	if row.attempts != 0 {
 		attempts = int64(row.attempts)
+	}
+	if column.attempts != 0 {
+		attempts = int64(column.attempts)
 	}
 	run := newMatrixRun(t, attempts, options...)
 	if row.renewal {

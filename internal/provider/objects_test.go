@@ -109,7 +109,7 @@ func testObjects() []testObject {
 			kind: kindEphemeral, typeName: "ssm_session",
 			config:   map[string]any{"target": testOwnTarget, "enabled": true},
 			cleansUp: true,
-			matrix:   []string{"ephemeral start"},
+			matrix:   []string{"ephemeral start", "ephemeral end"},
 			hostile:  []string{"starting"},
 			waits:    []string{"starting"},
 		},

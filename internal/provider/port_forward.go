@@ -139,8 +139,9 @@ type forwardOpener struct {
 
 // forwardEnd is how a session of a forward ended.
 type forwardEnd struct {
-	ref sessionmanager.SessionRef
-	err error
+	ref    sessionmanager.SessionRef
+	result sessionmanager.Termination
+	err    error
 }
 
 func (m *portForwardEphemeralResourceModel) opener(ctx context.Context, meta *providerMeta, diags *diag.Diagnostics) *forwardOpener {
@@ -290,7 +291,7 @@ func (o *forwardOpener) resume(ctx context.Context, ref sessionmanager.SessionRe
 
 // end ends a session and its channel, and notes what came of it.
 func (o *forwardOpener) end(ctx context.Context, ref sessionmanager.SessionRef, channel *datachannel.Channel) {
-	_, err := o.meta.client.EndOwn(ctx, ref)
+	result, err := o.meta.client.EndOwn(ctx, ref)
 	if channel != nil {
 		// It is closed already, unless the process is about to end.
 		now, cancel := context.WithCancel(ctx)
@@ -299,7 +300,7 @@ func (o *forwardOpener) end(ctx context.Context, ref sessionmanager.SessionRef, 
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.ends = append(o.ends, forwardEnd{ref, err})
+	o.ends = append(o.ends, forwardEnd{ref, result, err})
 }
 
 // reportEnds warns of sessions that may still be live.
@@ -307,7 +308,7 @@ func (o *forwardOpener) reportEnds(diags *diag.Diagnostics) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, end := range o.ends {
-		reportEnd(end.ref, end.err, diags)
+		reportEnd(end.ref, end.result, end.err, diags)
 	}
 	o.ends = nil
 }

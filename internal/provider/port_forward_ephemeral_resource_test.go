@@ -478,7 +478,7 @@ func TestPortForwardEphemeralResource_openAndEndFail(t *testing.T) {
 		t.Fatalf("want an error and a warning, got %+v", diags)
 	}
 	protocol.WantDiagnostic(t, protocol.Error("target", summaryForward, "cannot be used\nThe session may still be live: a warning tells why."), diags[:1])
-	protocol.WantDiagnostic(t, protocol.Warning("", summaryTerminate, "may still be live\nssm:TerminateSession"), diags[1:])
+	protocol.WantDiagnostic(t, protocol.Warning("", summaryTerminate, "was not ended: the credentials do not allow it\nssm:TerminateSession"), diags[1:])
 }
 
 func TestPortForwardEphemeralResource_waitsForTarget(t *testing.T) {

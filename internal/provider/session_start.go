@@ -135,7 +135,7 @@ func reportStart(in sessionmanager.StartInput, err error, diags *diag.Diagnostic
 	case lost.Ended:
 	case lost.SessionID != "":
 		diags.AddAttributeWarning(at, summaryStillLive,
-			failureDetail(fmt.Sprintf("Session %q in Region %s was started and could not be ended: %s. It ends by the idle time-out at the latest.", lost.SessionID, in.Region, failureReason(lost.Err)), lost.Err))
+			leftOpenDetail(fmt.Sprintf("Session %q in Region %s was started and could not be ended: %s.", lost.SessionID, in.Region, failureReason(lost.Err)), lost.Err))
 	case lost.Err != nil:
 		diags.AddAttributeWarning(at, summaryPossiblyLeft,
 			failureDetail(fmt.Sprintf("SSM may have started a session on target %q in Region %s, with %s at the end of its reason. It could not be looked for: %s. If there is one, it ends by the idle time-out at the latest.",
@@ -185,20 +185,32 @@ func endOpened(ctx context.Context, meta *providerMeta, ref sessionmanager.Sessi
 	}
 
 	// Close must not be cut off by whoever has stopped waiting for it.
-	_, err := meta.client.EndOwn(context.WithoutCancel(ctx), ref)
-	reportEnd(ref, err, diags)
+	result, err := meta.client.EndOwn(context.WithoutCancel(ctx), ref)
+	reportEnd(ref, result, err, diags)
 }
 
 // reportEnd warns of a session of this process that may still be live.
-func reportEnd(ref sessionmanager.SessionRef, err error, diags *diag.Diagnostics) {
+func reportEnd(ref sessionmanager.SessionRef, result sessionmanager.Termination, err error, diags *diag.Diagnostics) {
+	session := fmt.Sprintf("Session %q in Region %s", ref.SessionID, ref.Region)
 	switch {
 	case err == nil:
 		// An end that could not be seen was taken by SSM all the same.
 	case errors.Is(err, sessionmanager.ErrStillLive), errors.Is(err, sessionmanager.ErrContradictory):
-		diags.AddWarning(summaryStillLive,
-			failureDetail(fmt.Sprintf("Session %q in Region %s was asked to end and is still live. It ends by the idle time-out at the latest.", ref.SessionID, ref.Region), err))
+		diags.AddWarning(summaryStillLive, leftOpenDetail(session+" was asked to end and is still live.", err))
+	case result.Requested:
+		diags.AddWarning(summaryPossiblyLeft, leftOpenDetail(session+" was asked to end, but its end could not be confirmed: "+failureReason(err)+".", err))
 	default:
-		diags.AddWarning(summaryTerminate,
-			failureDetail(fmt.Sprintf("Session %q in Region %s may still be live: %s.", ref.SessionID, ref.Region, failureReason(err)), err))
+		diags.AddWarning(summaryTerminate, leftOpenDetail(session+" was not ended: "+failureReason(err)+".", err))
 	}
+}
+
+// leftOpenDetail words what is left of a session that the provider opened. Another
+// apply opens another session, so the usual advice to try again does not help.
+func leftOpenDetail(sentence string, err error) string {
+	advice := "It ends by its idle time-out at the latest. To end it at once, use ssm_session_termination or the AWS CLI."
+	if errors.Is(err, sessionmanager.ErrAccessDenied) {
+		advice += "\n\n" + failureAdvice(err)
+	}
+
+	return adviceDetail(sentence, advice, err)
 }
