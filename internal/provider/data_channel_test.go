@@ -17,6 +17,7 @@ import (
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/workspace"
 )
 
 // testChannelFake starts an endpoint that has data channels, on the network: the
@@ -155,8 +156,8 @@ func TestDataChannel_dataSource(t *testing.T) {
 	t.Parallel()
 
 	fake, url := testChannelFake(t)
-	w := newTestWorkspace(t, testProviderConfig(url))
-	w.write("resume.tf", fmt.Sprintf(`
+	w := workspace.New(t, testProviderConfig(url))
+	w.Write("resume.tf", fmt.Sprintf(`
 data "ssm_session_resume" "test" {
   session_id = %q
 }
@@ -169,18 +170,18 @@ output "token_value" {
   sensitive = true
 }
 `, testAway))
-	w.mustRun("apply", "-auto-approve")
+	w.MustRun("apply", "-auto-approve")
 	channel := mustOpenTestChannel(t, testConnection{
-		url:   w.mustRun("output", "-raw", "stream_url"),
-		token: w.mustRun("output", "-raw", "token_value"),
+		url:   w.MustRun("output", "-raw", "stream_url"),
+		token: w.MustRun("output", "-raw", "token_value"),
 	})
 
-	w.write("resume.tf", fmt.Sprintf(`
+	w.Write("resume.tf", fmt.Sprintf(`
 resource "ssm_session_termination" "test" {
   session_id = %q
 }
 `, testAway))
-	w.mustRun("apply", "-auto-approve")
+	w.MustRun("apply", "-auto-approve")
 	channel.wantEnd(t, testAway)
 	testExpectChannels(t, fake, "ResumeSession 200", "OpenDataChannel 101", "TerminateSession 200")
 }
@@ -195,7 +196,7 @@ func TestDataChannel_ephemeral(t *testing.T) {
 		t.Fatal(err)
 	}
 	fake, url := testChannelFake(t)
-	w := newTestWorkspace(t, testAmbientProviderConfig(url)+fmt.Sprintf(`
+	w := workspace.New(t, testAmbientProviderConfig(url)+fmt.Sprintf(`
 ephemeral "ssm_session_resume" "test" {
   session_id = %q
   enabled    = terraform.applying
@@ -211,11 +212,11 @@ resource "terraform_data" "client" {
   }
 }
 `, testAway, client))
-	w.env = append(w.env, "AWS_ACCESS_KEY_ID="+fakessm.DefaultAccessKeyID, "AWS_SECRET_ACCESS_KEY="+fakessm.DefaultSecretAccessKey)
-	output := w.mustRun("apply", "-auto-approve")
+	w.Env = append(w.Env, "AWS_ACCESS_KEY_ID="+fakessm.DefaultAccessKeyID, "AWS_SECRET_ACCESS_KEY="+fakessm.DefaultSecretAccessKey)
+	output := w.MustRun("apply", "-auto-approve")
 	testExpectChannels(t, fake, "ResumeSession 200", "OpenDataChannel 101")
 
-	if err := leaked(output+w.read("terraform.tfstate")+w.read("trace.log"), issued(fake, testAway)); err != nil {
+	if err := leaked(output+w.Read("terraform.tfstate")+w.Read("trace.log"), issued(fake, testAway)); err != nil {
 		t.Error(err)
 	}
 }

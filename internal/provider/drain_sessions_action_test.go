@@ -18,6 +18,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/workspace"
 )
 
 // testDrainSessionsActionConfig_basic is a drain; its arguments are lines of HCL.
@@ -71,17 +72,17 @@ func TestDrainSessionsAction_invoke(t *testing.T) {
 	t.Parallel()
 	cli.Needs(t, cli.Actions)
 	fake, url := testInventoryFake(t)
-	w := newTestWorkspace(t, testDrainSessionsActionConfig_basic(url, `owners = ["*:assumed-role/Operator/*"]`))
-	w.mustRun("apply", "-auto-approve")
+	w := workspace.New(t, testDrainSessionsActionConfig_basic(url, `owners = ["*:assumed-role/Operator/*"]`))
+	w.MustRun("apply", "-auto-approve")
 	endpoint.WantCalls(t, fake)
 
-	output := w.mustRun("plan", "-invoke=action.ssm_drain_sessions.test")
+	output := w.MustRun("plan", "-invoke=action.ssm_drain_sessions.test")
 	if !testWrapped(`Sessions To Be Ended in us-east-1.*2 sessions in Region us-east-1 of account 123456789012 matched when looked at .*ann-1.*dan-1`).MatchString(output) {
 		t.Errorf("the plan does not say who is to be ended:\n%s", output)
 	}
 	testSpared(t, fake, testInventoryIDs...)
 
-	output = w.mustRun("apply", "-auto-approve", "-invoke=action.ssm_drain_sessions.test")
+	output = w.MustRun("apply", "-auto-approve", "-invoke=action.ssm_drain_sessions.test")
 	testSpared(t, fake, "eve-1", "cat-1", "gus-1", "bare-1")
 	for _, progress := range []string{"Asked for the end of 0 of 2 sessions.", "Asked for the end of 2 of 2 sessions.", "Drained 2 sessions in Region us-east-1."} {
 		if !strings.Contains(output, progress) {
@@ -91,12 +92,12 @@ func TestDrainSessionsAction_invoke(t *testing.T) {
 
 	// What goes wrong is Terraform's failure as well.
 	fake.Inject(fakessm.Fault{Operation: "TerminateSession", SessionID: "eve-1", Kind: fakessm.FaultDenied, Times: -1})
-	w.write("main.tf", strings.Replace(w.read("main.tf"), "*:assumed-role/Operator/*", "*", 1)+"\n")
-	if output, err := w.run("apply", "-auto-approve", "-invoke=action.ssm_drain_sessions.test"); err == nil || !testWrapped(`The patterns in owners match every owner there is`).MatchString(output) {
+	w.Write("main.tf", strings.Replace(w.Read("main.tf"), "*:assumed-role/Operator/*", "*", 1)+"\n")
+	if output, err := w.Run("apply", "-auto-approve", "-invoke=action.ssm_drain_sessions.test"); err == nil || !testWrapped(`The patterns in owners match every owner there is`).MatchString(output) {
 		t.Errorf("a drain without a condition was invoked: %v\n%s", err, output)
 	}
-	w.write("main.tf", strings.Replace(w.read("main.tf"), `["*"]`, `["*/eve", "*/cat"]`, 1))
-	if output, err := w.run("apply", "-auto-approve", "-invoke=action.ssm_drain_sessions.test"); err == nil || !testWrapped(`could not be ended \(1 ended\).*eve-1: the credentials do not allow it`).MatchString(output) {
+	w.Write("main.tf", strings.Replace(w.Read("main.tf"), `["*"]`, `["*/eve", "*/cat"]`, 1))
+	if output, err := w.Run("apply", "-auto-approve", "-invoke=action.ssm_drain_sessions.test"); err == nil || !testWrapped(`could not be ended \(1 ended\).*eve-1: the credentials do not allow it`).MatchString(output) {
 		t.Errorf("a failure did not fail: %v\n%s", err, output)
 	}
 	testSpared(t, fake, "eve-1", "gus-1", "bare-1")
@@ -181,19 +182,19 @@ func TestDrainSessionsAction_beforeDestroyFailing(t *testing.T) {
 	cli.Needs(t, cli.DestroyEvents)
 	fake, url := testInventoryFake(t)
 	fake.Inject(fakessm.Fault{Operation: "TerminateSession", SessionID: "cat-1", Kind: fakessm.FaultDenied, Times: -1})
-	w := newTestWorkspace(t, testCallerConfig(url, "i-a"))
-	w.mustRun("apply", "-auto-approve")
+	w := workspace.New(t, testCallerConfig(url, "i-a"))
+	w.MustRun("apply", "-auto-approve")
 
-	config := w.read("main.tf")
-	w.write("main.tf", strings.ReplaceAll(config, `"i-a"`, `"i-c"`))
-	output, err := w.run("apply", "-auto-approve")
+	config := w.Read("main.tf")
+	w.Write("main.tf", strings.ReplaceAll(config, `"i-a"`, `"i-c"`))
+	output, err := w.Run("apply", "-auto-approve")
 	if err == nil || !testWrapped(`Error: `+testDrainError+`.*cat-1: the credentials do not allow it`).MatchString(output) {
 		t.Errorf("the replacement went on, or says nothing: %v\n%s", err, output)
 	}
 	testSpared(t, fake, "eve-1", "dan-1", "cat-1", "gus-1", "bare-1")
 
-	w.write("main.tf", config)
-	output, err = w.run("destroy", "-auto-approve")
+	w.Write("main.tf", config)
+	output, err = w.Run("destroy", "-auto-approve")
 	if err != nil || !testWrapped(`Warning: `+testDrainError+`.*cat-1: the credentials do not allow it`).MatchString(output) {
 		t.Errorf("the destruction was held up, or says nothing: %v\n%s", err, output)
 	}

@@ -6,18 +6,13 @@
 package provider
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,6 +20,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/workspace"
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
@@ -102,7 +98,6 @@ func TestGoroutines_cancelled(t *testing.T) {
 }
 
 var (
-	reattachLine = regexp.MustCompile(`TF_REATTACH_PROVIDERS='([^']*)'`)
 	// goroutineOurs are frames that a goroutine has that works for a request.
 	goroutineOurs = regexp.MustCompile(`terraform-provider-ssm/internal/(datachannel|httpclient|portforward|provider|sessionmanager)\b|aws-sdk-go|terraform-plugin-framework/internal/fwserver|tf6server\.\(\*server\)\.(Read|Plan|Apply|Open|Invoke|Configure|Import)`)
 )
@@ -115,7 +110,7 @@ func TestGoroutines_stopProvider(t *testing.T) {
 
 	service := newSlowEndpoint(t, &endpoint.Slow{Operation: "TerminateSession", Delay: 2 * time.Second, SignalAt: 45}, testCrowded()...)
 	service.Off.Store(true)
-	w := newSignalWorkspace(t, testCrowdConfig(service.URL, "destroy")+fmt.Sprintf(`
+	w := workspace.New(t, testCrowdConfig(service.URL, "destroy")+fmt.Sprintf(`
 data "ssm_connection_status" "test" {
   target = %[1]q
 }
@@ -142,19 +137,19 @@ ephemeral "ssm_session" "test" {
 resource "ssm_session_termination" "test" {
   session_id = %[2]q
 }
-`, testTarget, testEnded, testAway, testOwnTarget))
-	provider := startDebugged(t, w)
+`, testTarget, testEnded, testAway, testOwnTarget)).WithoutLog()
+	provider := w.StartProvider()
 
-	w.mustRun("apply", "-auto-approve")
-	w.mustRun("plan")
+	w.MustRun("apply", "-auto-approve")
+	w.MustRun("plan")
 	service.Off.Store(false)
-	run := w.start("destroy", "-auto-approve")
-	run.until(service.Reached)
-	run.interrupt()
-	run.fail()
+	run := w.Start("destroy", "-auto-approve")
+	run.Until(service.Reached)
+	run.Interrupt()
+	run.Fail()
 	service.WantQuiet(t)
 
-	dump := provider.dump()
+	dump := provider.Dump()
 	goroutines := strings.Split(dump, "\n\n")
 	if !slices.ContainsFunc(goroutines, func(g string) bool { return strings.Contains(g, "main.main()") }) {
 		t.Fatalf("this is no dump of the goroutines:\n%s", dump)
@@ -164,76 +159,4 @@ resource "ssm_session_termination" "test" {
 			t.Errorf("this was left behind:\n%s", goroutine)
 		}
 	}
-}
-
-// testDebugged is a provider that runs by itself, as for a debugger.
-type testDebugged struct {
-	t      *testing.T
-	cmd    *exec.Cmd
-	stderr bytes.Buffer
-	done   chan struct{}
-}
-
-// startDebugged starts the provider such that the workspace's Terraform uses it, and
-// leaves it running.
-func startDebugged(t *testing.T, w *testWorkspace) *testDebugged {
-	t.Helper()
-
-	dir, err := buildProvider()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &testDebugged{t: t, cmd: exec.CommandContext(t.Context(), filepath.Join(dir, "terraform-provider-ssm"), "-debug"), done: make(chan struct{})}
-	p.cmd.Env, p.cmd.Stderr = append(w.env, "GOTRACEBACK=all"), &p.stderr
-	stdout, err := p.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = p.cmd.Process.Kill()
-		<-p.done
-	})
-	reattach := make(chan string, 1)
-	go func() {
-		defer close(p.done)
-		lines := bufio.NewScanner(stdout)
-		for lines.Scan() {
-			if found := reattachLine.FindStringSubmatch(lines.Text()); found != nil {
-				reattach <- found[1]
-			}
-		}
-		_ = p.cmd.Wait()
-	}()
-
-	select {
-	case providers := <-reattach:
-		if program, _ := cli.Program(t); program == cli.OpenTofu {
-			// It completes the provider's address with a host of its own.
-			providers = strings.Replace(providers, "registry.terraform.io", "registry.opentofu.org", 1)
-		}
-		w.env = append(w.env, "TF_REATTACH_PROVIDERS="+providers)
-	case <-time.After(signalDeadline):
-		t.Fatal("the provider does not say how to reach it")
-	}
-
-	return p
-}
-
-// dump ends the provider by a signal that makes it tell what it was doing.
-func (p *testDebugged) dump() string {
-	p.t.Helper()
-
-	if err := p.cmd.Process.Signal(syscall.SIGQUIT); err != nil {
-		p.t.Fatal(err)
-	}
-	select {
-	case <-p.done:
-	case <-time.After(signalDeadline):
-		p.t.Fatal("the provider does not end")
-	}
-
-	return p.stderr.String()
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/workspace"
 )
 
 // testForged is what a value must not be able to say in a line of its own.
@@ -173,17 +174,17 @@ output "spared" {
   value = ssm_session_drain.test.outcomes
 }
 `, strings.Join(literals, ",\n    "), drained, resumed)
-	w := newTestWorkspace(t, config)
-	w.env = append(w.env, "TF_LOG=", "TF_LOG_PATH=")
+	w := workspace.New(t, config)
+	w.WithoutLog()
 
 	// Terraform shows values of several lines as they are, but indented; what comes
 	// after them is ours.
-	_, warnings, warned := strings.Cut(w.mustRun("plan", "-out=planned"), "Warning: Sessions To Be Ended")
+	_, warnings, warned := strings.Cut(w.MustRun("plan", "-out=planned"), "Warning: Sessions To Be Ended")
 	if !warned {
 		t.Error("the plan does not tell whose sessions are to be ended")
 	}
 	wantPrintable(t, warnings)
-	w.mustRun("apply", "planned")
+	w.MustRun("apply", "planned")
 
 	// What reached the endpoint is what was meant.
 	asked := map[string][]string{}
@@ -218,7 +219,7 @@ output "spared" {
 			} `json:"root_module"`
 		}
 	}
-	if err := json.Unmarshal(w.json("show", "-json"), &state); err != nil {
+	if err := json.Unmarshal(w.Stdout("show", "-json"), &state); err != nil {
 		t.Fatal(err)
 	}
 	got := map[string][]string{}
@@ -246,7 +247,7 @@ output "spared" {
 		t.Errorf("unexpected outcomes (-want +got):\n%s", diff)
 	}
 
-	w.mustRun("plan", "-detailed-exitcode", "-refresh=true", "-target=ssm_session_termination.test", "-target=ssm_session_drain.test")
+	w.MustRun("plan", "-detailed-exitcode", "-refresh=true", "-target=ssm_session_termination.test", "-target=ssm_session_drain.test")
 }
 
 // TestHostile_import imports sessions with hostile IDs, with and without a Region,
@@ -284,12 +285,12 @@ func TestHostile_import(t *testing.T) {
 	}
 
 	// Through the command line, where there are no null bytes.
-	w := newTestWorkspace(t, testProviderConfig(url)+"resource \"ssm_session_termination\" \"test\" {\n  session_id = \"a\"\n}\n")
-	w.env = append(w.env, "TF_LOG=", "TF_LOG_PATH=")
+	w := workspace.New(t, testProviderConfig(url)+"resource \"ssm_session_termination\" \"test\" {\n  session_id = \"a\"\n}\n")
+	w.WithoutLog()
 	id := testHostileIDs["newlines"]
-	w.mustRun("import", "ssm_session_termination.test", id+"@eu-west-1")
+	w.MustRun("import", "ssm_session_termination.test", id+"@eu-west-1")
 	// Some versions of OpenTofu write no space after a colon.
-	if state := w.read("terraform.tfstate"); !strings.Contains(strings.ReplaceAll(state, `": "`, `":"`), `"session_id":"a\nError: forged\r\n\n  b\u2028c`) {
+	if state := w.Read("terraform.tfstate"); !strings.Contains(strings.ReplaceAll(state, `": "`, `":"`), `"session_id":"a\nError: forged\r\n\n  b\u2028c`) {
 		t.Errorf("unexpected state:\n%s", state)
 	}
 }
@@ -591,19 +592,19 @@ func TestHostile_plan(t *testing.T) {
 		fakessm.Session{SessionID: "first", Target: "a\x1b[31mb\u009b2Jc", Owner: "x\x1b]0;title\a\u202e", Reason: "\x1b[2J"},
 		fakessm.Session{SessionID: "second", Target: strings.Repeat("long", 2560), Owner: strings.Repeat("${x}%s", 1700), Reason: strings.Repeat("y", 10<<10)},
 	))
-	w := newTestWorkspace(t, testProviderConfig(url)+`
+	w := workspace.New(t, testProviderConfig(url)+`
 resource "ssm_session_termination" "test" {
   for_each   = toset(["first", "second"])
   session_id = each.key
 }
 `)
-	w.env = append(w.env, "TF_LOG=", "TF_LOG_PATH=")
-	text := w.mustRun("plan", "-out=planned")
+	w.WithoutLog()
+	text := w.MustRun("plan", "-out=planned")
 	if strings.ContainsAny(text, "\x1b\a\u009b") {
 		t.Errorf("control characters reach the terminal: %q", text)
 	}
-	w.mustRun("apply", "planned")
-	w.mustRun("plan", "-detailed-exitcode")
+	w.MustRun("apply", "planned")
+	w.MustRun("plan", "-detailed-exitcode")
 	endpoint.WantStatus(t, fake, "first", "Terminated")
 	endpoint.WantStatus(t, fake, "second", "Terminated")
 }
@@ -725,7 +726,7 @@ func TestHostile_bytes(t *testing.T) {
 	t.Parallel()
 
 	_, url := testAnswering(t, "DescribeSessions", fmt.Sprintf("{\"Sessions\":[{\"SessionId\":%q,\"Target\":\"a\xff\",\"Owner\":\"\xc3\",\"Reason\":\"\xed\xa0\x80\",\"Status\":\"Terminated\xff\"}]}", testLive))
-	w := newTestWorkspace(t, testProviderConfig(url)+fmt.Sprintf(`
+	w := workspace.New(t, testProviderConfig(url)+fmt.Sprintf(`
 data "ssm_session" "test" {
   session_id = %[1]q
 }
@@ -738,12 +739,12 @@ output "all" {
   value = [data.ssm_session.test, data.ssm_sessions.test]
 }
 `, testLive))
-	w.env = append(w.env, "TF_LOG=", "TF_LOG_PATH=")
-	text := w.mustRun("apply", "-auto-approve")
-	if !utf8.ValidString(text) || !utf8.ValidString(w.read("terraform.tfstate")) {
+	w.WithoutLog()
+	text := w.MustRun("apply", "-auto-approve")
+	if !utf8.ValidString(text) || !utf8.ValidString(w.Read("terraform.tfstate")) {
 		t.Error("what is no UTF-8 was handed on")
 	}
-	w.mustRun("plan", "-detailed-exitcode")
+	w.MustRun("plan", "-detailed-exitcode")
 }
 
 // testTransport answers every request alike, without a network.

@@ -28,6 +28,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/workspace"
 )
 
 // The secrets of these tests, which look like what they stand for.
@@ -46,7 +47,7 @@ type leakHunt struct {
 	t    *testing.T
 	fake *fakessm.Server
 	url  string
-	w    *testWorkspace
+	w    *workspace.Workspace
 
 	mu      sync.Mutex
 	secrets map[string]string // By what they are.
@@ -108,7 +109,7 @@ func (h *leakHunt) note(what, secret string) {
 func (h *leakHunt) config(endpoint, providerLines, objects string, env ...string) {
 	h.t.Helper()
 
-	h.w = newTestWorkspace(h.t, fmt.Sprintf(`
+	h.w = workspace.New(h.t, fmt.Sprintf(`
 variable "canary" {
   type      = map(string)
   default   = {}
@@ -125,14 +126,14 @@ provider "ssm" {
   }
 }
 `, testRegion, providerLines, endpoint)+objects)
-	h.w.env = append(h.w.env, env...)
+	h.w.Env = append(h.w.Env, env...)
 }
 
-// run runs Terraform and keeps what it printed.
+// Run runs Terraform and keeps what it printed.
 func (h *leakHunt) run(arguments ...string) error {
 	h.t.Helper()
 
-	output, err := h.w.run(arguments...)
+	output, err := h.w.Run(arguments...)
 	h.printed.WriteString(output)
 
 	return err
@@ -163,7 +164,7 @@ func (h *leakHunt) check(stored func(file string) bool) {
 		names = append(names, name)
 	}
 
-	texts := h.w.files()
+	texts := h.w.Files()
 	texts["what was printed"] = h.printed.String()
 	if len(texts["trace.log"]) < 10_000 {
 		h.t.Errorf("the log has %d bytes only", len(texts["trace.log"]))
@@ -307,14 +308,14 @@ func TestLeaks_everything(t *testing.T) {
 		"a session token of the environment": {secret: "security token", before: func(t *testing.T, h *leakHunt) {
 			t.Helper()
 			keys := leakRoleKeys(t, h)
-			h.w.env = append(h.w.env, "AWS_ACCESS_KEY_ID="+keys["access_key"], "AWS_SECRET_ACCESS_KEY="+keys["secret_key"], "AWS_SESSION_TOKEN="+keys["token"])
+			h.w.Env = append(h.w.Env, "AWS_ACCESS_KEY_ID="+keys["access_key"], "AWS_SECRET_ACCESS_KEY="+keys["secret_key"], "AWS_SESSION_TOKEN="+keys["token"])
 		}},
 		"a session token of the configuration": {
 			secret:   "security token",
 			provider: "access_key = var.canary.access_key\n  secret_key = var.canary.secret_key\n  token = var.canary.token",
 			before: func(t *testing.T, h *leakHunt) {
 				t.Helper()
-				h.w.env = append(h.w.env, canaryVariables(t, leakRoleKeys(t, h)))
+				h.w.Env = append(h.w.Env, canaryVariables(t, leakRoleKeys(t, h)))
 			},
 		},
 		"a role":                       {provider: leakRole, env: []string{canaryKeysEnv, canarySecretEnv}, secret: "issued SessionToken"},
@@ -378,7 +379,7 @@ func TestLeaks_stored(t *testing.T) {
 	stored := map[string]bool{}
 	h.check(func(file string) bool {
 		documented := strings.HasPrefix(file, "terraform.tfstate") || slices.Contains([]string{"tfstate", "tfstate-prev", "tfplan"}, path.Base(file)) && strings.HasPrefix(file, "planned/")
-		if documented && leaked(h.w.files()[file], issued(h.fake, testAway)) != nil {
+		if documented && leaked(h.w.Files()[file], issued(h.fake, testAway)) != nil {
 			stored[file] = true
 		}
 
@@ -390,7 +391,7 @@ func TestLeaks_stored(t *testing.T) {
 
 	// Within the state there are two attributes that hold them, and the output.
 	var state map[string]any
-	if err := json.Unmarshal([]byte(h.w.read("terraform.tfstate")), &state); err != nil {
+	if err := json.Unmarshal([]byte(h.w.Read("terraform.tfstate")), &state); err != nil {
 		t.Fatal(err)
 	}
 	delete(state, "outputs")
@@ -610,7 +611,7 @@ func TestLeaks_failures(t *testing.T) {
 			}
 			// No retries: there are enough refusals without.
 			h.config(endpoint, strings.TrimSpace(tc.provider), leakObjects, tc.env...)
-			h.w.write("main.tf", strings.Replace(h.w.read("main.tf"), "max_retries = 2", "max_retries = 0", 1))
+			h.w.Write("main.tf", strings.Replace(h.w.Read("main.tf"), "max_retries = 2", "max_retries = 0", 1))
 
 			if err := h.run("plan"); err == nil {
 				t.Errorf("the plan went well:\n%s", h.printed.String())

@@ -16,6 +16,7 @@ import (
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/workspace"
 )
 
 // testNoneLeft checks that the endpoint comes to list none of the sessions that
@@ -24,7 +25,7 @@ func testNoneLeft(t *testing.T, fake *fakessm.Server, started int) {
 	t.Helper()
 
 	live, all := ownSessions(fake)
-	for deadline := time.Now().Add(signalDeadline); len(live) > 0 && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(workspace.Patience); len(live) > 0 && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		live, all = ownSessions(fake)
 	}
 	if len(live) > 0 || len(all) != started {
@@ -59,41 +60,17 @@ resource "terraform_data" "consumer" {
 `, sessions, testOwnTarget, command)
 }
 
-// exists tells when a file of the workspace is there.
-func (w *testWorkspace) exists(name string) <-chan struct{} {
-	found := make(chan struct{})
-	go func() {
-		for w.t.Context().Err() == nil {
-			if _, err := os.Stat(filepath.Join(w.dir, name)); err == nil {
-				close(found)
-
-				return
-			}
-			time.Sleep(10 * time.Millisecond)
-		}
-	}()
-
-	return found
-}
-
 // TestLeftBehind_inUse has Terraform end in every way while a command works with a
 // session: the endpoint lists no live session afterwards, and the provider is gone.
 func TestLeftBehind_inUse(t *testing.T) {
 	t.Parallel()
 
 	const waiting = "touch started; exec sleep 90"
-	kill := func(r *testRun, pid int, signal syscall.Signal) {
-		r.t.Helper()
-
-		if err := syscall.Kill(pid, signal); err != nil {
-			r.t.Fatal(err)
-		}
-	}
 	for name, tc := range map[string]struct {
 		command  string
 		sessions string
 		more     string
-		stop     func(r *testRun, provider int)
+		stop     func(r *workspace.Run)
 		fails    bool
 	}{
 		"success":          {command: "test -n \"$TOKEN\" && test -n \"$STREAM\""},
@@ -110,28 +87,28 @@ func TestLeftBehind_inUse(t *testing.T) {
 		},
 		"an interrupt": {
 			command: waiting, fails: true,
-			stop: func(r *testRun, _ int) { r.interrupt() },
+			stop: func(r *workspace.Run) { r.Interrupt() },
 		},
 		"two interrupts": {
 			command: waiting, fails: true,
-			stop: func(r *testRun, _ int) {
-				r.interrupt()
+			stop: func(r *workspace.Run) {
+				r.Interrupt()
 				time.Sleep(20 * time.Millisecond)
 				// Terraform may be gone by now.
-				_ = syscall.Kill(-r.cmd.Process.Pid, syscall.SIGINT)
+				_ = syscall.Kill(-r.PID(), syscall.SIGINT)
 			},
 		},
 		"SIGTERM": {
 			command: waiting, fails: true,
-			stop: func(r *testRun, _ int) { kill(r, r.cmd.Process.Pid, syscall.SIGTERM) },
+			stop: func(r *workspace.Run) { r.Signal(syscall.SIGTERM) },
 		},
 		"SIGTERM of the whole group": {
 			command: waiting, fails: true,
-			stop: func(r *testRun, _ int) { kill(r, -r.cmd.Process.Pid, syscall.SIGTERM) },
+			stop: func(r *workspace.Run) { r.SignalGroup(syscall.SIGTERM) },
 		},
 		"SIGTERM of the provider": {
 			command: "touch started; for i in $(seq 900); do test -e stopped && break; sleep 0.1; done", fails: true,
-			stop: func(r *testRun, provider int) { kill(r, provider, syscall.SIGTERM) },
+			stop: func(r *workspace.Run) { r.SignalProvider(syscall.SIGTERM) },
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -144,30 +121,30 @@ func TestLeftBehind_inUse(t *testing.T) {
 			} else {
 				sessions = 7
 			}
-			w := newSignalWorkspace(t, testOwnConfig(service.URL, tc.sessions, tc.command)+tc.more)
+			w := workspace.New(t, testOwnConfig(service.URL, tc.sessions, tc.command)+tc.more).WithoutLog()
 
-			run := w.start("apply", "-auto-approve")
+			run := w.Start("apply", "-auto-approve")
 			if tc.stop != nil {
-				run.until(w.exists("started"))
+				run.Until(w.Created("started"))
 				if live, _ := ownSessions(service.Fake); len(live) != 1 {
 					t.Errorf("%d sessions are live", len(live))
 				}
-				provider := run.provider()
-				tc.stop(run, provider)
-				testGone(t, provider)
-				w.write("stopped", "")
+				provider := run.ProviderPID()
+				tc.stop(run)
+				workspace.WantGone(t, provider)
+				w.Write("stopped", "")
 			}
-			output := run.wait()
+			output := run.Wait()
 
-			if (run.err != nil) != tc.fails {
-				t.Errorf("unexpected end: %v\n%s", run.err, output)
+			if (run.Err != nil) != tc.fails {
+				t.Errorf("unexpected end: %v\n%s", run.Err, output)
 			}
 			testNoneLeft(t, service.Fake, sessions)
 			service.WantQuiet(t)
 			if secrets := issuedOwn(service.Fake); len(secrets) != 2*sessions {
 				t.Errorf("%d secrets were issued", len(secrets))
 			} else {
-				for file, content := range w.files() {
+				for file, content := range w.Files() {
 					if err := leaked(content, secrets); err != nil {
 						t.Errorf("%s: %s", file, err)
 					}
@@ -186,19 +163,17 @@ func TestLeftBehind_killed(t *testing.T) {
 	t.Parallel()
 
 	service := newSlowEndpoint(t, &endpoint.Slow{})
-	w := newSignalWorkspace(t, testOwnConfig(service.URL, "3", "touch started; for i in $(seq 900); do test -e stopped && break; sleep 0.1; done"))
+	w := workspace.New(t, testOwnConfig(service.URL, "3", "touch started; for i in $(seq 900); do test -e stopped && break; sleep 0.1; done")).WithoutLog()
 
-	run := w.start("apply", "-auto-approve")
-	run.until(w.exists("started"))
-	provider := run.provider()
-	if err := run.cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	run := w.Start("apply", "-auto-approve")
+	run.Until(w.Created("started"))
+	provider := run.ProviderPID()
+	run.Signal(syscall.SIGKILL)
 
-	testGone(t, provider)
+	workspace.WantGone(t, provider)
 	testNoneLeft(t, service.Fake, 3)
-	w.write("stopped", "")
-	<-run.done
+	w.Write("stopped", "")
+	<-run.Done
 }
 
 // TestLeftBehind_interruptOfProvider sends the provider the signal of a Ctrl-C while
@@ -207,21 +182,19 @@ func TestLeftBehind_interruptOfProvider(t *testing.T) {
 	t.Parallel()
 
 	service := newSlowEndpoint(t, &endpoint.Slow{})
-	w := newSignalWorkspace(t, testOwnConfig(service.URL, "1", "touch started; for i in $(seq 900); do test -e stopped && break; sleep 0.1; done"))
+	w := workspace.New(t, testOwnConfig(service.URL, "1", "touch started; for i in $(seq 900); do test -e stopped && break; sleep 0.1; done")).WithoutLog()
 
-	run := w.start("apply", "-auto-approve")
-	run.until(w.exists("started"))
-	if err := syscall.Kill(run.provider(), syscall.SIGINT); err != nil {
-		t.Fatal(err)
-	}
+	run := w.Start("apply", "-auto-approve")
+	run.Until(w.Created("started"))
+	run.SignalProvider(syscall.SIGINT)
 	service.WantQuiet(t)
 	if live, _ := ownSessions(service.Fake); len(live) != 1 {
 		t.Errorf("%d sessions are live while one is in use", len(live))
 	}
-	w.write("stopped", "")
+	w.Write("stopped", "")
 
-	if output := run.wait(); run.err != nil {
-		t.Errorf("unexpected end: %v\n%s", run.err, output)
+	if output := run.Wait(); run.Err != nil {
+		t.Errorf("unexpected end: %v\n%s", run.Err, output)
 	}
 	testNoneLeft(t, service.Fake, 1)
 }
@@ -246,21 +219,19 @@ func TestLeftBehind_opening(t *testing.T) {
 			t.Parallel()
 
 			service := newSlowEndpoint(t, &endpoint.Slow{Operation: "StartSession", Delay: tc.delay, Finishes: tc.finishes})
-			w := newSignalWorkspace(t, testOwnConfig(service.URL, "1", "touch started"))
+			w := workspace.New(t, testOwnConfig(service.URL, "1", "touch started")).WithoutLog()
 
-			run := w.start("apply", "-auto-approve")
-			run.until(service.Reached)
-			provider := run.provider()
+			run := w.Start("apply", "-auto-approve")
+			run.Until(service.Reached)
+			provider := run.ProviderPID()
 			if tc.kill {
-				if err := run.cmd.Process.Kill(); err != nil {
-					t.Fatal(err)
-				}
+				run.Signal(syscall.SIGKILL)
 			} else {
-				run.interrupt()
-				run.fail()
+				run.Interrupt()
+				run.Fail()
 			}
 
-			testGone(t, provider)
+			workspace.WantGone(t, provider)
 			testNoneLeft(t, service.Fake, tc.started)
 			if calls := endpoint.Requests(service.Fake, "StartSession"); len(calls) > 1 {
 				t.Errorf("StartSession was called %d times", len(calls))
@@ -278,16 +249,16 @@ func TestLeftBehind_lostAnswer(t *testing.T) {
 	service := newSlowEndpoint(t, &endpoint.Slow{})
 	service.Fake.AddSessions(fakessm.Session{SessionID: "somebody-else", Target: testTarget, Reason: "a test"})
 	service.Fake.Inject(fakessm.Fault{Operation: "StartSession", Kind: fakessm.FaultResetAfter})
-	w := newSignalWorkspace(t, testOwnConfig(service.URL, "1", "touch started"))
+	w := workspace.New(t, testOwnConfig(service.URL, "1", "touch started")).WithoutLog()
 
-	output, err := w.run("apply", "-auto-approve")
+	output, err := w.Run("apply", "-auto-approve")
 
 	if err == nil || !strings.Contains(output, "Unable to Start Session") || !strings.Contains(strings.Join(strings.Fields(output), " "), "has ended session") {
 		t.Errorf("unexpected end: %v\n%s", err, output)
 	}
 	testNoneLeft(t, service.Fake, 1)
 	endpoint.WantStatus(t, service.Fake, "somebody-else", "Connected")
-	if _, err := os.Stat(filepath.Join(w.dir, "started")); err == nil {
+	if _, err := os.Stat(filepath.Join(w.Dir, "started")); err == nil {
 		t.Error("the consumer ran")
 	}
 }

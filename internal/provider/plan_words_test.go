@@ -12,6 +12,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/workspace"
 )
 
 // A plan that resumes a session says so, unless the configuration shows that this is meant.
@@ -34,8 +35,8 @@ func TestSessionResume_planWarns(t *testing.T) {
 			}
 
 			_, url := testFake(t)
-			w := newTestWorkspace(t, testProviderConfig(url)+fmt.Sprintf(tc.block, testAway)+"\n")
-			output := w.mustRun("plan")
+			w := workspace.New(t, testProviderConfig(url)+fmt.Sprintf(tc.block, testAway)+"\n")
+			output := w.MustRun("plan")
 			if got := strings.Contains(output, summaryPlanResumes); got != tc.warns {
 				t.Errorf("the plan warns: %t, want %t:\n%s", got, tc.warns, output)
 			}
@@ -55,11 +56,11 @@ func TestSessionTerminationResource_planOfEnded(t *testing.T) {
 		return testProviderConfig(url) + fmt.Sprintf("resource \"ssm_session_termination\" \"test\" {\n  session_id = %q\n}\n", id)
 	}
 
-	output := newTestWorkspace(t, config("over-1")).mustRun("plan")
+	output := workspace.New(t, config("over-1")).MustRun("plan")
 	if !testWrapped(`Session Has Ended Already.*"over-1" of ` + testOwner + ` on i-a in Region us-east-1 ended at 2026-11-20T10:30:00Z \(status Terminated\)\. Nothing will be called`).MatchString(output) {
 		t.Errorf("the plan does not say that the session has ended:\n%s", output)
 	}
-	if output := newTestWorkspace(t, config(testLive)).mustRun("plan"); strings.Contains(output, "Ended Already") {
+	if output := workspace.New(t, config(testLive)).MustRun("plan"); strings.Contains(output, "Ended Already") {
 		t.Errorf("the plan says that a live session has ended:\n%s", output)
 	}
 	if got := fake.Count("TerminateSession"); got != 0 {
@@ -83,10 +84,10 @@ func TestMovesAndImports_refused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			w := newTestWorkspace(t, testProviderConfig(url)+"resource \"terraform_data\" \"old\" {}\n")
-			w.mustRun("apply", "-auto-approve")
-			w.write("main.tf", strings.Replace(w.read("main.tf"), testProviderConfig(url)+"resource \"terraform_data\" \"old\" {}\n", tc.config, 1))
-			output, err := w.run("plan")
+			w := workspace.New(t, testProviderConfig(url)+"resource \"terraform_data\" \"old\" {}\n")
+			w.MustRun("apply", "-auto-approve")
+			w.Write("main.tf", strings.Replace(w.Read("main.tf"), testProviderConfig(url)+"resource \"terraform_data\" \"old\" {}\n", tc.config, 1))
+			output, err := w.Run("plan")
 			if err == nil || !testWrapped(tc.want).MatchString(output) {
 				t.Errorf("unexpected: %v\n%s", err, output)
 			}

@@ -25,6 +25,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/workspace"
 )
 
 const testForwardType = "ssm_port_forward"
@@ -830,13 +831,13 @@ func TestPortForwardEphemeralResource_consumer(t *testing.T) {
 			t.Parallel()
 
 			fake, url := testFake(t, fakessm.WithDataChannel(""))
-			w := newTestWorkspace(t, testForwardConsumerConfig(t, url, tc.arguments, tc.endpoint, tc.then))
-			w.mustRun("plan", "-out=planned")
+			w := workspace.New(t, testForwardConsumerConfig(t, url, tc.arguments, tc.endpoint, tc.then))
+			w.MustRun("plan", "-out=planned")
 			planned := fake.Count("StartSession")
 			if want := strings.Contains(tc.arguments, "terraform.applying"); (planned == 0) != want {
 				t.Errorf("the plan started %d sessions", planned)
 			}
-			if output, err := w.run("apply", "planned"); (err != nil) != tc.fails {
+			if output, err := w.Run("apply", "planned"); (err != nil) != tc.fails {
 				t.Fatalf("%v\n%s", err, output)
 			}
 			// A provider that is told to stop without Close ends the session right after that.
@@ -848,7 +849,7 @@ func TestPortForwardEphemeralResource_consumer(t *testing.T) {
 			}
 			wantEnded(t, fake, testForwardTarget, planned+1)
 
-			log := w.read("trace.log")
+			log := w.Read("trace.log")
 			if strings.Contains(log, testForwardSecret) {
 				t.Error("the log holds bytes that went through the forward")
 			}

@@ -22,6 +22,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/workspace"
 )
 
 // TestMain keeps the tests away from the AWS configuration of whoever runs them,
@@ -47,17 +48,15 @@ func TestMain(m *testing.M) {
 	resource.TestMain(cleaningUp{m})
 }
 
-// cleaningUp runs the tests, and then what they left in testCleanups.
+// cleaningUp runs the tests, and removes the provider that they built.
 type cleaningUp struct {
 	*testing.M
 }
 
-var testCleanups []func()
-
 func (c cleaningUp) Run() int {
 	code := c.M.Run()
-	for _, cleanup := range testCleanups {
-		cleanup()
+	if err := workspace.RemoveProvider(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 	}
 
 	return code

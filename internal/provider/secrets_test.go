@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/workspace"
 )
 
 // TestSecrets_logs looks for tokens and stream URLs in everything that a run of
@@ -50,17 +51,17 @@ data "ssm_session_resume" "test" {
 			if tc.fault != "" {
 				fake.Inject(fakessm.Fault{Operation: "ResumeSession", Kind: tc.fault, Times: -1})
 			}
-			w := newTestWorkspace(t, testAmbientProviderConfig(url)+tc.config)
-			w.env = append(w.env, "AWS_ACCESS_KEY_ID="+fakessm.DefaultAccessKeyID, "AWS_SECRET_ACCESS_KEY="+fakessm.DefaultSecretAccessKey)
+			w := workspace.New(t, testAmbientProviderConfig(url)+tc.config)
+			w.Env = append(w.Env, "AWS_ACCESS_KEY_ID="+fakessm.DefaultAccessKeyID, "AWS_SECRET_ACCESS_KEY="+fakessm.DefaultSecretAccessKey)
 
-			output, err := w.run("plan", "-out=plan")
+			output, err := w.Run("plan", "-out=plan")
 			if err == nil {
-				output += w.mustRun("show", "plan")
-				planJSON := w.mustRun("show", "-json", "plan")
+				output += w.MustRun("show", "plan")
+				planJSON := w.MustRun("show", "-json", "plan")
 				if !tc.stored {
-					output += planJSON + w.read("plan")
+					output += planJSON + w.Read("plan")
 				}
-				applied, applyErr := w.run("apply", "plan")
+				applied, applyErr := w.Run("apply", "plan")
 				output, err = output+applied, applyErr
 			}
 			if (err == nil) != (tc.fault == "") {
@@ -72,7 +73,7 @@ data "ssm_session_resume" "test" {
 				t.Fatal("the endpoint gave out nothing that could leak")
 			}
 			secrets = append(secrets, fakessm.DefaultSecretAccessKey)
-			log := w.read("trace.log")
+			log := w.Read("trace.log")
 			if !strings.Contains(log, "Called SSM") || !strings.Contains(log, "ResumeSession") {
 				t.Error("the log does not tell of the calls")
 			}
@@ -82,7 +83,7 @@ data "ssm_session_resume" "test" {
 			if err := leaked(output, secrets); err != nil {
 				t.Errorf("in what was printed, or the plan: %s", err)
 			}
-			if err := leaked(w.read("terraform.tfstate")+w.read("terraform.tfstate.backup"), secrets); (err != nil) != tc.stored {
+			if err := leaked(w.Read("terraform.tfstate")+w.Read("terraform.tfstate.backup"), secrets); (err != nil) != tc.stored {
 				t.Errorf("in the state: %v", err)
 			}
 		})
@@ -115,7 +116,7 @@ func TestSecrets_concurrent(t *testing.T) {
 		ids = append(ids, fmt.Sprintf("%q", id))
 		fake.AddSessions(fakessm.Session{SessionID: id, Status: "Disconnected"})
 	}
-	w := newTestWorkspace(t, testProviderConfig(url)+fmt.Sprintf(`
+	w := workspace.New(t, testProviderConfig(url)+fmt.Sprintf(`
 data "ssm_session_resume" "test" {
   for_each   = toset([%s])
   session_id = each.key
@@ -125,8 +126,8 @@ output "answers" {
   sensitive = true
 }
 `, strings.Join(ids, ", ")))
-	w.mustRun("apply", "-auto-approve", "-parallelism=60")
-	answers := w.mustRun("output", "-json", "answers")
+	w.MustRun("apply", "-auto-approve", "-parallelism=60")
+	answers := w.MustRun("output", "-json", "answers")
 
 	for i := range sessions {
 		id := fmt.Sprintf("crowd-%017d", i)

@@ -30,6 +30,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/workspace"
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
@@ -787,7 +788,7 @@ func TestSessionDrainResource_warningsShown(t *testing.T) {
 	config := func(shift string) string {
 		return testSessionDrainResourceConfig_basic(url, `targets = ["i-a"]`, `when = "both"`, fmt.Sprintf("triggers = { shift = %q }", shift))
 	}
-	w := newTestWorkspace(t, config("day"))
+	w := workspace.New(t, config("day"))
 	shows := func(output string, wants ...string) {
 		t.Helper()
 		for _, want := range wants {
@@ -796,15 +797,15 @@ func TestSessionDrainResource_warningsShown(t *testing.T) {
 			}
 		}
 	}
-	shows(w.mustRun("plan"), "when this drain is created")
-	shows(w.mustRun("apply", "-auto-approve"), "when this drain is created")
+	shows(w.MustRun("plan"), "when this drain is created")
+	shows(w.MustRun("apply", "-auto-approve"), "when this drain is created")
 	testSpared(t, fake, "eve-1", "dan-1", "gus-1", "bare-1")
 
 	fake.AddSessions(testInventory()...)
-	shows(w.mustRun("plan", "-destroy"), "before this drain is destroyed")
-	w.write("main.tf", strings.Replace(w.read("main.tf"), `"day"`, `"night"`, 1))
+	shows(w.MustRun("plan", "-destroy"), "before this drain is destroyed")
+	w.Write("main.tf", strings.Replace(w.Read("main.tf"), `"day"`, `"night"`, 1))
 	// Who is ended by the new drain is not named twice.
-	shows(w.mustRun("plan"), "when this drain is created")
+	shows(w.MustRun("plan"), "when this drain is created")
 	testSpared(t, fake, testInventoryIDs...)
 }
 
@@ -1235,8 +1236,8 @@ func TestSessionDrainResource_deleteAfterFailedCreate(t *testing.T) {
 
 			fake, url := testInventoryFake(t)
 			fake.Inject(fakessm.Fault{Operation: "TerminateSession", SessionID: "cat-1", Kind: fakessm.FaultDenied, Times: -1})
-			w := newTestWorkspace(t, testSessionDrainResourceConfig_basic(url, `targets = ["i-a"]`, fmt.Sprintf("when = %q", tc.when)))
-			if output, err := w.run("apply", "-auto-approve"); err == nil || !strings.Contains(output, "cat-1") {
+			w := workspace.New(t, testSessionDrainResourceConfig_basic(url, `targets = ["i-a"]`, fmt.Sprintf("when = %q", tc.when)))
+			if output, err := w.Run("apply", "-auto-approve"); err == nil || !strings.Contains(output, "cat-1") {
 				t.Fatalf("the apply did not fail: %v\n%s", err, output)
 			}
 			fake.ClearFaults()
@@ -1246,7 +1247,7 @@ func TestSessionDrainResource_deleteAfterFailedCreate(t *testing.T) {
 			if tc.destroy {
 				command = "destroy"
 			}
-			output := w.mustRun(command, "-auto-approve")
+			output := w.MustRun(command, "-auto-approve")
 			testSpared(t, fake, tc.spared...)
 			wantEnded := tc.destroy && tc.when == "both"
 			if got := testWrapped(`Sessions Ended in us-east-1.*ended 1 session in Region us-east-1\..*targets = \["i-a"\].*cat-1: terminated`).MatchString(output); got != wantEnded {
@@ -1266,15 +1267,15 @@ func TestSessionDrainResource_forcedReplacement(t *testing.T) {
 	t.Parallel()
 
 	fake, url := testInventoryFake(t)
-	w := newTestWorkspace(t, testSessionDrainResourceConfig_basic(url, `targets = ["i-a"]`, `when = "destroy"`))
-	w.mustRun("apply", "-auto-approve")
+	w := workspace.New(t, testSessionDrainResourceConfig_basic(url, `targets = ["i-a"]`, `when = "destroy"`))
+	w.MustRun("apply", "-auto-approve")
 	endpoint.WantCalls(t, fake)
-	w.mustRun("apply", "-auto-approve", "-replace="+testDrain)
+	w.MustRun("apply", "-auto-approve", "-replace="+testDrain)
 	testSpared(t, fake, "eve-1", "dan-1", "gus-1", "bare-1")
 
 	fake.AddSessions(testInventory()...)
-	w.mustRun("taint", testDrain)
-	w.mustRun("apply", "-auto-approve")
+	w.MustRun("taint", testDrain)
+	w.MustRun("apply", "-auto-approve")
 	testSpared(t, fake, "eve-1", "dan-1", "gus-1", "bare-1")
 }
 
@@ -1428,13 +1429,13 @@ func TestSessionDrainResource_twoRegions(t *testing.T) {
 	t.Parallel()
 
 	_, url := testInventoryFake(t, fakessm.WithSessions(fakessm.Session{SessionID: "abroad-1", Target: "i-a", Region: "eu-central-1"}))
-	w := newTestWorkspace(t, testSessionDrainResourceConfig_basic(url, `targets = ["i-a"]`)+`
+	w := workspace.New(t, testSessionDrainResourceConfig_basic(url, `targets = ["i-a"]`)+`
 resource "ssm_session_drain" "abroad" {
   region  = "eu-central-1"
   targets = ["i-a"]
 }
 `)
-	output := w.mustRun("plan")
+	output := w.MustRun("plan")
 	for _, want := range []string{"Sessions To Be Ended in us-east-1", "Sessions To Be Ended in eu-central-1", "abroad-1", "ann-1"} {
 		if !strings.Contains(output, want) {
 			t.Errorf("the plan does not show %q:\n%s", want, output)

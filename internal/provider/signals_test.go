@@ -6,16 +6,10 @@
 package provider
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -26,159 +20,14 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/workspace"
 )
-
-// signalDeadline is how long a run may take that was told to stop. It is no
-// measure of anything: what ignores the signal takes minutes.
-const signalDeadline = 5 * time.Minute
 
 // newSlowEndpoint starts an endpoint with the usual sessions and others.
 func newSlowEndpoint(t *testing.T, service *endpoint.Slow, sessions ...fakessm.Session) *endpoint.Slow {
 	t.Helper()
 
 	return service.Start(t, fakessm.New(fakessm.WithSessions(testSessions()...), fakessm.WithSessions(sessions...), fakessm.WithPageSize(200), fakessm.WithDataChannel("")))
-}
-
-// testRun is a run of Terraform that is under way, in a process group of its own as
-// a shell would give it.
-type testRun struct {
-	t      *testing.T
-	cmd    *exec.Cmd
-	output *bytes.Buffer
-	done   chan struct{}
-	err    error
-}
-
-// Start starts Terraform.
-func (w *testWorkspace) start(arguments ...string) *testRun {
-	w.t.Helper()
-
-	cmd, output := w.command(arguments...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	run := &testRun{t: w.t, cmd: cmd, output: output, done: make(chan struct{})}
-	if err := cmd.Start(); err != nil {
-		w.t.Fatal(err)
-	}
-	go func() {
-		defer close(run.done)
-		run.err = cmd.Wait()
-	}()
-	w.t.Cleanup(func() {
-		select {
-		case <-run.done:
-		default:
-			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-			<-run.done
-		}
-	})
-
-	return run
-}
-
-// until waits for an event during the run.
-func (r *testRun) until(event <-chan struct{}) {
-	r.t.Helper()
-
-	select {
-	case <-event:
-	case <-r.done:
-		r.t.Fatalf("Terraform ended before its time: %v\n%s", r.err, r.output)
-	case <-time.After(signalDeadline):
-		r.t.Fatal("what the test waits for does not happen")
-	}
-}
-
-// interrupt is Ctrl-C: Terraform and the provider both receive it.
-func (r *testRun) interrupt() {
-	r.t.Helper()
-
-	if err := syscall.Kill(-r.cmd.Process.Pid, syscall.SIGINT); err != nil {
-		r.t.Fatal(err)
-	}
-}
-
-// wait waits for the end of the run, which must not be that of a crash, and returns
-// what was printed.
-func (r *testRun) wait() string {
-	r.t.Helper()
-
-	select {
-	case <-r.done:
-	case <-time.After(signalDeadline):
-		r.t.Fatalf("Terraform goes on and on")
-	}
-	var exit *exec.ExitError
-	if r.err != nil && (!errors.As(r.err, &exit) || exit.ExitCode() != 1) {
-		r.t.Errorf("Terraform ended with %v\n%s", r.err, r.output)
-	}
-
-	return r.output.String()
-}
-
-// fail waits for the end of the run, which must be one with an error.
-func (r *testRun) fail() string {
-	r.t.Helper()
-
-	output := r.wait()
-	if r.err == nil {
-		r.t.Errorf("Terraform ended as if nothing had happened\n%s", output)
-	}
-
-	return output
-}
-
-// provider returns the ID of the provider's process, a child of Terraform's.
-func (r *testRun) provider() int {
-	r.t.Helper()
-
-	var pids []int
-	parent := strconv.Itoa(r.cmd.Process.Pid)
-	if stats, err := filepath.Glob("/proc/[0-9]*/stat"); err == nil && len(stats) > 0 {
-		for _, name := range stats {
-			// PID (name) state PPID ...; the name may hold anything.
-			stat, _ := os.ReadFile(name)
-			pid, rest, _ := strings.Cut(string(stat), " (")
-			fields := strings.Fields(rest[strings.LastIndex(rest, ")")+1:])
-			if len(fields) > 1 && fields[1] == parent && strings.HasPrefix(rest, "terraform-provi") {
-				pids = append(pids, testPID(r.t, pid))
-			}
-		}
-	} else if pgrep, err := exec.LookPath("pgrep"); err == nil {
-		output, _ := exec.Command(pgrep, "-P", parent, "terraform-provi").Output()
-		for _, pid := range strings.Fields(string(output)) {
-			pids = append(pids, testPID(r.t, pid))
-		}
-	} else {
-		r.t.Skip("there is neither /proc nor pgrep to find the provider's process with")
-	}
-	if len(pids) != 1 {
-		r.t.Fatalf("Terraform has %d provider processes, want 1", len(pids))
-	}
-
-	return pids[0]
-}
-
-func testPID(t *testing.T, text string) int {
-	t.Helper()
-
-	pid, err := strconv.Atoi(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	return pid
-}
-
-// testGone checks that a process ends, if it has not done so.
-func testGone(t *testing.T, pid int) {
-	t.Helper()
-
-	for deadline := time.Now().Add(signalDeadline); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
-			return
-		}
-	}
-	t.Errorf("the provider's process %d outlives Terraform", pid)
 }
 
 // testStored is what the state holds of the only resource.
@@ -190,11 +39,11 @@ type testStored struct {
 	} `json:"attributes"`
 }
 
-// stored returns what the state holds, nil if there is nothing.
-func (w *testWorkspace) stored() *testStored {
-	w.t.Helper()
+// storedResource returns the only resource in state, nil if there is none.
+func storedResource(t *testing.T, w *workspace.Workspace) *testStored {
+	t.Helper()
 
-	text := w.read("terraform.tfstate")
+	text := w.Read("terraform.tfstate")
 	if text == "" {
 		return nil
 	}
@@ -205,7 +54,7 @@ func (w *testWorkspace) stored() *testStored {
 		} `json:"resources"`
 	}
 	if err := json.Unmarshal([]byte(text), &state); err != nil {
-		w.t.Fatalf("the state is broken: %s", err)
+		t.Fatalf("the state is broken: %s", err)
 	}
 	for _, resource := range state.Resources {
 		if resource.Mode == "managed" && len(resource.Instances) == 1 {
@@ -214,16 +63,6 @@ func (w *testWorkspace) stored() *testStored {
 	}
 
 	return nil
-}
-
-// newSignalWorkspace is a workspace without a log, which takes time.
-func newSignalWorkspace(t *testing.T, config string) *testWorkspace {
-	t.Helper()
-
-	w := newTestWorkspace(t, config)
-	w.env = append(w.env, "TF_LOG=", "TF_LOG_PATH=")
-
-	return w
 }
 
 // endings counts how the requests to end each session were answered, by session,
@@ -328,26 +167,26 @@ func TestSignals_interruptedDrain(t *testing.T) {
 			t.Parallel()
 
 			service := newSlowEndpoint(t, &endpoint.Slow{Operation: "TerminateSession", Delay: 2 * time.Second, SignalAt: 45, Finishes: tc.finishes}, testCrowded()...)
-			w := newSignalWorkspace(t, testCrowdConfig(service.URL, tc.when))
+			w := workspace.New(t, testCrowdConfig(service.URL, tc.when)).WithoutLog()
 			command := "apply"
 			if tc.when == "destroy" {
-				w.mustRun("apply", "-auto-approve")
+				w.MustRun("apply", "-auto-approve")
 				command = "destroy"
 			}
 
-			run := w.start(command, "-auto-approve")
-			run.until(service.Reached)
-			provider := run.provider()
-			run.interrupt()
-			output := run.fail()
+			run := w.Start(command, "-auto-approve")
+			run.Until(service.Reached)
+			provider := run.ProviderPID()
+			run.Interrupt()
+			output := run.Fail()
 
 			service.WantQuiet(t)
-			testGone(t, provider)
+			workspace.WantGone(t, provider)
 			service.Recover()
 			if !strings.Contains(output, testDrainError) || !strings.Contains(output, "cancelled") {
 				t.Errorf("the output does not tell what happened:\n%s", output)
 			}
-			stored := w.stored()
+			stored := storedResource(t, w)
 			if stored == nil {
 				t.Fatal("nothing is in state")
 			}
@@ -358,11 +197,11 @@ func TestSignals_interruptedDrain(t *testing.T) {
 			}
 			left := testHalfDrained(t, service, stored.Attributes.Outcomes)
 
-			w.mustRun(command, "-auto-approve")
+			w.MustRun(command, "-auto-approve")
 
 			testDrained(t, service, left)
 			if tc.when == "destroy" {
-				if w.stored() != nil {
+				if storedResource(t, w) != nil {
 					t.Error("the drain is still in state")
 				}
 
@@ -372,7 +211,7 @@ func TestSignals_interruptedDrain(t *testing.T) {
 			for id := range left {
 				want[id] = "terminated"
 			}
-			stored = w.stored()
+			stored = storedResource(t, w)
 			if diff := cmp.Diff(want, stored.Attributes.Outcomes); diff != "" || stored.Status != "" {
 				t.Errorf("unexpected outcomes (-want +got), of a resource that is %q:\n%s", stored.Status, diff)
 			}
@@ -390,25 +229,23 @@ func TestSignals_killedDrain(t *testing.T) {
 			t.Parallel()
 
 			service := newSlowEndpoint(t, &endpoint.Slow{Operation: "TerminateSession", Delay: 2 * time.Second, SignalAt: 45, Finishes: true}, testCrowded()...)
-			w := newSignalWorkspace(t, testCrowdConfig(service.URL, when))
+			w := workspace.New(t, testCrowdConfig(service.URL, when)).WithoutLog()
 			command := "apply"
 			if when == "destroy" {
-				w.mustRun("apply", "-auto-approve")
+				w.MustRun("apply", "-auto-approve")
 				command = "destroy"
 			}
 
-			run := w.start(command, "-auto-approve")
-			run.until(service.Reached)
-			if err := syscall.Kill(run.provider(), syscall.SIGKILL); err != nil {
-				t.Fatal(err)
-			}
-			run.fail()
+			run := w.Start(command, "-auto-approve")
+			run.Until(service.Reached)
+			run.SignalProvider(syscall.SIGKILL)
+			run.Fail()
 
 			service.WantQuiet(t)
 			service.Recover()
 			left := testHalfDrained(t, service, nil)
 
-			w.mustRun(command, "-auto-approve")
+			w.MustRun(command, "-auto-approve")
 
 			testDrained(t, service, left)
 		})
@@ -444,25 +281,25 @@ func TestSignals_create(t *testing.T) {
 			t.Parallel()
 
 			service := newSlowEndpoint(t, &endpoint.Slow{Operation: "TerminateSession", Delay: -1, Finishes: tc.finishes})
-			w := newSignalWorkspace(t, testSessionTerminationResourceConfig_basic(service.URL, testLive, tc.argument))
+			w := workspace.New(t, testSessionTerminationResourceConfig_basic(service.URL, testLive, tc.argument)).WithoutLog()
 
-			run := w.start("apply", "-auto-approve")
-			run.until(service.Reached)
-			provider := run.provider()
+			run := w.Start("apply", "-auto-approve")
+			run.Until(service.Reached)
+			provider := run.ProviderPID()
 			if tc.how == interrupted {
-				run.interrupt()
-			} else if err := syscall.Kill(provider, syscall.SIGKILL); err != nil {
-				t.Fatal(err)
+				run.Interrupt()
+			} else {
+				run.SignalProvider(syscall.SIGKILL)
 			}
-			output := run.fail()
+			output := run.Fail()
 
 			service.WantQuiet(t)
-			testGone(t, provider)
+			workspace.WantGone(t, provider)
 			service.Recover()
 			if tc.how == interrupted && (!strings.Contains(output, "Unable to Terminate Session") || !strings.Contains(output, "cancelled")) {
 				t.Errorf("the output does not tell what happened:\n%s", output)
 			}
-			switch stored := w.stored(); {
+			switch stored := storedResource(t, w); {
 			case stored == nil && tc.stored != "":
 				t.Error("nothing is in state, although SSM was asked")
 			case stored != nil && (stored.Attributes.Outcome != tc.stored || stored.Status != "tainted"):
@@ -470,9 +307,9 @@ func TestSignals_create(t *testing.T) {
 			}
 			service.Fake.ResetRequests()
 
-			w.mustRun("apply", "-auto-approve")
+			w.MustRun("apply", "-auto-approve")
 
-			if stored := w.stored(); stored == nil || stored.Attributes.Outcome != tc.want || stored.Status != "" {
+			if stored := storedResource(t, w); stored == nil || stored.Attributes.Outcome != tc.want || stored.Status != "" {
 				t.Errorf("unexpected state %+v, want %q", stored, tc.want)
 			}
 			asked := endpoint.Requests(service.Fake, "TerminateSession")
@@ -485,7 +322,7 @@ func TestSignals_create(t *testing.T) {
 				}
 			}
 			endpoint.WantStatus(t, service.Fake, testLive, "Terminated")
-			w.mustRun("plan", "-detailed-exitcode")
+			w.MustRun("plan", "-detailed-exitcode")
 		})
 	}
 }
@@ -494,7 +331,7 @@ func TestSignals_create(t *testing.T) {
 type signalWait struct {
 	config  string
 	slow    string
-	before  func(*testing.T, *endpoint.Slow, *testWorkspace)
+	before  func(*testing.T, *endpoint.Slow, *workspace.Workspace)
 	command []string
 }
 
@@ -540,31 +377,31 @@ func TestSignals_waiting(t *testing.T) {
 			}
 
 			service := newSlowEndpoint(t, &endpoint.Slow{Operation: tc.slow, Delay: -1})
-			w := newSignalWorkspace(t, testProviderConfig(service.URL)+tc.config)
+			w := workspace.New(t, testProviderConfig(service.URL)+tc.config).WithoutLog()
 			service.Off.Store(true)
 			if tc.before != nil {
 				tc.before(t, service, w)
 			}
-			stateBefore := w.read("terraform.tfstate")
+			stateBefore := w.Read("terraform.tfstate")
 			service.Off.Store(false)
 
-			run := w.start(tc.command...)
+			run := w.Start(tc.command...)
 			if tc.slow == "" {
 				// The wait is one of the provider's own, after some calls.
-				run.until(service.Settled())
+				run.Until(service.Settled())
 			} else {
-				run.until(service.Reached)
+				run.Until(service.Reached)
 			}
-			provider := run.provider()
-			run.interrupt()
-			output := run.wait()
+			provider := run.ProviderPID()
+			run.Interrupt()
+			output := run.Wait()
 
 			service.WantQuiet(t)
-			testGone(t, provider)
+			workspace.WantGone(t, provider)
 			if !strings.Contains(output, "nterrupt") || strings.Contains(output, "panic") {
 				t.Errorf("unexpected output:\n%s", output)
 			}
-			if stateBefore != "" && w.stored() == nil {
+			if stateBefore != "" && storedResource(t, w) == nil {
 				t.Error("what was in state is gone")
 			}
 			if tc.before == nil {
@@ -589,34 +426,34 @@ func TestObjects_inSignals(t *testing.T) {
 }
 
 // unverified leaves a termination whose end was not seen, so that the next refresh looks.
-func unverified(t *testing.T, service *endpoint.Slow, w *testWorkspace) {
+func unverified(t *testing.T, service *endpoint.Slow, w *workspace.Workspace) {
 	t.Helper()
 
 	service.Fake.Inject(fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Times: -1})
-	w.mustRun("apply", "-auto-approve")
+	w.MustRun("apply", "-auto-approve")
 	service.Fake.ClearFaults()
-	if stored := w.stored(); stored == nil || stored.Attributes.Outcome != "unverified" {
+	if stored := storedResource(t, w); stored == nil || stored.Attributes.Outcome != "unverified" {
 		t.Fatalf("unexpected state %+v", stored)
 	}
 }
 
 // unkillable has the session stay live for ever.
-func unkillable(_ *testing.T, service *endpoint.Slow, _ *testWorkspace) {
+func unkillable(_ *testing.T, service *endpoint.Slow, _ *workspace.Workspace) {
 	session := testSessions()[0]
 	session.Behaviour = fakessm.BehaviourUnkillable
 	service.Fake.AddSessions(session)
 }
 
-func applied(t *testing.T, _ *endpoint.Slow, w *testWorkspace) {
+func applied(t *testing.T, _ *endpoint.Slow, w *workspace.Workspace) {
 	t.Helper()
 
-	w.mustRun("apply", "-auto-approve")
+	w.MustRun("apply", "-auto-approve")
 }
 
-func planned(t *testing.T, _ *endpoint.Slow, w *testWorkspace) {
+func planned(t *testing.T, _ *endpoint.Slow, w *workspace.Workspace) {
 	t.Helper()
 
-	w.mustRun("plan", "-out=planned")
+	w.MustRun("plan", "-out=planned")
 }
 
 // TestSignals_crash has the provider crash while it reads a token, and looks for it in
@@ -626,9 +463,9 @@ func TestSignals_crash(t *testing.T) {
 
 	h := newLeakHunt(t)
 	h.config(h.url, leakRole, leakObjects, canaryKeysEnv, canarySecretEnv, "GOTRACEBACK=all")
-	h.fake.Inject(fakessm.Fault{Operation: "ResumeSession", Kind: fakessm.FaultSlow, Delay: 2 * signalDeadline, Times: -1})
+	h.fake.Inject(fakessm.Fault{Operation: "ResumeSession", Kind: fakessm.FaultSlow, Delay: 2 * workspace.Patience, Times: -1})
 
-	run := h.w.start("plan", "-out=planned")
+	run := h.w.Start("plan", "-out=planned")
 	given := make(chan struct{})
 	go func() {
 		defer close(given)
@@ -638,13 +475,11 @@ func TestSignals_crash(t *testing.T) {
 		// Part of the answer is to arrive.
 		time.Sleep(300 * time.Millisecond)
 	}()
-	run.until(given)
-	if err := syscall.Kill(run.provider(), syscall.SIGQUIT); err != nil {
-		t.Fatal(err)
-	}
-	h.printed.WriteString(run.fail())
+	run.Until(given)
+	run.SignalProvider(syscall.SIGQUIT)
+	h.printed.WriteString(run.Fail())
 
-	if log := h.w.read("trace.log"); !strings.Contains(log, "SIGQUIT") || !strings.Contains(log, "sessionmanager.(*Client).Resume") {
+	if log := h.w.Read("trace.log"); !strings.Contains(log, "SIGQUIT") || !strings.Contains(log, "sessionmanager.(*Client).Resume") {
 		t.Error("the log does not show the crash")
 	}
 	h.check(nil)

@@ -19,6 +19,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/workspace"
 )
 
 // forwardStories run the directories of examples/stories that forward a port: to real
@@ -49,7 +50,7 @@ func TestExamples_forwardStories(t *testing.T) {
 
 // newForwardWorkspace starts a fake whose nodes reach the hosts, with a workspace that
 // has the files of a story.
-func newForwardWorkspace(t *testing.T, directory string, hosts map[string]string) (*testWorkspace, *fakessm.Server) {
+func newForwardWorkspace(t *testing.T, directory string, hosts map[string]string) (*workspace.Workspace, *fakessm.Server) {
 	t.Helper()
 
 	fake := fakessm.New(fakessm.WithDataChannel(""), fakessm.WithHosts(hosts))
@@ -78,26 +79,26 @@ func storyForwardPostgres(t *testing.T, directory string) {
 	const password = "correct horse battery staple"
 	server := startPostgres(t, password)
 	w, fake := newForwardWorkspace(t, directory, map[string]string{"db.internal": "127.0.0.1:" + strconv.Itoa(server.Port)})
-	w.env = append(w.env, "TF_VAR_password="+password, "PATH="+os.Getenv("PATH"))
+	w.Env = append(w.Env, "TF_VAR_password="+password, "PATH="+os.Getenv("PATH"))
 
 	// A plan opens nothing.
-	storyContains(t, w.mustRun("plan", "-out=planned"), "1 to add")
+	storyContains(t, w.MustRun("plan", "-out=planned"), "1 to add")
 	wantNothingOpen(t, fake, 0)
 
 	// The saved plan is applied in another run, with another forward.
-	w.mustRun("apply", "planned")
+	w.MustRun("apply", "planned")
 	wantNothingOpen(t, fake, 1)
 	if got := server.query(t, "app", password, "SELECT count(*) FROM visits"); got != "1" {
 		t.Errorf("the table has %s rows, want 1", got)
 	}
-	if state := w.read("terraform.tfstate"); strings.Contains(state, "127.0.0.1") || strings.Contains(state, password) {
+	if state := w.Read("terraform.tfstate"); strings.Contains(state, "127.0.0.1") || strings.Contains(state, password) {
 		t.Errorf("the state holds what is ephemeral:\n%s", state)
 	}
-	w.mustRun("plan", "-detailed-exitcode")
+	w.MustRun("plan", "-detailed-exitcode")
 
 	// A provisioner that fails leaves no session behind, although Terraform closes nothing.
-	w.write("schema.sql", "SELECT no_such_function();\n")
-	output, err := w.run("apply", "-auto-approve")
+	w.Write("schema.sql", "SELECT no_such_function();\n")
+	output, err := w.Run("apply", "-auto-approve")
 	if err == nil {
 		t.Error("an error of the database did not fail the apply")
 	}
@@ -109,7 +110,7 @@ func storyForwardSSH(t *testing.T, directory string) {
 	server := startSSHD(t)
 	w, fake := newForwardWorkspace(t, directory, nil)
 	target := t.TempDir()
-	w.write("terraform.tfvars", fmt.Sprintf(`
+	w.Write("terraform.tfvars", fmt.Sprintf(`
 ssh = {
   port     = %d
   user     = %q
@@ -119,7 +120,7 @@ ssh = {
 directory = %[4]q
 `, server.Port, server.User, server.Dir, target))
 
-	w.mustRun("apply", "-auto-approve")
+	w.MustRun("apply", "-auto-approve")
 
 	wantNothingOpen(t, fake, 1)
 	want := storyRead(t, filepath.Join(directory, "app.conf"))
@@ -145,8 +146,8 @@ func storyForwardHTTP(t *testing.T, directory string) {
 	port := "local_port=" + strconv.Itoa(endpoint.FreePort(t))
 
 	// The data source is read at plan, so the forward is open then.
-	storyContains(t, w.mustRun("plan", "-var", port), "vpc-0story")
+	storyContains(t, w.MustRun("plan", "-var", port), "vpc-0story")
 	wantNothingOpen(t, fake, 1)
-	storyContains(t, w.mustRun("apply", "-auto-approve", "-var", port), "vpc-0story")
+	storyContains(t, w.MustRun("apply", "-auto-approve", "-var", port), "vpc-0story")
 	wantNothingOpen(t, fake, fake.Count("StartSession"))
 }

@@ -19,11 +19,12 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/workspace"
 )
 
 // stories run every directory of examples/stories: with the provider as it is
 // built, from the command line, as the guides tell their readers to.
-var stories = map[string]func(t *testing.T, w *testWorkspace, fake *fakessm.Server){
+var stories = map[string]func(t *testing.T, w *workspace.Workspace, fake *fakessm.Server){
 	"age-limit":               storyAgeLimit,
 	"from-local-exec":         storyFromLocalExec,
 	"leaver":                  storyLeaver,
@@ -79,10 +80,10 @@ func TestExamples_stories(t *testing.T) {
 	}
 }
 
-func storyLeaver(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
+func storyLeaver(t *testing.T, w *workspace.Workspace, fake *fakessm.Server) {
 	t.Helper()
 
-	plan := w.mustRun("plan", "-var", "leaver=Mary-Major")
+	plan := w.MustRun("plan", "-var", "leaver=Mary-Major")
 	for _, want := range []string{storyMary, "Mary-Major-0c1f8be0d2a974e36", "Mary-Major-0e8b5d1a7f3c24960", "assumed-role/Developer/Mary-Major", "user/staff/Mary-Major"} {
 		storyContains(t, plan, want)
 	}
@@ -93,7 +94,7 @@ func storyLeaver(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
 
 	for range 2 {
 		// The second time there is nothing to do.
-		storyContains(t, w.mustRun("apply", "-auto-approve", "-var", "leaver=Mary-Major", "-var", "drain=true"), `"Mary-Major-0e8b5d1a7f3c24960" = "terminated"`)
+		storyContains(t, w.MustRun("apply", "-auto-approve", "-var", "leaver=Mary-Major", "-var", "drain=true"), `"Mary-Major-0e8b5d1a7f3c24960" = "terminated"`)
 	}
 	if n := fake.Count("TerminateSession"); n != 3 {
 		t.Errorf("%d calls ended 3 sessions", n)
@@ -107,34 +108,34 @@ func storyLeaver(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
 	})
 
 	// Another leaver, another drain.
-	w.mustRun("apply", "-auto-approve", "-var", "leaver=timmy", "-var", "drain=true")
+	w.MustRun("apply", "-auto-approve", "-var", "leaver=timmy", "-var", "drain=true")
 	endpoint.WantStatuses(t, fake, map[string]string{storyTimmy: "Terminated", "Rose-Mary-Major-09a3e7f5d18b6c240": "Connected"})
 
-	output, err := w.run("plan", "-var", "leaver=*")
+	output, err := w.Run("plan", "-var", "leaver=*")
 	if err == nil {
 		t.Error("a wildcard is taken for a name")
 	}
 	storyContains(t, output, "without wildcards")
 }
 
-func storyNodeReplacement(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
+func storyNodeReplacement(t *testing.T, w *workspace.Workspace, fake *fakessm.Server) {
 	t.Helper()
 
-	w.mustRun("apply", "-auto-approve")
+	w.MustRun("apply", "-auto-approve")
 	endpoint.WantStatuses(t, fake, map[string]string{storyMary: "Connected", storyShirley: "Disconnected"})
-	storyContains(t, w.mustRun("plan", "-destroy"), "Sessions To Be Ended")
+	storyContains(t, w.MustRun("plan", "-destroy"), "Sessions To Be Ended")
 
 	// A drain that fails keeps the node.
 	fake.Inject(fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultDenied, Times: -1})
-	output, err := w.run("apply", "-auto-approve", "-var", "node_id="+storyNextNode)
+	output, err := w.Run("apply", "-auto-approve", "-var", "node_id="+storyNextNode)
 	if err == nil {
 		t.Error("a drain that was denied did not fail the apply")
 	}
 	storyContains(t, output, "Unable to Drain Sessions")
-	storyContains(t, w.mustRun("state", "show", "terraform_data.node"), storyNode)
+	storyContains(t, w.MustRun("state", "show", "terraform_data.node"), storyNode)
 
 	fake.ClearFaults()
-	output = w.mustRun("apply", "-auto-approve", "-var", "node_id="+storyNextNode)
+	output = w.MustRun("apply", "-auto-approve", "-var", "node_id="+storyNextNode)
 	if drained, destroyed := strings.Index(output, "ssm_session_drain.node: Destruction complete"), strings.Index(output, "terraform_data.node: Destroying"); drained < 0 || destroyed < drained {
 		t.Errorf("the node was destroyed before its sessions were drained:\n%s", output)
 	}
@@ -144,58 +145,57 @@ func storyNodeReplacement(t *testing.T, w *testWorkspace, fake *fakessm.Server) 
 		if program, minor := cli.Program(t); program != cli.OpenTofu && minor == 16 {
 			t.Skip("Terraform 1.16.0-rc2 does not destroy what refers to such a node, as the guide tells")
 		}
-		w.t = t
+		w := w.In(t)
 
-		w.write("node_override.tf", "resource \"terraform_data\" \"node\" {\n  lifecycle {\n    create_before_destroy = true\n  }\n}\n")
+		w.Write("node_override.tf", "resource \"terraform_data\" \"node\" {\n  lifecycle {\n    create_before_destroy = true\n  }\n}\n")
 		fake.AddSessions(fakessm.Session{SessionID: "next", Target: storyNextNode, Owner: testOwner})
-		output := w.mustRun("apply", "-auto-approve", "-var", "node_id="+storyNode)
+		output := w.MustRun("apply", "-auto-approve", "-var", "node_id="+storyNode)
 		drained, created := strings.Index(output, "ssm_session_drain.node: Destruction complete"), strings.Index(output, "terraform_data.node: Creating")
 		if drained < 0 || created < drained || strings.Index(output, "terraform_data.node (deposed") < created {
 			t.Errorf("not drained, created and destroyed in this order:\n%s", output)
 		}
 		endpoint.WantStatuses(t, fake, map[string]string{"next": "Terminated", storyTimmy: "Connected"})
 	})
-	w.t = t
-	w.mustRun("destroy", "-auto-approve", "-var", "node_id="+storyNode)
+	w.MustRun("destroy", "-auto-approve", "-var", "node_id="+storyNode)
 }
 
-func storyNodeReplacementAction(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
+func storyNodeReplacementAction(t *testing.T, w *workspace.Workspace, fake *fakessm.Server) {
 	t.Helper()
 	cli.Needs(t, cli.DestroyEvents)
 
-	w.mustRun("apply", "-auto-approve")
+	w.MustRun("apply", "-auto-approve")
 	endpoint.WantStatuses(t, fake, map[string]string{storyMary: "Connected", storyShirley: "Disconnected"})
 
 	// In a replacement, an action that fails keeps the node.
 	fake.Inject(fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultDenied, Times: -1})
-	if output, err := w.run("apply", "-auto-approve", "-var", "node_id="+storyNextNode); err == nil {
+	if output, err := w.Run("apply", "-auto-approve", "-var", "node_id="+storyNextNode); err == nil {
 		t.Errorf("an action that was denied did not fail the apply:\n%s", output)
 	}
-	storyContains(t, w.mustRun("state", "show", "terraform_data.node"), storyNode)
+	storyContains(t, w.MustRun("state", "show", "terraform_data.node"), storyNode)
 
 	fake.ClearFaults()
-	output := w.mustRun("apply", "-auto-approve", "-var", "node_id="+storyNextNode)
+	output := w.MustRun("apply", "-auto-approve", "-var", "node_id="+storyNextNode)
 	storyContains(t, output, "Drained 2 sessions in Region us-east-1.")
 	endpoint.WantStatuses(t, fake, map[string]string{storyMary: "Terminated", storyShirley: "Terminated", storyTimmy: "Connected"})
 
 	// In a "terraform destroy" it does not: what the guide warns of.
 	fake.AddSessions(fakessm.Session{SessionID: "late", Target: storyNextNode, Owner: testOwner})
 	fake.Inject(fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultDenied, Times: -1})
-	output = w.mustRun("destroy", "-auto-approve", "-var", "node_id="+storyNextNode)
+	output = w.MustRun("destroy", "-auto-approve", "-var", "node_id="+storyNextNode)
 	storyContains(t, output, "Warning: Unable to Drain Sessions")
 	endpoint.WantStatus(t, fake, "late", "Connected")
 }
 
-func storyAgeLimit(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
+func storyAgeLimit(t *testing.T, w *workspace.Workspace, fake *fakessm.Server) {
 	t.Helper()
 
-	report := w.mustRun("plan")
+	report := w.MustRun("plan")
 	storyContains(t, report, "Check block assertion failed")
 	storyContains(t, report, storyShirley+" of")
 	storyContains(t, report, storyTimmy+" of")
 	storyLacks(t, report, storyOnCall)
 
-	w.mustRun("apply", "-auto-approve", "-var", "enforce=true")
+	w.MustRun("apply", "-auto-approve", "-var", "enforce=true")
 	if got := storyCheck(t, w); got != "pass" {
 		t.Errorf("the check says %q after the drain", got)
 	}
@@ -207,7 +207,7 @@ func storyAgeLimit(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
 		fakessm.Session{SessionID: "stubborn", Region: storyRegion, Owner: testOwner, StartDate: time.Now().Add(-9 * time.Hour), Status: "Disconnected", Behaviour: fakessm.BehaviourUnreachable},
 	)
 	time.Sleep(time.Second) // The time of a plan is in seconds.
-	w.mustRun("apply", "-auto-approve", "-var", "enforce=true")
+	w.MustRun("apply", "-auto-approve", "-var", "enforce=true")
 	endpoint.WantStatuses(t, fake, map[string]string{"next": "Terminated", "stubborn": "Disconnected", storyMary: "Connected"})
 	if got := storyCheck(t, w); got != "fail" {
 		t.Errorf("the check says %q of a session that stays", got)
@@ -215,7 +215,7 @@ func storyAgeLimit(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
 }
 
 // storyCheck returns the status of the only check in state.
-func storyCheck(t *testing.T, w *testWorkspace) string {
+func storyCheck(t *testing.T, w *workspace.Workspace) string {
 	t.Helper()
 
 	var state struct {
@@ -223,32 +223,32 @@ func storyCheck(t *testing.T, w *testWorkspace) string {
 			Status string `json:"status"`
 		} `json:"checks"`
 	}
-	if err := json.Unmarshal(w.json("show", "-json"), &state); err != nil || len(state.Checks) != 1 {
+	if err := json.Unmarshal(w.Stdout("show", "-json"), &state); err != nil || len(state.Checks) != 1 {
 		t.Fatalf("%d checks in state, %v", len(state.Checks), err)
 	}
 
 	return state.Checks[0].Status
 }
 
-func storyPlanPolicy(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
+func storyPlanPolicy(t *testing.T, w *workspace.Workspace, fake *fakessm.Server) {
 	t.Helper()
 
 	// judge plans a change, and returns what the policy says of it.
-	judge := func(arguments ...string) (string, error) {
-		w.mustRun(append([]string{"plan", "-out=tfplan"}, arguments...)...)
-		w.write("tfplan.json", string(w.json("show", "-json", "tfplan")))
+	judge := func(w *workspace.Workspace, arguments ...string) (string, error) {
+		w.MustRun(append([]string{"plan", "-out=tfplan"}, arguments...)...)
+		w.Write("tfplan.json", string(w.Stdout("show", "-json", "tfplan")))
 		storyRego(t, w)
-		output, err := w.run("-chdir=policy", "plan", "-var", "plan="+filepath.Join(w.dir, "tfplan.json"))
+		output, err := w.Run("-chdir=policy", "plan", "-var", "plan="+filepath.Join(w.Dir, "tfplan.json"))
 
 		return strings.Join(strings.Fields(output), " "), err
 	}
 
 	allowed := []string{"-var", `session_ids=["` + storyMary + `"]`, "-var", `targets=["` + storyNode + `"]`}
-	if output, err := judge(allowed...); err != nil {
+	if output, err := judge(w, allowed...); err != nil {
 		t.Errorf("a plan that spares who is protected was refused:\n%s", output)
 	}
 
-	output, err := judge("-var", `session_ids=["`+storyOnCall+`", "nobody-1"]`, "-var", `targets=["`+storyNode+`"]`, "-var", "spared=[]")
+	output, err := judge(w, "-var", `session_ids=["`+storyOnCall+`", "nobody-1"]`, "-var", `targets=["`+storyNode+`"]`, "-var", "spared=[]")
 	if err == nil {
 		t.Errorf("a plan that ends a protected session was let through:\n%s", output)
 	}
@@ -266,25 +266,24 @@ func storyPlanPolicy(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
 	} {
 		t.Run(action, func(t *testing.T) {
 			cli.Needs(t, cli.Actions)
-			w.t = t
+			w := w.In(t)
 
-			w.write("action.tf", storyRead(t, filepath.Join(examplesRoot, "actions", action, "action_trigger.tf")))
-			output, err := judge(allowed...)
+			w.Write("action.tf", storyRead(t, filepath.Join(examplesRoot, "actions", action, "action_trigger.tf")))
+			output, err := judge(w, allowed...)
 			if err == nil {
 				t.Errorf("a plan with the action was let through:\n%s", output)
 			}
 			storyContains(t, output, want)
 		})
 	}
-	w.t = t
 	if n := fake.Count("TerminateSession"); n != 0 {
 		t.Errorf("planning ended %d sessions", n)
 	}
 
 	// What was applied without the policy can be mended, and removed unless that
 	// drains.
-	w.write("action.tf", "resource \"ssm_session_drain\" \"late\" {\n  targets        = [\"nobody\"]\n  when           = \"destroy\"\n  exclude_owners = var.spared\n}\n")
-	w.mustRun("apply", "-auto-approve", "-var", `targets=["nobody"]`, "-var", "spared=[]")
+	w.Write("action.tf", "resource \"ssm_session_drain\" \"late\" {\n  targets        = [\"nobody\"]\n  when           = \"destroy\"\n  exclude_owners = var.spared\n}\n")
+	w.MustRun("apply", "-auto-approve", "-var", `targets=["nobody"]`, "-var", "spared=[]")
 	for name, tc := range map[string]struct {
 		arguments []string
 		denied    string
@@ -294,7 +293,7 @@ func storyPlanPolicy(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
 		"removed":        {arguments: []string{"-var", "spared=[]", "-target=ssm_session_drain.requested"}},
 		"draining again": {arguments: []string{"-destroy", "-target=ssm_session_drain.late"}, denied: "ssm_session_drain.late: exclude_owners lacks"},
 	} {
-		output, err := judge(tc.arguments...)
+		output, err := judge(w, tc.arguments...)
 		if (err != nil) != (tc.denied != "") {
 			t.Errorf("%s: %v\n%s", name, err, output)
 		}
@@ -304,7 +303,7 @@ func storyPlanPolicy(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
 
 // storyRego compares what the policy in Rego says of a plan with what the one in
 // Terraform says, where OPA is installed.
-func storyRego(t *testing.T, w *testWorkspace) {
+func storyRego(t *testing.T, w *workspace.Workspace) {
 	t.Helper()
 
 	opa, err := exec.LookPath("opa")
@@ -314,7 +313,7 @@ func storyRego(t *testing.T, w *testWorkspace) {
 		return
 	}
 	cmd := exec.CommandContext(t.Context(), opa, "eval", "--format=raw", "--data=policy/plan.rego", "--input=tfplan.json", "data.main.deny")
-	cmd.Dir = w.dir
+	cmd.Dir = w.Dir
 	output, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s\n%s", err, output)
@@ -323,7 +322,7 @@ func storyRego(t *testing.T, w *testWorkspace) {
 	if err := json.Unmarshal(output, &denied); err != nil {
 		t.Fatalf("%s\n%s", err, output)
 	}
-	verdict, _ := w.run("-chdir=policy", "plan", "-var", "plan="+filepath.Join(w.dir, "tfplan.json")) //nolint:errcheck // A refusal is an error.
+	verdict, _ := w.Run("-chdir=policy", "plan", "-var", "plan="+filepath.Join(w.Dir, "tfplan.json")) //nolint:errcheck // A refusal is an error.
 	verdict = strings.Join(strings.Fields(verdict), " ")
 	if refused := strings.Contains(verdict, "The plan is refused."); refused != (len(denied) > 0) {
 		t.Errorf("Rego denies %q, Terraform says:\n%s", denied, verdict)
@@ -333,15 +332,15 @@ func storyRego(t *testing.T, w *testWorkspace) {
 	}
 }
 
-func storyModuleTests(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
+func storyModuleTests(t *testing.T, w *workspace.Workspace, fake *fakessm.Server) {
 	t.Helper()
 	cli.Needs(t, cli.Mocks)
 
-	storyContains(t, w.mustRun("test", "-filter=tests/mock.tftest.hcl"), "Success! 3 passed, 0 failed.")
+	storyContains(t, w.MustRun("test", "-filter=tests/mock.tftest.hcl"), "Success! 3 passed, 0 failed.")
 	if requests := fake.Requests(); len(requests) > 0 {
 		t.Errorf("mocks made %d requests", len(requests))
 	}
-	storyContains(t, w.mustRun("test"), "Success! 5 passed, 0 failed.")
+	storyContains(t, w.MustRun("test"), "Success! 5 passed, 0 failed.")
 	endpoint.WantStatuses(t, fake, map[string]string{storyMary: "Terminated", storyShirley: "Terminated", storyOnCall: "Connected"})
 }
 
@@ -357,11 +356,11 @@ func TestExamples_sessionPolicy(t *testing.T) {
 	t.Cleanup(server.Close)
 	w := newStoryWorkspace(t, server.URL, directory)
 
-	storyContains(t, w.mustRun("test", "-filter=tests/mock.tftest.hcl"), "Success! 5 passed, 0 failed.")
+	storyContains(t, w.MustRun("test", "-filter=tests/mock.tftest.hcl"), "Success! 5 passed, 0 failed.")
 	if requests := fake.Requests(); len(requests) > 0 {
 		t.Errorf("mocks made %d requests", len(requests))
 	}
-	storyContains(t, w.mustRun("test", "-filter=tests/fake.tftest.hcl"), "Success! 4 passed, 0 failed.")
+	storyContains(t, w.MustRun("test", "-filter=tests/fake.tftest.hcl"), "Success! 4 passed, 0 failed.")
 	endpoint.WantStatuses(t, fake, map[string]string{
 		storyMary:                             "Terminated",
 		storyTimmy:                            "Terminated",
@@ -385,9 +384,9 @@ func TestExamples_invoke(t *testing.T) {
 			cli.Needs(t, cli.Actions)
 
 			fake, url := testFake(t)
-			w := newTestWorkspace(t, storyRead(t, filepath.Join(examplesRoot, "actions", action, "action.tf")))
-			w.env = append(w.env, storyEnvironment(url)...)
-			w.mustRun("apply", "-auto-approve", "-invoke=action."+action+".example")
+			w := workspace.New(t, storyRead(t, filepath.Join(examplesRoot, "actions", action, "action.tf")))
+			w.Env = append(w.Env, storyEnvironment(url)...)
+			w.MustRun("apply", "-auto-approve", "-invoke=action."+action+".example")
 			endpoint.WantStatuses(t, fake, map[string]string{testLive: "Terminated", testAway: "Disconnected"})
 		})
 	}
@@ -431,17 +430,11 @@ func TestTemplates_stories(t *testing.T) {
 
 // newStoryWorkspace copies a directory of configuration, and says by environment
 // variables where the endpoint is.
-func newStoryWorkspace(t *testing.T, url, directory string) *testWorkspace {
+func newStoryWorkspace(t *testing.T, url, directory string) *workspace.Workspace {
 	t.Helper()
 
-	w := newTestWorkspace(t, "")
-	if err := os.Remove(filepath.Join(w.dir, "main.tf")); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.CopyFS(w.dir, os.DirFS(directory)); err != nil {
-		t.Fatal(err)
-	}
-	w.env = append(w.env, storyEnvironment(url)...)
+	w := workspace.NewFrom(t, directory)
+	w.Env = append(w.Env, storyEnvironment(url)...)
 
 	return w
 }
@@ -457,20 +450,6 @@ func storyEnvironment(url string) []string {
 		"AWS_SECRET_ACCESS_KEY=" + fakessm.DefaultSecretAccessKey,
 		"AWS_REGION=" + storyRegion,
 	}
-}
-
-// json runs Terraform and returns what it printed to its standard output alone.
-func (w *testWorkspace) json(arguments ...string) []byte {
-	w.t.Helper()
-
-	cmd := exec.CommandContext(w.t.Context(), w.cli, arguments...)
-	cmd.Dir, cmd.Env = w.dir, w.env
-	output, err := cmd.Output()
-	if err != nil {
-		w.t.Fatalf("%s: %s\n%s", strings.Join(arguments, " "), err, output)
-	}
-
-	return output
 }
 
 func storyRead(t *testing.T, name string) string {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/workspace"
 )
 
 // storyBefore stands for the configuration that the guide begins with. Its
@@ -28,22 +29,22 @@ resource "terraform_data" "end_sessions" {
 }
 `
 
-func storyFromLocalExec(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
+func storyFromLocalExec(t *testing.T, w *workspace.Workspace, fake *fakessm.Server) {
 	t.Helper()
 
 	const recorded = "Mary-Major-0d41f2c6b9e8a7350"
 
 	// Where somebody stands who comes from local-exec.
-	after := w.read("main.tf")
-	w.write("main.tf", storyBefore)
-	w.mustRun("apply", "-auto-approve")
-	if w.read("created.txt") == "" {
+	after := w.Read("main.tf")
+	w.Write("main.tf", storyBefore)
+	w.MustRun("apply", "-auto-approve")
+	if w.Read("created.txt") == "" {
 		t.Fatal("the provisioner did not run: the story would prove nothing")
 	}
-	w.write("main.tf", after)
+	w.Write("main.tf", after)
 
 	// The plan shows whom it is about, and that the old resource goes.
-	plan := w.mustRun("plan")
+	plan := w.MustRun("plan")
 	for _, want := range []string{
 		"1 to import, 2 to add, 0 to change, 1 to destroy.",
 		"2 sessions in Region us-east-1", storyMary, storyShirley,
@@ -55,7 +56,7 @@ func storyFromLocalExec(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
 
 	// What the loop hid is an error, and the other sessions end all the same.
 	fake.Inject(fakessm.Fault{Operation: "TerminateSession", SessionID: storyMary, Kind: fakessm.FaultDenied, Times: -1})
-	output, err := w.run("apply", "-auto-approve")
+	output, err := w.Run("apply", "-auto-approve")
 	if err == nil {
 		t.Errorf("a session that could not be ended did not fail the apply:\n%s", output)
 	}
@@ -67,31 +68,31 @@ func storyFromLocalExec(t *testing.T, w *testWorkspace, fake *fakessm.Server) {
 	// does not run, and the session that had ended before is left alone.
 	fake.ClearFaults()
 	fake.ResetRequests()
-	output = w.mustRun("apply", "-auto-approve")
+	output = w.MustRun("apply", "-auto-approve")
 	testTerminated(t, fake, storyMary)
 	for _, id := range []string{storyTimmy + `" = "terminated"`, recorded + `" = "already_ended"`, storyMary + `" = "terminated"`} {
 		storyContains(t, output, id)
 	}
 	endpoint.WantStatuses(t, fake, map[string]string{storyMary: "Terminated", storyOnCall: "Connected"})
-	if w.read("destroyed.txt") != "" {
+	if w.Read("destroyed.txt") != "" {
 		t.Error("the destroy-time provisioner ran, although it is no longer in the configuration")
 	}
-	storyLacks(t, w.mustRun("state", "list"), "terraform_data")
+	storyLacks(t, w.MustRun("state", "list"), "terraform_data")
 
 	// The next run calls nothing, another ticket ends who came since then, and
 	// destroying ends whoever is there at last.
 	fake.ResetRequests()
-	storyContains(t, w.mustRun("plan"), "No changes.")
+	storyContains(t, w.MustRun("plan"), "No changes.")
 	testTerminated(t, fake)
 
 	fake.AddSessions(fakessm.Session{SessionID: "next", Target: storyNode, Owner: testOwner})
-	w.mustRun("apply", "-auto-approve")
+	w.MustRun("apply", "-auto-approve")
 	testTerminated(t, fake)
-	w.mustRun("apply", "-auto-approve", "-var", "ticket=CHG-1043")
+	w.MustRun("apply", "-auto-approve", "-var", "ticket=CHG-1043")
 	testTerminated(t, fake, "next")
 
 	fake.AddSessions(fakessm.Session{SessionID: "last", Target: storyNode, Owner: testOwner})
-	w.mustRun("destroy", "-auto-approve", "-var", "ticket=CHG-1043")
+	w.MustRun("destroy", "-auto-approve", "-var", "ticket=CHG-1043")
 	testTerminated(t, fake, "last", "next")
 	endpoint.WantStatus(t, fake, storyOnCall, "Connected")
 }

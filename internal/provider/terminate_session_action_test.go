@@ -16,6 +16,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/workspace"
 )
 
 // testTerminateSessionActionConfig_basic ends one session, known by its ID, when
@@ -89,11 +90,11 @@ func TestTerminateSessionAction_invoke(t *testing.T) {
 	t.Parallel()
 	cli.Needs(t, cli.Actions)
 	fake, url := testFake(t)
-	w := newTestWorkspace(t, testTerminateSessionActionConfig_basic(url, testLive))
-	w.mustRun("apply", "-auto-approve")
+	w := workspace.New(t, testTerminateSessionActionConfig_basic(url, testLive))
+	w.MustRun("apply", "-auto-approve")
 	endpoint.WantCalls(t, fake)
 
-	output := w.mustRun("apply", "-auto-approve", "-invoke=action.ssm_terminate_session.test")
+	output := w.MustRun("apply", "-auto-approve", "-invoke=action.ssm_terminate_session.test")
 	endpoint.WantStatus(t, fake, testLive, "Terminated")
 	for _, progress := range []string{
 		"Ending session " + testLive + " in Region us-east-1 ...",
@@ -108,7 +109,7 @@ func TestTerminateSessionAction_invoke(t *testing.T) {
 		"TerminateSession us-east-1 "+testLive,
 		"DescribeSessions us-east-1 History "+testLive)
 
-	w.mustRun("apply", "-auto-approve", "-invoke=action.ssm_terminate_session.test")
+	w.MustRun("apply", "-auto-approve", "-invoke=action.ssm_terminate_session.test")
 	endpoint.WantCalls(t, fake,
 		"DescribeSessions us-east-1 Active "+testLive,
 		"DescribeSessions us-east-1 History "+testLive)

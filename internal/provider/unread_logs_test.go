@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/workspace"
 )
 
 // What nobody reads is not written; the greeting of the plugin library cannot be
@@ -28,22 +30,17 @@ func TestProcess_unreadLogs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			w := newTestWorkspace(t, "")
-			built, err := buildProvider()
-			if err != nil {
+			w := workspace.New(t, "").WithoutLog()
+			w.Write("cli.tfrc", fmt.Sprintf("provider_installation {\n  dev_overrides {\n    \"sessionops/ssm\" = %q\n  }\n  direct {}\n}\n", w.Dir))
+			w.Write("terraform-provider-ssm", fmt.Sprintf("#!/bin/sh\nexec %q 2>>%q\n", filepath.Join(workspace.ProviderDir(t), "terraform-provider-ssm"), filepath.Join(w.Dir, "stderr")))
+			if err := os.Chmod(filepath.Join(w.Dir, "terraform-provider-ssm"), 0o700); err != nil {
 				t.Fatal(err)
 			}
-			w.write("cli.tfrc", fmt.Sprintf("provider_installation {\n  dev_overrides {\n    \"sessionops/ssm\" = %q\n  }\n  direct {}\n}\n", w.dir))
-			w.write("terraform-provider-ssm", fmt.Sprintf("#!/bin/sh\nexec %q 2>>%q\n", filepath.Join(built, "terraform-provider-ssm"), filepath.Join(w.dir, "stderr")))
-			if err := os.Chmod(filepath.Join(w.dir, "terraform-provider-ssm"), 0o700); err != nil {
-				t.Fatal(err)
-			}
-			w.env = append(w.env, "TF_LOG=", "TF_LOG_PATH=")
-			w.env = append(w.env, tc.env...)
+			w.Env = append(w.Env, tc.env...)
 
-			w.mustRun("providers", "schema", "-json")
+			w.MustRun("providers", "schema", "-json")
 
-			stderr := w.read("stderr")
+			stderr := w.Read("stderr")
 			if !strings.Contains(stderr, "plugin address") {
 				t.Fatalf("the provider did not run: %s", stderr)
 			}

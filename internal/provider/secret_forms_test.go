@@ -1,0 +1,78 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+)
+
+// issued returns the secrets that the endpoint gave out for the sessions.
+func issued(fake *fakessm.Server, sessionIDs ...string) []string {
+	var secrets []string
+	for _, id := range sessionIDs {
+		secrets = append(secrets, fake.Tokens(id)...)
+		secrets = append(secrets, fake.StreamURLs(id)...)
+	}
+
+	return secrets
+}
+
+// leaked reports which of the secrets a text holds, by number and not by value:
+// as they are, cut off after their first part, escaped for JSON, HTML or a URL, or in
+// base64 as part of something longer.
+func leaked(text string, secrets []string) error {
+	for i, secret := range secrets {
+		// A stream URL is recognised by its secret part, the cell number.
+		if _, cell, ok := strings.Cut(secret, "cell-number="); ok {
+			secret = cell
+		}
+		for _, form := range []string{secret, secret[:min(len(secret), 24)]} {
+			for _, escaped := range escapedForms(form) {
+				if at := strings.Index(text, escaped); at >= 0 {
+					line := strings.Count(text[:at], "\n") + 1
+
+					return fmt.Errorf("secret number %d of %d stands in line %d", i+1, len(secrets), line)
+				}
+			}
+		}
+	}
+
+	return nil
+}
+
+// escapedForms returns how a secret can be written.
+func escapedForms(secret string) []string {
+	quoted := strconv.Quote(secret)
+	forms := []string{
+		secret,
+		quoted[1 : len(quoted)-1],
+		url.QueryEscape(secret),
+		url.PathEscape(secret),
+		strings.NewReplacer("+", "%2B", "/", "%2F", "=", "%3D").Replace(secret),
+		strings.NewReplacer("+", `\u002b`, "=", `\u003d`).Replace(secret),
+		strings.NewReplacer("&", `\u0026`, "<", `\u003c`, ">", `\u003e`).Replace(secret),
+		strings.NewReplacer("+", "&#43;", "=", "&#61;", "/", "&#47;").Replace(secret),
+		hex.EncodeToString([]byte(secret)),
+	}
+	// Three bytes are four characters: how the secret is written depends on where it
+	// begins, and at its ends on what is next to it.
+	const group = 4
+	for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+		for before := range 3 {
+			encoded := encoding.EncodeToString([]byte("..."[:before] + secret))
+			if len(encoded) >= 4*group {
+				forms = append(forms, encoded[group:len(encoded)/group*group-group])
+			}
+		}
+	}
+
+	return forms
+}
