@@ -28,6 +28,7 @@ import (
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/leakhunt"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
 )
 
@@ -57,7 +58,7 @@ func newCanaryRun(t *testing.T) *canaryRun {
 	return r
 }
 
-// Config writes the shared configuration file.
+// config writes the shared configuration file.
 func (r *canaryRun) config(format string, arguments ...any) {
 	r.t.Helper()
 	r.t.Setenv("AWS_CONFIG_FILE", testFile(r.t, "config", fmt.Sprintf(format, arguments...)))
@@ -676,7 +677,7 @@ func TestCanaries_sources(t *testing.T) { //nolint:paralleltest // It sets the e
 	}
 }
 
-// Configure configures the provider with a log at the lowest level and makes a call. It
+// configure configures the provider with a log at the lowest level and makes a call. It
 // returns the errors, of the call if the renewal is to fail.
 func (r *canaryRun) configure(changes map[string]any, renewal bool) []protocol.Diagnostic {
 	t := r.t
@@ -719,13 +720,13 @@ func (r *canaryRun) check(diags []protocol.Diagnostic, want string) {
 		t.Fatalf("want one error, got %+v", diags)
 	}
 	protocol.WantDiagnostic(t, protocol.Error(diags[0].Attribute, diags[0].Summary, want), diags)
-	if err := leaked(fmt.Sprintf("%+v", diags), []string{canary}); err != nil {
+	if err := leakhunt.Find(fmt.Sprintf("%+v", diags), []string{canary}); err != nil {
 		t.Errorf("in the error: %s", strings.ReplaceAll(fmt.Sprintf("%+v", diags), canary, "<HERE>"))
 	}
 	if !strings.Contains(r.log.String(), "@level") {
 		t.Error("there is no log")
 	}
-	if err := leaked(r.log.String(), []string{canary}); err != nil {
+	if err := leakhunt.Find(r.log.String(), []string{canary}); err != nil {
 		t.Errorf("in the log: %s", err)
 	}
 }
@@ -814,7 +815,7 @@ func TestCanaries_addresses(t *testing.T) { //nolint:paralleltest // It sets the
 					if len(diags) != 1 {
 						t.Fatalf("want one error, got %+v", diags)
 					}
-					if err := leaked(fmt.Sprintf("%+v", diags), []string{canary}); err != nil {
+					if err := leakhunt.Find(fmt.Sprintf("%+v", diags), []string{canary}); err != nil {
 						t.Errorf("in the error: %s", err)
 					}
 

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/leakhunt"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/workspace"
 )
@@ -216,7 +217,7 @@ resource "terraform_data" "client" {
 	output := w.MustRun("apply", "-auto-approve")
 	testExpectChannels(t, fake, "ResumeSession 200", "OpenDataChannel 101")
 
-	if err := leaked(output+w.Read("terraform.tfstate")+w.Read("trace.log"), issued(fake, testAway)); err != nil {
+	if err := leakhunt.Find(output+w.Read("terraform.tfstate")+w.Read("trace.log"), leakhunt.IssuedSecrets(fake, testAway)); err != nil {
 		t.Error(err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/leakhunt"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
@@ -423,7 +424,7 @@ func (x *matrixRun) start() (string, []protocol.Diagnostic) {
 	if opened != nil {
 		result = "something else"
 		for _, s := range all {
-			if slices.Equal(issued(x.fake, s.SessionID), []string{fmt.Sprint(opened.Values["token_value"]), fmt.Sprint(opened.Values["stream_url"])}) {
+			if slices.Equal(leakhunt.IssuedSecrets(x.fake, s.SessionID), []string{fmt.Sprint(opened.Values["token_value"]), fmt.Sprint(opened.Values["stream_url"])}) {
 				result = "token and URL"
 			}
 		}
@@ -514,7 +515,7 @@ func startOnce(kind fakessm.FaultKind, reason string) matrixCell {
 	}
 }
 
-// Planned keeps the plan that is to be applied.
+// planned keeps the plan that is to be applied.
 func (x *matrixRun) planned(plan *protocol.Plan, diags []protocol.Diagnostic) {
 	x.t.Helper()
 
@@ -524,7 +525,7 @@ func (x *matrixRun) planned(plan *protocol.Plan, diags []protocol.Diagnostic) {
 	x.plan = plan
 }
 
-// Replace does what Terraform does after a create that failed: it refreshes what
+// replace does what Terraform does after a create that failed: it refreshes what
 // there is in state, destroys it as it is tainted, and creates anew.
 func (x *matrixRun) replace(config map[string]any) []protocol.Diagnostic {
 	x.t.Helper()

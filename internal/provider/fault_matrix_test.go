@@ -20,6 +20,7 @@ import (
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/leakhunt"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
 )
 
@@ -350,8 +351,8 @@ func (c matrixCell) run(t *testing.T, row matrixFault, column matrixColumn, phas
 			t.Errorf("at the endpoint, after another try (-want +got):\n%s", diff)
 		}
 	}
-	secrets := append(issued(fake, testLive, testAway), fakessm.DefaultSecretAccessKey)
-	if err := leaked(details, secrets); err != nil {
+	secrets := append(leakhunt.IssuedSecrets(fake, testLive, testAway), fakessm.DefaultSecretAccessKey)
+	if err := leakhunt.Find(details, secrets); err != nil {
 		t.Errorf("the user is told a secret: %s", err)
 	}
 	for _, r := range fake.Requests() {

@@ -5,17 +5,14 @@ package provider
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -27,159 +24,15 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/leakhunt"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
-	"github.com/sessionops/terraform-provider-ssm/internal/providertest/workspace"
 )
 
-// The secrets of these tests, which look like what they stand for.
-const (
-	canaryAccessKeyID     = "AKIACANARYCANARY4242"
-	canarySecretAccessKey = "canary/Secret+Access/Key=abcdefghijklmno"
-	canaryWebIdentity     = "eyJjYW5hcnkiOiJ3ZWIifQ.eyJzdWIiOiJjYW5hcnkifQ.canary-Web_Identity-Signature"
-	canaryProxyPassword   = "canary-proxy-password" // In URLs there follows an escaped "!".
-
-	canaryEndpointPassword = "canary-endpoint-password"
-)
-
-// leakHunt is a run of Terraform at the lowest log level, the endpoint of which
-// notes whatever secrets it gives out.
-type leakHunt struct {
-	t    *testing.T
-	fake *fakessm.Server
-	url  string
-	w    *workspace.Workspace
-
-	mu      sync.Mutex
-	secrets map[string]string // By what they are.
-	printed strings.Builder
-}
-
-var issuedCredentials = regexp.MustCompile(`<(AccessKeyId|SecretAccessKey|SessionToken)>([^<]+)<`)
-
-// newLeakHunt starts an endpoint that accepts the canary's key pair.
-func newLeakHunt(t *testing.T, options ...fakessm.Option) *leakHunt {
+// newLeakHunt starts a hunt with the usual sessions.
+func newLeakHunt(t *testing.T, options ...fakessm.Option) *leakhunt.Hunt {
 	t.Helper()
 
-	h := &leakHunt{t: t, secrets: map[string]string{
-		"secret access key": canarySecretAccessKey, "web identity token": canaryWebIdentity, "proxy password": canaryProxyPassword,
-		"proxy password, as it is sent": base64.StdEncoding.EncodeToString([]byte("ops:" + canaryProxyPassword + "!")),
-	}}
-	h.fake = fakessm.New(append([]fakessm.Option{
-		fakessm.WithDataChannel(""),
-		fakessm.WithSessions(testSessions()...), fakessm.WithCredentials(canaryAccessKeyID, canarySecretAccessKey), fakessm.WithWebIdentityToken(canaryWebIdentity),
-	}, options...)...)
-	server := httptest.NewServer(h)
-	t.Cleanup(server.Close)
-	h.url = server.URL
-
-	return h
-}
-
-// ServeHTTP answers as the fake does, and notes what secrets there are in the answer
-// and in the request.
-func (h *leakHunt) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h.note("security token", r.Header.Get("X-Amz-Security-Token"))
-	if strings.HasPrefix(r.Header.Get("X-Amz-Target"), "AmazonSSM.") || r.Header.Get("Upgrade") != "" {
-		h.fake.ServeHTTP(w, r)
-
-		return
-	}
-	answer := httptest.NewRecorder()
-	h.fake.ServeHTTP(answer, r)
-	for _, found := range issuedCredentials.FindAllStringSubmatch(answer.Body.String(), -1) {
-		if found[1] != "AccessKeyId" {
-			h.note("issued "+found[1], found[2])
-		}
-	}
-	maps.Copy(w.Header(), answer.Header())
-	w.WriteHeader(answer.Code)
-	_, _ = w.Write(answer.Body.Bytes())
-}
-
-func (h *leakHunt) note(what, secret string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if secret != "" {
-		h.secrets[fmt.Sprintf("%s %d", what, len(h.secrets))] = secret
-	}
-}
-
-// Config makes a configuration with a provider block of these lines, and the
-// environment that goes with it.
-func (h *leakHunt) config(endpoint, providerLines, objects string, env ...string) {
-	h.t.Helper()
-
-	h.w = workspace.New(h.t, fmt.Sprintf(`
-variable "canary" {
-  type      = map(string)
-  default   = {}
-  ephemeral = true
-  sensitive = true
-}
-provider "ssm" {
-  region      = %[1]q
-  max_retries = 2
-  %[2]s
-  endpoints {
-    ssm = %[3]q
-    sts = %[3]q
-  }
-}
-`, testRegion, providerLines, endpoint)+objects)
-	h.w.Env = append(h.w.Env, env...)
-}
-
-// Run runs Terraform and keeps what it printed.
-func (h *leakHunt) run(arguments ...string) error {
-	h.t.Helper()
-
-	output, err := h.w.Run(arguments...)
-	h.printed.WriteString(output)
-
-	return err
-}
-
-// check looks for the secrets in everything there is. Where the documentation says so,
-// tokens and stream URLs may be: a function tells by the name of the file.
-func (h *leakHunt) check(stored func(file string) bool) {
-	h.t.Helper()
-
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	names := slices.Sorted(maps.Keys(h.secrets))
-	var secrets []string
-	for _, name := range names {
-		secrets = append(secrets, h.secrets[name])
-	}
-	var sessionIDs []string
-	for _, session := range h.fake.Sessions() {
-		sessionIDs = append(sessionIDs, session.SessionID)
-	}
-	tokens := issued(h.fake, sessionIDs...)
-	for _, token := range tokens {
-		name := "resume token"
-		if strings.HasPrefix(token, "wss://") {
-			name = "stream URL"
-		}
-		names = append(names, name)
-	}
-
-	texts := h.w.Files()
-	texts["what was printed"] = h.printed.String()
-	if len(texts["trace.log"]) < 10_000 {
-		h.t.Errorf("the log has %d bytes only", len(texts["trace.log"]))
-	}
-	for file, text := range texts {
-		wanted := append(slices.Clone(secrets), tokens...)
-		if stored != nil && stored(file) {
-			wanted = secrets
-		}
-		if err := leaked(text, wanted); err != nil {
-			var number int
-			_, _ = fmt.Sscanf(err.Error(), "secret number %d", &number)
-			h.t.Errorf("in %s: the %s: %s", file, names[number-1], err)
-		}
-	}
+	return leakhunt.New(t, append([]fakessm.Option{fakessm.WithSessions(testSessions()...)}, options...)...)
 }
 
 // leakObjects are all objects that every Terraform has, but for the data source whose
@@ -240,9 +93,9 @@ action "ssm_drain_sessions" "test" {
 }
 `
 
-// everything runs all that Terraform can do with the objects, or the most of it.
-func (h *leakHunt) everything(all bool) {
-	h.t.Helper()
+// useEverything runs all that Terraform can do with the objects, or most of it.
+func useEverything(t *testing.T, h *leakhunt.Hunt, all bool) {
+	t.Helper()
 
 	commands := [][]string{{"plan", "-out=planned"}, {"show", "-json", "planned"}, {"apply", "planned"}, {"destroy", "-auto-approve"}}
 	if all {
@@ -253,24 +106,25 @@ func (h *leakHunt) everything(all bool) {
 		}
 	}
 	for _, arguments := range commands {
-		if err := h.run(arguments...); err != nil {
-			h.t.Fatalf("%s: %s\n%s", strings.Join(arguments, " "), err, h.printed.String()[max(0, h.printed.Len()-2000):])
+		if err := h.Run(arguments...); err != nil {
+			printed := h.Output()
+			t.Fatalf("%s: %s\n%s", strings.Join(arguments, " "), err, printed[max(0, len(printed)-2000):])
 		}
 	}
-	if len(issued(h.fake, testAway)) == 0 {
-		h.t.Fatal("the endpoint gave out nothing that could leak")
+	if len(leakhunt.IssuedSecrets(h.Fake, testAway)) == 0 {
+		t.Fatal("the endpoint gave out nothing that could leak")
 	}
-	if len(issuedOwn(h.fake)) == 0 {
-		h.t.Fatal("no session was started")
+	if len(issuedOwn(h.Fake)) == 0 {
+		t.Fatal("no session was started")
 	}
-	if live, _ := ownSessions(h.fake); len(live) > 0 {
-		h.t.Errorf("%d sessions are left behind", len(live))
+	if live, _ := ownSessions(h.Fake); len(live) > 0 {
+		t.Errorf("%d sessions are left behind", len(live))
 	}
 }
 
 const (
-	canaryKeysEnv   = "AWS_ACCESS_KEY_ID=" + canaryAccessKeyID
-	canarySecretEnv = "AWS_SECRET_ACCESS_KEY=" + canarySecretAccessKey
+	canaryKeysEnv   = "AWS_ACCESS_KEY_ID=" + leakhunt.AccessKeyID
+	canarySecretEnv = "AWS_SECRET_ACCESS_KEY=" + leakhunt.SecretAccessKey
 	leakRole        = "assume_role {\n    role_arn = \"" + testRoleARN + "\"\n    session_name = \"canary\"\n  }"
 )
 
@@ -292,50 +146,50 @@ func canaryVariables(t *testing.T, values map[string]string) string {
 func TestLeaks_everything(t *testing.T) {
 	t.Parallel()
 
-	tokenFile := testFile(t, "token", canaryWebIdentity)
+	tokenFile := testFile(t, "token", leakhunt.WebIdentity)
 	webIdentity := "assume_role_with_web_identity {\n    role_arn = \"" + testRoleARN + "\"\n    session_name = \"canary\"\n    %s\n  }"
 	for name, tc := range map[string]struct {
 		provider string
 		env      []string
-		before   func(*testing.T, *leakHunt) // Adds to the environment.
-		secret   string                      // What there must be, besides tokens and URLs.
+		before   func(*testing.T, *leakhunt.Hunt) // Adds to the environment.
+		secret   string                           // What there must be, besides tokens and URLs.
 	}{
 		"keys of the environment": {env: []string{canaryKeysEnv, canarySecretEnv}},
 		"keys of the configuration": {
 			provider: "access_key = var.canary.id\n  secret_key = var.canary.secret",
-			env:      []string{canaryVariables(t, map[string]string{"id": canaryAccessKeyID, "secret": canarySecretAccessKey})},
+			env:      []string{canaryVariables(t, map[string]string{"id": leakhunt.AccessKeyID, "secret": leakhunt.SecretAccessKey})},
 		},
-		"a session token of the environment": {secret: "security token", before: func(t *testing.T, h *leakHunt) {
+		"a session token of the environment": {secret: "security token", before: func(t *testing.T, h *leakhunt.Hunt) {
 			t.Helper()
 			keys := leakRoleKeys(t, h)
-			h.w.Env = append(h.w.Env, "AWS_ACCESS_KEY_ID="+keys["access_key"], "AWS_SECRET_ACCESS_KEY="+keys["secret_key"], "AWS_SESSION_TOKEN="+keys["token"])
+			h.Workspace.Env = append(h.Workspace.Env, "AWS_ACCESS_KEY_ID="+keys["access_key"], "AWS_SECRET_ACCESS_KEY="+keys["secret_key"], "AWS_SESSION_TOKEN="+keys["token"])
 		}},
 		"a session token of the configuration": {
 			secret:   "security token",
 			provider: "access_key = var.canary.access_key\n  secret_key = var.canary.secret_key\n  token = var.canary.token",
-			before: func(t *testing.T, h *leakHunt) {
+			before: func(t *testing.T, h *leakhunt.Hunt) {
 				t.Helper()
-				h.w.Env = append(h.w.Env, canaryVariables(t, leakRoleKeys(t, h)))
+				h.Workspace.Env = append(h.Workspace.Env, canaryVariables(t, leakRoleKeys(t, h)))
 			},
 		},
 		"a role":                       {provider: leakRole, env: []string{canaryKeysEnv, canarySecretEnv}, secret: "issued SessionToken"},
 		"a web identity in a file":     {provider: fmt.Sprintf(webIdentity, fmt.Sprintf("web_identity_token_file = %q", tokenFile)), secret: "issued SessionToken"},
-		"a web identity, in line":      {provider: fmt.Sprintf(webIdentity, "web_identity_token = var.canary.token"), env: []string{canaryVariables(t, map[string]string{"token": canaryWebIdentity})}, secret: "issued SessionToken"},
+		"a web identity, in line":      {provider: fmt.Sprintf(webIdentity, "web_identity_token = var.canary.token"), env: []string{canaryVariables(t, map[string]string{"token": leakhunt.WebIdentity})}, secret: "issued SessionToken"},
 		"a web identity, by variables": {env: []string{"AWS_WEB_IDENTITY_TOKEN_FILE=" + tokenFile, "AWS_ROLE_ARN=" + testRoleARN, "AWS_ROLE_SESSION_NAME=canary"}, secret: "issued SessionToken"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
 			h := newLeakHunt(t)
-			h.config(h.url, tc.provider, leakObjects, tc.env...)
+			h.Configure(h.URL, tc.provider, leakObjects, tc.env...)
 			if tc.before != nil {
 				tc.before(t, h)
 			}
 
-			h.everything(name == "a role")
+			useEverything(t, h, name == "a role")
 
-			h.check(nil)
-			if tc.secret != "" && !slices.ContainsFunc(slices.Collect(maps.Keys(h.secrets)), func(what string) bool { return strings.HasPrefix(what, tc.secret) }) {
+			h.Check(nil)
+			if tc.secret != "" && !h.Met(tc.secret) {
 				t.Errorf("there was no %s that could leak", tc.secret)
 			}
 		})
@@ -343,13 +197,13 @@ func TestLeaks_everything(t *testing.T) {
 }
 
 // leakRoleKeys are temporary credentials that the endpoint issued.
-func leakRoleKeys(t *testing.T, h *leakHunt) map[string]string {
+func leakRoleKeys(t *testing.T, h *leakhunt.Hunt) map[string]string {
 	t.Helper()
 
 	client := sts.New(sts.Options{
 		Region:       testRegion,
-		BaseEndpoint: aws.String(h.url),
-		Credentials:  credentials.NewStaticCredentialsProvider(canaryAccessKeyID, canarySecretAccessKey, ""),
+		BaseEndpoint: aws.String(h.URL),
+		Credentials:  credentials.NewStaticCredentialsProvider(leakhunt.AccessKeyID, leakhunt.SecretAccessKey, ""),
 	})
 	out, err := client.AssumeRole(t.Context(), &sts.AssumeRoleInput{RoleArn: aws.String(testRoleARN), RoleSessionName: aws.String("canary")})
 	if err != nil {
@@ -369,17 +223,17 @@ func TestLeaks_stored(t *testing.T) {
 	t.Parallel()
 
 	h := newLeakHunt(t)
-	h.config(h.url, leakRole, leakObjects+leakStored, canaryKeysEnv, canarySecretEnv)
+	h.Configure(h.URL, leakRole, leakObjects+leakStored, canaryKeysEnv, canarySecretEnv)
 	for _, arguments := range [][]string{{"plan", "-out=planned"}, {"show", "planned"}, {"apply", "planned"}, {"output"}, {"plan"}, {"state", "show", "data.ssm_session_resume.test"}, {"apply", "-auto-approve", "-refresh-only"}} {
-		if err := h.run(arguments...); err != nil {
-			t.Fatalf("%s: %s\n%s", strings.Join(arguments, " "), err, h.printed.String())
+		if err := h.Run(arguments...); err != nil {
+			t.Fatalf("%s: %s\n%s", strings.Join(arguments, " "), err, h.Output())
 		}
 	}
 
 	stored := map[string]bool{}
-	h.check(func(file string) bool {
+	h.Check(func(file string) bool {
 		documented := strings.HasPrefix(file, "terraform.tfstate") || slices.Contains([]string{"tfstate", "tfstate-prev", "tfplan"}, path.Base(file)) && strings.HasPrefix(file, "planned/")
-		if documented && leaked(h.w.Files()[file], issued(h.fake, testAway)) != nil {
+		if documented && leakhunt.Find(h.Workspace.Files()[file], leakhunt.IssuedSecrets(h.Fake, testAway)) != nil {
 			stored[file] = true
 		}
 
@@ -391,7 +245,7 @@ func TestLeaks_stored(t *testing.T) {
 
 	// Within the state there are two attributes that hold them, and the output.
 	var state map[string]any
-	if err := json.Unmarshal([]byte(h.w.Read("terraform.tfstate")), &state); err != nil {
+	if err := json.Unmarshal([]byte(h.Workspace.Read("terraform.tfstate")), &state); err != nil {
 		t.Fatal(err)
 	}
 	delete(state, "outputs")
@@ -400,7 +254,7 @@ func TestLeaks_stored(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := leaked(string(rest), issued(h.fake, testAway)); err != nil {
+	if err := leakhunt.Find(string(rest), leakhunt.IssuedSecrets(h.Fake, testAway)); err != nil {
 		t.Errorf("the state holds it in yet another place: %s", err)
 	}
 }
@@ -442,15 +296,15 @@ func TestLeaks_proxy(t *testing.T) {
 
 			h := newLeakHunt(t)
 			// Channels without TLS are for loopback only, whatever the endpoint of SSM is called.
-			fakessm.WithDataChannel(strings.Replace(h.url, "http://", "ws://", 1))(h.fake)
-			proxy := newTestProxy(t, h.url)
-			address := strings.Replace(proxy.url, "http://", "http://ops:"+canaryProxyPassword+"%21@", 1)
-			h.config("http://ssm.example.com", tc.provider, leakObjects, append(tc.env(address), canaryKeysEnv, canarySecretEnv)...)
+			fakessm.WithDataChannel(strings.Replace(h.URL, "http://", "ws://", 1))(h.Fake)
+			proxy := newTestProxy(t, h.URL)
+			address := strings.Replace(proxy.url, "http://", "http://ops:"+leakhunt.ProxyPassword+"%21@", 1)
+			h.Configure("http://ssm.example.com", tc.provider, leakObjects, append(tc.env(address), canaryKeysEnv, canarySecretEnv)...)
 
-			h.everything(false)
+			useEverything(t, h, false)
 
-			h.check(nil)
-			if want := h.secrets["proxy password, as it is sent"]; !strings.HasSuffix(proxy.authorization, want) {
+			h.Check(nil)
+			if !strings.HasSuffix(proxy.authorization, leakhunt.ProxyAuthorization) {
 				t.Error("the proxy got no password, or another")
 			}
 		})
@@ -463,13 +317,13 @@ func TestLeaks_endpoint(t *testing.T) {
 	t.Parallel()
 
 	h := newLeakHunt(t)
-	h.secrets["endpoint password"] = canaryEndpointPassword
-	h.config("${var.canary.endpoint}", "", leakObjects, canaryKeysEnv, canarySecretEnv,
-		canaryVariables(t, map[string]string{"endpoint": strings.Replace(h.url, "http://", "http://ops:"+canaryEndpointPassword+"@", 1)}))
+	h.Add("endpoint password", leakhunt.EndpointPassword)
+	h.Configure("${var.canary.endpoint}", "", leakObjects, canaryKeysEnv, canarySecretEnv,
+		canaryVariables(t, map[string]string{"endpoint": strings.Replace(h.URL, "http://", "http://ops:"+leakhunt.EndpointPassword+"@", 1)}))
 
-	h.everything(false)
+	useEverything(t, h, false)
 
-	h.check(nil)
+	h.Check(nil)
 }
 
 // echoing is an endpoint that refuses everything, and repeats in its refusal all that
@@ -503,14 +357,14 @@ func TestLeaks_failures(t *testing.T) {
 
 	const explained = "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method.\n\n" +
 		"The Canonical String for this request should have been\n'POST\n/\n"
-	tokenFile := testFile(t, "token", canaryWebIdentity)
+	tokenFile := testFile(t, "token", leakhunt.WebIdentity)
 	webIdentity := "assume_role_with_web_identity {\n    role_arn = \"" + testRoleARN + "\"\n    session_name = \"canary\"\n    %s\n  }"
 	skip := "skip_credentials_validation = true\n  skip_requesting_account_id = true"
 	keys := []string{canaryKeysEnv, canarySecretEnv}
 	token := append(slices.Clone(keys), "AWS_SESSION_TOKEN=canary-session-token-"+strings.Repeat("+/", 50))
-	proxied := "http://ops:" + canaryProxyPassword + "%21@"
+	proxied := "http://ops:" + leakhunt.ProxyPassword + "%21@"
 	proxyVariable := func(address string) string {
-		return canaryVariables(t, map[string]string{"proxy": address, "token": canaryWebIdentity})
+		return canaryVariables(t, map[string]string{"proxy": address, "token": leakhunt.WebIdentity})
 	}
 	refusingProxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Proxy-Authenticate", "Basic realm="+r.Header.Get("Proxy-Authorization"))
@@ -529,8 +383,8 @@ func TestLeaks_failures(t *testing.T) {
 		handler  http.Handler // Instead of the fake.
 		want     string       // Part of what is said.
 	}{
-		"a wrong secret":                   {env: []string{canaryKeysEnv, "AWS_SECRET_ACCESS_KEY=" + canarySecretAccessKey + "wrong"}, want: "SignatureDoesNotMatch"},
-		"a wrong secret, for SSM only":     {provider: skip, env: []string{canaryKeysEnv, "AWS_SECRET_ACCESS_KEY=" + canarySecretAccessKey + "wrong"}, want: "InvalidSignatureException"},
+		"a wrong secret":                   {env: []string{canaryKeysEnv, "AWS_SECRET_ACCESS_KEY=" + leakhunt.SecretAccessKey + "wrong"}, want: "SignatureDoesNotMatch"},
+		"a wrong secret, for SSM only":     {provider: skip, env: []string{canaryKeysEnv, "AWS_SECRET_ACCESS_KEY=" + leakhunt.SecretAccessKey + "wrong"}, want: "InvalidSignatureException"},
 		"an unknown session token":         {env: token, want: "InvalidClientTokenId"},
 		"expired credentials":              {provider: leakRole, env: keys, fault: fakessm.Fault{Kind: fakessm.FaultExpired}, want: "Expired"},
 		"an expired web identity, in line": {provider: fmt.Sprintf(webIdentity, "web_identity_token = var.canary.token"), env: []string{proxyVariable("")}, options: []fakessm.Option{fakessm.WithWebIdentityToken("another")}, want: "InvalidIdentityToken"},
@@ -542,7 +396,7 @@ func TestLeaks_failures(t *testing.T) {
 		"STS explains a signature":              {env: token, handler: echoing("SignatureDoesNotMatch", explained), want: "SignatureDoesNotMatch"},
 		"SSM explains a signature":              {provider: skip, env: token, handler: echoing("InvalidSignatureException", explained), want: "InvalidSignatureException"},
 		"a process that fails": {
-			env:  []string{"AWS_PROFILE=broker", "AWS_CONFIG_FILE=" + testFile(t, "config", "[profile broker]\ncredential_process = echo "+canarySecretAccessKey+"; echo "+canarySecretAccessKey+" >&2; sleep 1; exit 3\n")},
+			env:  []string{"AWS_PROFILE=broker", "AWS_CONFIG_FILE=" + testFile(t, "config", "[profile broker]\ncredential_process = echo "+leakhunt.SecretAccessKey+"; echo "+leakhunt.SecretAccessKey+" >&2; sleep 1; exit 3\n")},
 			want: "the process ended with status 3",
 		},
 		"a proxy refuses": {
@@ -564,17 +418,17 @@ func TestLeaks_failures(t *testing.T) {
 			env: append(slices.Clone(keys), "HTTPS_PROXY="+strings.Replace(endpoint.RefusedURL, "http://", proxied, 1)), endpoint: "https://ssm.example.com", want: "refused",
 		},
 		"a proxy of the environment that is none": {
-			env: append(slices.Clone(keys), "HTTPS_PROXY=http://ops:"+canaryProxyPassword+"%zz@proxy.example.com"), endpoint: "https://ssm.example.com",
+			env: append(slices.Clone(keys), "HTTPS_PROXY=http://ops:"+leakhunt.ProxyPassword+"%zz@proxy.example.com"), endpoint: "https://ssm.example.com",
 		},
 		"a proxy of the environment that is none, for SSM": {
-			provider: skip, env: append(slices.Clone(keys), "HTTPS_PROXY=http://ops:"+canaryProxyPassword+"%zz@proxy.example.com"), endpoint: "https://ssm.example.com",
+			provider: skip, env: append(slices.Clone(keys), "HTTPS_PROXY=http://ops:"+leakhunt.ProxyPassword+"%zz@proxy.example.com"), endpoint: "https://ssm.example.com",
 		},
 		"a proxy of the configuration that is none": {
-			provider: "http_proxy = var.canary.proxy\n  https_proxy = var.canary.proxy", env: append(slices.Clone(keys), proxyVariable("http://ops:"+canaryProxyPassword+"%zz@proxy.example.com")),
+			provider: "http_proxy = var.canary.proxy\n  https_proxy = var.canary.proxy", env: append(slices.Clone(keys), proxyVariable("http://ops:"+leakhunt.ProxyPassword+"%zz@proxy.example.com")),
 			endpoint: "https://ssm.example.com", want: "Invalid Proxy",
 		},
 		"an endpoint with a password is gone": {
-			env:      append(slices.Clone(keys), canaryVariables(t, map[string]string{"endpoint": strings.Replace(endpoint.RefusedURL, "http://", "http://ops:"+canaryEndpointPassword+"@", 1)})),
+			env:      append(slices.Clone(keys), canaryVariables(t, map[string]string{"endpoint": strings.Replace(endpoint.RefusedURL, "http://", "http://ops:"+leakhunt.EndpointPassword+"@", 1)})),
 			endpoint: "${var.canary.endpoint}", want: "refused",
 		},
 		"an unknown authority behind a proxy": {
@@ -594,13 +448,13 @@ func TestLeaks_failures(t *testing.T) {
 			t.Parallel()
 
 			h := newLeakHunt(t, tc.options...)
-			h.secrets["session token"] = "canary-session-token-" + strings.Repeat("+/", 50)
-			h.secrets["endpoint password"] = canaryEndpointPassword
+			h.Add("session token", "canary-session-token-"+strings.Repeat("+/", 50))
+			h.Add("endpoint password", leakhunt.EndpointPassword)
 			if tc.fault.Kind != "" {
 				tc.fault.Times = -1
-				h.fake.Inject(tc.fault)
+				h.Fake.Inject(tc.fault)
 			}
-			endpoint := h.url
+			endpoint := h.URL
 			if tc.handler != nil {
 				server := httptest.NewServer(tc.handler)
 				t.Cleanup(server.Close)
@@ -610,18 +464,18 @@ func TestLeaks_failures(t *testing.T) {
 				endpoint = tc.endpoint
 			}
 			// No retries: there are enough refusals without.
-			h.config(endpoint, strings.TrimSpace(tc.provider), leakObjects, tc.env...)
-			h.w.Write("main.tf", strings.Replace(h.w.Read("main.tf"), "max_retries = 2", "max_retries = 0", 1))
+			h.Configure(endpoint, strings.TrimSpace(tc.provider), leakObjects, tc.env...)
+			h.Workspace.Write("main.tf", strings.Replace(h.Workspace.Read("main.tf"), "max_retries = 2", "max_retries = 0", 1))
 
-			if err := h.run("plan"); err == nil {
-				t.Errorf("the plan went well:\n%s", h.printed.String())
+			if err := h.Run("plan"); err == nil {
+				t.Errorf("the plan went well:\n%s", h.Output())
 			}
-			printed := h.printed.String()
+			printed := h.Output()
 			if _, after, found := strings.Cut(printed, "Error: "); !found || !strings.Contains(strings.Join(strings.Fields(after), " "), tc.want) {
 				t.Errorf("nothing is said of %q:\n%s", tc.want, printed)
 			}
 
-			h.check(nil)
+			h.Check(nil)
 		})
 	}
 }
@@ -632,8 +486,8 @@ func TestLeaks_actions(t *testing.T) {
 	t.Parallel()
 
 	h := newLeakHunt(t)
-	keys := map[string]any{"access_key": canaryAccessKeyID, "secret_key": canarySecretAccessKey, "assume_role": testRole()}
-	s := newConfiguredServer(t, testArguments(h.url, keys))
+	keys := map[string]any{"access_key": leakhunt.AccessKeyID, "secret_key": leakhunt.SecretAccessKey, "assume_role": testRole()}
+	s := newConfiguredServer(t, testArguments(h.URL, keys))
 	var log strings.Builder
 	ctx := tflogtest.RootLogger(t.Context(), &log)
 	for action, config := range map[string]map[string]any{
@@ -644,17 +498,17 @@ func TestLeaks_actions(t *testing.T) {
 		if !strings.Contains(said, testRegion) {
 			t.Errorf("%s says nothing: %q", action, said)
 		}
-		if err := leaked(said, slices.Collect(maps.Values(h.secrets))); err != nil {
+		if err := leakhunt.Find(said, h.Known()); err != nil {
 			t.Errorf("%s says a secret: %s", action, err)
 		}
 	}
 	if calls := strings.Count(log.String(), "Called SSM"); calls < 5 {
 		t.Errorf("the log tells of %d calls", calls)
 	}
-	if err := leaked(log.String(), slices.Collect(maps.Values(h.secrets))); err != nil {
+	if err := leakhunt.Find(log.String(), h.Known()); err != nil {
 		t.Errorf("in the log: %s", err)
 	}
-	if !strings.Contains(fmt.Sprint(slices.Collect(maps.Keys(h.secrets))), "issued SessionToken") {
+	if !h.Met("issued SessionToken") {
 		t.Error("there was no session token that could leak")
 	}
 }
@@ -690,14 +544,14 @@ func TestLeaks_terraformActions(t *testing.T) {
 	t.Parallel()
 	cli.Needs(t, cli.Actions)
 	h := newLeakHunt(t)
-	h.config(h.url, leakRole, leakObjects+leakActions, canaryKeysEnv, canarySecretEnv)
+	h.Configure(h.URL, leakRole, leakObjects+leakActions, canaryKeysEnv, canarySecretEnv)
 	for _, arguments := range [][]string{
 		{"plan", "-out=planned"}, {"apply", "planned"}, {"apply", "-auto-approve", "-invoke=action.ssm_drain_sessions.test"}, {"apply", "-auto-approve", "-invoke=action.ssm_terminate_session.test"},
 	} {
-		if err := h.run(arguments...); err != nil {
-			t.Fatalf("%s: %s\n%s", strings.Join(arguments, " "), err, h.printed.String())
+		if err := h.Run(arguments...); err != nil {
+			t.Fatalf("%s: %s\n%s", strings.Join(arguments, " "), err, h.Output())
 		}
 	}
-	endpoint.WantStatus(t, h.fake, testAway, "Terminated")
-	h.check(nil)
+	endpoint.WantStatus(t, h.Fake, testAway, "Terminated")
+	h.Check(nil)
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/leakhunt"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/workspace"
 )
 
@@ -145,11 +146,11 @@ func TestLeftBehind_inUse(t *testing.T) {
 				t.Errorf("%d secrets were issued", len(secrets))
 			} else {
 				for file, content := range w.Files() {
-					if err := leaked(content, secrets); err != nil {
+					if err := leakhunt.Find(content, secrets); err != nil {
 						t.Errorf("%s: %s", file, err)
 					}
 				}
-				if err := leaked(output, secrets); err != nil {
+				if err := leakhunt.Find(output, secrets); err != nil {
 					t.Errorf("the output: %s", err)
 				}
 			}

@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/leakhunt"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
 )
 
@@ -382,7 +383,7 @@ func issuedOwn(fake *fakessm.Server) []string {
 	_, all := ownSessions(fake)
 	var secrets []string
 	for _, s := range all {
-		secrets = append(secrets, issued(fake, s.SessionID)...)
+		secrets = append(secrets, leakhunt.IssuedSecrets(fake, s.SessionID)...)
 	}
 
 	return secrets

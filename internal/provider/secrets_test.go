@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/leakhunt"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/workspace"
 )
 
@@ -68,7 +69,7 @@ data "ssm_session_resume" "test" {
 				t.Errorf("with fault %q the run ended with %v", tc.fault, err)
 			}
 
-			secrets := issued(fake, testAway)
+			secrets := leakhunt.IssuedSecrets(fake, testAway)
 			if len(secrets) == 0 {
 				t.Fatal("the endpoint gave out nothing that could leak")
 			}
@@ -77,13 +78,13 @@ data "ssm_session_resume" "test" {
 			if !strings.Contains(log, "Called SSM") || !strings.Contains(log, "ResumeSession") {
 				t.Error("the log does not tell of the calls")
 			}
-			if err := leaked(log, secrets); err != nil {
+			if err := leakhunt.Find(log, secrets); err != nil {
 				t.Errorf("in the log: %s", err)
 			}
-			if err := leaked(output, secrets); err != nil {
+			if err := leakhunt.Find(output, secrets); err != nil {
 				t.Errorf("in what was printed, or the plan: %s", err)
 			}
-			if err := leaked(w.Read("terraform.tfstate")+w.Read("terraform.tfstate.backup"), secrets); (err != nil) != tc.stored {
+			if err := leakhunt.Find(w.Read("terraform.tfstate")+w.Read("terraform.tfstate.backup"), secrets); (err != nil) != tc.stored {
 				t.Errorf("in the state: %v", err)
 			}
 		})

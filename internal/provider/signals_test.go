@@ -462,14 +462,14 @@ func TestSignals_crash(t *testing.T) {
 	t.Parallel()
 
 	h := newLeakHunt(t)
-	h.config(h.url, leakRole, leakObjects, canaryKeysEnv, canarySecretEnv, "GOTRACEBACK=all")
-	h.fake.Inject(fakessm.Fault{Operation: "ResumeSession", Kind: fakessm.FaultSlow, Delay: 2 * workspace.Patience, Times: -1})
+	h.Configure(h.URL, leakRole, leakObjects, canaryKeysEnv, canarySecretEnv, "GOTRACEBACK=all")
+	h.Fake.Inject(fakessm.Fault{Operation: "ResumeSession", Kind: fakessm.FaultSlow, Delay: 2 * workspace.Patience, Times: -1})
 
-	run := h.w.Start("plan", "-out=planned")
+	run := h.Workspace.Start("plan", "-out=planned")
 	given := make(chan struct{})
 	go func() {
 		defer close(given)
-		for len(h.fake.Tokens(testAway)) == 0 {
+		for len(h.Fake.Tokens(testAway)) == 0 {
 			time.Sleep(10 * time.Millisecond)
 		}
 		// Part of the answer is to arrive.
@@ -477,10 +477,10 @@ func TestSignals_crash(t *testing.T) {
 	}()
 	run.Until(given)
 	run.SignalProvider(syscall.SIGQUIT)
-	h.printed.WriteString(run.Fail())
+	h.Print(run.Fail())
 
-	if log := h.w.Read("trace.log"); !strings.Contains(log, "SIGQUIT") || !strings.Contains(log, "sessionmanager.(*Client).Resume") {
+	if log := h.Workspace.Read("trace.log"); !strings.Contains(log, "SIGQUIT") || !strings.Contains(log, "sessionmanager.(*Client).Resume") {
 		t.Error("the log does not show the crash")
 	}
-	h.check(nil)
+	h.Check(nil)
 }

@@ -1,7 +1,7 @@
 // Copyright (c) SessionOps
 // SPDX-License-Identifier: MPL-2.0
 
-package provider
+package leakhunt
 
 import (
 	"encoding/base64"
@@ -14,8 +14,8 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 )
 
-// issued returns the secrets that the endpoint gave out for the sessions.
-func issued(fake *fakessm.Server, sessionIDs ...string) []string {
+// IssuedSecrets returns the tokens and stream URLs that the fake issued for sessions.
+func IssuedSecrets(fake *fakessm.Server, sessionIDs ...string) []string {
 	var secrets []string
 	for _, id := range sessionIDs {
 		secrets = append(secrets, fake.Tokens(id)...)
@@ -25,10 +25,10 @@ func issued(fake *fakessm.Server, sessionIDs ...string) []string {
 	return secrets
 }
 
-// leaked reports which of the secrets a text holds, by number and not by value:
-// as they are, cut off after their first part, escaped for JSON, HTML or a URL, or in
-// base64 as part of something longer.
-func leaked(text string, secrets []string) error {
+// Find returns an error if a text holds one of the secrets: as it is, cut off after its
+// first part, escaped for JSON, HTML or a URL, in hexadecimal, or in base64 as part of
+// something longer. The error has the number of the secret and not its value.
+func Find(text string, secrets []string) error {
 	for i, secret := range secrets {
 		// A stream URL is recognised by its secret part, the cell number.
 		if _, cell, ok := strings.Cut(secret, "cell-number="); ok {
