@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/channelclient"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/leakhunt"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/workspace"
@@ -44,7 +45,7 @@ var testResumers = map[string]func(*protocol.Server, map[string]any) (map[string
 }
 
 // testConnect resumes a session and returns the connection.
-func testConnect(t *testing.T, s *protocol.Server, kind, sessionID string) testConnection {
+func testConnect(t *testing.T, s *protocol.Server, kind, sessionID string) channelclient.Access {
 	t.Helper()
 
 	values, diags := testResumers[kind](s, map[string]any{"session_id": sessionID})
@@ -52,7 +53,7 @@ func testConnect(t *testing.T, s *protocol.Server, kind, sessionID string) testC
 	url, _ := values["stream_url"].(string)
 	token, _ := values["token_value"].(string)
 
-	return testConnection{url: url, token: token}
+	return channelclient.Access{URL: url, Token: token}
 }
 
 // A client gets in with what the provider returns, and is told when the provider
@@ -66,16 +67,16 @@ func TestDataChannel_opened(t *testing.T) {
 
 			fake, url := testChannelFake(t)
 			s := newConfiguredServer(t, testArguments(url))
-			mine := mustOpenTestChannel(t, testConnect(t, s, kind, testAway))
-			other := mustOpenTestChannel(t, testConnect(t, s, kind, testLive))
+			mine := channelclient.MustDial(t, testConnect(t, s, kind, testAway))
+			other := channelclient.MustDial(t, testConnect(t, s, kind, testLive))
 
 			_, diags := s.Create("ssm_session_termination", map[string]any{"session_id": testAway})
 			protocol.WantNoDiagnostics(t, diags)
-			mine.wantEnd(t, testAway)
+			mine.WantEnd(t, testAway)
 
 			// Nobody else was thrown out.
 			fake.EndSession(testLive)
-			other.wantEnd(t, testLive)
+			other.WantEnd(t, testLive)
 		})
 	}
 }
@@ -96,25 +97,25 @@ func testAltered(text string, at int) string {
 func TestDataChannel_refused(t *testing.T) {
 	t.Parallel()
 
-	forbidden := testChannelError{status: http.StatusForbidden}
-	violation := testChannelError{code: websocket.StatusPolicyViolation}
-	token := func(alter func(own, other string) string) func(own, other testConnection) testConnection {
-		return func(own, other testConnection) testConnection {
-			return testConnection{url: own.url, token: alter(own.token, other.token)}
+	forbidden := channelclient.RefusedError{Status: http.StatusForbidden}
+	violation := channelclient.RefusedError{Code: websocket.StatusPolicyViolation}
+	token := func(alter func(own, other string) string) func(own, other channelclient.Access) channelclient.Access {
+		return func(own, other channelclient.Access) channelclient.Access {
+			return channelclient.Access{URL: own.URL, Token: alter(own.Token, other.Token)}
 		}
 	}
-	url := func(alter func(own, other string) string) func(own, other testConnection) testConnection {
-		return func(own, other testConnection) testConnection {
-			return testConnection{url: alter(own.url, other.url), token: own.token}
+	url := func(alter func(own, other string) string) func(own, other channelclient.Access) channelclient.Access {
+		return func(own, other channelclient.Access) channelclient.Access {
+			return channelclient.Access{URL: alter(own.URL, other.URL), Token: own.Token}
 		}
 	}
-	replaced := func(from, to string) func(own, other testConnection) testConnection {
+	replaced := func(from, to string) func(own, other channelclient.Access) channelclient.Access {
 		return url(func(own, _ string) string { return strings.Replace(own, from, to, 1) })
 	}
 
 	for name, tc := range map[string]struct {
-		alter func(own, other testConnection) testConnection
-		want  testChannelError
+		alter func(own, other channelclient.Access) channelclient.Access
+		want  channelclient.RefusedError
 	}{
 		"the first byte of the token": {token(func(own, _ string) string { return testAltered(own, 0) }), violation},
 		"the last byte of the token":  {token(func(own, _ string) string { return testAltered(own, len(own)-1) }), violation},
@@ -127,11 +128,11 @@ func TestDataChannel_refused(t *testing.T) {
 		"the last byte of the cell number": {url(func(own, _ string) string { return testAltered(own, len(own)-1) }), forbidden},
 		"a plus that was escaped":          {replaced("+", "%2B"), forbidden},
 		"a plus that became a space":       {replaced("+", "%20"), forbidden},
-		"a plus that became a raw space":   {replaced("+", " "), testChannelError{status: http.StatusBadRequest}},
+		"a plus that became a raw space":   {replaced("+", " "), channelclient.RefusedError{Status: http.StatusBadRequest}},
 		"another role":                     {replaced("role=p", "role=q"), forbidden},
 		"another session in the URL":       {replaced(testAway, testLive), forbidden},
-		"an ended session in the URL":      {replaced(testAway, testEnded), testChannelError{status: http.StatusGone}},
-		"an unknown session in the URL":    {replaced(testAway, "nobody"), testChannelError{status: http.StatusNotFound}},
+		"an ended session in the URL":      {replaced(testAway, testEnded), channelclient.RefusedError{Status: http.StatusGone}},
+		"an unknown session in the URL":    {replaced(testAway, "nobody"), channelclient.RefusedError{Status: http.StatusNotFound}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -140,13 +141,13 @@ func TestDataChannel_refused(t *testing.T) {
 			s := newConfiguredServer(t, testArguments(endpoint))
 			for kind := range testResumers {
 				own, other := testConnect(t, s, kind, testAway), testConnect(t, s, kind, testLive)
-				_, err := openTestChannel(t.Context(), tc.alter(own, other))
-				var refused *testChannelError
+				_, err := channelclient.Dial(t.Context(), tc.alter(own, other))
+				var refused *channelclient.RefusedError
 				if !errors.As(err, &refused) || *refused != tc.want {
 					t.Errorf("%s: want %q, got %v", kind, tc.want.Error(), err)
 				}
 				// What was not altered is still good.
-				mustOpenTestChannel(t, own)
+				channelclient.MustDial(t, own)
 			}
 		})
 	}
@@ -172,9 +173,9 @@ output "token_value" {
 }
 `, testAway))
 	w.MustRun("apply", "-auto-approve")
-	channel := mustOpenTestChannel(t, testConnection{
-		url:   w.MustRun("output", "-raw", "stream_url"),
-		token: w.MustRun("output", "-raw", "token_value"),
+	channel := channelclient.MustDial(t, channelclient.Access{
+		URL:   w.MustRun("output", "-raw", "stream_url"),
+		Token: w.MustRun("output", "-raw", "token_value"),
 	})
 
 	w.Write("resume.tf", fmt.Sprintf(`
@@ -183,7 +184,7 @@ resource "ssm_session_termination" "test" {
 }
 `, testAway))
 	w.MustRun("apply", "-auto-approve")
-	channel.wantEnd(t, testAway)
+	channel.WantEnd(t, testAway)
 	testExpectChannels(t, fake, "ResumeSession 200", "OpenDataChannel 101", "TerminateSession 200")
 }
 
@@ -226,11 +227,11 @@ resource "terraform_data" "client" {
 func TestDataChannel_client(t *testing.T) {
 	t.Parallel()
 
-	c := testConnection{url: os.Getenv("TEST_STREAM_URL"), token: os.Getenv("TEST_TOKEN_VALUE")}
-	if c.url == "" {
+	c := channelclient.Access{URL: os.Getenv("TEST_STREAM_URL"), Token: os.Getenv("TEST_TOKEN_VALUE")}
+	if c.URL == "" {
 		t.Skip("is run by TestDataChannel_ephemeral")
 	}
-	mustOpenTestChannel(t, c)
+	channelclient.MustDial(t, c)
 }
 
 // testExpectChannels checks what became of the session and its data channels, of

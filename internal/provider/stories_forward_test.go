@@ -19,6 +19,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/storyserver"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/workspace"
 )
 
@@ -77,7 +78,7 @@ func wantNothingOpen(t *testing.T, fake *fakessm.Server, started int) {
 
 func storyForwardPostgres(t *testing.T, directory string) {
 	const password = "correct horse battery staple"
-	server := startPostgres(t, password)
+	server := storyserver.StartPostgres(t, password)
 	w, fake := newForwardWorkspace(t, directory, map[string]string{"db.internal": "127.0.0.1:" + strconv.Itoa(server.Port)})
 	w.Env = append(w.Env, "TF_VAR_password="+password, "PATH="+os.Getenv("PATH"))
 
@@ -88,7 +89,7 @@ func storyForwardPostgres(t *testing.T, directory string) {
 	// The saved plan is applied in another run, with another forward.
 	w.MustRun("apply", "planned")
 	wantNothingOpen(t, fake, 1)
-	if got := server.query(t, "app", password, "SELECT count(*) FROM visits"); got != "1" {
+	if got := server.Query(t, "app", password, "SELECT count(*) FROM visits"); got != "1" {
 		t.Errorf("the table has %s rows, want 1", got)
 	}
 	if state := w.Read("terraform.tfstate"); strings.Contains(state, "127.0.0.1") || strings.Contains(state, password) {
@@ -107,7 +108,7 @@ func storyForwardPostgres(t *testing.T, directory string) {
 }
 
 func storyForwardSSH(t *testing.T, directory string) {
-	server := startSSHD(t)
+	server := storyserver.StartSSHD(t)
 	w, fake := newForwardWorkspace(t, directory, nil)
 	target := t.TempDir()
 	w.Write("terraform.tfvars", fmt.Sprintf(`

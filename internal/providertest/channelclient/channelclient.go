@@ -1,7 +1,14 @@
 // Copyright (c) SessionOps
 // SPDX-License-Identifier: MPL-2.0
 
-package provider
+// Package channelclient is a client of data channels that shares no code with the
+// product. It answers: do the token and the stream URL that the provider returns open
+// the session?
+//
+//	client := channelclient.MustDial(t, channelclient.Access{URL: url, Token: token})
+//	// End the session.
+//	client.WantEnd(t, sessionID)
+package channelclient
 
 import (
 	"context"
@@ -16,58 +23,57 @@ import (
 	"github.com/coder/websocket"
 )
 
-// testConnection is what the provider returns of a resumed session.
-type testConnection struct {
-	url   string
-	token string
+// Access opens a data channel.
+type Access struct {
+	URL   string
+	Token string
 }
 
-// testChannel is a client of a session, connected to its data channel.
-type testChannel struct {
+// Client is a client that is connected to the data channel of its session.
+type Client struct {
 	conn *websocket.Conn
 }
 
-// testChannelError is how a data channel was refused: by the status of the
-// handshake, or by the code with which the connection was closed afterwards.
-type testChannelError struct {
-	status int
-	code   websocket.StatusCode
+// RefusedError is the refusal of a data channel.
+type RefusedError struct {
+	Status int                  // Of the answer to the handshake, 0 if that went well.
+	Code   websocket.StatusCode // With which the connection was closed afterwards.
 }
 
 // Error names no URL and no token.
-func (e *testChannelError) Error() string {
-	if e.code != 0 {
-		return fmt.Sprintf("the connection was closed with code %d", e.code)
+func (e *RefusedError) Error() string {
+	if e.Code != 0 {
+		return fmt.Sprintf("the connection was closed with code %d", e.Code)
 	}
 
-	return fmt.Sprintf("the handshake was answered with status %d", e.status)
+	return fmt.Sprintf("the handshake was answered with status %d", e.Status)
 }
 
-// openTestChannel does what a client has to do: connect to the URL as it is, send
-// the token in the first message, and wait until the service lets it start.
-func openTestChannel(ctx context.Context, c testConnection) (*testChannel, error) {
+// Dial connects to the URL, sends the token in the first message, and waits until the
+// service lets the client start. A refusal is a *RefusedError.
+func Dial(ctx context.Context, c Access) (*Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 
-	conn, resp, err := websocket.Dial(ctx, c.url, nil)
+	conn, resp, err := websocket.Dial(ctx, c.URL, nil)
 	switch {
 	case err != nil && resp == nil:
 		return nil, errors.New("there is nothing at the stream URL, or it is no URL")
 	case err != nil:
-		return nil, &testChannelError{status: resp.StatusCode}
+		return nil, &RefusedError{Status: resp.StatusCode}
 	}
 
 	first, err := json.Marshal(map[string]string{
 		"MessageSchemaVersion": "1.0",
 		"RequestId":            "c2f7b1de-3d0c-4f0a-9f58-4f6d1c0a6b1e",
-		"TokenValue":           c.token,
+		"TokenValue":           c.Token,
 		"ClientId":             "0b9b1f0e-6d0a-4b7e-8f1c-2a54a4a1f9d3",
 		"ClientVersion":        "1.2.764.0",
 	})
 	if err != nil {
 		return nil, err
 	}
-	channel := &testChannel{conn: conn}
+	channel := &Client{conn: conn}
 	if err := conn.Write(ctx, websocket.MessageText, first); err != nil {
 		return nil, errors.Join(err, conn.CloseNow())
 	}
@@ -83,13 +89,13 @@ func openTestChannel(ctx context.Context, c testConnection) (*testChannel, error
 }
 
 // next waits for a message, and returns its type and its payload.
-func (c *testChannel) next(ctx context.Context) (kind string, payload []byte, err error) {
+func (c *Client) next(ctx context.Context) (kind string, payload []byte, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 
 	frame, message, err := c.conn.Read(ctx)
 	if code := websocket.CloseStatus(err); code > 0 {
-		return "", nil, &testChannelError{code: code}
+		return "", nil, &RefusedError{Code: code}
 	}
 	if err != nil {
 		return "", nil, err
@@ -106,8 +112,9 @@ func (c *testChannel) next(ctx context.Context) (kind string, payload []byte, er
 	return strings.TrimSpace(string(message[4:36])), message[header+4:], nil
 }
 
-// wantEnd waits for the message that tells a client of the end of its session.
-func (c *testChannel) wantEnd(t *testing.T, sessionID string) {
+// WantEnd waits for the message that tells a client of the end of its session, and for
+// the end of the connection.
+func (c *Client) WantEnd(t *testing.T, sessionID string) {
 	t.Helper()
 
 	kind, payload, err := c.next(t.Context())
@@ -120,16 +127,16 @@ func (c *testChannel) wantEnd(t *testing.T, sessionID string) {
 	if err := json.Unmarshal(payload, &closed); err != nil || closed.SessionID != sessionID {
 		t.Errorf("the end of %q is told, %v", closed.SessionID, err)
 	}
-	if _, _, err := c.next(t.Context()); !errors.As(err, new(*testChannelError)) {
+	if _, _, err := c.next(t.Context()); !errors.As(err, new(*RefusedError)) {
 		t.Errorf("the service did not take its leave: %v", err)
 	}
 }
 
-// mustOpenTestChannel opens a data channel for the time of a test.
-func mustOpenTestChannel(t *testing.T, c testConnection) *testChannel {
+// MustDial is Dial for a channel that has to open. It is closed with the test.
+func MustDial(t *testing.T, c Access) *Client {
 	t.Helper()
 
-	channel, err := openTestChannel(t.Context(), c)
+	channel, err := Dial(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,17 @@
 
 //go:build unix
 
-package provider
+// Package storyserver runs the servers that the examples of port forwards reach behind
+// a node: PostgreSQL and OpenSSH. It answers: do real clients get through a forward to
+// a real server?
+//
+//	server := storyserver.StartPostgres(t, password)
+//	fake := fakessm.New(fakessm.WithHosts(map[string]string{
+//		"db.internal": fmt.Sprintf("127.0.0.1:%d", server.Port),
+//	}))
+//
+// A test is skipped on a machine without the programs.
+package storyserver
 
 import (
 	"bytes"
@@ -23,19 +33,18 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 )
 
-// serverPatience is how long a server of a story may take to start. It is no measure
-// of anything.
-const serverPatience = 2 * time.Minute
+// patience is how long a server may take to start or end. It measures nothing.
+const patience = 2 * time.Minute
 
-// storyProgram returns the path of a program of the far end, and skips the test by
-// Name where it is not installed.
-func storyProgram(t *testing.T, name string, more ...string) string {
+// program returns the path of a program. It also looks into directories that match the
+// patterns, and skips the test where the program is not installed.
+func program(t *testing.T, name string, patterns ...string) string {
 	t.Helper()
 
 	if path, err := exec.LookPath(name); err == nil {
 		return path
 	}
-	for _, pattern := range more {
+	for _, pattern := range patterns {
 		if found, _ := filepath.Glob(filepath.Join(pattern, name)); len(found) > 0 {
 			return found[len(found)-1]
 		}
@@ -45,15 +54,16 @@ func storyProgram(t *testing.T, name string, more ...string) string {
 	return ""
 }
 
-// storyServer is a server behind the node of a story.
-type storyServer struct {
-	Port int
-	User string
-	Dir  string
+// Server is a running server.
+type Server struct {
+	Port int    // Of the loopback.
+	User string // Who signs in.
+	Dir  string // Its files.
 }
 
-// run starts a server, waits until it accepts connections, and ends it after the test.
-func (s *storyServer) run(t *testing.T, cmd *exec.Cmd) {
+// start starts the server and waits until it accepts connections. The server ends with
+// the test.
+func (s *Server) start(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
 
 	var output bytes.Buffer
@@ -72,12 +82,12 @@ func (s *storyServer) run(t *testing.T, cmd *exec.Cmd) {
 		_ = cmd.Process.Signal(syscall.SIGINT)
 		select {
 		case <-ended:
-		case <-time.After(serverPatience):
+		case <-time.After(patience):
 			_ = cmd.Process.Kill()
 			<-ended
 		}
 	})
-	for deadline := time.Now().Add(serverPatience); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		connection, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Port)))
 		if err == nil {
 			connection.Close()
@@ -95,14 +105,14 @@ func (s *storyServer) run(t *testing.T, cmd *exec.Cmd) {
 	}
 }
 
-// startPostgres starts a PostgreSQL server of its own, with a database "app" for a
-// user "app" who signs in with a password.
-func startPostgres(t *testing.T, password string) *storyServer {
+// StartPostgres starts a PostgreSQL server, with a database "app" and a user "app" who
+// signs in with the password.
+func StartPostgres(t *testing.T, password string) *Server {
 	t.Helper()
 
 	const installed = "/usr/lib/postgresql/*/bin"
-	initdb, postgres := storyProgram(t, "initdb", installed), storyProgram(t, "postgres", installed)
-	storyProgram(t, "psql")
+	initdb, postgres := program(t, "initdb", installed), program(t, "postgres", installed)
+	program(t, "psql")
 
 	// The server's own user has to get there, which t.TempDir does not allow.
 	dir, err := os.MkdirTemp("", "postgres") //nolint:usetesting
@@ -115,11 +125,11 @@ func startPostgres(t *testing.T, password string) *storyServer {
 		t.Fatal(err)
 	}
 
-	s := &storyServer{Port: endpoint.FreePort(t), User: "app", Dir: dir}
+	s := &Server{Port: endpoint.FreePort(t), User: "app", Dir: dir}
 	var as *syscall.SysProcAttr
 	if os.Getuid() == 0 {
 		// PostgreSQL refuses to run as root.
-		as = &syscall.SysProcAttr{Credential: storyCredential(t, "postgres")}
+		as = &syscall.SysProcAttr{Credential: credential(t, "postgres")}
 		for _, path := range []string{dir, passwordFile} {
 			if err := os.Chown(path, int(as.Credential.Uid), int(as.Credential.Gid)); err != nil {
 				t.Fatal(err)
@@ -137,15 +147,14 @@ func startPostgres(t *testing.T, password string) *storyServer {
 	if output, err := command(initdb, "--pgdata="+data, "--username=app", "--pwfile="+passwordFile, "--auth=scram-sha-256", "--no-sync", "--locale=C", "--encoding=UTF8").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, output)
 	}
-	s.run(t, command(postgres, "-D", data, "-p", strconv.Itoa(s.Port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off"))
-	s.query(t, "postgres", password, "CREATE DATABASE app")
+	s.start(t, command(postgres, "-D", data, "-p", strconv.Itoa(s.Port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off"))
+	s.Query(t, "postgres", password, "CREATE DATABASE app")
 
 	return s
 }
 
-// query runs a statement on the server itself, without a forward, and returns what
-// psql prints.
-func (s *storyServer) query(t *testing.T, database, password, statement string) string {
+// Query runs a statement on the server, without a forward, and returns what psql prints.
+func (s *Server) Query(t *testing.T, database, password, statement string) string {
 	t.Helper()
 
 	cmd := exec.Command("psql", "--no-psqlrc", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1", "--command="+statement)
@@ -161,8 +170,8 @@ func (s *storyServer) query(t *testing.T, database, password, statement string) 
 	return strings.TrimSpace(string(output))
 }
 
-// storyCredential returns the user of a name.
-func storyCredential(t *testing.T, name string) *syscall.Credential {
+// credential returns the user of a name.
+func credential(t *testing.T, name string) *syscall.Credential {
 	t.Helper()
 
 	account, err := user.Lookup(name)
@@ -181,17 +190,17 @@ func storyCredential(t *testing.T, name string) *syscall.Credential {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 }
 
-// startSSHD starts an OpenSSH server of its own, on which the user of this process
-// signs in with the key in the file "key". The file "host.pub" has the server's key.
-func startSSHD(t *testing.T) *storyServer {
+// StartSSHD starts an OpenSSH server. The user of this process signs in with the key in
+// the file "key". The file "host.pub" has the server's key.
+func StartSSHD(t *testing.T) *Server {
 	t.Helper()
 
-	sshd, keygen := storyProgram(t, "sshd", "/usr/sbin"), storyProgram(t, "ssh-keygen")
+	sshd, keygen := program(t, "sshd", "/usr/sbin"), program(t, "ssh-keygen")
 	account, err := user.Current()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &storyServer{Port: endpoint.FreePort(t), User: account.Username, Dir: t.TempDir()}
+	s := &Server{Port: endpoint.FreePort(t), User: account.Username, Dir: t.TempDir()}
 	for _, name := range []string{"key", "host"} {
 		if output, err := exec.Command(keygen, "-q", "-t", "ed25519", "-N", "", "-f", filepath.Join(s.Dir, name)).CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, output)
@@ -218,7 +227,7 @@ Subsystem sftp internal-sftp
 	if err := os.WriteFile(config, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.run(t, exec.Command(sshd, "-D", "-e", "-f", config))
+	s.start(t, exec.Command(sshd, "-D", "-e", "-f", config))
 
 	return s
 }
