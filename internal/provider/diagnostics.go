@@ -59,12 +59,36 @@ func adviceDetail(sentence, advice string, err error) string {
 	if cause != nil {
 		detail += "\n\nError: " + printable(cause.Error())
 	}
-	var told *sessionmanager.Cause
-	if errors.As(cause, &told) && told.RequestID != "" {
-		detail += "\nRequest ID: " + printable(told.RequestID)
+	if id := requestIDOf(err); id != "" {
+		if cause == nil {
+			detail += "\n"
+		}
+		detail += "\n" + requestIDLine(id)
 	}
 
 	return detail
+}
+
+// requestIDOf returns the request ID that AWS gave with its answer to a call that
+// failed, empty without an answer. AWS's support asks for it.
+func requestIDOf(err error) string {
+	var (
+		failed *sessionmanager.Error
+		cause  *sessionmanager.Cause
+	)
+	switch {
+	case errors.As(err, &failed) && failed.RequestID != "":
+		return failed.RequestID
+	case errors.As(err, &cause):
+		return cause.RequestID
+	default:
+		return ""
+	}
+}
+
+// requestIDLine words a request ID, which has a line of its own wherever it is shown.
+func requestIDLine(id string) string {
+	return "Request ID: " + printable(id)
 }
 
 // printable escapes control characters in what comes from outside, such as session

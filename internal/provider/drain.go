@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
+	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
@@ -352,7 +353,7 @@ func drainUnseen(region string, result sessionmanager.DrainResult, err error) st
 		sentence += fmt.Sprintf(" %d ended.", ended)
 	}
 	if len(unseen) > 0 {
-		sentence += "\n\n  " + strings.Join(printableAll(unseen), "\n  ")
+		sentence += "\n\n  " + sessionList(printableAll(unseen))
 	}
 	if len(result.Failures)+len(result.Left) > 0 {
 		sentence += "\n\n" + drainFailures(region, result, "")
@@ -373,9 +374,9 @@ func warnOfUnverified(region string, result sessionmanager.DrainResult, diags *d
 		switch {
 		case result.Failures[id] != nil:
 		case errors.Is(doubt, sessionmanager.ErrEnded):
-			nodesGone = append(nodesGone, printable(id))
+			nodesGone = append(nodesGone, sessionLine(id, "", doubt))
 		default:
-			unseen = append(unseen, fmt.Sprintf("%s: %s", printable(id), failureReason(doubt)))
+			unseen = append(unseen, sessionLine(id, failureReason(doubt), doubt))
 			if text := failureAdvice(doubt); text != "" && !slices.Contains(advice, text) {
 				advice = append(advice, text)
 			}
@@ -384,57 +385,83 @@ func warnOfUnverified(region string, result sessionmanager.DrainResult, diags *d
 	if len(nodesGone) > 0 {
 		diags.AddWarning(summaryUnverified,
 			fmt.Sprintf("SSM refuses to terminate these sessions in Region %s because they are not in a valid state, and lists them as disconnected all the same. Their nodes are probably gone; nobody is connected.\n\n  %s",
-				region, strings.Join(nodesGone, "\n  ")))
+				region, sessionList(nodesGone)))
 	}
 	if len(unseen) > 0 {
 		diags.AddWarning(summaryUnverified,
 			strings.Join(append([]string{fmt.Sprintf("These sessions in Region %s were asked to terminate, but their end could not be seen:\n\n  %s",
-				region, strings.Join(unseen, "\n  "))}, advice...), "\n\n"))
+				region, sessionList(unseen))}, advice...), "\n\n"))
 	}
+}
+
+// sessionLine words what is to be said of one of several sessions, with the request ID
+// of the error, if it has one, on a line of its own.
+func sessionLine(id, what string, err error) string {
+	line := printable(id)
+	if what != "" {
+		line += ": " + what
+	}
+	if requestID := requestIDOf(err); requestID != "" {
+		line += "\n    " + requestIDLine(requestID)
+	}
+
+	return line
+}
+
+// sessionList joins the lines of sessions, in one list for each kind. Of a kind with
+// very many it shows the first, and gives the number of the others.
+func sessionList(kinds ...[]string) string {
+	const show = 100
+
+	var shown []string
+	for _, lines := range kinds {
+		shown = append(shown, lines[:min(len(lines), show)]...)
+		if more := len(lines) - show; more > 0 {
+			shown = append(shown, fmt.Sprintf("and %d more", more))
+		}
+	}
+
+	return strings.Join(shown, "\n  ")
 }
 
 // endedText tells what a drain ended whose resource is gone, and its outcomes with it.
 func endedText(region string, result sessionmanager.DrainResult, about string) string {
-	const show = 100
-
 	var lines []string
 	for _, id := range slices.Sorted(maps.Keys(result.Outcomes)) {
 		lines = append(lines, fmt.Sprintf("%s: %s", printable(id), result.Outcomes[id]))
 	}
-	if more := len(lines) - show; more > 0 {
-		lines = append(lines[:show], fmt.Sprintf("and %d more", more))
-	}
 	about, _, _ = strings.Cut(strings.TrimPrefix(about, "\n\n"), "\n\n")
 
-	return fmt.Sprintf("The drain that was destroyed ended %s in Region %s.\n\n%s\n\n  %s", sessionCount(result.Ended()), region, about, strings.Join(lines, "\n  "))
+	return fmt.Sprintf("The drain that was destroyed ended %s in Region %s.\n\n%s\n\n  %s", sessionCount(result.Ended()), region, about, sessionList(lines))
 }
 
 // drainFailures lists the sessions that could not be ended, each with its reason,
 // and what to do about each kind of reason once.
 func drainFailures(region string, result sessionmanager.DrainResult, about string) string {
 	var (
-		lines  []string
-		advice []string
-		said   = make(map[string]bool)
+		notEnded []string
+		late     []string
+		advice   []string
+		said     = make(map[string]bool)
 	)
 	for _, id := range result.FailedSessions() {
 		err := result.Failures[id]
-		lines = append(lines, fmt.Sprintf("%s: %s", printable(id), failureReason(err)))
+		notEnded = append(notEnded, sessionLine(id, failureReason(err), err))
 		if text := failureAdvice(err); text != "" && !said[text] {
 			said[text] = true
 			advice = append(advice, text)
 		}
 	}
-	late := "it began while the others were being ended, and is live"
+	why := "it began while the others were being ended, and is live"
 	if result.Capped {
-		late += "; with it there are more than max_sessions, so that it was not asked to end"
+		why += "; with it there are more than max_sessions, so that it was not asked to end"
 		advice = append(advice, "Narrow the selection, or raise max_sessions, and drain again.")
 	}
 	for _, id := range result.Left {
-		lines = append(lines, printable(id)+": "+late)
+		late = append(late, printable(id)+": "+why)
 	}
 
-	detail := fmt.Sprintf("%s in Region %s could not be ended (%d ended):\n\n  %s", sessionCount(len(lines)), region, result.Ended(), strings.Join(lines, "\n  ")) + about
+	detail := fmt.Sprintf("%s in Region %s could not be ended (%d ended):\n\n  %s", sessionCount(len(notEnded)+len(late)), region, result.Ended(), sessionList(notEnded, late)) + about
 	if len(advice) > 0 {
 		detail += "\n\n" + strings.Join(advice, "\n\n")
 	}
@@ -455,14 +482,28 @@ func sessionCount(n int) string {
 	return fmt.Sprintf("%d sessions", n)
 }
 
-// outcomesValue translates the outcomes for state.
-func outcomesValue(ctx context.Context, outcomes map[string]sessionmanager.Outcome, diags *diag.Diagnostics) types.Map {
-	texts := make(map[string]string, len(outcomes))
-	for id, outcome := range outcomes {
-		texts[id] = string(outcome)
-	}
-	value, valueDiags := types.MapValueFrom(ctx, types.StringType, texts)
-	diags.Append(valueDiags...)
+// drainRecord is what the state keeps of a drain.
+type drainRecord struct {
+	Outcomes   types.Map `tfsdk:"outcomes"`
+	RequestIDs types.Map `tfsdk:"request_ids"`
+}
 
-	return value
+// recordOf translates the result of a drain for state. That of no drain at all is empty.
+func recordOf(result sessionmanager.DrainResult) drainRecord {
+	return drainRecord{Outcomes: mapValue(result.Outcomes), RequestIDs: mapValue(result.RequestIDs)}
+}
+
+// unknownRecord is what a plan knows of a drain that is still to come.
+func unknownRecord() drainRecord {
+	return drainRecord{Outcomes: types.MapUnknown(types.StringType), RequestIDs: types.MapUnknown(types.StringType)}
+}
+
+// mapValue translates a map of texts, empty for nil.
+func mapValue[T ~string](texts map[string]T) types.Map {
+	elements := make(map[string]attr.Value, len(texts))
+	for key, text := range texts {
+		elements[key] = types.StringValue(string(text))
+	}
+
+	return types.MapValueMust(types.StringType, elements)
 }

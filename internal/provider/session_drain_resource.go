@@ -57,9 +57,9 @@ type sessionDrainResource struct {
 
 type sessionDrainResourceModel struct {
 	drainModel
-	When     types.String   `tfsdk:"when"`
-	Triggers types.Map      `tfsdk:"triggers"`
-	Outcomes types.Map      `tfsdk:"outcomes"`
+	When     types.String `tfsdk:"when"`
+	Triggers types.Map    `tfsdk:"triggers"`
+	drainRecord
 	Timeouts timeouts.Value `tfsdk:"timeouts"`
 }
 
@@ -128,6 +128,13 @@ func (r *sessionDrainResource) Schema(ctx context.Context, _ resource.SchemaRequ
 			Computed:    true,
 			MarkdownDescription: "What became of each session, by its ID: `terminated`, `already_ended` (it ended by itself meanwhile), " +
 				"`unverified` (its end was not seen) or `failed`. Empty as long as nothing was drained.",
+			PlanModifiers: []planmodifier.Map{mapplanmodifier.UseStateForUnknown()},
+		},
+		"request_ids": schema.MapAttribute{
+			ElementType: types.StringType,
+			Computed:    true,
+			MarkdownDescription: "The request ID of SSM's answer to `TerminateSession`, by session ID, as CloudTrail records it. " +
+				"Sessions for which no answer came are missing.",
 			PlanModifiers: []planmodifier.Map{mapplanmodifier.UseStateForUnknown()},
 		},
 	}
@@ -236,9 +243,9 @@ func (r *sessionDrainResource) ModifyPlan(ctx context.Context, req resource.Modi
 	warnOfDrain(&resp.Diagnostics, onDestroy, onCreate)
 	switch {
 	case creating && !plan.When.IsUnknown() && !plan.drains(drainWhenCreate):
-		plan.Outcomes = outcomesValue(ctx, nil, &resp.Diagnostics)
+		plan.drainRecord = recordOf(sessionmanager.DrainResult{})
 	case updating:
-		plan.Outcomes = types.MapUnknown(types.StringType)
+		plan.drainRecord = unknownRecord()
 	}
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, &plan)...)
 }
@@ -314,7 +321,7 @@ func (r *sessionDrainResource) Create(ctx context.Context, req resource.CreateRe
 		return
 	}
 
-	plan.Outcomes = outcomesValue(ctx, nil, &resp.Diagnostics)
+	plan.drainRecord = recordOf(sessionmanager.DrainResult{})
 	if plan.drains(drainWhenCreate) {
 		result, err := r.drain(ctx, &plan, drainOnCreate, &resp.Diagnostics)
 		if err != nil && len(result.Outcomes) == 0 || resp.Diagnostics.HasError() && err == nil {
@@ -323,7 +330,7 @@ func (r *sessionDrainResource) Create(ctx context.Context, req resource.CreateRe
 
 		// With an error this leaves a tainted resource: who was ended is on record,
 		// and the next apply drains anew.
-		plan.Outcomes = outcomesValue(ctx, result.Outcomes, &resp.Diagnostics)
+		plan.drainRecord = recordOf(result)
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, &plan)...)
 }
@@ -359,7 +366,7 @@ func (r *sessionDrainResource) Update(ctx context.Context, req resource.UpdateRe
 	}
 
 	if plan.Outcomes.IsUnknown() {
-		plan.Outcomes = state.Outcomes
+		plan.drainRecord = state.drainRecord
 	}
 	// A new selection is drained. Other changes take effect with the next drain.
 	if plan.drains(drainWhenCreate) && !plan.selects(state) {
@@ -371,7 +378,7 @@ func (r *sessionDrainResource) Update(ctx context.Context, req resource.UpdateRe
 			// The prior state stays, so that the next plan shows the change again.
 			return
 		}
-		plan.Outcomes = outcomesValue(ctx, result.Outcomes, &resp.Diagnostics)
+		plan.drainRecord = recordOf(result)
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, &plan)...)
 }
@@ -408,7 +415,7 @@ func (r *sessionDrainResource) Delete(ctx context.Context, req resource.DeleteRe
 	reportDrain(in, drainOnDestroy, result, err, &resp.Diagnostics)
 	if err != nil && len(result.Outcomes) > 0 {
 		// The resource stays, so that destroying can be tried again, and tells what was done.
-		state.Outcomes = outcomesValue(ctx, result.Outcomes, &resp.Diagnostics)
+		state.drainRecord = recordOf(result)
 		resp.Diagnostics.Append(resp.State.Set(ctx, &state)...)
 	}
 }

@@ -1474,7 +1474,7 @@ func TestSessionDrainResource_deleteFails(t *testing.T) {
 			fake.Inject(tc.fault)
 			kept, diags := s.Destroy(state)
 			protocol.WantDiagnostic(t, tc.want, protocol.Without(testWithoutDrainWarnings(diags), "Sessions Not Counted in "))
-			if diff := cmp.Diff(merged(state.Values, map[string]any{"outcomes": tc.done}), kept.Values); diff != "" {
+			if diff := cmp.Diff(merged(state.Values, map[string]any{"outcomes": tc.done, "request_ids": testSentRequestIDs(fake)}), kept.Values); diff != "" {
 				t.Errorf("unexpected state (-want +got):\n%s", diff)
 			}
 
