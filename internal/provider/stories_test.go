@@ -200,6 +200,7 @@ func storyAgeLimit(t *testing.T, w *workspace.Workspace, fake *fakessm.Server) {
 		t.Errorf("the check says %q after the drain", got)
 	}
 	endpoint.WantStatuses(t, fake, map[string]string{storyMary: "Connected", storyShirley: "Terminated", storyTimmy: "Terminated", storyOnCall: "Connected"})
+	wantRecord(t, w, fake, "ended", storyShirley, storyTimmy)
 
 	// The next run drains anew; what it cannot end, it reports.
 	fake.AddSessions(
@@ -356,21 +357,21 @@ func TestExamples_sessionPolicy(t *testing.T) {
 	t.Cleanup(server.Close)
 	w := newStoryWorkspace(t, server.URL, directory)
 
-	storyContains(t, w.MustRun("test", "-filter=tests/mock.tftest.hcl"), "Success! 5 passed, 0 failed.")
+	storyContains(t, w.MustRun("test", "-filter=tests/mock.tftest.hcl"), "Success! 6 passed, 0 failed.")
 	if requests := fake.Requests(); len(requests) > 0 {
 		t.Errorf("mocks made %d requests", len(requests))
 	}
-	storyContains(t, w.MustRun("test", "-filter=tests/fake.tftest.hcl"), "Success! 4 passed, 0 failed.")
+	storyContains(t, w.MustRun("test", "-filter=tests/fake.tftest.hcl"), "Success! 5 passed, 0 failed.")
 	endpoint.WantStatuses(t, fake, map[string]string{
 		storyMary:                             "Terminated",
 		storyTimmy:                            "Terminated",
-		"Mary-Major-0c1f8be0d2a974e36":        "Connected",
+		"Mary-Major-0c1f8be0d2a974e36":        "Terminated",
 		"Mary-Major-0e8b5d1a7f3c24960":        "Disconnected",
 		"Shirley-Rodriguez-0d2b7a9c5e1f83640": "Connected",
 		storyOnCall:                           "Connected",
 	})
-	if n := fake.Count("TerminateSession"); n != 2 {
-		t.Errorf("%d calls ended 2 sessions", n)
+	if n := fake.Count("TerminateSession"); n != 3 {
+		t.Errorf("%d calls ended 3 sessions", n)
 	}
 }
 

@@ -52,22 +52,54 @@ locals {
     if try(local.sessions[id].owner, null) != null && !contains(local.ended, id)
   }
 
-  broken = {
+  matching = {
     forbidden_node  = flatten(data.ssm_sessions.forbidden_node[*].session_ids)
     forbidden_owner = flatten(data.ssm_sessions.forbidden_owner[*].session_ids)
     max_age         = flatten(data.ssm_sessions.too_old[*].session_ids)
     max_per_owner   = var.max_per_owner == null ? [] : flatten([for ids in local.by_owner : slice(ids, 0, max(0, length(ids) - var.max_per_owner))])
   }
+  broken = { for rule, ids in local.matching : rule => sort([for id in ids : id if !contains(local.ended, id)]) }
 
   violations = {
     for id in distinct(flatten(values(local.broken))) : id => [for rule, ids in local.broken : rule if contains(ids, id)]
-    if !contains(local.ended, id)
+  }
+
+  # What a drain selects for each rule. It cannot count the sessions of an owner.
+  selections = {
+    forbidden_node  = { targets = var.forbidden_nodes, owners = null, older_than = null }
+    forbidden_owner = { targets = null, owners = var.forbidden_owners, older_than = null }
+    max_age         = { targets = null, owners = null, older_than = var.max_age }
   }
 }
 
-# One termination for each session: the plan shows the owner, the target and the start.
+# One drain for each rule that is broken. It looks again when it runs, and ends whoever
+# breaks the rule then.
+resource "ssm_session_drain" "violations" {
+  for_each = { for rule, selection in local.selections : rule => selection if var.enforce && length(local.broken[rule]) > 0 }
+
+  region         = var.region
+  targets        = each.value.targets
+  owners         = each.value.owners
+  older_than     = each.value.older_than
+  exclude_owners = var.exempt_owners
+  max_sessions   = var.max_ended
+
+  # Others break the rule than in the last run: drain again.
+  triggers = {
+    sessions = join(",", local.broken[each.key])
+  }
+
+  lifecycle {
+    precondition {
+      condition     = length(local.violations) <= var.max_ended
+      error_message = "${length(local.violations)} sessions break the policy, and max_ended allows ${var.max_ended}. None is ended. Look at the output violations first."
+    }
+  }
+}
+
+# The sessions that only the number for each owner forbids, one by one.
 resource "ssm_session_termination" "violation" {
-  for_each = var.enforce ? local.violations : {}
+  for_each = { for id, rules in local.violations : id => rules if var.enforce && join(",", rules) == "max_per_owner" }
 
   session_id = each.key
   region     = var.region

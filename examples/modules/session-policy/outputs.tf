@@ -3,20 +3,43 @@ output "violations" {
   value       = local.violations
 }
 
+locals {
+  # What the drains did, by session. If two of them met the same session, the one that
+  # ended it counts.
+  drained = merge(flatten([
+    for outcome in ["already_ended", "failed", "unverified", "terminated"] : [
+      for rule, drain in ssm_session_drain.violations : {
+        for id, became in drain.outcomes : id => { rule = rule, outcome = became, request_id = lookup(drain.request_ids, id, null) } if became == outcome
+      }
+    ]
+  ])...)
+
+  ended_singly = {
+    for id, termination in ssm_session_termination.violation : id => { rule = "max_per_owner", outcome = termination.outcome, request_id = null }
+  }
+
+  # A session that no drain met had ended before.
+  results = merge(
+    { for id, rules in local.violations : id => { rule = rules[0], outcome = var.enforce ? "already_ended" : "reported", request_id = null } },
+    local.ended_singly,
+    local.drained,
+  )
+}
+
 output "evidence" {
-  description = "A record of this run as JSON: who, where, since when, which rules, and what became of the session."
+  description = "A record of this run as JSON: who, where, since when, which rules, what became of the session, and the request ID by which CloudTrail tells of the call."
   value = jsonencode({
     enforced = var.enforce
     sessions = [
-      for id, rules in local.violations : {
+      for id, result in local.results : {
         session_id = id
         region     = data.ssm_sessions.covered.region
         owner      = try(local.sessions[id].owner, null)
         target     = try(local.sessions[id].target, null)
         started_at = try(local.sessions[id].start_date, null)
-        rules      = rules
-        outcome    = try(ssm_session_termination.violation[id].outcome, "reported")
-        ended_at   = try(ssm_session_termination.violation[id].end_date, null)
+        rules      = lookup(local.violations, id, [result.rule])
+        outcome    = result.outcome
+        request_id = result.request_id
       }
     ]
   })

@@ -50,7 +50,7 @@ variable "exempt_owners" {
 }
 
 variable "max_ended" {
-  description = "If more sessions than this break the policy, none is ended and the plan fails."
+  description = "If more sessions than this break the policy, none is ended and the plan fails. Nor does a drain end more than this when it runs."
   type        = number
   default     = 50
   nullable    = false

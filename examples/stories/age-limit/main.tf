@@ -40,6 +40,15 @@ resource "ssm_session_drain" "old" {
   }
 }
 
+output "ended" {
+  description = "What became of each session, and the request ID by which CloudTrail tells of the call."
+  value = merge([
+    for drain in ssm_session_drain.old : {
+      for id, outcome in drain.outcomes : id => { outcome = outcome, request_id = lookup(drain.request_ids, id, null) }
+    }
+  ]...)
+}
+
 check "age_limit" {
   # Read after the drain: what is found then, the drain did not end.
   data "ssm_sessions" "old" {

@@ -18,7 +18,7 @@ run "reports_and_ends_nobody" {
   }
 
   assert {
-    condition     = alltrue([for session in jsondecode(output.evidence).sessions : session.outcome == "reported"])
+    condition     = alltrue([for session in jsondecode(output.evidence).sessions : session.outcome == "reported" && session.request_id == null])
     error_message = "The evidence claims that a session was ended: ${output.evidence}"
   }
 }
@@ -31,7 +31,7 @@ run "refuses_to_end_more_than_allowed" {
     max_ended = 1
   }
 
-  expect_failures = [ssm_session_termination.violation]
+  expect_failures = [ssm_session_drain.violations]
 }
 
 run "ends_what_breaks_the_policy" {
@@ -54,11 +54,31 @@ run "ends_what_breaks_the_policy" {
     ])
     error_message = "The evidence lacks who, where or since when: ${output.evidence}"
   }
+
+  assert {
+    condition     = alltrue([for session in jsondecode(output.evidence).sessions : can(regex("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", session.request_id))])
+    error_message = "The evidence lacks a request ID: ${output.evidence}"
+  }
+}
+
+run "ends_the_oldest_of_an_owner" {
+  variables {
+    enforce       = true
+    max_per_owner = 1
+  }
+
+  assert {
+    condition = [for session in jsondecode(output.evidence).sessions : [session.session_id, session.rules, session.outcome, session.request_id]] == [
+      ["Mary-Major-0c1f8be0d2a974e36", ["max_per_owner"], "terminated", null],
+    ]
+    error_message = "The evidence is about something else: ${output.evidence}"
+  }
 }
 
 run "finds_nothing_more" {
   variables {
-    enforce = true
+    enforce       = true
+    max_per_owner = 1
   }
 
   assert {

@@ -1,6 +1,13 @@
 # Calls nothing. The mocks make up which sessions each rule finds; what is known of a
 # session, such as its owner, cannot be made up in a list.
-mock_provider "ssm" {}
+mock_provider "ssm" {
+  mock_resource "ssm_session_drain" {
+    defaults = {
+      outcomes    = { "ann-1" = "terminated", "bob-1" = "failed", "new-1" = "terminated" }
+      request_ids = { "ann-1" = "11111111-2222-4333-8444-555555555555", "new-1" = "66666666-7777-4888-9999-000000000000" }
+    }
+  }
+}
 
 override_data {
   target = data.ssm_sessions.too_old
@@ -35,7 +42,7 @@ run "names_every_rule_that_is_broken" {
   }
 
   assert {
-    condition     = length(ssm_session_termination.violation) == 0
+    condition     = length(ssm_session_drain.violations) + length(ssm_session_termination.violation) == 0
     error_message = "A report is about to end sessions."
   }
 }
@@ -58,13 +65,51 @@ run "ends_them_when_told_to" {
   command = plan
 
   variables {
+    enforce          = true
+    max_age          = "8h"
+    forbidden_owners = ["arn:*:iam::*:user/bob"]
+    max_ended        = 7
+  }
+
+  assert {
+    condition     = keys(ssm_session_drain.violations) == ["forbidden_owner", "max_age"]
+    error_message = "Other rules are about to be enforced: ${jsonencode(keys(ssm_session_drain.violations))}"
+  }
+
+  assert {
+    condition = alltrue([
+      ssm_session_drain.violations["max_age"].older_than == "8h",
+      ssm_session_drain.violations["max_age"].owners == null,
+      ssm_session_drain.violations["forbidden_owner"].owners == toset(["arn:*:iam::*:user/bob"]),
+      ssm_session_drain.violations["forbidden_owner"].older_than == null,
+    ])
+    error_message = "The drains select something else than the rules."
+  }
+
+  assert {
+    condition     = alltrue([for drain in ssm_session_drain.violations : drain.exclude_owners == var.exempt_owners && drain.max_sessions == 7])
+    error_message = "A drain does not spare the exempt, or ends more than allowed."
+  }
+}
+
+run "records_what_was_done" {
+  variables {
     enforce = true
     max_age = "8h"
   }
 
   assert {
-    condition     = keys(ssm_session_termination.violation) == ["ann-1", "bob-1"]
-    error_message = "Other sessions are about to end: ${jsonencode(keys(ssm_session_termination.violation))}"
+    condition = [for session in jsondecode(output.evidence).sessions : [session.session_id, session.outcome, session.request_id]] == [
+      ["ann-1", "terminated", "11111111-2222-4333-8444-555555555555"],
+      ["bob-1", "failed", null],
+      ["new-1", "terminated", "66666666-7777-4888-9999-000000000000"],
+    ]
+    error_message = "The evidence is about something else: ${output.evidence}"
+  }
+
+  assert {
+    condition     = alltrue([for session in jsondecode(output.evidence).sessions : session.rules == ["max_age"]])
+    error_message = "The evidence names other rules: ${output.evidence}"
   }
 }
 
