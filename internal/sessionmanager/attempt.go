@@ -18,38 +18,39 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/httpclient"
 )
 
-// Attempt tells of one HTTP attempt of a call, in terms that are safe to log:
-// never a body, a header or a credential.
+// Attempt describes one HTTP attempt of a call. It is safe to log: it has no body,
+// no header and no credential.
 type Attempt struct {
 	Operation *Operation
 	Region    string        // Region that the request was signed for.
-	SessionID string        // Of the session that the call is about, empty if it is about none.
+	SessionID string        // The session that the call is about, empty if there is none.
 	Number    int           // 1 for the first attempt of the call.
 	Status    int           // HTTP status, 0 without an answer.
 	ErrorCode string        // The service's error code, empty on success or without an answer.
 	RequestID string        // The service's request ID, if it gave one.
-	Duration  time.Duration // From sending the request to having decoded the answer.
+	Duration  time.Duration // From sending the request to decoding the answer.
 }
 
-// callRecord gathers what the attempts of one call leave behind. They come one
-// after the other, so that it needs no lock.
+// callRecord collects what the attempts of one call leave behind. The attempts run
+// one at a time, so it has no lock.
 type callRecord struct {
 	operation *Operation
 	session   SessionRef
 	attempts  int
-	// lost is set when an attempt ended such that the service may have done the
-	// work although no answer, or no definite one, came back.
+	// lost is set when the service may have done the work in some attempt, but sent
+	// no definite answer.
 	lost bool
-	// passes is set when the SDK would repeat the last attempt, of a call whose
-	// attempts are repeated otherwise.
-	passes bool
-	// failure is the error of the last attempt that got as far as failing.
+	// retryable is set when the SDK would have repeated the last attempt. It serves
+	// calls that do not use the SDK's own retries.
+	retryable bool
+	// failure is the error of the last attempt that failed.
 	failure error
-	// requestID is that of the last attempt's answer, empty if it had none.
+	// requestID is the one of the last attempt's answer, empty if it had none.
 	requestID string
 	// empty is set when the last answer had no body at all.
 	empty bool
-	// date is the service's clock at the last answer, or ours if it told none.
+	// date is the service's time in the last answer, or the local time if the answer
+	// had none.
 	date time.Time
 }
 
@@ -59,7 +60,7 @@ type callRecordKey struct{}
 func (a apiCall[I, O]) call(ctx context.Context, session SessionRef, input *I) (output *O, record *callRecord, err error) {
 	record = &callRecord{operation: a.operation, session: session}
 	defer func() {
-		// The SDK's decoder panics on dates that are no numbers.
+		// The SDK's decoder panics on dates that are not numbers.
 		if recover() != nil {
 			record.lost = true
 			output, err = nil, record.failed(newError(a.operation, session, ErrUnavailable, errors.New("the answer could not be decoded")))
@@ -72,7 +73,7 @@ func (a apiCall[I, O]) call(ctx context.Context, session SessionRef, input *I) (
 	}
 	missing := a.missing(input, output)
 	if record.empty {
-		// The SDK takes an empty body for an answer without members.
+		// The SDK decodes an empty body as an answer without members.
 		missing = "the answer is empty"
 	}
 	if missing != "" {
@@ -84,21 +85,21 @@ func (a apiCall[I, O]) call(ctx context.Context, session SessionRef, input *I) (
 	return output, record, nil
 }
 
-// failed returns the error of the call with the request ID of its last attempt.
+// failed adds the request ID of the last attempt to the error of the call.
 func (r *callRecord) failed(e *Error) *Error {
 	e.RequestID = r.requestID
 
 	return e
 }
 
-// inRegion directs one call, its signature included, at a Region.
+// inRegion sends one call to a Region, and signs it for that Region.
 func inRegion(region string) func(*ssm.Options) {
 	return func(o *ssm.Options) {
 		o.Region = region
 	}
 }
 
-// aroundAttempts paces and reports each attempt, inside of the SDK's retry loop.
+// aroundAttempts paces and reports each attempt. It runs inside the SDK's retry loop.
 func aroundAttempts(pace *pacer, observe func(context.Context, Attempt)) func(*middleware.Stack) error {
 	return func(stack *middleware.Stack) error {
 		countBody := middleware.DeserializeMiddlewareFunc("CountBody",
@@ -161,11 +162,11 @@ func aroundAttempts(pace *pacer, observe func(context.Context, Attempt)) func(*m
 					attempt.ErrorCode = apiErr.ErrorCode()
 				}
 				if throttledAnswer(err) && !throttled(attempt.ErrorCode) {
-					// What is between the client and SSM throttles without a code.
+					// A proxy or gateway in front of SSM throttles without an error code.
 					err = &tooManyRequestsError{err}
 				}
 				record.failure = err
-				pace.learn(ctx, lane, err)
+				pace.update(ctx, lane, err)
 				if observe != nil {
 					observe(ctx, attempt)
 				}
@@ -175,8 +176,8 @@ func aroundAttempts(pace *pacer, observe func(context.Context, Attempt)) func(*m
 	}
 }
 
-// countedBody is an answer's body that knows how much of it was read. An answer
-// need not tell its length.
+// countedBody counts how much of an answer's body was read. An answer may lack a
+// Content-Length.
 type countedBody struct {
 	io.ReadCloser
 	read int
@@ -192,8 +193,8 @@ func (b *countedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// mayHaveBeenDone reports whether a request that arrived, and ended in err, can
-// nevertheless have taken effect: nobody definitely said no.
+// mayHaveBeenDone reports whether a request that arrived and ended in err may still
+// have taken effect, because the service did not clearly refuse it.
 func mayHaveBeenDone(err error) bool {
 	var (
 		apiErr         smithy.APIError
@@ -204,7 +205,7 @@ func mayHaveBeenDone(err error) bool {
 	case err == nil, throttledAnswer(err):
 		return false
 	case errors.As(err, &credentialsErr):
-		// What arrived was a request for credentials.
+		// The request that arrived was one for credentials.
 		return false
 	case errors.As(err, &apiErr):
 		return status >= 500
@@ -215,7 +216,8 @@ func mayHaveBeenDone(err error) bool {
 	}
 }
 
-// httpStatus returns the status of the HTTP answer behind err, 0 if there was none.
+// httpStatus returns the status of the HTTP answer that err comes from, 0 if there
+// was no answer.
 func httpStatus(err error) int {
 	var respErr *smithyhttp.ResponseError
 	if errors.As(err, &respErr) {

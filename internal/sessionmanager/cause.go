@@ -27,12 +27,12 @@ import (
 )
 
 // Cause is the cause of a failure in a form that is safe to show. Errors of the SDK,
-// of transports and of credential sources quote what they read, which may be a
-// secret: a Cause holds words of ours, known codes, and code, message and request ID
-// of the errors of AWS, and nothing else that came from outside.
-type Cause struct { //nolint:errname // It is the cause of an Error.
+// of transports and of credential sources may quote a secret. A Cause therefore
+// contains only texts of this package, known codes, and the code, message and request
+// ID of AWS errors.
+type Cause struct { //nolint:errname // An Error wraps it.
 	Text      string // A clause, without a period.
-	RequestID string // Of the AWS service that refused, empty if none did.
+	RequestID string // From the AWS service that refused, empty if none did.
 
 	err error
 }
@@ -40,30 +40,30 @@ type Cause struct { //nolint:errname // It is the cause of an Error.
 // Error implements error.
 func (c *Cause) Error() string { return c.Text }
 
-// Unwrap returns the error behind the cause, for errors.Is and errors.As. Its text
-// must not be shown.
+// Unwrap returns the original error, for errors.Is and errors.As. Its text must not
+// be shown.
 func (c *Cause) Unwrap() error { return c.err }
 
-// CauseOf returns what is safe to show of an error that came from outside of this
-// package, nil for nil.
+// CauseOf returns the part of an error from outside this package that is safe to
+// show. It returns nil for nil.
 func CauseOf(err error) *Cause {
 	var cause *Cause
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &cause) && error(cause) == err: //nolint:errorlint // Whether it is wrapped is the question.
+	case errors.As(err, &cause) && error(cause) == err: //nolint:errorlint // It must not be wrapped.
 		return cause
 	case cause != nil:
-		// What wraps the cause stays recognizable.
+		// Keep the wrapping error for errors.Is and errors.As.
 		return &Cause{Text: cause.Text, RequestID: cause.RequestID, err: err}
 	}
-	text, requestID := tell(err)
+	text, requestID := safeText(err)
 
 	return &Cause{Text: text, RequestID: requestID, err: err}
 }
 
-// CredentialsError is a failure to obtain or renew the credentials of a call, as
-// opposed to a service that does not accept them.
+// CredentialsError is a failure to obtain or renew credentials. It is not the refusal
+// of credentials by a service.
 type CredentialsError struct {
 	err error
 }
@@ -73,16 +73,16 @@ func (e *CredentialsError) Error() string {
 	return CauseOf(e).Text
 }
 
-// Unwrap returns the error of the source. Its text must not be shown.
+// Unwrap returns the source's error. Its text must not be shown.
 func (e *CredentialsError) Unwrap() error { return e.err }
 
-// tellingCredentials mark the errors of a source of credentials.
-type tellingCredentials struct {
+// markedCredentials turns each error of a credential source into a CredentialsError.
+type markedCredentials struct {
 	aws.CredentialsProvider
 }
 
 // Retrieve implements aws.CredentialsProvider.
-func (c tellingCredentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
+func (c markedCredentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	credentials, err := c.CredentialsProvider.Retrieve(ctx)
 	if err != nil {
 		return credentials, &CredentialsError{err: err}
@@ -91,21 +91,13 @@ func (c tellingCredentials) Retrieve(ctx context.Context) (aws.Credentials, erro
 	return credentials, nil
 }
 
-// IsCredentialsProvider lets the SDK find out what kind of source it has.
-func (c tellingCredentials) IsCredentialsProvider(target aws.CredentialsProvider) bool {
+// IsCredentialsProvider lets the SDK recognize the wrapped source.
+func (c markedCredentials) IsCredentialsProvider(target aws.CredentialsProvider) bool {
 	return aws.IsCredentialsProvider(c.CredentialsProvider, target)
 }
 
-// RepeatUseless reports whether a failure is one that a repetition cannot cure, such
-// as a certificate that is not trusted or a proxy that refuses.
-func RepeatUseless(err error) bool {
-	var sent *httpclient.Error
-
-	return errors.As(err, &sent) && sent.Lasting()
-}
-
-// tell words an error, and returns the request ID of the service that gave it.
-func tell(err error) (text, requestID string) {
+// safeText returns a safe text for an error, and the request ID of the service that sent it.
+func safeText(err error) (text, requestID string) {
 	var source *CredentialsError
 	if errors.As(err, &source) {
 		cause := CauseOf(source.err)
@@ -158,7 +150,7 @@ func tell(err error) (text, requestID string) {
 	case errors.As(err, &path) && errors.As(err, &errno):
 		return "a file could not be read: " + errno.Error(), ""
 	default:
-		return during + "the request could not be made; what was said is not shown, as it may quote a secret", ""
+		return during + "the request could not be made; the message is not shown because it may contain a secret", ""
 	}
 }
 
@@ -168,11 +160,11 @@ var (
 	requestIDShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9-]{8,128}$`) })
 )
 
-// safeName reports whether a text is shaped like the SDK's name of a service or operation.
+// safeName reports whether a text has the form of a service or operation name of the SDK.
 func safeName(name string) bool { return nameShape().MatchString(name) }
 
-// fromAWS reports whether an error was decoded by the SDK's client of an AWS service,
-// and not by one that reads credentials from an endpoint of the machine.
+// fromAWS reports whether the SDK's client of an AWS service decoded the error. The
+// alternative is a client that reads credentials from a local endpoint.
 func fromAWS(err smithy.APIError) bool {
 	decoded := reflect.TypeOf(err)
 	if decoded.Kind() == reflect.Pointer {
@@ -183,16 +175,17 @@ func fromAWS(err smithy.APIError) bool {
 		strings.HasPrefix(decoded.PkgPath(), "github.com/aws/aws-sdk-go-v2/service/")
 }
 
-// wellFormed reports whether an error is one of AWS and has a code as AWS gives it.
+// wellFormed reports whether an error comes from AWS and has an AWS error code.
 func wellFormed(err smithy.APIError) bool {
 	return fromAWS(err) && codeShape().MatchString(err.ErrorCode()) && err.ErrorCode() != "UnknownError"
 }
 
-// message returns the message of an error of AWS on one line.
+// message returns the message of an AWS error on one line.
 func message(err smithy.APIError) string {
 	const longest = 1000
 
-	// A refused signature is explained by what was signed, session token included.
+	// If AWS refuses a signature, its message quotes the signed request, which includes
+	// the session token.
 	text, _, _ := strings.Cut(err.ErrorMessage(), "The Canonical String")
 	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
 	if runes := []rune(text); len(runes) > longest {
@@ -205,7 +198,7 @@ func message(err smithy.APIError) string {
 	return text
 }
 
-// requestIDOf returns the request ID of the service that refused, empty if it gave none.
+// requestIDOf returns the request ID of the service that refused, empty if it sent none.
 func requestIDOf(err error) string {
 	var answered interface{ ServiceRequestID() string }
 	if errors.As(err, &answered) {
@@ -215,8 +208,8 @@ func requestIDOf(err error) string {
 	return ""
 }
 
-// safeRequestID returns a request ID as an endpoint sent it, empty if it is not shaped
-// like one: an endpoint can send anything, and request IDs are shown, logged and stored.
+// safeRequestID returns a request ID, or nothing if the text does not have the form of
+// one. An endpoint can send any text, and request IDs are shown, logged and stored.
 func safeRequestID(sent string) string {
 	if !requestIDShape().MatchString(sent) {
 		return ""

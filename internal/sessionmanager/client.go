@@ -1,9 +1,9 @@
 // Copyright (c) SessionOps
 // SPDX-License-Identifier: MPL-2.0
 
-// Package sessionmanager holds what is known of AWS Systems Manager Session
+// Package sessionmanager contains all knowledge of AWS Systems Manager Session
 // Manager: how to find, terminate and resume a session, and what the service's
-// answers mean. It knows nothing of the tool that it serves.
+// answers mean. It does not depend on Terraform.
 package sessionmanager
 
 import (
@@ -20,65 +20,64 @@ import (
 )
 
 const (
-	// defaultAttemptTimeout bounds one HTTP attempt, the reading of its body included.
+	// defaultAttemptTimeout limits one HTTP attempt, including reading its body.
 	defaultAttemptTimeout = 20 * time.Second
 
-	// reaskPause is how long to wait before asking a second time for a session
-	// that was in neither list: one that is moving between them can miss both.
-	reaskPause = 750 * time.Millisecond
+	// secondLookupPause is the wait before the second lookup of a session that was in neither
+	// list. A session that moves between the lists can be missing from both.
+	secondLookupPause = 750 * time.Millisecond
 
-	// settleTime is how long a refused termination may take to show in the lists.
+	// settleTime is how long the lists may still show a session as live after a refused
+	// termination.
 	settleTime = 15 * time.Second
 
-	// pollInterval and maxPollInterval pace the look-ups that wait for an accepted
-	// termination to show; the interval doubles from the one to the other.
+	// pollInterval and maxPollInterval pace the lookups that wait for an accepted
+	// termination to show. The interval doubles from the first to the second.
 	pollInterval    = 500 * time.Millisecond
 	maxPollInterval = 5 * time.Second
 )
 
-// Options configure a Client beyond what its aws.Config says.
+// Options configure a Client in addition to its aws.Config.
 type Options struct {
-	// Endpoint replaces the SSM endpoint of every Region; empty means the one that
-	// the aws.Config resolves to.
+	// Endpoint replaces the SSM endpoint of every Region. If empty, the aws.Config
+	// determines the endpoint.
 	Endpoint string
 
-	// AttemptTimeout bounds a single HTTP attempt; zero means 20 seconds. A client
-	// of its own making in the aws.Config keeps its own bound.
+	// AttemptTimeout limits one HTTP attempt. Zero means 20 seconds. An HTTP client
+	// that is neither the SDK's nor an *http.Client keeps its own timeout.
 	AttemptTimeout time.Duration
 
-	// MaxRequestsPerSecond bounds the calls of each operation in each Region; zero
-	// means as many as the service grants, which the Client finds out.
+	// MaxRequestsPerSecond limits the calls of each operation in each Region. Zero
+	// means the rate that the service grants, which the Client measures.
 	MaxRequestsPerSecond float64
 
-	// Own is where the sessions that the client starts are registered; nil means a
-	// Registry of the client's own.
+	// Own registers the sessions that the Client starts. Nil means a new Registry.
 	Own *Registry
 
-	// Observe, if set, is told of each HTTP attempt after it ended.
+	// Observe, if set, is called after each HTTP attempt.
 	Observe func(context.Context, Attempt)
 
-	// Decided, if set, is told of each decision that an API call alone does not show.
+	// Decided, if set, is called for each decision that the API calls alone do not show.
 	Decided func(context.Context, Decision)
 }
 
-// Client calls Session Manager in one account. It is safe for concurrent use;
-// every method takes the Region to call.
+// Client calls Session Manager in one account. It is safe for concurrent use. Every
+// method takes the Region to call.
 type Client struct {
 	api     api
 	own     *Registry
-	retryer aws.Retryer // Of the calls; Start repeats its own.
+	retryer aws.Retryer // For all calls. Start makes its own retries with it.
 	pace    *pacer
 	shared  sharedListings
 
-	// decided is told of decisions. It is never nil in a Client that New made.
+	// decided is never nil in a Client that New returned.
 	decided func(context.Context, Decision)
 }
 
-// Decision tells of a choice that the Client made, in terms that are safe to log:
-// it holds no secret.
+// Decision is a choice that the Client made. It is safe to log: it contains no secret.
 type Decision struct {
-	What   string         // Such as "Lowered the pace", without values.
-	Fields map[string]any // Counts, durations, times, names and IDs that the choice was made by.
+	What   string         // For example "Lowered the pace". It contains no values.
+	Fields map[string]any // The counts, durations, times, names and IDs behind the choice.
 }
 
 // New returns a Client that calls SSM with the credentials, retryer and transport of cfg.
@@ -99,7 +98,7 @@ func New(cfg aws.Config, options Options) *Client {
 	}
 
 	if cfg.Credentials != nil && !aws.IsCredentialsProvider(cfg.Credentials, (*aws.AnonymousCredentials)(nil)) {
-		cfg.Credentials = tellingCredentials{cfg.Credentials}
+		cfg.Credentials = markedCredentials{cfg.Credentials}
 	}
 
 	decided := options.Decided
@@ -111,14 +110,14 @@ func New(cfg aws.Config, options Options) *Client {
 		if options.Endpoint != "" {
 			o.BaseEndpoint = aws.String(options.Endpoint)
 		}
-		// The SDK refuses FIPS and dual-stack together with a custom endpoint,
-		// wherever that endpoint was configured. The endpoint counts.
+		// The SDK refuses FIPS and dual-stack together with a custom endpoint, wherever
+		// that endpoint is configured. The custom endpoint takes precedence.
 		if o.BaseEndpoint != nil {
 			o.EndpointOptions.UseFIPSEndpoint = aws.FIPSEndpointStateDisabled
 			o.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateDisabled
 		}
 		o.HTTPClient = httpclient.Client{HTTPClient: o.HTTPClient}
-		// Callers log each attempt through Observe, without bodies.
+		// Observe reports each attempt, and the SDK's log could contain bodies.
 		o.Logger = logging.Nop{}
 		o.APIOptions = append(o.APIOptions, aroundAttempts(pace, options.Observe))
 	})
@@ -131,7 +130,7 @@ func New(cfg aws.Config, options Options) *Client {
 	return &Client{api: newAPI(client), own: own, retryer: client.Options().Retryer, pace: pace, decided: decided}
 }
 
-// sleep waits for d, or until the context ends, and then returns its error.
+// sleep waits for d. If the context ends first, sleep returns its error.
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -10,8 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 )
 
-// ConnectionStatus tells whether a target can take sessions: connected or
-// notconnected, or a newer value of the API.
+// ConnectionStatus returns whether a target can accept sessions: connected,
+// notconnected, or a value that the API adds later.
 //
 // See https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetConnectionStatus.html.
 func (c *Client) ConnectionStatus(ctx context.Context, region, target string) (string, error) {

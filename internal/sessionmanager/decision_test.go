@@ -59,7 +59,7 @@ func TestClient_decisions(t *testing.T) {
 		},
 		"a filter that shows nobody": {
 			selector: sessionmanager.Selector{Targets: []string{"mi-nobody"}},
-			want:     [][]string{{"Nobody is listed", "filtered:true", "pages:1"}},
+			want:     [][]string{{"The listing is empty", "filtered:true", "pages:1"}},
 		},
 		"why a session is left": {
 			faults: []fakessm.Fault{{Operation: "TerminateSession", SessionID: "crowd-00001", Kind: fakessm.FaultDenied}},
@@ -79,8 +79,8 @@ func TestClient_decisions(t *testing.T) {
 				ask(t, client, 0, 1)
 			},
 			want: [][]string{
-				{"A look-up begins a shared listing", "recent_lookups:4"},
-				{"A look-up uses a shared listing", "session_id:crowd-00000", "age:"},
+				{"A lookup begins a shared listing", "recent_lookups:4"},
+				{"A lookup uses a shared listing", "session_id:crowd-00000", "age:"},
 			},
 		},
 		"look-ups that are not": {
@@ -88,7 +88,7 @@ func TestClient_decisions(t *testing.T) {
 				t.Helper()
 				ask(t, client, 0, 1)
 			},
-			want: [][]string{{"A look-up asks for its own session", "session_id:crowd-00000", "recent_lookups:1"}},
+			want: [][]string{{"A lookup asks for its own session", "session_id:crowd-00000", "recent_lookups:1"}},
 		},
 		"looks that gather": {
 			options: []fakessm.Option{fakessm.WithTerminationLag(time.Hour), fakessm.WithTerminatingActive(), fakessm.WithSessions(crowd(40)...)},
@@ -106,7 +106,7 @@ func TestClient_decisions(t *testing.T) {
 					wg.Wait()
 				}
 			},
-			want: [][]string{{"Looks at sessions that were ended gather for a shared listing", "recent_looks:"}},
+			want: [][]string{{"Lookups of ended sessions wait for a shared listing", "recent_lookups:"}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

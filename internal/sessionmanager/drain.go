@@ -19,58 +19,58 @@ import (
 )
 
 const (
-	// OutcomeFailed is the outcome of a session that a drain could not end.
+	// OutcomeFailed is the outcome of a session that a drain did not end.
 	OutcomeFailed Outcome = "failed"
 
-	// DefaultMaxSessions is how many sessions a drain ends unless it is told otherwise.
+	// DefaultMaxSessions is how many sessions a drain ends by default.
 	DefaultMaxSessions = 100
 
-	// drainConcurrency is how many calls of a drain are under way at once. It hides
-	// latency; the quota is far below what it could reach.
+	// drainConcurrency is how many calls of a drain run at once. It hides latency, and
+	// is more than the quota can use.
 	drainConcurrency = 40
 
-	// callsPerSecond is the quota of TerminateSession, for an account and a Region.
+	// callsPerSecond is the quota of TerminateSession per account and Region.
 	// See https://docs.aws.amazon.com/general/latest/gr/ssm.html.
 	callsPerSecond = 6
 
-	// gracePoll is how often to look whether people have finished by themselves.
-	gracePoll = 10 * time.Second
+	// gracePollInterval is the interval between two listings during the grace period.
+	gracePollInterval = 10 * time.Second
 )
 
-// DrainInput says which sessions to end, and how.
+// DrainInput selects the sessions to end, and says how to end them.
 type DrainInput struct {
 	Region      string
 	Selector    Selector
-	GracePeriod time.Duration // How long people may finish by themselves.
-	MaxSessions int           // More matches than this end none.
+	GracePeriod time.Duration // How long users have to finish their work.
+	MaxSessions int           // If more match, none is ended.
 
-	// Progress, if set, is told of each step. Calls come one after the other.
+	// Progress, if set, is called for each step, one call at a time.
 	Progress func(DrainProgress)
 }
 
-// DrainProgress is how far a drain has come, in counts.
+// DrainProgress counts how far a drain has come.
 type DrainProgress struct {
-	Waiting bool // During the grace period; Matching is how many are left then.
+	Waiting bool // The grace period is running. Matching counts the sessions that are left.
 
-	Matching int // Sessions to end, in this pass.
-	Answered int // Sessions that SSM has taken the request for, or refused to, so far.
-	Failed   int // Those of Answered that it refused.
+	Matching int // Sessions to end in this pass.
+	Answered int // Sessions whose request SSM has accepted or refused so far.
+	Failed   int // How many of Answered it refused.
 }
 
-// DrainResult is what a drain did, also when it returns an error.
+// DrainResult is what a drain did. It is valid even with an error.
 type DrainResult struct {
 	Outcomes map[string]Outcome // By session ID.
-	Failures map[string]error   // By session ID, for the outcome failed, and for an answer that was lost.
-	Doubts   map[string]error   // By session ID, why an unverified outcome could not be verified.
-	Left     []string           // Matching sessions that came late and were live when last seen.
-	Capped   bool               // Those of Left would have been more than MaxSessions, and were not asked to end.
+	Failures map[string]error   // By session ID, for the outcome failed and for lost answers.
+	Doubts   map[string]error   // By session ID, why an outcome is unverified.
+	Left     []string           // Matching sessions that started late and were live when last seen.
+	Capped   bool               // The sessions of Left would have exceeded MaxSessions, so none was asked to end.
 
-	// RequestIDs has, by session ID, the request ID of the answer to TerminateSession
-	// that decided, a refusal included. A session without such an answer is missing.
+	// RequestIDs has the request ID of the TerminateSession answer that decided the
+	// outcome, by session ID. Refusals count. Sessions without such an answer are missing.
 	RequestIDs map[string]string
 }
 
-// TooManyError is the refusal of a drain that matches more sessions than allowed.
+// TooManyError means that more sessions match than the drain may end.
 type TooManyError struct {
 	Matching    int
 	MaxSessions int
@@ -81,17 +81,17 @@ func (e *TooManyError) Error() string {
 	return fmt.Sprintf("%d sessions match, %d may be ended", e.Matching, e.MaxSessions)
 }
 
-// ErrNotDrained: some of the sessions could not be ended; the DrainResult tells which.
+// ErrNotDrained: at least one session could not be ended. The DrainResult says which.
 var ErrNotDrained = errors.New("not all sessions could be ended")
 
-// DrainTimeout returns how long a drain may take if nothing else is said: the
-// grace period, the calls at the service's quota, and two minutes.
+// DrainTimeout returns the default time limit of a drain: the grace period, the time
+// that the calls need at the service's quota, and two minutes.
 func DrainTimeout(gracePeriod time.Duration, maxSessions int) time.Duration {
 	return gracePeriod + time.Duration(maxSessions)*time.Second/callsPerSecond + 2*time.Minute
 }
 
-// WaitError tells that a drain was stopped while people had time to leave. Nobody
-// was ended.
+// WaitError means that a drain was stopped during the grace period. It ended no
+// session.
 type WaitError struct {
 	Waiting int // How many matching sessions were live.
 	Err     error
@@ -105,20 +105,20 @@ func (e *WaitError) Error() string {
 // Unwrap returns the cause.
 func (e *WaitError) Unwrap() error { return e.Err }
 
-// Drain ends every session that the selector matches. It lists, ends, and lists
-// again; sessions that have come in between get one further pass. It never ends a
-// session that this process started.
+// Drain ends every session that the selector matches. It lists the sessions, ends
+// them and lists again. Sessions that started in the meantime get one more pass. It
+// never ends a session that this process started.
 //
-// Errors: ErrNoCondition, TooManyError and WaitError, with nothing ended; ErrNotDrained;
-// and those of a failed listing or look-up. The result accounts for every session also
-// when there is an error.
+// Errors: ErrNoCondition, TooManyError and WaitError, with no session ended;
+// ErrNotDrained; and the errors of a failed listing or lookup. The result covers every
+// session even with an error.
 func (c *Client) Drain(ctx context.Context, in DrainInput) (DrainResult, error) {
 	d := &drain{
-		client: c,
-		in:     in,
-		result: DrainResult{Outcomes: map[string]Outcome{}, Failures: map[string]error{}, Doubts: map[string]error{}, RequestIDs: map[string]string{}},
-		ends:   map[string]end{},
-		looks:  map[string]look{},
+		client:    c,
+		in:        in,
+		result:    DrainResult{Outcomes: map[string]Outcome{}, Failures: map[string]error{}, Doubts: map[string]error{}, RequestIDs: map[string]string{}},
+		answers:   map[string]endAnswer{},
+		lastLooks: map[string]look{},
 	}
 	if err := in.Selector.RequireCondition(); err != nil {
 		return d.result, err
@@ -137,19 +137,19 @@ func (c *Client) Drain(ctx context.Context, in DrainInput) (DrainResult, error) 
 	}
 
 	d.endAll(ctx, sessions)
-	left, err := d.settle(ctx, true)
+	left, err := d.awaitEnds(ctx, true)
 	if err == nil && ctx.Err() == nil && len(left) > 0 {
-		d.decided(ctx, "A drain counted the sessions that came since", map[string]any{"matching": len(left), "asked": len(d.ends), "max_sessions": in.MaxSessions, "listing_age": time.Since(d.listed).String()})
+		d.decided(ctx, "A drain counted the sessions that started in the meantime", map[string]any{"matching": len(left), "asked": len(d.answers), "max_sessions": in.MaxSessions, "listing_age": time.Since(d.listed).String()})
 		if d.allows(left) {
 			d.endAll(ctx, left)
-			left, err = d.settle(ctx, false)
+			left, err = d.awaitEnds(ctx, false)
 		} else {
 			d.result.Capped = true
 		}
 	}
 
 	for _, session := range left {
-		d.decided(ctx, "A drain leaves a session that came late", map[string]any{"session_id": session.SessionID, "over_the_cap": d.result.Capped})
+		d.decided(ctx, "A drain leaves a session that started late", map[string]any{"session_id": session.SessionID, "over_the_cap": d.result.Capped})
 		d.result.Left = append(d.result.Left, session.SessionID)
 	}
 	if err == nil && len(d.result.Failures)+len(d.result.Left) > 0 {
@@ -165,26 +165,26 @@ type drain struct {
 	in     DrainInput
 	result DrainResult
 
-	filtered bool      // The service narrows the listings, and is known to show who is meant.
-	now      time.Time // The service's clock when the drain began: ages are measured once.
+	filtered bool      // The service's filters are in use, and no listing has shown them to be unreliable.
+	now      time.Time // The service's time at the start of the drain. Ages are measured once.
 
 	listed time.Time // When the last listing began.
 
-	looks map[string]look // What is known of those that were asked to end, by session ID.
+	lastLooks map[string]look // What is known of the sessions that were asked to end, by session ID.
 
-	mutex sync.Mutex
-	ends  map[string]end // What SSM answered, by session ID.
+	mutex   sync.Mutex
+	answers map[string]endAnswer // What SSM answered, by session ID.
 }
 
-// look is what the last look at a session showed.
+// look is what the last lookup or listing showed of a session.
 type look struct {
-	seen    sight
-	session Session // As it was listed, if it was live.
-	doubt   error   // Why it was not seen.
+	seen    lookResult
+	session Session // As listed, if it was live.
+	doubt   error   // Why the lookup failed.
 }
 
-// waitGracePeriod lists the sessions, and gives people the time to finish by
-// themselves.
+// waitGracePeriod lists the sessions and waits until they have ended or the grace
+// period is over.
 func (d *drain) waitGracePeriod(ctx context.Context) ([]Session, error) {
 	d.filtered = true
 	listing, err := d.list(ctx, d.client.matching)
@@ -196,7 +196,7 @@ func (d *drain) waitGracePeriod(ctx context.Context) ([]Session, error) {
 	for left := d.in.GracePeriod; left > 0 && len(listing.Sessions) > 0; left = time.Until(deadline) {
 		waiting := len(listing.Sessions)
 		d.progress(DrainProgress{Waiting: true, Matching: waiting})
-		err := sleep(ctx, min(left, gracePoll))
+		err := sleep(ctx, min(left, gracePollInterval))
 		if err != nil {
 			return nil, &WaitError{Waiting: waiting, Err: newCallError(ctx, DescribeSessions, d.ref(""), err, nil)}
 		}
@@ -212,8 +212,9 @@ func (d *drain) waitGracePeriod(ctx context.Context) ([]Session, error) {
 	return listing.Sessions, nil
 }
 
-// list lists the sessions that are meant, at the age that they had first. A listing
-// that shows somebody tells whether the service's filters can be relied on.
+// list lists the matching sessions, with ages as of the start of the drain. A
+// listing without the service's filters that finds sessions turns the filters off for
+// the rest of the drain.
 func (d *drain) list(ctx context.Context, how func(context.Context, string, Selector, bool, time.Time) (Listing, error)) (Listing, error) {
 	d.listed = time.Now()
 	listing, err := how(ctx, d.in.Region, d.in.Selector, d.filtered, d.now)
@@ -228,12 +229,12 @@ func (d *drain) list(ctx context.Context, how func(context.Context, string, Sele
 	return listing, nil
 }
 
-// allows reports whether so many sessions more may be ended.
+// allows reports whether the drain may end these sessions without exceeding MaxSessions.
 func (d *drain) allows(sessions []Session) bool {
-	return len(d.ends)+len(sessions) <= d.in.MaxSessions
+	return len(d.answers)+len(sessions) <= d.in.MaxSessions
 }
 
-// endAll asks SSM to end the sessions, and notes its answers.
+// endAll asks SSM to end the sessions, and stores its answers.
 func (d *drain) endAll(ctx context.Context, sessions []Session) {
 	var (
 		group    errgroup.Group
@@ -243,11 +244,11 @@ func (d *drain) endAll(ctx context.Context, sessions []Session) {
 	d.progress(progress)
 	for _, session := range sessions {
 		group.Go(func() error {
-			answer := d.client.end(ctx, d.ref(session.SessionID))
+			answer := d.client.requestEnd(ctx, d.ref(session.SessionID))
 
 			d.mutex.Lock()
 			defer d.mutex.Unlock()
-			d.ends[session.SessionID] = answer
+			d.answers[session.SessionID] = answer
 			progress.Answered++
 			if answer.err != nil && !errors.Is(answer.err, ErrEnded) {
 				progress.Failed++
@@ -260,11 +261,11 @@ func (d *drain) endAll(ctx context.Context, sessions []Session) {
 	group.Wait() //nolint:errcheck // The functions return none.
 }
 
-// settle lists the sessions until it is known what became of those that were asked
-// to end, or cannot be expected to be known any more, and records the outcomes. It
-// returns the sessions that have come since, also with an error. With
-// returnOnNewcomers it returns as soon as there are some that may be ended.
-func (d *drain) settle(ctx context.Context, returnOnNewcomers bool) (newcomers []Session, err error) {
+// awaitEnds lists the sessions until each session that was asked to end is known to have
+// ended, or waiting longer is useless. It then records the outcomes. It returns the
+// sessions that started in the meantime, even with an error. With returnOnNewcomers it
+// returns as soon as there are newcomers that may be ended.
+func (d *drain) awaitEnds(ctx context.Context, returnOnNewcomers bool) (newcomers []Session, err error) {
 	var (
 		start    = time.Now()
 		interval = pollInterval
@@ -272,14 +273,14 @@ func (d *drain) settle(ctx context.Context, returnOnNewcomers bool) (newcomers [
 	for {
 		listing, err := d.list(ctx, d.client.live)
 		if err != nil {
-			d.doubtAll(err)
+			d.setDoubt(err)
 			d.record(ctx, nil, time.Since(start))
 
 			return newcomers, err
 		}
-		newcomers = d.note(listing)
+		newcomers = d.applyListing(listing)
 		if returnOnNewcomers && len(newcomers) > 0 && d.allows(newcomers) {
-			// The next pass sees to the rest.
+			// The next pass watches the other sessions as well.
 			return newcomers, nil
 		}
 		err = d.lookUpUnseen(ctx, listing.pages)
@@ -294,40 +295,40 @@ func (d *drain) settle(ctx context.Context, returnOnNewcomers bool) (newcomers [
 	}
 }
 
-// note takes notice of what a listing shows, and returns the sessions that are new.
-// Presence proves something in any listing. Absence does in a snapshot: the filter
-// that it may have has listed the session before.
-func (d *drain) note(listing Listing) (newcomers []Session) {
+// applyListing stores what a listing shows, and returns the sessions that are new. A session
+// that is listed is live, in any listing. A session that is missing from a snapshot is
+// gone, even with a filter: the same filter has listed the session before.
+func (d *drain) applyListing(listing Listing) (newcomers []Session) {
 	present := make(map[string]Session, len(listing.Sessions))
 	for _, session := range listing.Sessions {
 		present[session.SessionID] = session
-		if _, asked := d.ends[session.SessionID]; !asked {
+		if _, asked := d.answers[session.SessionID]; !asked {
 			newcomers = append(newcomers, session)
 		}
 	}
-	for id := range d.ends {
+	for id := range d.answers {
 		session, live := present[id]
 		_, listed := listing.seen[id]
-		switch known := d.looks[id]; {
+		switch known := d.lastLooks[id]; {
 		case live:
-			d.looks[id] = look{seen: seenLive, session: session}
+			d.lastLooks[id] = look{seen: seenLive, session: session}
 		case known.seen == confirmedGone:
 		case listing.snapshot(), listed && !listing.seen[id]:
-			d.looks[id] = look{seen: confirmedGone}
+			d.lastLooks[id] = look{seen: confirmedGone}
 		default:
-			d.looks[id] = look{doubt: known.doubt}
+			d.lastLooks[id] = look{doubt: known.doubt}
 		}
 	}
 
 	return newcomers
 }
 
-// unseen returns the sessions that nobody has tried to look up in vain, and of which
-// nothing is known.
+// unseen returns the sessions whose state is unknown and whose lookup has not failed
+// yet.
 func (d *drain) unseen() []string {
 	var ids []string
-	for id := range d.ends {
-		if l := d.looks[id]; l.seen == notSeen && l.doubt == nil {
+	for id := range d.answers {
+		if l := d.lastLooks[id]; l.seen == notSeen && l.doubt == nil {
 			ids = append(ids, id)
 		}
 	}
@@ -335,10 +336,11 @@ func (d *drain) unseen() []string {
 	return ids
 }
 
-// lookUpUnseen finds out about the sessions that a listing of several pages lacks:
-// many in the history, the rest by their IDs, and those that cannot be looked up in the
-// history again. One look-up that fails leaves the others alone. The error is one that
-// a termination would return as well.
+// lookUpUnseen looks up the sessions that are missing from a listing of several pages.
+// If there are many it reads the history first, and looks up the rest by their IDs. The
+// sessions that the service cannot look up by ID get another search in the history.
+// A failed lookup does not stop the others. The error is one that a termination would
+// return as well.
 func (d *drain) lookUpUnseen(ctx context.Context, pages int) error {
 	if ids := d.unseen(); len(ids) > singleLookups {
 		d.readHistory(ctx, ids, 1)
@@ -347,7 +349,7 @@ func (d *drain) lookUpUnseen(ctx context.Context, pages int) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	d.decided(ctx, "A drain looks sessions up by their IDs, since a listing of several pages lacks them", map[string]any{"sessions": len(ids)})
+	d.decided(ctx, "A drain looks up sessions that are missing from a listing of several pages", map[string]any{"sessions": len(ids)})
 
 	var (
 		group        errgroup.Group
@@ -357,17 +359,17 @@ func (d *drain) lookUpUnseen(ctx context.Context, pages int) error {
 	group.SetLimit(drainConcurrency)
 	for _, id := range ids {
 		group.Go(func() error {
-			session, err := d.client.findAfterEnd(ctx, d.ends[id])
+			session, err := d.client.findAfterEnd(ctx, d.answers[id])
 
 			d.mutex.Lock()
 			defer d.mutex.Unlock()
 			switch {
 			case err == nil && session.Live():
-				d.looks[id] = look{seen: seenLive, session: session}
+				d.lastLooks[id] = look{seen: seenLive, session: session}
 			case err == nil, errors.Is(err, ErrNotFound):
-				d.looks[id] = look{seen: confirmedGone}
+				d.lastLooks[id] = look{seen: confirmedGone}
 			default:
-				d.looks[id] = look{doubt: err}
+				d.lastLooks[id] = look{doubt: err}
 				if errors.Is(err, ErrUndetermined) {
 					undetermined = append(undetermined, id)
 				}
@@ -382,15 +384,15 @@ func (d *drain) lookUpUnseen(ctx context.Context, pages int) error {
 	group.Wait() //nolint:errcheck // The functions return none.
 
 	if len(undetermined) > 0 {
-		// The service does not filter by ID. The history may show them all the same.
+		// The service ignores the filter by ID. The history may still show the sessions.
 		d.readHistory(ctx, undetermined, pages)
 	}
 
 	return first
 }
 
-// readHistory looks for sessions in the history, in a number of pages and as long as
-// that costs fewer calls than looking them up. Presence proves that they have ended.
+// readHistory looks for sessions in the history, because a session that is listed
+// there has ended. It reads no more pages than the lookups by ID would need calls.
 func (d *drain) readHistory(ctx context.Context, ids []string, enough int) {
 	missing := make(map[string]bool, len(ids))
 	for _, id := range ids {
@@ -401,13 +403,13 @@ func (d *drain) readHistory(ctx context.Context, ids []string, enough int) {
 		input.Filters = d.in.Selector.filters()
 	}
 	found, pages := 0, 0
-	// What this does not find is looked up, whatever the reason.
+	// Sessions that this does not find are looked up by ID, so the error does not matter.
 	_ = d.client.eachPage(ctx, d.ref(""), input, func(page *ssm.DescribeSessionsOutput, _ *callRecord) bool {
 		pages++
 		for _, listed := range page.Sessions {
 			if id := aws.ToString(listed.SessionId); missing[id] {
 				delete(missing, id)
-				d.looks[id] = look{seen: confirmedGone}
+				d.lastLooks[id] = look{seen: confirmedGone}
 				found++
 			}
 		}
@@ -417,10 +419,10 @@ func (d *drain) readHistory(ctx context.Context, ids []string, enough int) {
 	d.decided(ctx, "A drain looked for sessions in the history", map[string]any{"sessions": len(ids), "found": found, "pages": pages})
 }
 
-// pending reports whether a session that was seen live may still leave.
+// pending reports whether a session that was seen live may still end.
 func (d *drain) pending(waited time.Duration) bool {
-	for id, l := range d.looks {
-		if l.seen == seenLive && d.ends[id].worthWaiting(waited) {
+	for id, l := range d.lastLooks {
+		if l.seen == seenLive && d.answers[id].worthWaiting(waited) {
 			return true
 		}
 	}
@@ -428,20 +430,20 @@ func (d *drain) pending(waited time.Duration) bool {
 	return false
 }
 
-// doubtAll notes why nobody could look.
-func (d *drain) doubtAll(doubt error) {
-	for id := range d.ends {
-		if d.looks[id].seen != confirmedGone {
-			d.looks[id] = look{doubt: doubt}
+// setDoubt stores the reason why the sessions could not be looked up.
+func (d *drain) setDoubt(doubt error) {
+	for id := range d.answers {
+		if d.lastLooks[id].seen != confirmedGone {
+			d.lastLooks[id] = look{doubt: doubt}
 		}
 	}
 }
 
 // record turns answers and looks into outcomes. The interruption is the context's
-// error if the waiting was cut short.
+// error if the wait was cut short.
 func (d *drain) record(ctx context.Context, interruption error, waited time.Duration) {
-	for id, answer := range d.ends {
-		l := d.looks[id]
+	for id, answer := range d.answers {
+		l := d.lastLooks[id]
 		cut := interruption
 		if !answer.worthWaiting(waited) {
 			cut = nil
@@ -461,14 +463,14 @@ func (d *drain) record(ctx context.Context, interruption error, waited time.Dura
 		}
 		if v.outcome == OutcomeFailed || v.outcome == OutcomeUnverified {
 			d.decided(ctx, "A drain leaves a session that it asked to end", map[string]any{
-				"session_id": id, "outcome": string(v.outcome), "reason": reason(cmp.Or(v.err, v.doubt)), "status": l.session.Status, "waited": waited.String(),
+				"session_id": id, "outcome": string(v.outcome), "reason": kindText(cmp.Or(v.err, v.doubt)), "status": l.session.Status, "waited": waited.String(),
 			})
 		}
 	}
 }
 
-// reason names the kind of an error, and nothing that the service said.
-func reason(err error) string {
+// kindText returns the kind of an error, without text from the service.
+func kindText(err error) string {
 	var failed *Error
 	if errors.As(err, &failed) {
 		return failed.Kind.Error()
@@ -477,18 +479,18 @@ func reason(err error) string {
 	return ""
 }
 
-// decided tells of a decision of the drain.
+// decided reports a decision of the drain.
 func (d *drain) decided(ctx context.Context, what string, fields map[string]any) {
 	fields["region"] = d.in.Region
 	d.client.decided(ctx, Decision{What: what, Fields: fields})
 }
 
-// ref names a session of the drain's Region, or none.
+// ref refers to a session in the drain's Region, or to none.
 func (d *drain) ref(id string) SessionRef {
 	return SessionRef{Region: d.in.Region, SessionID: id}
 }
 
-// progress tells of a step.
+// progress reports a step.
 func (d *drain) progress(p DrainProgress) {
 	if d.in.Progress != nil {
 		d.in.Progress(p)
@@ -507,12 +509,12 @@ func (r DrainResult) Ended() int {
 	return ended
 }
 
-// FailedSessions returns the IDs of the sessions that could not be ended, sorted.
+// FailedSessions returns the sorted IDs of the sessions that could not be ended.
 func (r DrainResult) FailedSessions() []string {
 	return slices.Sorted(maps.Keys(r.Failures))
 }
 
-// Unverified returns the IDs of the sessions whose end was not seen, sorted.
+// Unverified returns the sorted IDs of the sessions with an unverified outcome.
 func (r DrainResult) Unverified() []string {
 	var ids []string
 	for id, outcome := range r.Outcomes {
@@ -525,8 +527,8 @@ func (r DrainResult) Unverified() []string {
 	return ids
 }
 
-// Matching returns the sessions that a drain would end now, by start
-// date, then by ID. A drain lists on its own: what is returned here binds nobody.
+// Matching returns the sessions that a drain would end now, sorted by start date and
+// ID. A drain does not use this result: it makes its own listing.
 func (c *Client) Matching(ctx context.Context, region string, selector Selector) ([]Session, error) {
 	listing, err := c.matching(ctx, region, selector, true, time.Time{})
 	if err != nil {

@@ -16,65 +16,65 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// What went wrong with a call, for errors.Is. An error of this package matches
-// at most one of them.
+// The kinds of failure, for errors.Is. An error of this package matches at most one
+// of them.
 var (
-	// ErrNotFound: SSM knows no such session, live or in its history, in this account and Region.
+	// ErrNotFound: SSM has no such session in this account and Region, neither live nor in its history.
 	ErrNotFound = errors.New("session not found")
-	// ErrUndetermined: the service's listing could neither show the session nor prove that it is absent.
+	// ErrUndetermined: the service's listing did not contain the session, and did not prove its absence.
 	ErrUndetermined = errors.New("session could not be looked up by its ID")
-	// ErrEnded: the service refused because the session is not in a valid state, which means that it has ended.
+	// ErrEnded: the service refused because the session is not in a valid state. The session has ended.
 	ErrEnded = errors.New("session is not in a valid state")
-	// ErrStillLive: the session is still live although its termination was asked for.
+	// ErrStillLive: the session is still live after a request to terminate it.
 	ErrStillLive = errors.New("session is still live")
-	// ErrContradictory: the service refused to terminate the session as if it had ended, and goes on listing it as live.
+	// ErrContradictory: the service refused to terminate the session because it has ended, but still lists it as live.
 	ErrContradictory = errors.New("session cannot be terminated, and is listed as live")
-	// ErrTimedOut: ResumeSession answered without a token, the service's way to say that the session has timed out.
+	// ErrTimedOut: ResumeSession returned no token. This is how the service says that the session has timed out.
 	ErrTimedOut = errors.New("session has timed out")
-	// ErrIncompleteAnswer: the service answered with success but left out what was asked for.
+	// ErrIncompleteAnswer: the service reported success but left out the result.
 	ErrIncompleteAnswer = errors.New("incomplete answer")
-	// ErrAccessDenied: the credentials may not do this.
+	// ErrAccessDenied: the credentials do not allow this.
 	ErrAccessDenied = errors.New("access denied")
 	// ErrCredentials: the service did not accept the credentials or the signature.
 	ErrCredentials = errors.New("credentials not accepted")
-	// ErrThrottled: the Region's request quota was exhausted through all retries.
+	// ErrThrottled: the Region's request quota was exhausted in every retry.
 	ErrThrottled = errors.New("request quota exhausted")
-	// ErrUnavailable: no usable answer from the endpoint through all retries.
+	// ErrUnavailable: no retry got a usable answer from the endpoint.
 	ErrUnavailable = errors.New("service unavailable")
-	// ErrDeadline: the time allowed ran out, or the work was cancelled.
+	// ErrDeadline: the time limit was reached, or the work was cancelled.
 	ErrDeadline = errors.New("out of time")
-	// ErrTargetNotConnected: the node of a session that was to be started is not connected to Systems Manager.
+	// ErrTargetNotConnected: the node that a session should start on is not connected to Systems Manager.
 	ErrTargetNotConnected = errors.New("target is not connected")
-	// ErrInvalidDocument: the document does not exist, or is not for sessions.
+	// ErrInvalidDocument: the document does not exist, or is not a session document.
 	ErrInvalidDocument = errors.New("document is invalid")
-	// ErrInvalidParameters: the document does not take the parameters.
+	// ErrInvalidParameters: the document does not accept the parameters.
 	ErrInvalidParameters = errors.New("parameters are invalid")
 	// ErrRejected: the service rejected the request for another reason.
 	ErrRejected = errors.New("request rejected")
 )
 
-// Error is a failed operation on a session, or on the sessions of a Region.
+// Error is a failed operation on a session, or on all sessions of a Region.
 type Error struct {
 	Operation *Operation
 	SessionRef
-	Target string // Target of a session that was to be started.
+	Target string // Where a session should have started.
 	Kind   error  // One of the Err values of this package.
-	Err    error  // Cause, nil if the Kind says it all.
+	Err    error  // Cause, nil if the Kind is enough.
 
-	RequestID string // Of the service's last answer to the operation, empty without one.
+	RequestID string // From the service's last answer, empty without one.
 
-	// OutOfTime tells that it was the caller's deadline that ended the attempts, and
-	// not the number of retries.
+	// OutOfTime tells that the caller's deadline ended the attempts, not the number
+	// of retries.
 	OutOfTime bool
 
-	Denied Denied     // What StartSession was denied on.
+	Denied Denied     // The resource that StartSession was denied on.
 	Lost   *LostStart // What became of a session that was started but cannot be used.
 }
 
-// Denied is what ssm:StartSession has to be allowed on.
+// Denied is a resource that ssm:StartSession must be allowed on.
 type Denied string
 
-// A session needs both. Empty stands for a denial that does not tell.
+// A start needs permission on both. Empty means that the denial does not say which.
 const (
 	DeniedTarget   Denied = "target"
 	DeniedDocument Denied = "document"
@@ -99,13 +99,13 @@ func (e *Error) Unwrap() []error {
 	return []error{e.Kind, e.Err}
 }
 
-// newError returns the error of a failed operation; the cause is nil where the kind says it all.
+// newError returns the error of a failed operation. The cause is nil if the kind is enough.
 func newError(operation *Operation, session SessionRef, kind, cause error) *Error {
 	return &Error{Operation: operation, SessionRef: session, Kind: kind, Err: cause}
 }
 
-// Codes by which AWS front ends say that the credentials or the signature are
-// not good enough, whatever the HTTP status.
+// Error codes of AWS front ends for bad credentials or a bad signature. They come with
+// different HTTP statuses.
 var credentialErrorCodes = map[string]bool{
 	"ExpiredToken":                        true,
 	"ExpiredTokenException":               true,
@@ -122,9 +122,9 @@ var credentialErrorCodes = map[string]bool{
 	"InvalidAccessKeyId":                  true,
 }
 
-// newCallError classifies the failure of a call by its error code: status and
-// concrete type differ between SDK versions and front ends. If the time ran out, it
-// is the failure of the last attempt that tells why: that of the record, if there is one.
+// newCallError classifies the failure of a call by its error code, because status and
+// concrete type differ between SDK versions and front ends. If the time ran out, the
+// failure of the last attempt in the record is the better cause.
 func newCallError(ctx context.Context, operation *Operation, session SessionRef, err error, record *callRecord) *Error {
 	if ctx.Err() == nil {
 		kind, cause := classify(err)
@@ -143,8 +143,9 @@ func newCallError(ctx context.Context, operation *Operation, session SessionRef,
 	}
 }
 
-// newDeadlineError returns the error of a call whose time ran out. What kept it from
-// succeeding in time tells more than the clock does; nil stands for nothing that is known.
+// newDeadlineError returns the error of a call whose time ran out. The failure is what
+// kept the call from succeeding in time, nil if that is not known. It says more than
+// the deadline.
 func newDeadlineError(ctx context.Context, operation *Operation, session SessionRef, failure error, attempts int) *Error {
 	e := newError(operation, session, ErrDeadline, ctx.Err())
 	e.OutOfTime = true
@@ -163,19 +164,19 @@ func newDeadlineError(ctx context.Context, operation *Operation, session Session
 	return e
 }
 
-// newWaitError returns the error of a look-up whose time ran out while it waited for
-// others: what they met is what it would have met.
+// newWaitError returns the error of a lookup whose time ran out while it waited for a
+// shared listing. The last failure of such calls is the likely cause.
 func (c *Client) newWaitError(ctx context.Context, session SessionRef) *Error {
 	return newDeadlineError(ctx, DescribeSessions, session, c.pace.lastFailure(lane{session.Region, DescribeSessions}), 0)
 }
 
-// classify returns what kind of failure an error of the SDK is, and its cause in a
-// form that is safe to show.
+// classify returns the kind of an SDK error, and its cause in a form that is safe to
+// show.
 func classify(err error) (kind, cause error) {
 	return kindOf(err), CauseOf(err)
 }
 
-// kindOf returns what kind of failure an error of the SDK is.
+// kindOf returns the kind of an SDK error.
 func kindOf(err error) error {
 	var (
 		credentialsErr *CredentialsError
@@ -187,16 +188,16 @@ func kindOf(err error) error {
 
 	switch status := httpStatus(err); {
 	case errors.As(err, &credentialsErr) && !errors.Is(err, context.Canceled):
-		// The source's own answer says nothing of what SSM allows.
+		// The credential source's answer says nothing about permissions in SSM.
 		return ErrCredentials
-	case throttledAnswer(err), errors.Is(err, errHeldBack):
+	case throttledAnswer(err), errors.Is(err, errPaced):
 		return ErrThrottled
 	case errors.Is(err, errOwnLimit):
 		return ErrDeadline
 	case errors.As(err, &apiErr):
 		return classifyCode(apiErr, status)
 	case errors.As(err, &decodeErr), errors.As(err, &sendErr), status >= 500:
-		// The bound on a single attempt is one of these, and no deadline of the caller's.
+		// An attempt that timed out by itself is one of these. It is not the caller's deadline.
 		return ErrUnavailable
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return ErrDeadline
@@ -207,7 +208,7 @@ func kindOf(err error) error {
 	}
 }
 
-// classifyCode returns what kind of failure the service's error code stands for.
+// classifyCode returns the kind of failure that an error code of the service means.
 func classifyCode(err smithy.APIError, status int) error {
 	switch code := err.ErrorCode(); {
 	case code == "AccessDeniedException", code == "AccessDenied":
@@ -234,16 +235,16 @@ func throttled(code string) bool {
 	return ok
 }
 
-// throttledAnswer reports whether an attempt failed because a quota is exhausted,
-// whatever the status of an answer that has a code for it.
+// throttledAnswer reports whether an attempt failed because a quota is exhausted. A
+// throttling error code counts with any HTTP status.
 func throttledAnswer(err error) bool {
 	var apiErr smithy.APIError
 
 	return httpStatus(err) == http.StatusTooManyRequests || errors.As(err, &apiErr) && throttled(apiErr.ErrorCode())
 }
 
-// tooManyRequestsError makes an answer of HTTP status 429 without a code one that the
-// SDK's retryers know as throttling.
+// tooManyRequestsError gives an HTTP 429 answer without an error code the code that
+// the SDK's retryers treat as throttling.
 type tooManyRequestsError struct {
 	error
 }

@@ -13,17 +13,17 @@ import (
 )
 
 const (
-	// pageSize is the largest page that DescribeSessions allows.
+	// pageSize is the maximum page size of DescribeSessions.
 	pageSize = 200
 
-	// maxUnfilteredPages is how many pages of other people's sessions to read before
-	// concluding that the service does not filter by session ID.
+	// maxUnfilteredPages is how many pages without a match to read before concluding
+	// that the service ignores the filter.
 	maxUnfilteredPages = 3
 )
 
-// Find looks a session up by its ID: in the active list, then in the 30 days of
-// history. One that is in neither is asked for again after a short pause, since a
-// session that is just ending can be in neither list for a moment.
+// Find looks up a session by its ID, first in the active list, then in the 30 days of
+// history. If it is in neither list, Find asks again after a short pause, because a
+// session that is just ending can be missing from both for a moment.
 //
 // Errors: ErrNotFound, ErrUndetermined, and those of a failed DescribeSessions.
 //
@@ -32,7 +32,7 @@ func (c *Client) Find(ctx context.Context, ref SessionRef) (Session, error) {
 	return c.find(ctx, ref, StateActive, StateHistory)
 }
 
-// find looks a session up in the lists in the given order and stops at the first hit.
+// find looks up a session in the lists in the given order, and stops at the first match.
 func (c *Client) find(ctx context.Context, ref SessionRef, states ...State) (Session, error) {
 	for round := 0; ; round++ {
 		determined := true
@@ -55,13 +55,13 @@ func (c *Client) find(ctx context.Context, ref SessionRef, states ...State) (Ses
 			return Session{}, newError(DescribeSessions, ref, ErrNotFound, nil)
 		}
 
-		if err := sleep(ctx, reaskPause); err != nil {
+		if err := sleep(ctx, secondLookupPause); err != nil {
 			return Session{}, newCallError(ctx, DescribeSessions, ref, err, nil)
 		}
 	}
 }
 
-// findIn looks a session up by its ID in one list.
+// findIn looks up a session by its ID in one list.
 func (c *Client) findIn(ctx context.Context, ref SessionRef, state State) (Session, error) {
 	undetermined := newError(DescribeSessions, ref, ErrUndetermined, nil)
 	input := &ssm.DescribeSessionsInput{
@@ -103,16 +103,16 @@ func (c *Client) findIn(ctx context.Context, ref SessionRef, state State) (Sessi
 	case filtered || pages == 1 && input.NextToken == nil:
 		return Session{}, newError(DescribeSessions, ref, ErrNotFound, nil)
 	default:
-		// An unfiltered listing of several pages is no snapshot: sessions leave it
-		// while it is read, so absence from it proves nothing.
+		// Sessions can leave an unfiltered listing of several pages while it is read. A
+		// missing session may therefore still be live.
 		return Session{}, undetermined
 	}
 }
 
-// findAfterEnd looks a session up whose end was asked for, where it should be by now.
-// Many who do so at once share listings, where the service lists sessions that are
-// just ending as active.
-func (c *Client) findAfterEnd(ctx context.Context, answer end) (Session, error) {
+// findAfterEnd looks up a session that was asked to end, first in the list where it
+// should be by now. Many concurrent lookups share a listing if the service lists
+// sessions that are just ending as active.
+func (c *Client) findAfterEnd(ctx context.Context, answer endAnswer) (Session, error) {
 	session, listed, err := c.shared.findAfter(ctx, c, answer.ref, answer.at)
 	if err != nil || session.SessionID != "" {
 		return session, err
@@ -124,7 +124,7 @@ func (c *Client) findAfterEnd(ctx context.Context, answer end) (Session, error) 
 	}
 	session, err = c.find(ctx, answer.ref, states...)
 	if err == nil {
-		c.shared.learn(answer.ref.Region, session)
+		c.shared.noteEndingList(answer.ref.Region, session)
 	}
 
 	return session, err

@@ -10,10 +10,10 @@ import (
 	"sync"
 )
 
-// Field is a value that says which sessions are meant, by the name of its argument.
+// Field is the name of an argument whose values select sessions.
 type Field string
 
-// The fields that Judge knows.
+// The fields that Judge accepts.
 const (
 	FieldTargets           Field = "targets"
 	FieldOwners            Field = "owners"
@@ -24,24 +24,24 @@ const (
 	FieldTarget            Field = "target"
 )
 
-// Place is where sessions are looked for.
+// Place is the partition and the account whose sessions are selected.
 type Place struct {
-	Partition string // Of the Region, such as aws-us-gov; empty if it is not known.
-	Account   string // Of the credentials; empty if it is not known.
+	Partition string // Of the Region, such as aws-us-gov. Empty if unknown.
+	Account   string // Of the credentials. Empty if unknown.
 }
 
-// Finding is what is wrong with a value, or probably wrong.
+// Finding describes a value that is wrong, or probably wrong.
 type Finding struct {
 	Value   string
-	Refused bool   // The value can never match; otherwise it is a warning.
-	Placed  bool   // The finding depends on the place.
+	Refused bool   // The value can never match. Otherwise the finding is a warning.
+	Placed  bool   // The finding depends on the Place.
 	Summary string // A title, without values.
-	Detail  string // Sentences, and what to write instead.
+	Detail  string // What is wrong, and what to write instead.
 }
 
-// Judge judges the values of a field, without asking the service. A value without a
+// Judge checks the values of a field without calling the service. A value without a
 // finding can match what SSM is known to record. Incomplete tells that the field has
-// more values, which are not known yet.
+// more values that are not known yet.
 func Judge(field Field, values []string, incomplete bool, place Place) []Finding {
 	var findings []Finding
 	for _, value := range values {
@@ -61,7 +61,7 @@ func Judge(field Field, values []string, incomplete bool, place Place) []Finding
 	return append(findings, judgePartition(values, incomplete, place)...)
 }
 
-// judges judge one value of each field.
+// judges has the check for one value of each field.
 var judges = map[Field]func(value string, place Place) *Finding{
 	FieldTargets:           judgeTarget,
 	FieldTarget:            judgeTarget,
@@ -72,7 +72,7 @@ var judges = map[Field]func(value string, place Place) *Finding{
 	FieldExcludeSessionIDs: judgeExcludedSessionID,
 }
 
-// nouns say what a field's value is.
+// nouns has the noun for a value of each field, for messages.
 var nouns = map[Field]string{
 	FieldTargets:           "target",
 	FieldTarget:            "target",
@@ -83,7 +83,7 @@ var nouns = map[Field]string{
 	FieldExcludeSessionIDs: "session ID",
 }
 
-// judgeVisible refuses white space and other invisible characters around a value.
+// judgeVisible rejects white space and other invisible characters around a value.
 func judgeVisible(field Field, value string) *Finding {
 	trimmed := strings.TrimFunc(value, invisible)
 	if trimmed == value || field == FieldOwners && value == "" {
@@ -98,7 +98,7 @@ func judgeVisible(field Field, value string) *Finding {
 	return &Finding{
 		Refused: true,
 		Summary: "White Space Around Value",
-		Detail: fmt.Sprintf("%q begins or ends with white space, a line break or another character that cannot be seen. No %s does, so that it never matches.\n\n%s",
+		Detail: fmt.Sprintf("%q begins or ends with white space, a line break or another invisible character. No %s does, so it never matches.\n\n%s",
 			value, nouns[field], advice),
 	}
 }
@@ -117,12 +117,12 @@ var (
 	documentShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9_.-]{3,128}$`) })
 )
 
-// judgeSessionID warns of what is probably no session ID: their form has changed before.
+// judgeSessionID only warns, because the form of session IDs has changed before.
 func judgeSessionID(value string, _ Place) *Finding {
 	if nodeIDShape().MatchString(value) {
 		return &Finding{
 			Summary: "Node ID Instead of Session ID",
-			Detail: fmt.Sprintf("%q looks like the ID of a managed node. A session ID looks like %q.\n\nTo select the sessions of a node, use targets, which ssm_sessions and ssm_session_drain have.",
+			Detail: fmt.Sprintf("%q looks like the ID of a managed node. A session ID looks like %q.\n\nTo select the sessions of a node, use the argument targets of ssm_sessions or ssm_session_drain.",
 				value, exampleSessionID),
 		}
 	}
@@ -136,27 +136,27 @@ func judgeSessionID(value string, _ Place) *Finding {
 	return nil
 }
 
-// judgeExcludedSessionID also refuses ARNs: they would spare nobody.
+// judgeExcludedSessionID also rejects ARNs, because they would exclude no session.
 func judgeExcludedSessionID(value string, place Place) *Finding {
 	finding := judgeSessionID(value, place)
 	switch {
 	case sessionARNShape().MatchString(value):
 		finding.Refused = true
-		finding.Detail = strings.Replace(finding.Detail, "\n\n", " It would spare nobody.\n\n", 1)
+		finding.Detail = strings.Replace(finding.Detail, "\n\n", " It would exclude no session.\n\n", 1)
 	case strings.HasPrefix(value, "arn:"):
 		return &Finding{
 			Refused: true,
 			Summary: "ARN Instead of Session ID",
-			Detail:  fmt.Sprintf("%q is an ARN, and no session has an ARN for its ID. It would spare nobody.\n\nUse a session ID such as %q.", value, exampleSessionID),
+			Detail:  fmt.Sprintf("%q is an ARN. A session ID is never an ARN, so it would exclude no session.\n\nUse a session ID such as %q.", value, exampleSessionID),
 		}
 	case finding != nil:
-		finding.Detail = fmt.Sprintf("%q looks like the ID of a managed node, and spares no session then. A session ID looks like %q.\n\nTo spare the sessions of a node, leave the node out of targets.", value, exampleSessionID)
+		finding.Detail = fmt.Sprintf("%q looks like the ID of a managed node. Such an ID excludes no session. A session ID looks like %q.\n\nTo exclude the sessions of a node, leave the node out of targets.", value, exampleSessionID)
 	}
 
 	return finding
 }
 
-// judgeTarget warns of a shape that SSM is not known to use.
+// judgeTarget warns of a form that SSM is not known to use.
 func judgeTarget(value string, _ Place) *Finding {
 	if value == "" || targetShape().MatchString(value) {
 		return nil
@@ -164,12 +164,12 @@ func judgeTarget(value string, _ Place) *Finding {
 
 	return &Finding{
 		Summary: "Unusual Target",
-		Detail: fmt.Sprintf("%q does not look like a target of Session Manager, and may match no session. Targets look like %q, \"mi-0123456789abcdef0\", \"ecs:CLUSTER_TASK_RUNTIME\" or \"sagemaker-cluster:CLUSTER_GROUP-INSTANCE\".\n\nCheck the value. ARNs, host names, session IDs and patterns are no targets.",
+		Detail: fmt.Sprintf("%q does not look like a target of Session Manager, and may match no session. Targets look like %q, \"mi-0123456789abcdef0\", \"ecs:CLUSTER_TASK_RUNTIME\" or \"sagemaker-cluster:CLUSTER_GROUP-INSTANCE\".\n\nCheck the value. ARNs, host names, session IDs and patterns are not targets.",
 			value, exampleTarget),
 	}
 }
 
-// judgeDocument warns of a name that no document has.
+// judgeDocument warns of a name that no document can have.
 func judgeDocument(value string, _ Place) *Finding {
 	if value == "" || documentShape().MatchString(value) {
 		return nil
@@ -177,11 +177,11 @@ func judgeDocument(value string, _ Place) *Finding {
 
 	return &Finding{
 		Summary: "Unusual Document Name",
-		Detail:  fmt.Sprintf("%q does not look like the name of an SSM document, and may match no session. Names have 3 to 128 letters, digits, \"_\", \"-\" and \".\"; patterns and ARNs are no names.\n\nCheck the value, for example \"SSM-SessionManagerRunShell\".", value),
+		Detail:  fmt.Sprintf("%q does not look like the name of an SSM document, and may match no session. Names have 3 to 128 letters, digits, \"_\", \"-\" and \".\"; patterns and ARNs are not allowed.\n\nCheck the value, for example \"SSM-SessionManagerRunShell\".", value),
 	}
 }
 
-// judgeOwner judges a pattern of owners by the shapes of owners that there are.
+// judgeOwner checks an owner pattern against the known forms of owners.
 func judgeOwner(pattern string, place Place) *Finding {
 	const summary = "Invalid Owner"
 
@@ -201,7 +201,7 @@ func judgeOwner(pattern string, place Place) *Finding {
 	if _, ok := fits(pattern, anyARN()); ok {
 		return &Finding{
 			Summary: "Unusual Owner",
-			Detail: fmt.Sprintf("%q has a shape that SSM is not known to record, and may match no session. Known are arn:PARTITION:iam::ACCOUNT:root, arn:PARTITION:iam::ACCOUNT:user/NAME, "+
+			Detail: fmt.Sprintf("%q has a shape that SSM is not known to record, and may match no session. The known shapes are arn:PARTITION:iam::ACCOUNT:root, arn:PARTITION:iam::ACCOUNT:user/NAME, "+
 				"arn:PARTITION:sts::ACCOUNT:assumed-role/ROLE/SESSION and arn:PARTITION:sts::ACCOUNT:federated-user/NAME, with an account of 12 digits.\n\nCheck the value, for example against the owners that the data source ssm_sessions shows.", pattern),
 		}
 	}
@@ -214,7 +214,7 @@ func judgeOwner(pattern string, place Place) *Finding {
 	}
 }
 
-// judgeAccount warns of a pattern that names another account than the one that is asked.
+// judgeAccount warns of a pattern for another account than the one of the credentials.
 func judgeAccount(pattern string, place Place) *Finding {
 	if place.Account == "" {
 		return nil
@@ -226,13 +226,13 @@ func judgeAccount(pattern string, place Place) *Finding {
 	return &Finding{
 		Placed:  true,
 		Summary: "Owner of Another Account",
-		Detail: fmt.Sprintf("%q matches no owner of account %s, which the credentials belong to. Sessions of this account usually belong to its own users and role sessions, also if they came from another account by assuming a role.\n\nCheck the account number.",
+		Detail: fmt.Sprintf("%q matches no owner of account %s, the account of the credentials. Sessions of this account usually belong to its own users and role sessions. This includes users of other accounts who assume a role in it.\n\nCheck the account number.",
 			pattern, place.Account),
 	}
 }
 
-// judgePartition refuses patterns for other partitions than the Region's, unless one
-// of the list fits it.
+// judgePartition rejects patterns for other partitions than the Region's, unless
+// another pattern of the list fits the Region's partition.
 func judgePartition(patterns []string, incomplete bool, place Place) []Finding {
 	var strangers []string
 	for _, pattern := range patterns {
@@ -257,7 +257,7 @@ func judgePartition(patterns []string, incomplete bool, place Place) []Finding {
 			Refused: true,
 			Placed:  true,
 			Summary: "Owner of Another Partition",
-			Detail: fmt.Sprintf("%q matches no owner in the partition %q, which the Region belongs to.\n\nUse %q, or %q for every partition.",
+			Detail: fmt.Sprintf("%q matches no owner in the partition %q, the partition of the Region.\n\nUse %q, or %q for every partition.",
 				pattern, place.Partition, inPartition(pattern, place.Partition), inPartition(pattern, "*")),
 		})
 	}
@@ -265,7 +265,7 @@ func judgePartition(patterns []string, incomplete bool, place Place) []Finding {
 	return findings
 }
 
-// inPartition returns a pattern for another partition.
+// inPartition returns the pattern with its partition replaced.
 func inPartition(pattern, partition string) string {
 	parts := strings.SplitN(pattern, ":", 3)
 	if len(parts) < 3 || parts[0] != "arn" {
@@ -275,8 +275,8 @@ func inPartition(pattern, partition string) string {
 	return parts[0] + ":" + partition + ":" + parts[2]
 }
 
-// ownerForm returns the pattern for the sessions of the role that a pattern is about.
-// Whoever copies it must not select everybody's.
+// ownerForm suggests a pattern for the sessions of the role that a pattern names. Users
+// copy the suggestion, so it must not match every session.
 func ownerForm(pattern string, place Place) string {
 	partition, account, role, session := "*", "*", "ROLE_NAME", "*"
 	parts := strings.SplitN(pattern, ":", 6)

@@ -16,39 +16,40 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// maxRestarts is how often to begin a listing anew when the service no longer knows
-// its own page token, which can expire while calls are throttled.
+// maxRestarts is how often to restart a listing whose page token has become invalid.
+// Tokens can expire while calls are throttled.
 const maxRestarts = 3
 
-// errEndless: the pages of a listing lead back to one another.
+// errEndless: the page tokens of a listing form a loop.
 var errEndless = errors.New("the listing does not end: a page token repeated itself")
 
-// Listing is what DescribeSessions listed of the sessions that were meant.
+// Listing is the result of DescribeSessions for a selector.
 type Listing struct {
-	Sessions []Session // By start date, then by ID.
-	Now      time.Time // The service's clock when the listing began.
+	Sessions []Session // Sorted by start date and ID.
+	Now      time.Time // The service's time at the start of the listing.
 
-	filtered bool            // The service was asked to narrow the listing.
-	pages    int             // How many calls it took.
-	seen     map[string]bool // Every session that was listed, meant or not, and whether it was live.
+	filtered bool            // The request had a filter.
+	pages    int             // How many pages it has.
+	seen     map[string]bool // Every listed session, matching or not, and whether it was live.
 }
 
-// snapshot reports whether the listing shows one moment: absence from it proves
-// something. Sessions leave a listing of several pages while it is read, and slip
-// past the reader.
+// snapshot reports whether the listing shows a single moment. Only then is a missing
+// session gone: sessions can move between the pages of a longer listing while it is
+// read, and be missed.
 func (l Listing) snapshot() bool {
 	return l.pages == 1
 }
 
-// List returns the sessions of a Region that are meant, of the active ones or of
-// the history. Sessions come and go while the pages are read: a listing is no snapshot.
+// List returns the matching sessions of a Region, either the active ones or those in
+// the history. A listing of several pages is not a snapshot, because sessions come and
+// go while it is read.
 //
-// A zero now stands for the service's clock.
+// A zero now means the service's time.
 func (c *Client) List(ctx context.Context, region string, state State, selector Selector, now time.Time) (Listing, error) {
 	return c.list(ctx, region, state, selector, selector.filters(), now)
 }
 
-// list lists with filters of its own.
+// list is List with separate filters for the service.
 func (c *Client) list(ctx context.Context, region string, state State, selector Selector, filters []types.SessionFilter, now time.Time) (Listing, error) {
 	listing := Listing{Now: now, filtered: len(filters) > 0, seen: make(map[string]bool)}
 	if selector.matchesNothing() {
@@ -74,8 +75,8 @@ func (c *Client) list(ctx context.Context, region string, state State, selector 
 
 				continue
 			}
-			// A session can be listed again, on a later page or when the listing is
-			// begun anew. What was seen last counts.
+			// A later page or a restarted listing can contain the same session again. The
+			// last entry counts.
 			listing.seen[session.SessionID] = session.Live()
 			if matches {
 				meant[session.SessionID] = session
@@ -99,10 +100,10 @@ func (c *Client) list(ctx context.Context, region string, state State, selector 
 }
 
 // eachPage reads the pages of a listing until visit returns false. It is the only
-// place that calls DescribeSessions. A page token that the service no longer knows
-// makes it begin anew, a few times: visit then sees sessions a second time.
+// caller of DescribeSessions. If the service rejects a page token, it restarts the
+// listing a few times. Then visit sees some sessions again.
 //
-// The input's NextToken is nil afterwards if the last page was read.
+// After the last page, the input's NextToken is nil.
 func (c *Client) eachPage(
 	ctx context.Context, ref SessionRef, input *ssm.DescribeSessionsInput,
 	visit func(page *ssm.DescribeSessionsOutput, record *callRecord) bool,
@@ -139,16 +140,16 @@ func (c *Client) eachPage(
 	}
 }
 
-// invalidToken reports whether the service does not know a page token.
+// invalidToken reports whether the service rejected a page token.
 func invalidToken(err error) bool {
 	var apiErr smithy.APIError
 
 	return errors.As(err, &apiErr) && apiErr.ErrorCode() == "InvalidNextToken"
 }
 
-// live lists the sessions that are meant and can be ended. Those of this process are
-// never meant: somebody works with them. Unfiltered, every session of the Region is
-// read and checked here.
+// live lists the matching sessions that can be ended. It leaves out the sessions of
+// this process, because they are in use. Without the service's filter it reads every
+// session of the Region.
 func (c *Client) live(ctx context.Context, region string, selector Selector, filtered bool, now time.Time) (Listing, error) {
 	var filters []types.SessionFilter
 	if filtered {
@@ -156,22 +157,22 @@ func (c *Client) live(ctx context.Context, region string, selector Selector, fil
 	}
 	listing, err := c.list(ctx, region, StateActive, selector, filters, now)
 	listing.Sessions = slices.DeleteFunc(listing.Sessions, func(s Session) bool {
-		return s.SessionID == "" || !s.Live() || c.own.holds(region, s)
+		return s.SessionID == "" || !s.Live() || c.own.contains(region, s)
 	})
 
 	return listing, err
 }
 
-// matching lists the live sessions that are meant. That nobody is listed proves
-// nothing if a filter of the service narrowed the listing, since what filters match
-// is not documented, or if it is no snapshot: then all sessions are listed once more.
+// matching lists the live sessions that match. An empty listing is not reliable if it
+// was filtered by the service, whose matching rules are undocumented, or if it is not a
+// snapshot. In these cases matching lists all sessions again without a filter.
 func (c *Client) matching(ctx context.Context, region string, selector Selector, filtered bool, now time.Time) (Listing, error) {
 	listing, err := c.live(ctx, region, selector, filtered, now)
 	if err != nil || len(listing.Sessions) > 0 || selector.matchesNothing() || listing.snapshot() && !listing.filtered {
 		return listing, err
 	}
 
-	c.decided(ctx, Decision{What: "Nobody is listed: all sessions are listed once more, without a filter", Fields: map[string]any{
+	c.decided(ctx, Decision{What: "The listing is empty: listing all sessions again without a filter", Fields: map[string]any{
 		"region": region, "filtered": listing.filtered, "pages": listing.pages,
 	}})
 

@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 )
 
-// Operation is an operation of the SSM API that the Client calls, and what is known of it.
+// Operation is an operation of the SSM API that the Client calls.
 type Operation struct {
 	name        string
 	doing       func(*Error) string
@@ -19,17 +19,17 @@ type Operation struct {
 	iamResource string
 }
 
-// What policies grant the operations on, as it reads after "on".
+// What policies grant the operations on. The text follows the word "on".
 const (
 	anything   = `the resource "*"`
 	sessionARN = "the session's ARN"
 )
 
-// operations lists the operations in the order of their definition.
+// operations has every operation in the order of definition.
 var operations []*Operation
 
-// The operations that the Client calls, with the calls a second that AWS grants an
-// account in a Region, and what policies grant them on.
+// The operations that the Client calls, with the quota in calls per second for each
+// account and Region, and with the resource that IAM policies grant them on.
 // See https://docs.aws.amazon.com/general/latest/gr/ssm.html and
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html.
 var (
@@ -48,11 +48,11 @@ var (
 		func(e *Error) string { return "terminating session " + e.SessionID }, callsPerSecond, sessionARN)
 )
 
-// startsPerSecond is the quota of StartSession, for an account and a Region.
+// startsPerSecond is the quota of StartSession per account and Region.
 const startsPerSecond = 3
 
-// newOperation adds an operation to the list. The doing function words what a call
-// does, as its error begins. The quota is in calls a second.
+// newOperation adds an operation to the list. The doing function returns the beginning
+// of an error message. The quota is in calls per second.
 func newOperation(name string, doing func(*Error) string, quota float64, iamResource string) *Operation {
 	o := &Operation{name: name, doing: doing, quota: quota, iamResource: iamResource}
 	operations = append(operations, o)
@@ -60,7 +60,7 @@ func newOperation(name string, doing func(*Error) string, quota float64, iamReso
 	return o
 }
 
-// lookingUp words a look-up of one session, or of all.
+// lookingUp is the doing function for lookups of one session or of all sessions.
 func lookingUp(e *Error) string {
 	if e.SessionID == "" {
 		return "looking up sessions"
@@ -77,22 +77,22 @@ func Operations() []*Operation {
 // String returns the operation's name in the API, such as TerminateSession.
 func (o *Operation) String() string { return o.name }
 
-// Quota returns how many calls a second AWS grants an account in a Region.
+// Quota returns the calls per second that AWS grants to each account in each Region.
 func (o *Operation) Quota() float64 { return o.quota }
 
-// IAMAction returns the IAM action that allows the operation, such as ssm:TerminateSession.
+// IAMAction returns the IAM action for the operation, such as ssm:TerminateSession.
 func (o *Operation) IAMAction() string { return "ssm:" + o.name }
 
-// IAMResource returns what a policy grants the action on, as it reads after "on":
-// the session's ARN, for example.
+// IAMResource returns the resource that a policy grants the action on, in words that
+// follow "on", for example "the session's ARN".
 func (o *Operation) IAMResource() string { return o.iamResource }
 
-// IAMResourceIsSession reports whether a policy grants the action on single sessions.
+// IAMResourceIsSession reports whether a policy can grant the action on single sessions.
 func (o *Operation) IAMResourceIsSession() bool { return o.iamResource == sessionARN }
 
-// api has a call for each operation. The calls stand alone, since a Client is
-// handed around as an interface: with a whole ssm.Client in it the linker would
-// keep every operation of Systems Manager, 4 MB of them.
+// api has a call for each operation. It holds single functions instead of the
+// ssm.Client: the Client is used through interfaces, so the linker would keep every
+// operation of Systems Manager, which adds 4 MB to the binary.
 type api struct {
 	describeSessions    apiCall[ssm.DescribeSessionsInput, ssm.DescribeSessionsOutput]
 	getConnectionStatus apiCall[ssm.GetConnectionStatusInput, ssm.GetConnectionStatusOutput]
@@ -101,8 +101,8 @@ type api struct {
 	terminateSession    apiCall[ssm.TerminateSessionInput, ssm.TerminateSessionOutput]
 }
 
-// newAPI returns the calls of a client. The literals have no field names, so that
-// the compiler rejects one that lacks a part.
+// newAPI returns the calls of a client. The literals have no field names, so the
+// compiler rejects an incomplete one.
 func newAPI(client *ssm.Client) api {
 	return api{
 		apiCall[ssm.DescribeSessionsInput, ssm.DescribeSessionsOutput]{DescribeSessions, client.DescribeSessions, missingSessions},
@@ -118,17 +118,16 @@ type apiCall[I, O any] struct {
 	operation *Operation
 	send      sendFunc[I, O]
 
-	// missing says what an answer lacks of what was asked for, empty if nothing. An
-	// endpoint that is not SSM can answer anything with success: what it lacks proves
-	// nothing.
+	// missing says what the answer lacks, empty if it is complete. An endpoint that is
+	// not SSM can report success for anything, so an incomplete answer proves nothing.
 	missing func(*I, *O) string
 }
 
 // sendFunc is one of the SDK's calls.
 type sendFunc[I, O any] func(context.Context, *I, ...func(*ssm.Options)) (*O, error)
 
-// missingSessions finds an answer without the list. SSM sends an empty one, and the
-// SDK tells an empty list from none.
+// missingSessions rejects an answer without the list. SSM always sends a list, even an
+// empty one, and the SDK keeps an empty list apart from a missing one.
 func missingSessions(_ *ssm.DescribeSessionsInput, out *ssm.DescribeSessionsOutput) string {
 	if out.Sessions == nil {
 		return "the answer has no list of sessions"
@@ -157,7 +156,8 @@ func missingResumed(in *ssm.ResumeSessionInput, out *ssm.ResumeSessionOutput) st
 	case aws.ToString(out.TokenValue) != "" && aws.ToString(out.StreamUrl) == "":
 		return "the answer has a token but no stream URL"
 	default:
-		// AWS's own client reads an answer without a token as a time-out.
+		// An answer without a token means that the session has timed out. AWS's own
+		// client reads it this way too.
 		return ""
 	}
 }
@@ -167,7 +167,7 @@ func missingStarted(_ *ssm.StartSessionInput, out *ssm.StartSessionOutput) strin
 		return "the answer names no session"
 	}
 
-	// A session whose token or URL is missing has to be ended by its ID.
+	// A session without a token or URL is still running, and is ended by its ID.
 	return ""
 }
 

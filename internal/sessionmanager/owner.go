@@ -10,76 +10,75 @@ import (
 )
 
 // An owner is the ARN that SSM records for the identity that started a session. The
-// shapes below are those that SSM is known to record, and those that people write by
-// mistake. A pattern is held against them as one language against another: it fits a
-// shape if some string matches both.
+// shapes below are the known forms of owners, and forms that people write by mistake. A
+// pattern fits a shape if some string matches both.
 
-// maxOwnerLength is how many characters the API allows in an owner.
+// maxOwnerLength is the maximum length of an owner in the API, in characters.
 const maxOwnerLength = 256
 
-// anyPartition stands for every partition, also for ones that are yet to come.
+// anyPartition means every partition, including future ones.
 const anyPartition = ""
 
-// atom is one place in a shape: a character out of a set.
-type atom struct {
+// position is one position in a shape. It accepts one character of a set.
+type position struct {
 	has      func(r rune) bool
 	example  rune // One character of the set.
-	optional bool // The place may be left out.
-	repeats  bool // The place may be taken any number of times.
+	optional bool // The position may be skipped.
+	repeats  bool // The position may be used any number of times.
 }
 
-// shape is what a kind of owner looks like, place by place.
-type shape []atom
+// shape is the form of a kind of ARN, as a sequence of positions.
+type shape []position
 
 // literal returns the shape of a fixed text.
 func literal(text string) shape {
 	var out shape
 	for _, want := range text {
-		out = append(out, atom{has: func(r rune) bool { return r == want }, example: want})
+		out = append(out, position{has: func(r rune) bool { return r == want }, example: want})
 	}
 
 	return out
 }
 
-// run returns the shape of a text of least to most characters of a set.
-func run(has func(rune) bool, example rune, least, most int) shape {
+// repeated returns the shape of a text with least to most characters of a set.
+func repeated(has func(rune) bool, example rune, least, most int) shape {
 	var out shape
 	for i := range most {
-		out = append(out, atom{has: has, example: example, optional: i >= least})
+		out = append(out, position{has: has, example: example, optional: i >= least})
 	}
 
 	return out
 }
 
-// endless returns the shape of a text of one character of a set or more.
-func endless(has func(rune) bool, example rune) shape {
+// oneOrMore returns the shape of one or more characters of a set.
+func oneOrMore(has func(rune) bool, example rune) shape {
 	return shape{{has: has, example: example, repeats: true}}
 }
 
-// optional returns a shape of one place that may be left out.
+// optional makes the first position of a shape optional.
 func optional(of shape) shape {
 	of[0].optional = true
 
 	return of
 }
 
-// in returns the set of letters and digits, and some more characters.
-func in(more string) func(rune) bool {
+// alphanumericsAnd returns the set of letters, digits and the given characters.
+func alphanumericsAnd(more string) func(rune) bool {
 	return func(r rune) bool {
 		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune(more, r)
 	}
 }
 
 var (
-	nameCharacter      = in("_+=,.@-")
-	pathCharacter      = in("_+=,.@-/")
+	nameCharacter      = alphanumericsAnd("_+=,.@-")
+	pathCharacter      = alphanumericsAnd("_+=,.@-/")
 	digit              = func(r rune) bool { return '0' <= r && r <= '9' }
 	partitionCharacter = func(r rune) bool { return 'a' <= r && r <= 'z' || r == '-' }
 	notColon           = func(r rune) bool { return r != ':' }
 )
 
-// name is a name of IAM: of a user, or of a role.
-func name() shape { return run(nameCharacter, 'a', 1, 64) }
+// iamName returns the shape of the name of an IAM user or role.
+func iamName() shape { return repeated(nameCharacter, 'a', 1, 64) }
 
 // partitionShape returns the shape of a partition's name.
 func partitionShape(partition string) shape {
@@ -87,20 +86,20 @@ func partitionShape(partition string) shape {
 		return literal(partition)
 	}
 
-	return join(literal("aws"), optional(endless(partitionCharacter, '-')))
+	return concat(literal("aws"), optional(oneOrMore(partitionCharacter, '-')))
 }
 
-// accountShape returns the shape of an account's number; empty stands for any.
+// accountShape returns the shape of an account number. Empty means any account.
 func accountShape(account string) shape {
 	if account != "" {
 		return literal(account)
 	}
 
-	return run(digit, '1', 12, 12)
+	return repeated(digit, '1', 12, 12)
 }
 
-// join puts shapes one after the other.
-func join(shapes ...shape) shape {
+// concat concatenates shapes.
+func concat(shapes ...shape) shape {
 	var out shape
 	for _, s := range shapes {
 		out = append(out, s...)
@@ -109,48 +108,48 @@ func join(shapes ...shape) shape {
 	return out
 }
 
-// recordedShapes are the shapes of owners that SSM is known to record, of a partition
-// and an account, each of which may be any.
+// recordedShapes returns the known shapes of owners in a partition and an account. Both
+// can be "any".
 func recordedShapes(partition, account string) []shape {
 	of := func(service string, resource ...shape) shape {
-		head := join(literal("arn:"), partitionShape(partition), literal(":"+service+"::"), accountShape(account), literal(":"))
+		head := concat(literal("arn:"), partitionShape(partition), literal(":"+service+"::"), accountShape(account), literal(":"))
 
-		return join(head, join(resource...))
+		return concat(head, concat(resource...))
 	}
 
 	return []shape{
 		of("iam", literal("root")),
-		of("iam", literal("user/"), name()),
-		of("iam", literal("user/"), endless(pathCharacter, 'p'), literal("/"), name()),
-		of("sts", literal("assumed-role/"), name(), literal("/"), run(nameCharacter, 's', 2, 64)),
-		of("sts", literal("federated-user/"), run(nameCharacter, 'f', 2, 32)),
+		of("iam", literal("user/"), iamName()),
+		of("iam", literal("user/"), oneOrMore(pathCharacter, 'p'), literal("/"), iamName()),
+		of("sts", literal("assumed-role/"), iamName(), literal("/"), repeated(nameCharacter, 's', 2, 64)),
+		of("sts", literal("federated-user/"), repeated(nameCharacter, 'f', 2, 32)),
 	}
 }
 
-// mistake is a shape that no owner has, and why it is written all the same.
+// mistake is a shape that no owner has, and an explanation.
 type mistake struct {
 	shape shape
 	why   string
 }
 
-// mistakes are the shapes of ARNs that are taken for owners, and are none.
+// mistakes are shapes of ARNs that people confuse with owners.
 var mistakes = sync.OnceValue(func() []mistake {
 	const (
-		role        = "names a role, and no session is owned by a role: SSM records the role session"
+		role        = "names a role, but roles do not own sessions: SSM records the role session"
 		noSession   = "lacks the name of the role session, which is part of every owner"
-		rolePath    = "has a path in it, and SSM records the sessions of a role without the role's path"
-		wrongOfRole = "names a role session under iam, and SSM records it under sts"
-		group       = "names a group, and no session is owned by a group: SSM records the user"
-		policy      = "names a policy, and no session is owned by a policy: SSM records the identity"
-		profile     = "names an instance profile, and no session is owned by one: SSM records the role session"
+		rolePath    = "contains a path, but SSM records the sessions of a role without the role's path"
+		wrongOfRole = "names a role session under iam, but SSM records it under sts"
+		group       = "names a group, but groups do not own sessions: SSM records the user"
+		policy      = "names a policy, but policies do not own sessions: SSM records the identity"
+		profile     = "names an instance profile, but instance profiles do not own sessions: SSM records the role session"
 	)
 	of := func(service string, resource ...shape) shape {
-		head := join(literal("arn:"), partitionShape(anyPartition), literal(":"+service+":"), optional(endless(nameCharacter, 'r')),
-			literal(":"), optional(endless(nameCharacter, '1')), literal(":"))
+		head := concat(literal("arn:"), partitionShape(anyPartition), literal(":"+service+":"), optional(oneOrMore(nameCharacter, 'r')),
+			literal(":"), optional(oneOrMore(nameCharacter, '1')), literal(":"))
 
-		return join(head, join(resource...))
+		return concat(head, concat(resource...))
 	}
-	some := func() shape { return endless(pathCharacter, 'a') }
+	some := func() shape { return oneOrMore(pathCharacter, 'a') }
 	perhaps := func() shape { return optional(some()) }
 
 	var out []mistake
@@ -163,8 +162,8 @@ var mistakes = sync.OnceValue(func() []mistake {
 	}
 
 	return append(out,
-		mistake{of("sts", literal("assumed-role/"), optional(endless(nameCharacter, 'a'))), noSession},
-		mistake{of("sts", literal("assumed-role/"), optional(endless(nameCharacter, 'a')), literal("/")), noSession},
+		mistake{of("sts", literal("assumed-role/"), optional(oneOrMore(nameCharacter, 'a'))), noSession},
+		mistake{of("sts", literal("assumed-role/"), optional(oneOrMore(nameCharacter, 'a')), literal("/")), noSession},
 		mistake{of("sts", literal("assumed-role"), optional(literal("/"))), noSession},
 		mistake{of("iam", literal("assumed-role/"), perhaps()), wrongOfRole},
 		mistake{of("sts", literal("assumed-role/"), some(), literal("/"), some(), literal("/"), perhaps()), rolePath},
@@ -174,12 +173,12 @@ var mistakes = sync.OnceValue(func() []mistake {
 // anyARN is the shape of every ARN.
 var anyARN = sync.OnceValue(func() shape {
 	anything := func(rune) bool { return true }
-	part := func() shape { return optional(endless(notColon, 'a')) }
+	part := func() shape { return optional(oneOrMore(notColon, 'a')) }
 
-	return join(literal("arn:"), part(), literal(":"), part(), literal(":"), part(), literal(":"), part(), literal(":"), endless(anything, 'a'))
+	return concat(literal("arn:"), part(), literal(":"), part(), literal(":"), part(), literal(":"), part(), literal(":"), oneOrMore(anything, 'a'))
 })
 
-// fitsAny returns a string that matches both a pattern and one of the shapes.
+// fitsAny returns a string that matches both the pattern and one of the shapes.
 func fitsAny(pattern string, shapes []shape) (example string, ok bool) {
 	for _, s := range shapes {
 		if example, ok = fits(pattern, s); ok {
@@ -190,9 +189,9 @@ func fitsAny(pattern string, shapes []shape) (example string, ok bool) {
 	return "", false
 }
 
-// fits returns the shortest string that matches both a pattern, in which * stands for
-// any run of characters, and a shape. It searches the pairs of places in the two that
-// can be reached, and takes no more than the product of their lengths.
+// fits returns the shortest string that matches both a pattern and a shape. In the
+// pattern, * stands for any run of characters. It searches the reachable pairs of
+// positions, so the time is at most the product of the lengths.
 func fits(pattern string, s shape) (example string, ok bool) {
 	glob := []rune(pattern)
 	if len(glob)-strings.Count(pattern, "*") > maxOwnerLength {
@@ -201,7 +200,7 @@ func fits(pattern string, s shape) (example string, ok bool) {
 
 	type step struct {
 		from int
-		by   rune // Zero if no character was taken.
+		by   rune // Zero if the step uses no character.
 	}
 	var (
 		width   = len(s) + 1
@@ -222,7 +221,7 @@ func fits(pattern string, s shape) (example string, ok bool) {
 				*to = append(*to, at)
 			}
 		}
-		// The places that are reached without a character come to this level.
+		// Steps that use no character stay on this level.
 		for i := 0; i < len(level); i++ {
 			g, p := level[i]/width, level[i]%width
 			if g < len(glob) && glob[g] == '*' {
@@ -270,14 +269,14 @@ func fits(pattern string, s shape) (example string, ok bool) {
 	return string(taken), true
 }
 
-// invisible reports whether a character is white space, or a mark of an editor that
-// cannot be seen: a space without width, a byte order mark.
+// invisible reports whether a character is white space, a zero-width space or a byte
+// order mark.
 func invisible(r rune) bool {
 	return unicode.IsSpace(r) || r == '\u200b' || r == '\ufeff'
 }
 
-// sampleOwners are owners of every shape, of one partition and account. Their names
-// have nothing in common that the names of others lack.
+// sampleOwners returns owners of every shape for a partition and an account. Their names
+// have no characters in common, so that only a pattern for every name matches them all.
 func sampleOwners(partition, account string) []string {
 	var owners []string
 	for _, resource := range []string{
@@ -296,11 +295,11 @@ func sampleOwners(partition, account string) []string {
 	return owners
 }
 
-// partitions are those that AWS has.
+// partitions are the AWS partitions.
 var partitions = []string{"aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f"}
 
-// matchEveryOwner reports whether patterns together match every owner that an account
-// can have. It is the account that they name, or any.
+// matchEveryOwner reports whether the patterns together match every owner of some
+// account: one that they name, or any other.
 func matchEveryOwner(patterns []string) bool {
 	accounts := map[string]bool{"000000000000": true}
 	for _, pattern := range patterns {

@@ -12,23 +12,23 @@ import (
 )
 
 const (
-	// minRate is the minimum rate, in calls a second.
+	// minRate is the minimum rate, in calls per second.
 	minRate = 0.5
 
-	// backoffFactor lowers a rate that is no longer granted.
+	// backoffFactor lowers a rate that the service no longer grants.
 	backoffFactor = 0.8
 
-	// backoffInterval is how long a lower rate takes to show. Answers to calls that
-	// were sent before say nothing about it.
+	// backoffInterval is how long a lower rate needs to take effect. Answers to calls
+	// that were sent before it say nothing about it.
 	backoffInterval = time.Second
 
-	// skippedCalls is how many calls to leave out after a throttled one. At its very
-	// limit the service throttles a call that comes a little early.
+	// skippedCalls is how many calls to leave out after a throttled one. A service at
+	// its limit throttles a call that comes slightly early.
 	skippedCalls = 2
 
-	// A rate that was kept for a while is lifted by a step. From lift to lift the steps
-	// grow and the waits shrink. A lift that is too much starts them anew, with twice
-	// the wait of the last time.
+	// After a while at one rate, the rate is raised by a step. With each raise the steps
+	// grow and the waits shrink. A raise that the service throttles resets both, and
+	// doubles the first wait.
 	firstStep = 0.05
 	lastStep  = 0.5
 	shortWait = 2 * time.Second
@@ -36,30 +36,29 @@ const (
 	lastWait  = 160 * time.Second
 )
 
-// highestQuotas is how many times the usual quota a pace can grow to.
-const highestQuotas = 10
+// maxQuotas limits a pace to this multiple of the usual quota.
+const maxQuotas = 10
 
-// What kept a call from being sent until its time ran out.
+// Why a call was not sent before its time ran out.
 var (
-	errHeldBack = &Cause{Text: "the calls were held back to the pace that SSM grants"}
-	errOwnLimit = &Cause{Text: "the calls were held back to the configured number of calls a second"}
+	errPaced    = &Cause{Text: "the calls were slowed down to the rate that SSM grants"}
+	errOwnLimit = &Cause{Text: "the calls were slowed down to the configured number of calls per second"}
 )
 
-// pacer keeps the calls of each operation in each Region to the pace that the
-// service grants. It does not brake before the service has throttled, unless the
-// user sets a limit.
+// pacer limits the calls of each operation in each Region to the rate that the service
+// grants. Without a limit of the user, it slows nothing down before the service throttles.
 type pacer struct {
-	limit   float64 // Calls a second that the user allows at most; 0 for no limit.
+	limit   float64 // The user's limit in calls per second, 0 for no limit.
 	decided func(context.Context, Decision)
 
 	mutex sync.Mutex
 	lanes map[lane]*pace
-	// met are the failures of the last attempts, for calls whose time runs out before
-	// they make one.
-	met map[lane]error
+	// lastFailures has the failure of each lane's last attempt. It explains a call whose time
+	// runs out before its first attempt.
+	lastFailures map[lane]error
 }
 
-// lane is what the service counts calls by.
+// lane is what a quota of the service applies to.
 type lane struct {
 	region    string
 	operation *Operation
@@ -67,40 +66,40 @@ type lane struct {
 
 // pace is the adaptive rate of one lane.
 type pace struct {
-	turn    chan struct{} // Held by who waits for the limiter.
-	limiter *rate.Limiter
-	highest float64       // The rate never exceeds it.
-	good    float64       // The fastest rate that was not too fast.
-	step    float64       // By how much to lift it next.
-	wait    time.Duration // How long to keep the rate before.
-	penalty time.Duration // The wait after the next lift that proves too much.
-	cutAt   time.Time     // When the rate was last lowered; zero before.
-	liftAt  time.Time     // When to lift it.
-	held    bool          // A call had to wait since the rate last changed.
+	turn          chan struct{} // Held by the call that waits for the limiter.
+	limiter       *rate.Limiter
+	maxRate       float64       // The rate never exceeds it.
+	goodRate      float64       // The highest rate that was not throttled.
+	step          float64       // The fraction of the next raise.
+	wait          time.Duration // How long to keep the rate before the raise after next.
+	nextFirstWait time.Duration // The wait after the next raise that is throttled.
+	loweredAt     time.Time     // When the rate was last lowered. Zero if never.
+	raiseAt       time.Time     // When to raise the rate.
+	delayed       bool          // A call had to wait since the last change of the rate.
 }
 
 func newPacer(limit float64, decided func(context.Context, Decision)) *pacer {
-	return &pacer{limit: limit, decided: decided, lanes: make(map[lane]*pace), met: make(map[lane]error)}
+	return &pacer{limit: limit, decided: decided, lanes: make(map[lane]*pace), lastFailures: make(map[lane]error)}
 }
 
-// newPace returns the pace of a lane. A limit of the user's is its highest rate.
+// newPace returns the pace of a lane. The user's limit, if set, is its highest rate.
 func newPace(lane lane, limit float64) *pace {
-	highest := highestQuotas * lane.operation.quota
+	highest := maxQuotas * lane.operation.quota
 	if limit > 0 {
 		highest = limit
 	}
 
 	return &pace{
-		turn:    make(chan struct{}, 1),
-		limiter: rate.NewLimiter(rate.Limit(highest), 1),
-		highest: highest,
-		good:    min(lane.operation.quota, highest),
-		penalty: firstWait,
+		turn:          make(chan struct{}, 1),
+		limiter:       rate.NewLimiter(rate.Limit(highest), 1),
+		maxRate:       highest,
+		goodRate:      min(lane.operation.quota, highest),
+		nextFirstWait: firstWait,
 	}
 }
 
-// admit waits until an attempt may be sent, or the context ends. It then returns
-// what held the attempt back.
+// admit waits until an attempt may be sent. If the context ends first, it returns the
+// reason for the delay.
 func (p *pacer) admit(ctx context.Context, lane lane) error {
 	p.mutex.Lock()
 	current := p.lanes[lane]
@@ -113,67 +112,67 @@ func (p *pacer) admit(ctx context.Context, lane lane) error {
 		return nil
 	}
 
-	// One waits for the clock, the others for their turn: a pace that changes
-	// changes for all of them.
+	// Only one call waits for the limiter. The others wait for their turn, so a new
+	// rate applies to them too.
 	select {
 	case current.turn <- struct{}{}:
 		defer func() { <-current.turn }()
 	default:
-		p.hold(current)
+		p.noteDelay(current)
 		select {
 		case current.turn <- struct{}{}:
 			defer func() { <-current.turn }()
 		case <-ctx.Done():
-			return p.heldBack(lane)
+			return p.delayReason(lane)
 		}
 	}
 
 	reservation := current.limiter.Reserve()
 	if reservation.Delay() > 0 {
-		p.hold(current)
+		p.noteDelay(current)
 	}
 	if err := sleep(ctx, reservation.Delay()); err != nil {
 		reservation.Cancel()
 
-		return p.heldBack(lane)
+		return p.delayReason(lane)
 	}
 
 	return nil
 }
 
-// hold notes that a pace holds a call back.
-func (p *pacer) hold(current *pace) {
+// noteDelay records that the pace delayed a call.
+func (p *pacer) noteDelay(current *pace) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
-	current.held = true
+	current.delayed = true
 }
 
-// heldBack returns what the last attempt of a lane met, or else whose pace held a
-// call back.
-func (p *pacer) heldBack(lane lane) error {
+// delayReason returns the failure of the lane's last attempt or, if there is none, the
+// limit that delayed the call.
+func (p *pacer) delayReason(lane lane) error {
 	if err := p.lastFailure(lane); err != nil {
 		return err
 	}
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
-	if p.lanes[lane].cutAt.IsZero() {
+	if p.lanes[lane].loweredAt.IsZero() {
 		return errOwnLimit
 	}
 
-	return errHeldBack
+	return errPaced
 }
 
-// lastFailure returns the failure of the last attempt of a lane, nil if it succeeded
-// or there was none.
+// lastFailure returns the failure of the lane's last attempt. It returns nil if that
+// attempt succeeded or there was none.
 func (p *pacer) lastFailure(lane lane) error {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
 
-	return p.met[lane]
+	return p.lastFailures[lane]
 }
 
-// learn adapts the pace to the end of an attempt.
-func (p *pacer) learn(ctx context.Context, lane lane, err error) {
+// update adapts the pace to the result of an attempt, and reports a change.
+func (p *pacer) update(ctx context.Context, lane lane, err error) {
 	if what, rate := p.adapt(lane, err); what != "" {
 		p.decided(ctx, Decision{What: what, Fields: map[string]any{
 			"operation": lane.operation.String(), "region": lane.region, "calls_per_second": rate,
@@ -181,7 +180,7 @@ func (p *pacer) learn(ctx context.Context, lane lane, err error) {
 	}
 }
 
-// adapt does so, and tells what it decided, with the new rate; empty for nothing.
+// adapt returns the change and the new rate. It returns an empty text without a change.
 func (p *pacer) adapt(lane lane, err error) (what string, callsPerSecond float64) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
@@ -191,51 +190,51 @@ func (p *pacer) adapt(lane lane, err error) (what string, callsPerSecond float64
 		isThrottled = throttledAnswer(err)
 	)
 	if err == nil {
-		delete(p.met, lane)
+		delete(p.lastFailures, lane)
 	} else {
-		p.met[lane] = err
+		p.lastFailures[lane] = err
 	}
 
 	const lowered = "Lowered the pace of calls"
 	switch {
 	case p.limit > 0 && p.limit <= lane.operation.quota:
-		// The user has chosen a pace that AWS grants.
+		// The user's limit is within the quota of AWS.
 		return "", 0
 	case current == nil && !isThrottled:
 		return "", 0
-	case current == nil || isThrottled && current.cutAt.IsZero() && current.good < current.highest:
-		// The first time: the usual quota is the best guess.
+	case current == nil || isThrottled && current.loweredAt.IsZero() && current.goodRate < current.maxRate:
+		// First throttling: the usual quota is the best guess.
 		if current == nil {
 			current = newPace(lane, 0)
 			p.lanes[lane] = current
 		}
-		current.slowTo(current.good, now)
+		current.lower(current.goodRate, now)
 		what = lowered
-	case isThrottled && now.Sub(current.cutAt) < backoffInterval:
-	case isThrottled && float64(current.limiter.Limit()) > current.good:
-		// The lift was too much: back to what was good.
-		current.slowTo(current.good, now)
+	case isThrottled && now.Sub(current.loweredAt) < backoffInterval:
+	case isThrottled && float64(current.limiter.Limit()) > current.goodRate:
+		// The raise was too much.
+		current.lower(current.goodRate, now)
 		what = lowered
 	case isThrottled:
-		// What was good no longer is: others use the quota as well.
-		current.penalty = firstWait
-		current.slowTo(max(backoffFactor*current.good, min(minRate, current.highest)), now)
+		// Other clients use the quota as well, so the good rate is too high now.
+		current.nextFirstWait = firstWait
+		current.lower(max(backoffFactor*current.goodRate, min(minRate, current.maxRate)), now)
 		what = lowered
-	case (err == nil || httpStatus(err) > 0) && current.held && !current.cutAt.IsZero() && now.After(current.liftAt) && float64(current.limiter.Limit()) < current.highest:
-		// A pace that held nothing back was not tried: what is granted beyond it is
-		// not known.
-		current.liftAgain(now)
-		what = "Lifted the pace of calls"
+	case (err == nil || httpStatus(err) > 0) && current.delayed && !current.loweredAt.IsZero() && now.After(current.raiseAt) && float64(current.limiter.Limit()) < current.maxRate:
+		// The current rate must have delayed a call. Otherwise calls are slower than the
+		// rate, and success says nothing about it.
+		current.raise(now)
+		what = "Raised the pace of calls"
 	}
 
 	return what, float64(current.limiter.Limit())
 }
 
-// slowTo lowers the pace, after a short rest.
-func (p *pace) slowTo(callsPerSecond float64, now time.Time) {
-	p.good, p.step, p.wait, p.held = callsPerSecond, firstStep, p.penalty, false
-	p.penalty = min(2*p.penalty, lastWait)
-	p.cutAt, p.liftAt = now, now.Add(p.wait)
+// lower lowers the rate, and leaves out a few calls.
+func (p *pace) lower(callsPerSecond float64, now time.Time) {
+	p.goodRate, p.step, p.wait, p.delayed = callsPerSecond, firstStep, p.nextFirstWait, false
+	p.nextFirstWait = min(2*p.nextFirstWait, lastWait)
+	p.loweredAt, p.raiseAt = now, now.Add(p.wait)
 
 	p.limiter.SetLimitAt(now, rate.Limit(callsPerSecond))
 	for range 1 + skippedCalls {
@@ -243,11 +242,11 @@ func (p *pace) slowTo(callsPerSecond float64, now time.Time) {
 	}
 }
 
-// liftAgain takes the present pace for good, and tries a faster one.
-func (p *pace) liftAgain(now time.Time) {
-	p.good, p.held = float64(p.limiter.Limit()), false
-	p.limiter.SetLimitAt(now, rate.Limit(min(p.good*(1+p.step), p.highest)))
+// raise records the current rate as good, and tries a higher one.
+func (p *pace) raise(now time.Time) {
+	p.goodRate, p.delayed = float64(p.limiter.Limit()), false
+	p.limiter.SetLimitAt(now, rate.Limit(min(p.goodRate*(1+p.step), p.maxRate)))
 	p.step = min(2*p.step, lastStep)
-	p.liftAt = now.Add(p.wait)
+	p.raiseAt = now.Add(p.wait)
 	p.wait = max(p.wait/2, shortWait)
 }

@@ -489,7 +489,7 @@ func TestClient_pace_idle(t *testing.T) {
 		ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowd(1)...))).patient()
 		var lifted int
 		client := ep.client(sessionmanager.Options{Decided: func(_ context.Context, d sessionmanager.Decision) {
-			if d.What == "Lifted the pace of calls" {
+			if d.What == "Raised the pace of calls" {
 				lifted++
 			}
 		}})

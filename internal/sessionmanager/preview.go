@@ -8,22 +8,22 @@ import (
 	"errors"
 )
 
-// Preview looks a session up to show it to somebody who looks a second time and must
-// not miss then what was shown. Only errors for which NothingToShow is true may leave
-// the session out.
+// Preview looks up a session in order to show it before a second lookup. The second
+// lookup must find what Preview has shown. The caller may leave the session out only if
+// NothingToShow is true for the error.
 func (c *Client) Preview(ctx context.Context, ref SessionRef) (Session, error) {
 	return c.findShared(ctx, ref)
 }
 
-// NothingToShow reports whether a preview ended with the session not found, or with
-// nothing that these credentials can find out about it.
+// NothingToShow reports whether a preview found no session, or could not find out with
+// these credentials.
 func NothingToShow(err error) bool {
 	return errors.Is(err, ErrNotFound) || errors.Is(err, ErrUndetermined) || errors.Is(err, ErrAccessDenied)
 }
 
-// findShared looks a session up as Find does, but may find it in a listing of the
-// active sessions that others asked for a moment ago. Such a listing can show that
-// a session is there, and no more: what it lacks is looked up by its ID.
+// findShared is Find, except that it may use a recent listing of the active sessions
+// that other lookups share. Such a listing can only show that a session is there. A
+// session that is missing from it is looked up by its ID.
 func (c *Client) findShared(ctx context.Context, ref SessionRef) (Session, error) {
 	session, listed, err := c.shared.find(ctx, c, ref)
 	switch {
@@ -32,7 +32,7 @@ func (c *Client) findShared(ctx context.Context, ref SessionRef) (Session, error
 	case !listed:
 		return c.Find(ctx, ref)
 	case session.SessionID == "":
-		// It has probably ended: the history comes first.
+		// The session has probably ended, so the history comes first.
 		return c.find(ctx, ref, StateHistory, StateActive)
 	default:
 		return session, nil

@@ -12,38 +12,39 @@ import (
 	"sync"
 )
 
-// Registry holds the sessions that this process has opened and not yet ended, and
-// those that it is about to open. It is how no session is left behind, and how
-// drains spare the sessions of their own process. It is safe for concurrent use.
+// Registry holds the sessions that this process has started and not yet ended, and
+// those that it is about to start. It ends all of them at exit, and keeps drains of the
+// same process from ending them. It is safe for concurrent use.
 type Registry struct {
 	mutex   sync.Mutex
 	entries map[*entry]struct{}
 
-	closing  chan struct{}  // Closed when EndAll begins: nothing is opened from then on.
+	closing  chan struct{}  // Closed when EndAll begins. No session starts afterwards.
 	finished chan struct{}  // Closed when EndAll is done.
-	starting sync.WaitGroup // The calls of Start that are under way.
+	starting sync.WaitGroup // The running calls of Start.
 }
 
-// Hooks are what a session with an open channel needs at its end, besides the call
-// of TerminateSession. Each may be nil. They are called at most once at a time.
+// Hooks do the additional work at the end of a session with an open channel. Each may
+// be nil. No two calls of a hook overlap.
 type Hooks struct {
-	// Terminate tells the agent over the channel, before TerminateSession is called.
+	// Terminate asks the agent over the channel to end the session. It runs before
+	// TerminateSession.
 	Terminate func(context.Context) error
 
-	// Close waits for the channel to be closed by the service, and closes it.
-	// It is called after TerminateSession, but not when the process has no time left.
+	// Close waits until the service closes the channel, then closes it locally. It runs
+	// after TerminateSession. EndAll does not run it, because the process has no time.
 	Close func(context.Context) error
 }
 
-// entry is a session that this process has opened, or may have.
+// entry is a session that this process has started or may have started.
 type entry struct {
 	client *Client
 	region string
 	target string
-	mark   string // Ends the session's reason.
+	mark   string // The end of the session's reason.
 
 	// The session's ID and hooks, guarded by the registry's mutex. The ID is empty
-	// until the answer of StartSession is there.
+	// until StartSession has returned.
 	sessionID string
 	hooks     Hooks
 }
@@ -57,12 +58,11 @@ func NewRegistry() *Registry {
 	}
 }
 
-// errClosing is the cause of a start that comes when the process is about to end.
+// errClosing is the cause of a start that is refused because the process is ending.
 var errClosing = errors.New("the provider is about to end")
 
-// begin registers a session that is about to be started. The returned context ends
-// with ctx, and when the process is about to end. The caller calls done when it has
-// either kept or removed the entry.
+// begin registers a session that is about to start. The returned context ends with ctx
+// or when EndAll begins. The caller calls done after it has kept or removed the entry.
 func (r *Registry) begin(ctx context.Context, e *entry) (starting context.Context, done func(), err error) {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
@@ -96,15 +96,15 @@ func (r *Registry) untilClosing(ctx context.Context) (context.Context, context.C
 	return ctx, cancel
 }
 
-// opened notes the ID of a session that was started.
-func (r *Registry) opened(e *entry, sessionID string) {
+// setSessionID stores the ID of a session that was started.
+func (r *Registry) setSessionID(e *entry, sessionID string) {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 
 	e.sessionID = sessionID
 }
 
-// details returns what an entry has come to hold.
+// details returns the session ID and the hooks of an entry.
 func (r *Registry) details(e *entry) (sessionID string, hooks Hooks) {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
@@ -112,7 +112,7 @@ func (r *Registry) details(e *entry) (sessionID string, hooks Hooks) {
 	return e.sessionID, e.hooks
 }
 
-// remove forgets a session that has ended, or was never started.
+// remove deletes a session that has ended or was never started.
 func (r *Registry) remove(e *entry) {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
@@ -120,7 +120,7 @@ func (r *Registry) remove(e *entry) {
 	delete(r.entries, e)
 }
 
-// lookUp returns the entry of a session, nil if there is none, with its hooks.
+// lookUp returns the entry of a session and its hooks, nil if there is none.
 func (r *Registry) lookUp(ref SessionRef) (*entry, Hooks) {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
@@ -134,9 +134,9 @@ func (r *Registry) lookUp(ref SessionRef) (*entry, Hooks) {
 	return nil, Hooks{}
 }
 
-// holds reports whether a listed session is one that this process has opened, or
-// has just asked for.
-func (r *Registry) holds(region string, session Session) bool {
+// contains reports whether this process has started a listed session, or is just
+// starting it.
+func (r *Registry) contains(region string, session Session) bool {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 
@@ -160,12 +160,11 @@ func (r *Registry) Len() int {
 	return len(r.entries)
 }
 
-// EndAll ends every session that is open, all at once, for a process that is about
-// to end: it calls and does not look. A start that is under way is cancelled and
-// waited for first, and no other begins. If nothing is open, nothing is called.
-// Further calls wait for the first one.
+// EndAll ends every session of the registry concurrently, at the end of the process. It
+// does not check the result with a lookup. It first cancels running starts and waits for
+// them, and prevents new ones. Further calls of EndAll wait for the first one.
 //
-// The error joins those of the sessions that may still be live.
+// The error joins the errors of the sessions that may still be live.
 func (r *Registry) EndAll(ctx context.Context) error {
 	r.mutex.Lock()
 	select {
@@ -196,15 +195,15 @@ func (r *Registry) EndAll(ctx context.Context) error {
 	failures := make([]error, len(entries))
 	var group sync.WaitGroup
 	for i, e := range entries {
-		group.Go(func() { failures[i] = e.leave(ctx) })
+		group.Go(func() { failures[i] = e.endUnwatched(ctx) })
 	}
 	group.Wait()
 
 	return errors.Join(failures...)
 }
 
-// leave ends a session without a look afterwards.
-func (e *entry) leave(ctx context.Context) error {
+// endUnwatched ends a session without a lookup afterwards.
+func (e *entry) endUnwatched(ctx context.Context) error {
 	registry := e.client.own
 	sessionID, hooks := registry.details(e)
 	if sessionID == "" {
@@ -214,10 +213,10 @@ func (e *entry) leave(ctx context.Context) error {
 		return err
 	}
 	if hooks.Terminate != nil {
-		// Whatever comes of it, the call below ends the session.
+		// TerminateSession below ends the session even if this fails.
 		_ = hooks.Terminate(ctx)
 	}
-	if answer := e.client.end(ctx, SessionRef{Region: e.region, SessionID: sessionID}); answer.err != nil && !errors.Is(answer.err, ErrEnded) {
+	if answer := e.client.requestEnd(ctx, SessionRef{Region: e.region, SessionID: sessionID}); answer.err != nil && !errors.Is(answer.err, ErrEnded) {
 		return answer.err
 	}
 	registry.remove(e)

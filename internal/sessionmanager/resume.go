@@ -11,17 +11,17 @@ import (
 )
 
 // Connection is what a client needs to connect to a session's data channel. Both
-// values are secrets: whoever holds them can take part in the session.
+// values are secrets. They give access to the session.
 type Connection struct {
 	TokenValue string // Authenticates the client on the data channel.
-	StreamURL  string // The data channel's WebSocket URL, byte for byte as the service gave it.
+	StreamURL  string // The data channel's WebSocket URL, exactly as the service sent it.
 }
 
-// Resume gives a live session a fresh token and stream URL. Doing so resets the
-// session's idle timer and may disturb the client that holds the session.
+// Resume requests a new token and stream URL for a live session. This resets the
+// session's idle timer and may disturb the client that is connected.
 //
-// Errors: ErrTimedOut, ErrEnded, ErrNotFound, ErrAccessDenied, ErrIncompleteAnswer,
-// and those of a failed call. None ever holds a token or URL.
+// Errors: ErrTimedOut, ErrEnded, ErrNotFound, ErrAccessDenied, ErrIncompleteAnswer, and
+// the errors of a failed call. No error contains a token or URL.
 //
 // See https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_ResumeSession.html.
 func (c *Client) Resume(ctx context.Context, ref SessionRef) (Connection, error) {

@@ -14,36 +14,36 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 )
 
-// Selector says which sessions are meant. All conditions that are given must
-// hold, and no exclusion may; of a set, one match is enough. A nil set is no
-// condition, whereas an empty one matches nothing.
+// Selector selects sessions. A session matches if it meets every condition and no
+// exclusion. One value of a set is enough to meet its condition. A nil set is no
+// condition, an empty set matches nothing.
 type Selector struct {
 	Targets       []string
-	Owners        []string // ARNs, in which * stands for any run of characters.
+	Owners        []string // ARNs. * matches any run of characters.
 	DocumentNames []string
 	AccessTypes   []string
-	OlderThan     *time.Duration // Time since the start, by the service's clock.
-	StartedAfter  time.Time      // Inclusive; zero for no condition.
-	StartedBefore time.Time      // Exclusive; zero for no condition.
+	OlderThan     *time.Duration // Minimum time since the start, by the service's clock.
+	StartedAfter  time.Time      // Inclusive. Zero for no condition.
+	StartedBefore time.Time      // Exclusive. Zero for no condition.
 
-	// FoldOwners makes Owners match in capitals and small letters alike. SSM does not:
-	// it serves to find out whether that is why nobody matches.
+	// FoldOwners makes Owners ignore case. SSM does not ignore it. The option serves
+	// to find out whether case is the reason for an empty result.
 	FoldOwners bool
 
-	ExcludeOwners     []string // As Owners.
+	ExcludeOwners     []string // Patterns, like Owners.
 	ExcludeSessionIDs []string
 }
 
-// Matches reports whether a session is meant, at a time of the service's clock.
-// A condition on a field that the session lacks does not hold; an exclusion on
-// one spares the session.
+// Matches reports whether a session matches at a time of the service's clock. If the
+// session lacks a field, a condition on that field fails, and an exclusion on it
+// excludes the session.
 func (s Selector) Matches(session Session, now time.Time) bool {
 	started := session.StartDate
 
-	return oneOf(s.Targets, session.Target) &&
+	return meets(s.Targets, session.Target) &&
 		(s.Owners == nil || s.anyOwner(session.Owner)) &&
-		oneOf(s.DocumentNames, session.DocumentName) &&
-		oneOf(s.AccessTypes, session.AccessType) &&
+		meets(s.DocumentNames, session.DocumentName) &&
+		meets(s.AccessTypes, session.AccessType) &&
 		(s.OlderThan == nil || !started.IsZero() && now.Sub(started) >= *s.OlderThan) &&
 		(s.StartedAfter.IsZero() || !started.IsZero() && !started.Before(s.StartedAfter)) &&
 		(s.StartedBefore.IsZero() || !started.IsZero() && started.Before(s.StartedBefore)) &&
@@ -51,12 +51,12 @@ func (s Selector) Matches(session Session, now time.Time) bool {
 		(len(s.ExcludeSessionIDs) == 0 || session.SessionID != "" && !slices.Contains(s.ExcludeSessionIDs, session.SessionID))
 }
 
-// oneOf reports whether a condition on a field holds.
-func oneOf(wanted []string, value string) bool {
+// meets reports whether a field meets its condition.
+func meets(wanted []string, value string) bool {
 	return wanted == nil || value != "" && slices.Contains(wanted, value)
 }
 
-// anyOwner reports whether the condition on owners holds.
+// anyOwner reports whether an owner meets the condition on owners.
 func (s Selector) anyOwner(owner string) bool {
 	if !s.FoldOwners {
 		return anyPattern(s.Owners, owner)
@@ -67,16 +67,15 @@ func (s Selector) anyOwner(owner string) bool {
 	})
 }
 
-// anyPattern reports whether one of the patterns matches an owner.
+// anyPattern reports whether an owner matches one of the patterns.
 func anyPattern(patterns []string, owner string) bool {
 	return owner != "" && slices.ContainsFunc(patterns, func(pattern string) bool {
 		return matchPattern(pattern, owner)
 	})
 }
 
-// matchPattern reports whether a pattern, in which * stands for any run of
-// characters, matches the whole of a string. It takes no more than the product of
-// the lengths.
+// matchPattern reports whether a pattern matches the whole string. In the pattern, *
+// matches any run of characters. The time is at most the product of the lengths.
 func matchPattern(pattern, s string) bool {
 	parts := strings.Split(pattern, "*")
 	if len(parts) == 1 {
@@ -98,15 +97,15 @@ func matchPattern(pattern, s string) bool {
 	return strings.HasSuffix(rest, last)
 }
 
-// ErrNoCondition: a selector for ending sessions has no condition that narrows it down.
-var ErrNoCondition = errors.New("no condition says which sessions to end")
+// ErrNoCondition: a selector for ending sessions has no narrowing condition.
+var ErrNoCondition = errors.New("no condition narrows down the sessions to end")
 
-// leastAge is the smallest age that is a condition: what is younger has just begun.
-const leastAge = time.Minute
+// minAge is the smallest age that narrows down a selection.
+const minAge = time.Minute
 
-// RequireCondition returns ErrNoCondition if the selector would match whatever
-// there is, exclusions apart: patterns that match every owner, every access type and
-// an age below a minute are no conditions.
+// RequireCondition returns ErrNoCondition if the selector matches practically every
+// session that is not excluded. Patterns for every owner, all access types together and
+// an age below one minute are not narrowing.
 func (s Selector) RequireCondition() error {
 	switch {
 	case s.Targets != nil, s.DocumentNames != nil:
@@ -115,7 +114,7 @@ func (s Selector) RequireCondition() error {
 		return nil
 	case s.AccessTypes != nil && !containsAll(s.AccessTypes, AccessTypes()):
 		return nil
-	case s.OlderThan != nil && *s.OlderThan >= leastAge:
+	case s.OlderThan != nil && *s.OlderThan >= minAge:
 		return nil
 	case !s.StartedAfter.IsZero(), !s.StartedBefore.IsZero():
 		return nil
@@ -124,13 +123,13 @@ func (s Selector) RequireCondition() error {
 	}
 }
 
-// containsAll reports whether a set has all of the values.
+// containsAll reports whether a set contains all values.
 func containsAll(set, values []string) bool {
 	return !slices.ContainsFunc(values, func(value string) bool { return !slices.Contains(set, value) })
 }
 
-// Equal reports whether two selectors mean the same sessions, in whatever order their
-// values are written.
+// Equal reports whether two selectors select the same sessions. The order of values
+// does not matter.
 func (s Selector) Equal(other Selector) bool {
 	same := func(a, b []string) bool {
 		return (a == nil) == (b == nil) && containsAll(a, b) && containsAll(b, a)
@@ -140,24 +139,24 @@ func (s Selector) Equal(other Selector) bool {
 	return age && same(s.Targets, other.Targets) && same(s.Owners, other.Owners) &&
 		same(s.DocumentNames, other.DocumentNames) && same(s.AccessTypes, other.AccessTypes) &&
 		s.StartedAfter.Equal(other.StartedAfter) && s.StartedBefore.Equal(other.StartedBefore) &&
-		// Of exclusions, none and an empty set are the same.
+		// A nil exclusion set and an empty one mean the same.
 		containsAll(s.ExcludeOwners, other.ExcludeOwners) && containsAll(other.ExcludeOwners, s.ExcludeOwners) &&
 		containsAll(s.ExcludeSessionIDs, other.ExcludeSessionIDs) && containsAll(other.ExcludeSessionIDs, s.ExcludeSessionIDs)
 }
 
-// filters translates the selector for DescribeSessions. They only narrow the
-// listing: how the service combines several is not documented, so that there is
-// one at most, and every condition is checked again.
+// filters returns the selector's filter for DescribeSessions. The filter only shortens
+// the listing, and every condition is checked again. There is at most one filter, because
+// the service's way to combine filters is undocumented.
 func (s Selector) filters() []types.SessionFilter {
 	const (
 		day     = 24 * time.Hour
-		longest = 400 // Characters that the API allows in a filter's value.
+		longest = 400 // Maximum length of a filter's value in the API, in characters.
 	)
 
 	filter := func(key types.SessionFilterKey, value string) []types.SessionFilter {
 		return []types.SessionFilter{{Key: key, Value: aws.String(value)}}
 	}
-	// The service may go by the day.
+	// The service's filter may have the precision of a day.
 	after, before := s.StartedAfter.Add(-day).UTC(), s.StartedBefore.Add(day).UTC()
 	switch {
 	case len(s.Targets) == 1 && utf8.RuneCountInString(s.Targets[0]) <= longest:
@@ -173,7 +172,7 @@ func (s Selector) filters() []types.SessionFilter {
 	}
 }
 
-// matchesNothing reports whether no session at all can match.
+// matchesNothing reports whether no session can match.
 func (s Selector) matchesNothing() bool {
 	for _, set := range [][]string{s.Targets, s.Owners, s.DocumentNames, s.AccessTypes} {
 		if set != nil && len(set) == 0 {

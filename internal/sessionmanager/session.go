@@ -11,36 +11,35 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 )
 
-// SessionRef names a session in a Region. A SessionID that is empty stands for no
-// single session.
+// SessionRef identifies a session in a Region. An empty SessionID means no particular
+// session.
 type SessionRef struct {
 	Region    string
 	SessionID string
 }
 
-// Session is a Session Manager session as DescribeSessions lists it. The service
-// omits fields, or sends them empty; both are the zero value here, and nothing is
-// made up for them.
+// Session is a Session Manager session as DescribeSessions lists it. If the service
+// omits a field or sends it empty, the field is the zero value.
 type Session struct {
 	SessionID           string
 	Target              string
-	Status              string // One of the API's SessionStatus values, or a newer one.
-	Owner               string // ARN that started the session.
+	Status              string // A SessionStatus value of the API, or one that it adds later.
+	Owner               string // ARN of the identity that started the session.
 	DocumentName        string
 	Reason              string
 	Details             string
-	MaxSessionDuration  string // Minutes, as the API words it.
+	MaxSessionDuration  string // In minutes, as text from the API.
 	AccessType          string
 	S3OutputURL         string
 	CloudWatchOutputURL string
 	StartDate           time.Time // UTC, whole seconds.
 	EndDate             time.Time // UTC, whole seconds.
 
-	// history tells that the session was seen in the history, not in the active list.
+	// history tells that the history listed the session, not the active list.
 	history bool
 }
 
-// newSession translates a listed session.
+// newSession converts a listed session.
 func newSession(in types.Session, state State) Session {
 	s := Session{
 		SessionID:          text(in.SessionId),
@@ -64,14 +63,14 @@ func newSession(in types.Session, state State) Session {
 	return s
 }
 
-// text returns a string of the service's, empty for none. Bytes that are not
-// UTF-8 are replaced, since a caller's protocol may not be able to carry them.
+// text returns a string of the service, empty for nil. It replaces bytes that are not
+// UTF-8, because Terraform's protocol cannot carry them.
 func text(s *string) string {
 	return strings.ToValidUTF8(aws.ToString(s), "\uFFFD")
 }
 
-// wholeSeconds returns a time in UTC without its fraction, and the zero time for
-// none or for one that RFC 3339 cannot express.
+// wholeSeconds returns a time in UTC without its fraction of a second. It returns the
+// zero time for nil, and for a time that RFC 3339 cannot express.
 func wholeSeconds(t *time.Time) time.Time {
 	if t == nil || !expressible(*t) {
 		return time.Time{}
@@ -80,14 +79,14 @@ func wholeSeconds(t *time.Time) time.Time {
 	return t.UTC().Truncate(time.Second)
 }
 
-// expressible reports whether RFC 3339 has a way to write a time.
+// expressible reports whether RFC 3339 can express a time.
 func expressible(t time.Time) bool {
 	return t.UTC().Year() >= 1 && t.UTC().Year() <= 9999
 }
 
 // Live reports whether the session can still be used or resumed. A session in the
-// history has ended, whatever its status. One in the active list is live unless it
-// is Terminating, Terminated or Failed: a status that is not known counts as live.
+// history has ended, whatever its status. A session in the active list is live unless it
+// is Terminating, Terminated or Failed. An unknown status counts as live.
 func (s Session) Live() bool {
 	if s.history {
 		return false
@@ -100,7 +99,7 @@ func (s Session) Live() bool {
 	}
 }
 
-// disconnected reports whether the session is live without anybody at its client end.
+// disconnected reports whether the session is live but no client is connected.
 func (s Session) disconnected() bool {
 	return s.Status == string(types.SessionStatusDisconnected)
 }

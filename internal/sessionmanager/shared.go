@@ -16,59 +16,59 @@ import (
 )
 
 const (
-	// listingAge is how old a listing may be that look-ups share.
+	// listingAge is the maximum age of a shared listing.
 	listingAge = 10 * time.Second
 
-	// singleLookups is how many look-ups within listingAge each ask for their own
-	// session, before a listing is worth its calls.
+	// singleLookups is how many lookups within listingAge ask for their own session
+	// before a shared listing costs fewer calls.
 	singleLookups = 3
 
-	// gatherTime is how long a look-up waits for others that come with it.
+	// gatherTime is how long a lookup waits for others to join.
 	gatherTime = 50 * time.Millisecond
 
-	// endGatherTime is how long a look at a session that was just ended waits for
-	// others. Ends come at the pace of the quota, a few in this time.
+	// endGatherTime is how long a lookup after a TerminateSession waits for others to
+	// join. It is longer because the quota spreads these lookups.
 	endGatherTime = 500 * time.Millisecond
 
-	// callerParallelism is how many look-ups a caller usually has under way at once.
+	// callerParallelism is how many lookups a caller usually runs at once.
 	callerParallelism = 10
 )
 
-// sharedListings are the listings of the active sessions of each Region that
-// look-ups share for a short time. Presence in such a listing proves something;
-// absence from it never does.
+// sharedListings are listings of the active sessions, one per Region, that lookups share
+// for a short time. A session in such a listing is there. A missing session may be there
+// as well.
 type sharedListings struct {
 	mutex   sync.Mutex
 	regions map[string]*sharedListing
 }
 
-// sharedListing is one Region's, guarded by the mutex above.
+// sharedListing is the state of one Region, guarded by the mutex of sharedListings.
 type sharedListing struct {
-	lookups []time.Time    // When look-ups came, those of the last listingAge.
-	latest  *listingFlight // The newest listing that was read to its end.
-	flight  *listingFlight // The listing that look-ups join.
-	pages   int            // How many pages a listing has at the least, as far as is known.
+	lookups []time.Time    // Times of the lookups within the last listingAge.
+	latest  *listingFlight // The newest complete listing.
+	flight  *listingFlight // The listing that lookups join.
+	pages   int            // The known minimum number of pages of a listing.
 
-	// What concerns sessions whose end was asked for.
-	ends           map[string]time.Time // When the answer came: an older listing does not count.
-	looks          []time.Time          // When looks at them came, those of the last listingAge.
-	next           *listingFlight       // The listing that such looks gather for.
+	// For sessions that were asked to end.
+	ends           map[string]time.Time // Time of each answer. Older listings are useless for the session.
+	endLookups     []time.Time          // Times of the lookups within the last listingAge.
+	next           *listingFlight       // The listing that these lookups wait for.
 	endingIsActive bool                 // The service lists Terminating sessions as active.
 }
 
-// listingFlight is a listing that gathers look-ups, is under way or was read.
+// listingFlight is a listing that is waiting for lookups, running or complete.
 type listingFlight struct {
 	cancel   context.CancelFunc
 	waiters  int
-	began    time.Time     // Zero while it gathers.
-	full     chan struct{} // Closed when as many wait as a caller has under way at once.
+	began    time.Time     // Zero while it waits for lookups.
+	full     chan struct{} // Closed when callerParallelism lookups wait.
 	done     chan struct{}
 	sessions map[string]Session
 	err      error
-	gaveUp   bool // It turned out to cost more than it saves.
+	gaveUp   bool // It was stopped because it costs more calls than it saves.
 }
 
-// region returns what is known of a Region.
+// region returns the state of a Region.
 func (s *sharedListings) region(name string) *sharedListing {
 	r := s.regions[name]
 	if r == nil {
@@ -82,12 +82,13 @@ func (s *sharedListings) region(name string) *sharedListing {
 	return r
 }
 
-// find returns a session of a shared listing. It returns listed = false if there
-// is no listing, and none is worth its calls; and no session if the listing lacks it.
+// find returns a session from a shared listing. It returns listed = false if there is no
+// listing and a new one would cost too many calls. It returns an empty session if the
+// listing does not contain it.
 func (s *sharedListings) find(ctx context.Context, c *Client, ref SessionRef) (session Session, listed bool, err error) {
 	s.mutex.Lock()
 	r := s.region(ref.Region)
-	r.lookups = count(r.lookups, time.Now())
+	r.lookups = addRecent(r.lookups, time.Now())
 	if !r.fresh() && !r.worthListing(0) && r.worthListing(callerParallelism-1) {
 		s.mutex.Unlock()
 		if err := sleep(ctx, gatherTime); err != nil {
@@ -96,17 +97,17 @@ func (s *sharedListings) find(ctx context.Context, c *Client, ref SessionRef) (s
 		s.mutex.Lock()
 	}
 	if r.fresh() {
-		session = r.in(r.latest, ref.SessionID)
+		session = r.lookUp(r.latest, ref.SessionID)
 		age := time.Since(r.latest.began)
 		s.mutex.Unlock()
-		c.decided(ctx, Decision{What: "A look-up uses a shared listing", Fields: map[string]any{"region": ref.Region, "session_id": ref.SessionID, "age": age.String()}})
+		c.decided(ctx, Decision{What: "A lookup uses a shared listing", Fields: map[string]any{"region": ref.Region, "session_id": ref.SessionID, "age": age.String()}})
 
 		return session, true, nil
 	}
 	if !r.worthListing(0) {
 		lookups := len(r.lookups)
 		s.mutex.Unlock()
-		c.decided(ctx, Decision{What: "A look-up asks for its own session", Fields: map[string]any{"region": ref.Region, "session_id": ref.SessionID, "recent_lookups": lookups}})
+		c.decided(ctx, Decision{What: "A lookup asks for its own session", Fields: map[string]any{"region": ref.Region, "session_id": ref.SessionID, "recent_lookups": lookups}})
 
 		return Session{}, false, nil
 	}
@@ -119,19 +120,19 @@ func (s *sharedListings) find(ctx context.Context, c *Client, ref SessionRef) (s
 	flight.waiters++
 	s.mutex.Unlock()
 	if begins {
-		c.decided(ctx, Decision{What: "A look-up begins a shared listing", Fields: map[string]any{"region": ref.Region, "session_id": ref.SessionID, "recent_lookups": lookups}})
+		c.decided(ctx, Decision{What: "A lookup begins a shared listing", Fields: map[string]any{"region": ref.Region, "session_id": ref.SessionID, "recent_lookups": lookups}})
 	}
 
 	return s.await(ctx, c, r, flight, ref)
 }
 
-// findAfter returns a session whose end was asked for, of a shared listing that began
-// after the answer. It returns listed = false without a listing, and no session if
-// the listing lacks it.
+// findAfter returns a session that was asked to end, from a shared listing that began
+// after the answer. It returns listed = false without a listing, and an empty session if
+// the listing does not contain it.
 func (s *sharedListings) findAfter(ctx context.Context, c *Client, ref SessionRef, answered time.Time) (session Session, listed bool, err error) {
 	s.mutex.Lock()
 	r := s.region(ref.Region)
-	r.looks = count(r.looks, time.Now())
+	r.endLookups = addRecent(r.endLookups, time.Now())
 	if !r.endingIsActive {
 		s.mutex.Unlock()
 
@@ -153,21 +154,21 @@ func (s *sharedListings) findAfter(ctx context.Context, c *Client, ref SessionRe
 	}
 	flight.waiters++
 	if r.next == flight && flight.waiters == callerParallelism {
-		// Nobody else is likely to come before these have their answers.
+		// The callers of these lookups wait for them, so no more lookups are likely.
 		close(flight.full)
 		r.next = nil
 	}
-	looks := len(r.looks)
+	lookups := len(r.endLookups)
 	s.mutex.Unlock()
 	if gathers {
-		c.decided(ctx, Decision{What: "Looks at sessions that were ended gather for a shared listing", Fields: map[string]any{"region": ref.Region, "recent_looks": looks}})
+		c.decided(ctx, Decision{What: "Lookups of ended sessions wait for a shared listing", Fields: map[string]any{"region": ref.Region, "recent_lookups": lookups}})
 	}
 
 	return s.await(ctx, c, r, flight, ref)
 }
 
-// count notes a look-up, and forgets those that are long past.
-func count(lookups []time.Time, now time.Time) []time.Time {
+// addRecent adds a lookup, and drops those older than listingAge.
+func addRecent(lookups []time.Time, now time.Time) []time.Time {
 	recent := lookups[:0]
 	for _, at := range lookups {
 		if now.Sub(at) <= listingAge {
@@ -178,13 +179,13 @@ func count(lookups []time.Time, now time.Time) []time.Time {
 	return append(recent, now)
 }
 
-// fresh reports whether there is a listing that is not too old.
+// fresh reports whether there is a recent listing.
 func (r *sharedListing) fresh() bool {
 	return r.latest != nil && time.Since(r.latest.began) <= listingAge
 }
 
-// in returns a session of a listing, if it still counts.
-func (r *sharedListing) in(flight *listingFlight, sessionID string) Session {
+// lookUp returns a session from a listing, unless the listing is too old for it.
+func (r *sharedListing) lookUp(flight *listingFlight, sessionID string) Session {
 	if ended, ok := r.ends[sessionID]; ok && flight.began.Before(ended) {
 		return Session{}
 	}
@@ -192,28 +193,27 @@ func (r *sharedListing) in(flight *listingFlight, sessionID string) Session {
 	return flight.sessions[sessionID]
 }
 
-// worthListing reports whether to wait for a listing, given some more look-ups: one
-// is under way, or the look-ups make up for its pages.
+// worthListing reports whether a lookup should wait for a listing. It should if a listing
+// is running, or if the recent lookups plus some more outnumber its pages.
 func (r *sharedListing) worthListing(more int) bool {
 	return r.flight != nil || len(r.lookups)+more > max(singleLookups, r.pages)
 }
 
-// worthGathering reports whether looks at sessions that were ended come so often that
-// a listing replaces more of them than it has pages.
+// worthGathering reports whether a listing replaces more lookups of ended sessions than
+// it has pages.
 func (r *sharedListing) worthGathering(now time.Time) bool {
 	together := 0
-	for _, at := range r.looks {
+	for _, at := range r.endLookups {
 		if now.Sub(at) <= endGatherTime {
 			together++
 		}
 	}
 
-	return len(r.looks) > singleLookups && together >= r.pages
+	return len(r.endLookups) > singleLookups && together >= r.pages
 }
 
-// launch begins a listing, after some time to gather look-ups that came too late for
-// others. It belongs to all who wait for it: none of their contexts ends it, but it
-// does not outlive the last of them.
+// launch starts a listing, after a time to wait for more lookups. All lookups that wait
+// for the listing own it: it ends with the last of their contexts, not with the first.
 func (s *sharedListings) launch(ctx context.Context, c *Client, region string, r *sharedListing, gather time.Duration) *listingFlight {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	flight := &listingFlight{cancel: cancel, done: make(chan struct{}), full: make(chan struct{})}
@@ -229,11 +229,11 @@ func (s *sharedListings) launch(ctx context.Context, c *Client, region string, r
 			select {
 			case <-timer.C:
 			case <-flight.full:
-			case <-ctx.Done(): // Nobody waits any more.
+			case <-ctx.Done(): // No lookup waits any more.
 			}
 			s.mutex.Lock()
 			flight.began = time.Now()
-			r.leave(flight)
+			r.retire(flight)
 			if r.flight == nil {
 				r.flight = flight
 			}
@@ -248,7 +248,7 @@ func (s *sharedListings) launch(ctx context.Context, c *Client, region string, r
 		s.mutex.Lock()
 		defer s.mutex.Unlock()
 		flight.sessions, flight.err, flight.gaveUp = sessions, err, err == nil && !complete
-		r.leave(flight)
+		r.retire(flight)
 		switch {
 		case complete:
 			r.pages = pages
@@ -264,8 +264,8 @@ func (s *sharedListings) launch(ctx context.Context, c *Client, region string, r
 	return flight
 }
 
-// leave makes a listing one that nobody joins any more.
-func (r *sharedListing) leave(flight *listingFlight) {
+// retire makes later lookups ignore a listing.
+func (r *sharedListing) retire(flight *listingFlight) {
 	if r.flight == flight {
 		r.flight = nil
 	}
@@ -274,8 +274,8 @@ func (r *sharedListing) leave(flight *listingFlight) {
 	}
 }
 
-// list reads the pages of the active sessions, as long as they are fewer than the
-// look-ups that they replace.
+// list reads the pages of the active sessions, as long as they are fewer than the lookups
+// that they replace.
 func (s *sharedListings) list(ctx context.Context, c *Client, region string, worth func() int) (sessions map[string]Session, pages int, complete bool, err error) {
 	sessions = make(map[string]Session)
 	complete = true
@@ -298,7 +298,7 @@ func (s *sharedListings) list(ctx context.Context, c *Client, region string, wor
 	})
 	switch {
 	case errors.Is(err, errEndless), err != nil && invalidToken(err):
-		// A look at a single session does not need pages.
+		// A lookup of a single session works without pages.
 		return nil, pages, false, nil
 	case err != nil:
 		return nil, pages, false, err
@@ -307,7 +307,7 @@ func (s *sharedListings) list(ctx context.Context, c *Client, region string, wor
 	}
 }
 
-// await waits for a listing that is under way.
+// await waits for a running listing.
 func (s *sharedListings) await(ctx context.Context, c *Client, r *sharedListing, flight *listingFlight, ref SessionRef) (Session, bool, error) {
 	select {
 	case <-flight.done:
@@ -315,8 +315,8 @@ func (s *sharedListings) await(ctx context.Context, c *Client, r *sharedListing,
 		s.mutex.Lock()
 		if flight.waiters--; flight.waiters == 0 {
 			flight.cancel()
-			// A look-up that comes now must not join a listing that is given up.
-			r.leave(flight)
+			// Lookups must not join a listing that was given up.
+			r.retire(flight)
 		}
 		s.mutex.Unlock()
 
@@ -336,11 +336,11 @@ func (s *sharedListings) await(ctx context.Context, c *Client, r *sharedListing,
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 
-	return r.in(flight, ref.SessionID), true, nil
+	return r.lookUp(flight, ref.SessionID), true, nil
 }
 
-// noteEnd makes listings that began before the answer to a TerminateSession useless
-// for its session.
+// noteEnd stores the time of an answer to TerminateSession. Listings that began before it
+// do not count for the session.
 func (s *sharedListings) noteEnd(ref SessionRef, answered time.Time) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
@@ -350,7 +350,7 @@ func (s *sharedListings) noteEnd(ref SessionRef, answered time.Time) {
 	}
 	r.ends[ref.SessionID] = answered
 
-	// Once in a while, forget what no listing can be older than.
+	// Occasionally drop the entries that are older than every listing.
 	if n := len(r.ends); n&(n-1) == 0 && n >= 1024 {
 		oldest := time.Now().Add(-listingAge)
 		for _, flight := range []*listingFlight{r.flight, r.next} {
@@ -366,8 +366,8 @@ func (s *sharedListings) noteEnd(ref SessionRef, answered time.Time) {
 	}
 }
 
-// endingIsActive reports whether the service is known to list Terminating sessions
-// as active.
+// endingIsActive reports whether the service is known to list Terminating sessions as
+// active.
 func (s *sharedListings) endingIsActive(region string) bool {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
@@ -375,8 +375,8 @@ func (s *sharedListings) endingIsActive(region string) bool {
 	return s.region(region).endingIsActive
 }
 
-// learn takes notice of the list that a session was found in.
-func (s *sharedListings) learn(region string, session Session) {
+// noteEndingList stores which list contains sessions that are ending.
+func (s *sharedListings) noteEndingList(region string, session Session) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	switch r := s.region(region); {

@@ -22,36 +22,36 @@ import (
 )
 
 const (
-	// maxReason is how long the API lets a reason be, in characters.
+	// maxReason is the maximum length of a reason in the API, in characters.
 	maxReason = 256
 
-	// markPrefix and markBytes make the mark of a start: text and random bytes.
+	// markPrefix and markBytes define the mark of a start: a text and random bytes.
 	markPrefix = "terraform-provider-ssm:"
 	markBytes  = 16
 
-	// MaxStartReason is how long StartInput.Reason can be, in characters: the mark
-	// and the space before it come on top.
+	// MaxStartReason is the maximum length of StartInput.Reason, in characters. The
+	// mark and a space need the rest.
 	MaxStartReason = maxReason - len(" "+markPrefix) - 2*markBytes
 
-	// answerGrace is how long a StartSession that was sent may still be answered when
-	// its caller gives up. An answer names the session that is to be ended.
+	// answerGrace is how long to wait for the answer of a running StartSession after its
+	// caller gave up. The answer has the ID of the session, which must be ended.
 	answerGrace = 500 * time.Millisecond
 
-	// lostTime bounds the search for a session whose answer was lost.
+	// lostTime limits the search for a session whose answer was lost.
 	lostTime = 10 * time.Second
 
-	// EndTime bounds the end of a session of this process, the look afterwards included.
+	// EndTime limits the end of a session of this process, including the last lookup.
 	EndTime = 10 * time.Second
 
-	// closeTime bounds the wait for the channel of a session that was ended.
+	// closeTime limits the wait for the channel of an ended session to close.
 	closeTime = 3 * time.Second
 )
 
-// StartInput says which session to start.
+// StartInput describes the session to start.
 type StartInput struct {
 	Region       string
 	Target       string
-	DocumentName string              // Empty for the account's default, a shell.
+	DocumentName string              // Empty for the account's default, which is a shell.
 	Parameters   map[string][]string // Of the document.
 	Reason       string              // At most MaxStartReason characters.
 }
@@ -64,12 +64,12 @@ func (in StartInput) failed(kind, cause error) *Error {
 	return e
 }
 
-// Opened is a session that this process has started. Whoever holds token and URL
-// can take part in the session: printing an Opened shows neither.
+// Opened is a session that this process has started. Its token and URL are secrets: they
+// give access to the session. The print methods show neither.
 type Opened struct {
 	SessionRef
 	Token     string
-	StreamURL string // Byte for byte as the service gave it.
+	StreamURL string // Exactly as the service sent it.
 }
 
 // String implements fmt.Stringer.
@@ -83,25 +83,25 @@ func (o Opened) GoString() string { return o.String() }
 // LogValue implements slog.LogValuer.
 func (o Opened) LogValue() slog.Value { return slog.StringValue(o.String()) }
 
-// LostStart is what became of a session whose StartSession got no usable answer.
+// LostStart is the fate of a session whose StartSession got no usable answer.
 type LostStart struct {
-	Mark      string // Ends the session's reason, and no other's.
+	Mark      string // The end of the session's reason. No other session has it.
 	Ended     bool   // The session was found by its mark and has ended.
-	SessionID string // The session that was found, if it was.
-	Err       error  // Why it was not found or not ended; nil if it was merely not listed.
+	SessionID string // Empty if the session was not found.
+	Err       error  // Why it was not found or not ended. Nil if it was not listed.
 }
 
-// Start starts a session and registers it: from now on this process ends it, at
-// the latest by Registry.EndAll.
+// Start starts a session and registers it. From then on this process ends the session,
+// with Registry.EndAll at the latest.
 //
-// StartSession is not idempotent. Start calls it again only where the service
-// certainly did nothing. If an answer is lost, Start looks for the session by the
-// mark in its reason and ends it; the returned Error then tells so in Lost. No
-// session without the mark of this very start is ever touched.
+// StartSession is not idempotent. Start repeats the call only if the service certainly
+// did nothing. If an answer is lost, Start finds the session by the mark in its reason
+// and ends it. The returned Error reports this in Lost. Start never touches a session
+// without the mark of this start.
 //
 // Errors: ErrTargetNotConnected, ErrInvalidDocument, ErrInvalidParameters,
-// ErrAccessDenied, ErrIncompleteAnswer and those of a failed call. None ever holds
-// a token or URL.
+// ErrAccessDenied, ErrIncompleteAnswer and the errors of a failed call. No error
+// contains a token or URL.
 //
 // See https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_StartSession.html.
 func (c *Client) Start(ctx context.Context, in StartInput) (Opened, error) {
@@ -126,7 +126,7 @@ func (c *Client) Start(ctx context.Context, in StartInput) (Opened, error) {
 	case err == nil && aws.ToString(output.SessionId) == "":
 		failed = in.failed(ErrIncompleteAnswer, errors.New("the answer names no session"))
 	case err == nil:
-		c.own.opened(e, *output.SessionId)
+		c.own.setSessionID(e, *output.SessionId)
 		opened := Opened{
 			SessionRef: SessionRef{Region: in.Region, SessionID: *output.SessionId},
 			Token:      aws.ToString(output.TokenValue), StreamURL: aws.ToString(output.StreamUrl),
@@ -136,7 +136,7 @@ func (c *Client) Start(ctx context.Context, in StartInput) (Opened, error) {
 		}
 	}
 
-	// The caller may have given up; what it began is ended all the same.
+	// The session must end even if the caller has given up.
 	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), EndTime)
 	defer cancel()
 	cleanup, stop := c.own.untilClosing(cleanup)
@@ -147,8 +147,8 @@ func (c *Client) Start(ctx context.Context, in StartInput) (Opened, error) {
 	return Opened{}, failed
 }
 
-// unusable returns the error of a session that was started, but that the caller
-// cannot use; nil if it can.
+// unusable returns an error if the caller cannot use a session that was started, and
+// nil otherwise.
 func (in StartInput) unusable(ctx context.Context, opened Opened) *Error {
 	failed := in.failed(ErrIncompleteAnswer, nil)
 	failed.SessionID = opened.SessionID
@@ -166,8 +166,8 @@ func (in StartInput) unusable(ctx context.Context, opened Opened) *Error {
 	return failed
 }
 
-// newMark returns what tells the sessions of one start from all others. It says
-// nothing of host or user.
+// newMark returns a text that identifies the session of one start. It reveals neither
+// host nor user.
 func newMark() string {
 	random := make([]byte, markBytes)
 	rand.Read(random) //nolint:errcheck // It never fails.
@@ -175,8 +175,8 @@ func newMark() string {
 	return markPrefix + hex.EncodeToString(random)
 }
 
-// startOnce calls StartSession until the service has taken, refused or possibly
-// done it.
+// startOnce calls StartSession until the service has started the session, has refused,
+// or may have started it.
 func (c *Client) startOnce(ctx context.Context, in StartInput, mark string) (*ssm.StartSessionOutput, *callRecord, error) {
 	input := &ssm.StartSessionInput{
 		Target:     aws.String(in.Target),
@@ -196,7 +196,7 @@ func (c *Client) startOnce(ctx context.Context, in StartInput, mark string) (*ss
 		}
 		failed := newStartError(err, in)
 		failure := record.failure
-		if failure == nil || record.lost || ctx.Err() != nil || attempt >= c.retryer.MaxAttempts() || !record.passes {
+		if failure == nil || record.lost || ctx.Err() != nil || attempt >= c.retryer.MaxAttempts() || !record.retryable {
 			return nil, record, failed
 		}
 		if release, err = c.retryer.GetRetryToken(ctx, failure); err != nil {
@@ -212,36 +212,36 @@ func (c *Client) startOnce(ctx context.Context, in StartInput, mark string) (*ss
 	}
 }
 
-// withoutRetries takes the SDK's retries from its call of StartSession: after a lost
-// answer they would start a second session.
+// withoutRetries disables the SDK's retries for StartSession. After a lost answer a retry
+// would start a second session.
 func withoutRetries(send sendFunc[ssm.StartSessionInput, ssm.StartSessionOutput]) sendFunc[ssm.StartSessionInput, ssm.StartSessionOutput] {
 	return func(ctx context.Context, input *ssm.StartSessionInput, options ...func(*ssm.Options)) (*ssm.StartSessionOutput, error) {
 		return send(ctx, input, append(options, func(o *ssm.Options) {
 			record, _ := ctx.Value(callRecordKey{}).(*callRecord)
-			o.Retryer = once{o.Retryer, record}
+			o.Retryer = noRetry{o.Retryer, record}
 			o.APIOptions = append(o.APIOptions, awaitAnswer)
 		})...)
 	}
 }
 
-// once is a retryer that repeats nothing, but notes what it would have repeated.
-type once struct {
+// noRetry is a retryer that never retries, but records whether its Retryer would.
+type noRetry struct {
 	aws.Retryer
 	record *callRecord
 }
 
 // IsErrorRetryable implements aws.Retryer.
-func (o once) IsErrorRetryable(err error) bool {
+func (o noRetry) IsErrorRetryable(err error) bool {
 	if o.record != nil {
-		o.record.passes = o.Retryer.IsErrorRetryable(err)
+		o.record.retryable = o.Retryer.IsErrorRetryable(err)
 	}
 
 	return false
 }
 
-// GetAttemptToken implements aws.RetryerV2: a retryer that adapts also brakes the
-// first attempt.
-func (o once) GetAttemptToken(ctx context.Context) (func(error) error, error) {
+// GetAttemptToken implements aws.RetryerV2. An adaptive retryer also delays the first
+// attempt.
+func (o noRetry) GetAttemptToken(ctx context.Context) (func(error) error, error) {
 	if retryer, ok := o.Retryer.(aws.RetryerV2); ok {
 		return retryer.GetAttemptToken(ctx)
 	}
@@ -249,8 +249,7 @@ func (o once) GetAttemptToken(ctx context.Context) (func(error) error, error) {
 	return func(error) error { return nil }, nil
 }
 
-// awaitAnswer lets a request that is on its way be answered for a moment when its
-// context ends.
+// awaitAnswer gives a running request some time for its answer after its context ended.
 func awaitAnswer(stack *middleware.Stack) error {
 	return stack.Finalize.Add(middleware.FinalizeMiddlewareFunc("AwaitAnswer",
 		func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
@@ -270,7 +269,7 @@ func awaitAnswer(stack *middleware.Stack) error {
 		}), middleware.After)
 }
 
-// newStartError completes an error of a call with what only StartSession answers.
+// newStartError adds to an error what only StartSession can answer.
 func newStartError(err error, in StartInput) *Error {
 	var failed *Error
 	if !errors.As(err, &failed) {
@@ -300,10 +299,10 @@ func newStartError(err error, in StartInput) *Error {
 	return failed
 }
 
-// endUnusable ends a session that nobody can use, and tells what became of it.
+// endUnusable ends a session that the caller cannot use, and returns its fate.
 func (c *Client) endUnusable(ctx context.Context, e *entry) *LostStart {
 	if sessionID, _ := c.own.details(e); sessionID != "" {
-		err := e.leave(ctx)
+		err := e.endUnwatched(ctx)
 
 		return &LostStart{Ended: err == nil, SessionID: sessionID, Err: err}
 	}
@@ -312,8 +311,8 @@ func (c *Client) endUnusable(ctx context.Context, e *entry) *LostStart {
 	return &LostStart{Ended: err == nil && sessionID != "", SessionID: sessionID, Err: err}
 }
 
-// endLost looks for the session of a start whose answer was lost, and ends it. It
-// returns no ID and no error if no such session was ever listed.
+// endLost finds and ends the session of a start whose answer was lost. If no such session
+// was listed in time, it returns neither an ID nor an error.
 func (c *Client) endLost(ctx context.Context, e *entry) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, lostTime)
 	defer cancel()
@@ -329,14 +328,14 @@ func (c *Client) endLost(ctx context.Context, e *entry) (string, error) {
 			case !found:
 				continue
 			}
-			c.own.opened(e, session.SessionID)
+			c.own.setSessionID(e, session.SessionID)
 			if !session.Live() {
 				c.own.remove(e)
 
 				return session.SessionID, nil
 			}
 
-			return session.SessionID, e.leave(ctx)
+			return session.SessionID, e.endUnwatched(ctx)
 		}
 		if sleep(ctx, interval) != nil {
 			return "", nil
@@ -344,8 +343,8 @@ func (c *Client) endLost(ctx context.Context, e *entry) (string, error) {
 	}
 }
 
-// findMarked looks for the session of a start in one list: filtered by its target
-// or, since what filters match is not documented, in the newest pages of all.
+// findMarked looks for the session of a start in one list. It filters by target or,
+// because the service's matching rules are undocumented, reads the newest pages.
 func (c *Client) findMarked(ctx context.Context, e *entry, state State, filtered bool) (found Session, ok bool, err error) {
 	input := &ssm.DescribeSessionsInput{State: state, MaxResults: aws.Int32(pageSize)}
 	if filtered {
@@ -378,19 +377,18 @@ func (c *Client) Attach(ref SessionRef, hooks Hooks) {
 	}
 }
 
-// EndOwn ends a session that Start has started, and sees to it that it has ended.
-// The Termination's Doubt says why its end could not be seen. It takes EndTime at
-// most, whatever the context allows. A session that may still be live stays
-// registered.
+// EndOwn ends a session that Start has started, and checks that it has ended. The Doubt
+// of the Termination says why the check failed. EndOwn takes at most EndTime, even if
+// the context allows more. A session that may still be live stays registered.
 //
-// Errors: ErrStillLive, and those of the calls.
+// Errors: ErrStillLive, and the errors of the calls.
 func (c *Client) EndOwn(ctx context.Context, ref SessionRef) (Termination, error) {
 	ctx, cancel := context.WithTimeout(ctx, EndTime)
 	defer cancel()
 
 	e, hooks := c.own.lookUp(ref)
 	if hooks.Terminate != nil {
-		// Whatever comes of it, the call below ends the session.
+		// TerminateSession below ends the session even if this fails.
 		_ = hooks.Terminate(ctx)
 	}
 	t := &termination{
@@ -398,16 +396,16 @@ func (c *Client) EndOwn(ctx context.Context, ref SessionRef) (Termination, error
 		seenLive: true,
 	}
 	t.result.Session.SessionID = ref.SessionID
-	t.answer = c.endSoon(ctx, ref)
+	t.answer = c.requestEndTwice(ctx, ref)
 	t.result.Requested = t.answer.accepted() || t.answer.lost
 	if hooks.Close != nil {
 		closing, cancel := context.WithTimeout(ctx, closeTime)
-		// The look below tells what counts.
+		// The lookup below decides, so the error does not matter.
 		_ = hooks.Close(closing)
 		cancel()
 	}
 
-	err := t.settle(ctx)
+	err := t.decide(ctx)
 	if err == nil && e != nil {
 		c.own.remove(e)
 	}
@@ -415,17 +413,17 @@ func (c *Client) EndOwn(ctx context.Context, ref SessionRef) (Termination, error
 	return t.result, err
 }
 
-// endSoon calls TerminateSession, and once more if no answer comes for a while: a
-// single attempt may take longer than a session of this process has for its end.
-func (c *Client) endSoon(ctx context.Context, ref SessionRef) end {
+// requestEndTwice calls TerminateSession, and repeats the call if no answer comes in a third of
+// EndTime. A single attempt may take longer than EndTime.
+func (c *Client) requestEndTwice(ctx context.Context, ref SessionRef) endAnswer {
 	first, cancel := context.WithTimeout(ctx, EndTime/3)
 	defer cancel()
-	answer := c.end(first, ref)
+	answer := c.requestEnd(first, ref)
 	if answer.err == nil || first.Err() == nil || ctx.Err() != nil {
 		return answer
 	}
 
-	again := c.end(ctx, ref)
+	again := c.requestEnd(ctx, ref)
 	again.lost = again.lost || answer.lost
 
 	return again

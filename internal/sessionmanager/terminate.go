@@ -12,26 +12,26 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 )
 
-// Outcome says what became of a session that was to be terminated.
+// Outcome is the result for a session that should be terminated.
 type Outcome string
 
 // The outcomes of a termination that did not fail.
 const (
-	OutcomeTerminated   Outcome = "terminated"    // It was live, and this termination ended it.
-	OutcomeAlreadyEnded Outcome = "already_ended" // It had ended without this termination.
-	OutcomeNotFound     Outcome = "not_found"     // SSM knows no such session.
-	OutcomeUnverified   Outcome = "unverified"    // SSM was asked to end it; its end was not seen.
+	OutcomeTerminated   Outcome = "terminated"    // It was live and this termination ended it.
+	OutcomeAlreadyEnded Outcome = "already_ended" // It ended without this termination.
+	OutcomeNotFound     Outcome = "not_found"     // SSM has no such session.
+	OutcomeUnverified   Outcome = "unverified"    // SSM was asked to end it, but its end was not seen.
 )
 
-// TerminateInput says which session to terminate, and how sure to be of it.
+// TerminateInput selects the session to terminate, and the checks.
 type TerminateInput struct {
 	SessionRef
 
-	// Verify looks the session up before and after; without it, TerminateSession
-	// is the only call.
+	// Verify looks up the session before and after the call. Without Verify,
+	// TerminateSession is the only call.
 	Verify bool
 
-	// NotFoundOK makes a session that SSM does not know an outcome instead of ErrNotFound.
+	// NotFoundOK makes an unknown session an outcome instead of ErrNotFound.
 	NotFoundOK bool
 }
 
@@ -39,24 +39,24 @@ type TerminateInput struct {
 type Termination struct {
 	Outcome Outcome
 
-	// Session is the session as it was last seen. Its Status is empty if it was in
-	// neither list at the end; it is zero but for its ID if it was never seen.
+	// Session is the session when it was last seen. Its Status is empty if it was in
+	// neither list at the end. If it was never seen, only its ID is set.
 	Session Session
 
-	// Requested tells that TerminateSession reached the service, or may have, also
-	// when an error is returned with it.
+	// Requested tells that TerminateSession reached the service or may have reached it.
+	// It is valid even with an error.
 	Requested bool
 
-	// Doubt says why an unverified termination could not be verified. It is nil if
-	// no verification was asked for.
+	// Doubt says why the outcome is unverified. It is nil if verification was not
+	// requested.
 	Doubt error
 }
 
-// Terminate ends a session for good, unless it has ended already.
+// Terminate ends a session, unless it has already ended.
 //
-// Errors: ErrNotFound, ErrStillLive, and those of the calls. The service refuses
-// to terminate a session that has ended since 2026 and accepted it before; both are
-// a success here.
+// Errors: ErrNotFound, ErrStillLive, and the errors of the calls. Since 2026 the service
+// refuses to terminate a session that has ended. Before, it accepted the request. Both
+// are a success here.
 //
 // See https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_TerminateSession.html.
 func (c *Client) Terminate(ctx context.Context, in TerminateInput) (Termination, error) {
@@ -68,9 +68,9 @@ func (c *Client) Terminate(ctx context.Context, in TerminateInput) (Termination,
 			return t.result, err
 		}
 	}
-	t.answer = c.end(ctx, in.SessionRef)
+	t.answer = c.requestEnd(ctx, in.SessionRef)
 	t.result.Requested = t.answer.accepted() || t.answer.lost
-	err := t.settle(ctx)
+	err := t.decide(ctx)
 
 	return t.result, err
 }
@@ -81,31 +81,32 @@ type termination struct {
 	in     TerminateInput
 	result Termination
 
-	seenLive bool // The session was in the active list before.
+	seenLive bool // The active list contained the session before the call.
 
-	answer end // What came of the request.
+	answer endAnswer // The result of the request.
 }
 
-// end is what came of one TerminateSession.
-type end struct {
+// endAnswer is the result of one TerminateSession.
+type endAnswer struct {
 	ref       SessionRef
-	err       error     // Nil if the service took the request.
-	lost      bool      // An attempt may have been carried out without a definite answer.
-	requestID string    // Of the last answer, empty without one.
+	err       error     // Nil if the service accepted the request.
+	lost      bool      // The service may have done the work without a definite answer.
+	requestID string    // From the last answer, empty without one.
 	at        time.Time // When the answer came.
 }
 
-// end calls TerminateSession.
-func (c *Client) end(ctx context.Context, ref SessionRef) end {
+// requestEnd calls TerminateSession.
+func (c *Client) requestEnd(ctx context.Context, ref SessionRef) endAnswer {
 	_, record, err := c.api.terminateSession.call(ctx, ref,
 		&ssm.TerminateSessionInput{SessionId: aws.String(ref.SessionID)})
-	answer := end{ref: ref, err: err, lost: record.lost, requestID: record.requestID, at: time.Now()}
+	answer := endAnswer{ref: ref, err: err, lost: record.lost, requestID: record.requestID, at: time.Now()}
 	c.shared.noteEnd(ref, answer.at)
 
 	return answer
 }
 
-// lookBefore finds out how things stand; done means that there is nothing to end.
+// lookBefore looks up the session before the call. It returns done = true if the session
+// has already ended.
 func (t *termination) lookBefore(ctx context.Context) (done bool, err error) {
 	session, err := t.client.findShared(ctx, t.in.SessionRef)
 
@@ -119,10 +120,10 @@ func (t *termination) lookBefore(ctx context.Context) (done bool, err error) {
 
 		return !t.seenLive, nil
 	case errors.Is(err, ErrAccessDenied):
-		// Ending a session matters more than being able to watch it end.
+		// Ending a session is more important than seeing it end.
 		t.result.Doubt = err
 	case errors.Is(err, ErrNotFound), errors.Is(err, ErrUndetermined):
-		// A session that has just started may not be listed yet.
+		// The list may not contain a new session yet.
 	default:
 		return false, err
 	}
@@ -130,20 +131,20 @@ func (t *termination) lookBefore(ctx context.Context) (done bool, err error) {
 	return false, nil
 }
 
-// settle turns what was seen and answered into an outcome or an error.
-func (t *termination) settle(ctx context.Context) error {
+// decide determines the outcome or error from what was answered and seen.
+func (t *termination) decide(ctx context.Context) error {
 	switch {
 	case !t.in.Verify, t.result.Doubt != nil:
 		return t.conclude(notSeen, t.result.Doubt, nil)
 	case !t.answer.worthLooking(), ctx.Err() != nil && !t.answer.accepted():
 		return t.answer.err
 	default:
-		return t.watch(ctx)
+		return t.awaitEnd(ctx)
 	}
 }
 
-// watch looks the session up until its end shows, or cannot be expected to show any more.
-func (t *termination) watch(ctx context.Context) error {
+// awaitEnd looks up the session until it has ended, or waiting longer is useless.
+func (t *termination) awaitEnd(ctx context.Context) error {
 	var (
 		start    = time.Now()
 		interval = pollInterval
@@ -162,7 +163,7 @@ func (t *termination) watch(ctx context.Context) error {
 
 			return t.conclude(confirmedGone, nil, nil)
 		case errors.Is(err, ErrNotFound) && errors.Is(t.answer.err, ErrRejected):
-			// A request that is not valid says nothing about whether the session exists.
+			// A rejected request says nothing about the session's existence.
 			return t.answer.err
 		case errors.Is(err, ErrNotFound):
 			return t.notFound(t.answer.err)
@@ -171,7 +172,7 @@ func (t *termination) watch(ctx context.Context) error {
 		case ctx.Err() != nil && live:
 			return t.conclude(seenLive, nil, ctx.Err())
 		case err != nil && !t.answer.listingMayLag():
-			// The refusal tells more than the look that was to explain it.
+			// The refusal is more useful than the error of the lookup that should explain it.
 			return t.answer.err
 		case err != nil:
 			return err
@@ -190,8 +191,8 @@ func (t *termination) watch(ctx context.Context) error {
 	}
 }
 
-// conclude records the verdict.
-func (t *termination) conclude(seen sight, doubt, interruption error) error {
+// conclude stores the verdict.
+func (t *termination) conclude(seen lookResult, doubt, interruption error) error {
 	if seen == notSeen && errors.Is(t.answer.err, ErrNotFound) {
 		return t.notFound(t.answer.err)
 	}
@@ -204,7 +205,7 @@ func (t *termination) conclude(seen sight, doubt, interruption error) error {
 	return v.err
 }
 
-// notFound applies the caller's choice for a session that SSM does not know.
+// notFound applies NotFoundOK to a session that SSM does not have.
 func (t *termination) notFound(cause error) error {
 	if t.in.NotFoundOK {
 		t.result.Outcome = OutcomeNotFound

@@ -19,8 +19,8 @@ func TestEnd_judge(t *testing.T) {
 	t.Parallel()
 
 	ref := SessionRef{Region: "eu-central-1", SessionID: "mary-1"}
-	answer := func(kind error, lost bool) end {
-		e := end{ref: ref, lost: lost}
+	answer := func(kind error, lost bool) endAnswer {
+		e := endAnswer{ref: ref, lost: lost}
 		if kind != nil {
 			e.err = newError(TerminateSession, ref, kind, errors.New("the cause"))
 		}
@@ -37,7 +37,7 @@ func TestEnd_judge(t *testing.T) {
 	)
 	doubt := newError(DescribeSessions, ref, ErrAccessDenied, nil)
 	for name, tc := range map[string]struct {
-		answer end
+		answer endAnswer
 		want   map[string]string // Outcome, doubt and error, by sight.
 	}{
 		"accepted": {answer(nil, false), map[string]string{
@@ -100,10 +100,10 @@ func TestEnd_judge(t *testing.T) {
 
 				got := string(v.outcome)
 				if v.doubt != nil {
-					got += ", doubt: " + reason(v.doubt)
+					got += ", doubt: " + kindText(v.doubt)
 				}
 				if v.err != nil {
-					got += ": " + reason(v.err)
+					got += ": " + kindText(v.err)
 				}
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Errorf("%s (-want +got):\n%s", sees, diff)
@@ -111,7 +111,7 @@ func TestEnd_judge(t *testing.T) {
 			}
 		})
 	}
-	if got := reason(errors.New("something else")); got != "" {
+	if got := kindText(errors.New("something else")); got != "" {
 		t.Errorf("the reason of an error of others is %q", got)
 	}
 }
