@@ -12,8 +12,8 @@ import (
 
 func TestOpen_talks(t *testing.T) {
 	t.Parallel()
-	answers := make(chan wire, 1)
-	p := newPeer(t, func(_ int, l *line) {
+	answers := make(chan wireMessage, 1)
+	p := newPeer(t, func(_ int, l *peerLine) {
 		answer, ok := l.shake(modernAgent)
 		if !ok {
 			return
@@ -25,7 +25,7 @@ func TestOpen_talks(t *testing.T) {
 				return
 			}
 			if m.payload == 1 {
-				l.send(ackOf(m), output(sequence, "echo "+string(m.data)))
+				l.send(ackOf(m), outputMessage(sequence, "echo "+string(m.data)))
 				sequence++
 			}
 		}

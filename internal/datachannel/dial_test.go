@@ -19,7 +19,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
-func credentials(calls *atomic.Int64) aws.CredentialsProvider {
+func countedCredentials(calls *atomic.Int64) aws.CredentialsProvider {
 	return aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 		n := calls.Add(1)
 
@@ -33,7 +33,7 @@ func TestDial_isSigned(t *testing.T) {
 	t.Parallel()
 	var calls atomic.Int64
 	n := newNode(t)
-	p := newPeer(t, func(k int, l *line) {
+	p := newPeer(t, func(k int, l *peerLine) {
 		if k == 1 {
 			go func() {
 				time.Sleep(50 * time.Millisecond)
@@ -44,7 +44,7 @@ func TestDial_isSigned(t *testing.T) {
 	})
 	resumed := make(chan struct{})
 	mustOpen(t, p, func(c *Config) {
-		c.Credentials = credentials(&calls)
+		c.Credentials = countedCredentials(&calls)
 		c.Resume = resumeTo(p)
 		c.Observe = func(_ context.Context, e Event) {
 			if e.Kind == Resumed {
@@ -212,7 +212,7 @@ func TestDial_refused(t *testing.T) {
 				http.Error(w, "the body may say token-of-the-session", test.status)
 			}))
 			t.Cleanup(p.server.Close)
-			_, err := open(t, p, func(c *Config) { c.Resume = resumeTo(p) })
+			_, err := openChannel(t, p, func(c *Config) { c.Resume = resumeTo(p) })
 			var dial *DialError
 			if !errors.As(err, &dial) || dial.Status != test.status || !strings.Contains(err.Error(), test.text) {
 				t.Errorf("the error is %v", err)
@@ -274,7 +274,7 @@ func TestDial_errorsShowNoSecret(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := open(t, p, change)
+			_, err := openChannel(t, p, change)
 			if err == nil {
 				t.Fatal("it opens")
 			}

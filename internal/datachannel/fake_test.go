@@ -31,8 +31,8 @@ var (
 	table     = flag.Bool("table", false, "print the table of channel faults")
 )
 
-// session is a session on the fake that this test opened.
-type session struct {
+// fakeSession is a session on the fake, with a channel.
+type fakeSession struct {
 	fake   *fakessm.Server
 	client *ssm.Client
 	id     string
@@ -43,13 +43,13 @@ type session struct {
 	last   datachannel.Event
 }
 
-func start(t testing.TB, options ...fakessm.Option) *session {
+func startSession(t testing.TB, options ...fakessm.Option) *fakeSession {
 	t.Helper()
 	fake := fakessm.New(append(options, fakessm.WithDataChannel(""))...)
 	server := httptest.NewServer(fake)
 	t.Cleanup(server.Close)
 	who := credentials.NewStaticCredentialsProvider(fakessm.DefaultAccessKeyID, fakessm.DefaultSecretAccessKey, "")
-	s := &session{
+	s := &fakeSession{
 		fake:   fake,
 		events: map[datachannel.EventKind]int{},
 		client: ssm.New(ssm.Options{Region: "eu-central-1", Credentials: who, BaseEndpoint: aws.String(server.URL)}),
@@ -83,9 +83,9 @@ func start(t testing.TB, options ...fakessm.Option) *session {
 	return s
 }
 
-// echo sends data through the channel, in writes of one size, and compares what
+// wantEcho sends data through the channel, in writes of one size, and compares what
 // comes back.
-func echo(c *datachannel.Channel, data []byte, size int) error {
+func wantEcho(c *datachannel.Channel, data []byte, size int) error {
 	wrote := make(chan error, 1)
 	go func() {
 		for rest := data; len(rest) > 0; rest = rest[min(size, len(rest)):] {
@@ -112,14 +112,14 @@ func echo(c *datachannel.Channel, data []byte, size int) error {
 	return <-wrote
 }
 
-func noise(size int) []byte {
+func seededBytes(size int) []byte {
 	b := make([]byte, size)
 	_, _ = rand.NewChaCha8([32]byte{7}).Read(b)
 
 	return b
 }
 
-func leave(c *datachannel.Channel) {
+func closeQuietly(c *datachannel.Channel) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	_ = c.Close(ctx)
@@ -166,7 +166,7 @@ func TestChannelFaults(t *testing.T) {
 				// since thousands are on their way.
 				options = append(options, fakessm.WithAgentCatchUp())
 			}
-			s := start(t, options...)
+			s := startSession(t, options...)
 			inject := func() {
 				if test.fault.Kind == "" {
 					return
@@ -186,21 +186,21 @@ func TestChannelFaults(t *testing.T) {
 			if err != nil {
 				got = "Open: " + err.Error()
 			} else {
-				defer leave(c)
+				defer closeQuietly(c)
 				if !test.before {
 					inject()
 				}
 				if test.fault.Kind == fakessm.ChannelPause {
 					time.AfterFunc(2*time.Second, s.fake.ClearChannelFaults)
 				}
-				if err := echo(c, noise(*megabytes<<20), 5000); err != nil {
+				if err := wantEcho(c, seededBytes(*megabytes<<20), 5000); err != nil {
 					got = err.Error()
 					var closed *datachannel.ClosedError
 					if errors.As(c.Err(), &closed) && errors.Is(err, io.EOF) {
 						got = "EOF, and the words of the node: " + closed.Reason
 					}
 				}
-				leave(c)
+				closeQuietly(c)
 			}
 			if !strings.Contains(got, strings.TrimPrefix(test.want, "Open: ")) {
 				t.Errorf("got %s; want %s", got, test.want)
@@ -226,14 +226,14 @@ func TestChannel_lineBreaks(t *testing.T) {
 	for _, size := range []int{1, 1017, 1025, 2041, 2049, 3065} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			t.Parallel()
-			s := start(t)
+			s := startSession(t)
 			c, err := datachannel.Open(t.Context(), s.config)
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer leave(c)
+			defer closeQuietly(c)
 			line := append(bytes.Repeat([]byte("a"), size-1), '\n')
-			if err := echo(c, bytes.Repeat(line, 20), size); err != nil {
+			if err := wantEcho(c, bytes.Repeat(line, 20), size); err != nil {
 				t.Error(err)
 			}
 		})
@@ -242,17 +242,17 @@ func TestChannel_lineBreaks(t *testing.T) {
 
 // BenchmarkChannel measures an echo: the bytes go both ways.
 func BenchmarkChannel(b *testing.B) {
-	s := start(b)
+	s := startSession(b)
 	c, err := datachannel.Open(b.Context(), s.config)
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer leave(c)
-	data := noise(1 << 20)
+	defer closeQuietly(c)
+	data := seededBytes(1 << 20)
 	b.SetBytes(int64(len(data)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := echo(c, data, 32<<10); err != nil {
+		if err := wantEcho(c, data, 32<<10); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -16,9 +16,9 @@ import (
 // although they do not hold together.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(nil))
-	f.Add(output(7, "data").bytes())
-	f.Add(ackOf(output(7, "data")).bytes())
-	f.Add(wire{kind: "start_publication"}.bytes())
+	f.Add(outputMessage(7, "data").bytes())
+	f.Add(ackOf(outputMessage(7, "data")).bytes())
+	f.Add(wireMessage{kind: "start_publication"}.bytes())
 	f.Add(bytes.Repeat([]byte{0xff}, 200))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := parse(b)

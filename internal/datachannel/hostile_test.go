@@ -18,7 +18,7 @@ import (
 )
 
 // raw writes bytes that may be no message.
-func (l *line) raw(b []byte) bool {
+func (l *peerLine) raw(b []byte) bool {
 	return l.ws.Write(context.Background(), websocket.MessageBinary, b) == nil
 }
 
@@ -27,51 +27,55 @@ func (l *line) raw(b []byte) bool {
 func TestHostile_endsWithAnError(t *testing.T) {
 	t.Parallel()
 	big := strings.Repeat("x", 100_000)
-	for name, flood := range map[string]func(i int, l *line) bool{
-		"wrong digests": func(i int, l *line) bool {
-			b := output(int64(i), "data").bytes()
+	for name, flood := range map[string]func(i int, l *peerLine) bool{
+		"wrong digests": func(i int, l *peerLine) bool {
+			b := outputMessage(int64(i), "data").bytes()
 			b[80] ^= 1
 
 			return l.raw(b)
 		},
-		"absurd lengths": func(_ int, l *line) bool {
-			b := output(2, "data").bytes()
+		"absurd lengths": func(_ int, l *peerLine) bool {
+			b := outputMessage(2, "data").bytes()
 			b[116] = 0xff
 
 			return l.raw(b)
 		},
-		"absurd headers": func(_ int, l *line) bool {
-			b := output(2, "data").bytes()
+		"absurd headers": func(_ int, l *peerLine) bool {
+			b := outputMessage(2, "data").bytes()
 			b[0] = 0xff
 
 			return l.raw(b)
 		},
-		"messages without a date": func(_ int, l *line) bool {
-			b := output(2, "data").bytes()
+		"messages without a date": func(_ int, l *peerLine) bool {
+			b := outputMessage(2, "data").bytes()
 			clear(b[40:48])
 
 			return l.raw(b)
 		},
-		"messages without a type": func(_ int, l *line) bool { return l.send(wire{}) },
-		"empty messages":          func(_ int, l *line) bool { return l.raw(nil) },
-		"text": func(_ int, l *line) bool {
+		"messages without a type": func(_ int, l *peerLine) bool { return l.send(wireMessage{}) },
+		"empty messages":          func(_ int, l *peerLine) bool { return l.raw(nil) },
+		"text": func(_ int, l *peerLine) bool {
 			return l.ws.Write(context.Background(), websocket.MessageText, []byte("{}")) == nil
 		},
-		"negative sequence numbers":  func(_ int, l *line) bool { return l.send(output(-1, "data")) },
-		"sequence numbers far ahead": func(i int, l *line) bool { return l.send(output(1<<40+int64(i), big)) },
-		"endless handshakes": func(i int, l *line) bool {
+		"negative sequence numbers":  func(_ int, l *peerLine) bool { return l.send(outputMessage(-1, "data")) },
+		"sequence numbers far ahead": func(i int, l *peerLine) bool { return l.send(outputMessage(1<<40+int64(i), big)) },
+		"endless handshakes": func(i int, l *peerLine) bool {
 			m := handshakeRequestOf(modernAgent, portActions)
 			m.sequence = int64(2 + i)
 			return l.send(m)
 		},
-		"acknowledgements of nothing":     func(i int, l *line) bool { return l.send(ackOf(wire{sequence: int64(100 + i)})) },
-		"acknowledgements without number": func(_ int, l *line) bool { return l.send(wire{kind: "acknowledge", data: []byte("{}")}) },
-		"a flag that is too long":         func(i int, l *line) bool { m := output(int64(2+i), "12345"); m.payload = 10; return l.send(m) },
-		"a message that is too long":      func(_ int, l *line) bool { return l.send(output(2, strings.Repeat(big, 3))) },
+		"acknowledgements of nothing":     func(i int, l *peerLine) bool { return l.send(ackOf(wireMessage{sequence: int64(100 + i)})) },
+		"acknowledgements without number": func(_ int, l *peerLine) bool { return l.send(wireMessage{kind: "acknowledge", data: []byte("{}")}) },
+		"a flag that is too long": func(i int, l *peerLine) bool {
+			m := outputMessage(int64(2+i), "12345")
+			m.payload = 10
+			return l.send(m)
+		},
+		"a message that is too long": func(_ int, l *peerLine) bool { return l.send(outputMessage(2, strings.Repeat(big, 3))) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := newPeer(t, func(_ int, l *line) {
+			p := newPeer(t, func(_ int, l *peerLine) {
 				l.shake(modernAgent)
 				go l.drain()
 				for i := 0; flood(i, l); i++ {
@@ -97,8 +101,8 @@ func TestHostile_endsWithAnError(t *testing.T) {
 // violation.
 func TestHostile_takesLittleMemory(t *testing.T) { //nolint:paralleltest // It measures the memory of the process.
 	big := strings.Repeat("x", 100_000)
-	for name, flood := range map[string]func(l *line, known wire) bool{
-		"acknowledgements without end": func(l *line, known wire) bool {
+	for name, flood := range map[string]func(l *peerLine, known wireMessage) bool{
+		"acknowledgements without end": func(l *peerLine, known wireMessage) bool {
 			b := ackOf(known).bytes()
 			for range 20_000 {
 				if !l.raw(b) {
@@ -108,27 +112,27 @@ func TestHostile_takesLittleMemory(t *testing.T) { //nolint:paralleltest // It m
 
 			return true
 		},
-		"messages that are never in turn": func(l *line, _ wire) bool {
+		"messages that are never in turn": func(l *peerLine, _ wireMessage) bool {
 			for i := range 500 {
-				if !l.send(output(int64(3+i), big)) {
+				if !l.send(outputMessage(int64(3+i), big)) {
 					return false
 				}
 			}
 
 			return true
 		},
-		"one message without end": func(l *line, _ wire) bool {
+		"one message without end": func(l *peerLine, _ wireMessage) bool {
 			for range 5_000 {
-				if !l.send(output(1, "data")) {
+				if !l.send(outputMessage(1, "data")) {
 					return false
 				}
 			}
 
 			return true
 		},
-		"data that nobody reads": func(l *line, _ wire) bool {
+		"data that nobody reads": func(l *peerLine, _ wireMessage) bool {
 			for i := range 42 {
-				if !l.send(output(int64(2+i), big)) {
+				if !l.send(outputMessage(int64(2+i), big)) {
 					return false
 				}
 			}
@@ -138,7 +142,7 @@ func TestHostile_takesLittleMemory(t *testing.T) { //nolint:paralleltest // It m
 	} {
 		t.Run(name, func(t *testing.T) {
 			var done atomic.Bool
-			p := newPeer(t, func(_ int, l *line) {
+			p := newPeer(t, func(_ int, l *peerLine) {
 				answer, _ := l.shake(modernAgent)
 				drained := make(chan struct{})
 				go func() {
@@ -172,9 +176,9 @@ func TestOpen_refuses(t *testing.T) {
 	const kms = `[{"ActionType":"SessionType","ActionParameters":{"SessionType":"Port","Properties":{}}},{"ActionType":"KMSEncryption","ActionParameters":{"KMSKeyId":"alias/session"}}]`
 	const shell = `[{"ActionType":"SessionType","ActionParameters":{"SessionType":"Standard_Stream","Properties":"none"}}]`
 	const other = `[{"ActionType":"SessionType","ActionParameters":{"SessionType":"Port"}},{"ActionType":"Dance"}]`
-	request := func(actions string) wire { return handshakeRequestOf(modernAgent, actions) }
+	request := func(actions string) wireMessage { return handshakeRequestOf(modernAgent, actions) }
 	for name, test := range map[string]struct {
-		first  wire
+		first  wireMessage
 		closed string // What the agent says when it is refused.
 		text   string
 		check  func(error) bool
@@ -194,16 +198,16 @@ func TestOpen_refuses(t *testing.T) {
 		"an unknown action":                       {request(other), "", `the action "Dance"`, nil, 3},
 		"no type of session":                      {request(`[]`), "", "does not tell the type", func(err error) bool { return errors.Is(err, ErrProtocol) }, 0},
 		"too many actions":                        {request("[" + strings.Repeat(`{"ActionType":"x"},`, 40) + `{"ActionType":"x"}]`), "", "41 actions", nil, 0},
-		"no JSON":                                 {wire{kind: "output_stream_data", payload: 5, data: []byte("{")}, "", "cannot be read", nil, 0},
+		"no JSON":                                 {wireMessage{kind: "output_stream_data", payload: 5, data: []byte("{")}, "", "cannot be read", nil, 0},
 		"no version":                              {handshakeRequestOf("new", portActions), "", `"new" is no version`, nil, 0},
 		"a version that is too long":              {handshakeRequestOf("1.2.3.4.5", portActions), "", "no version", nil, 0},
-		"data before the handshake":               {output(0, "$ "), "", "before the handshake", nil, 0},
+		"data before the handshake":               {outputMessage(0, "$ "), "", "before the handshake", nil, 0},
 		"an end without a beginning":              {handshakeCompleteOf(0), "", "not begun", nil, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			answers := make(chan wire, 1)
-			p := newPeer(t, func(_ int, l *line) {
+			answers := make(chan wireMessage, 1)
+			p := newPeer(t, func(_ int, l *peerLine) {
 				l.send(test.first)
 				for {
 					m, ok := l.read()
@@ -214,12 +218,12 @@ func TestOpen_refuses(t *testing.T) {
 						answers <- m
 						l.send(ackOf(m))
 						if test.closed != "" {
-							l.send(wire{kind: "channel_closed", data: fmt.Appendf(nil, `{"Output":%q}`, test.closed)})
+							l.send(wireMessage{kind: "channel_closed", data: fmt.Appendf(nil, `{"Output":%q}`, test.closed)})
 						}
 					}
 				}
 			})
-			_, err := open(t, p, nil)
+			_, err := openChannel(t, p, nil)
 			if err == nil || !strings.Contains(err.Error(), test.text) || !strings.Contains(err.Error(), test.closed) || test.check != nil && !test.check(err) {
 				t.Errorf("the error is %v", err)
 			}
@@ -238,20 +242,20 @@ func TestOpen_refuses(t *testing.T) {
 func TestOpen_handshakeNeverComes(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		script func(l *line)
+		script func(l *peerLine)
 		text   string
 	}{
-		"nothing comes": {func(*line) {}, "it asked for none"},
-		"it does not end": {func(l *line) {
+		"nothing comes": {func(*peerLine) {}, "it asked for none"},
+		"it does not end": {func(l *peerLine) {
 			l.send(handshakeRequestOf(modernAgent, portActions))
 		}, "agent 3.3.987.0 did not say that it is done"},
-		"the channel is closed": {func(l *line) {
-			l.send(wire{kind: "channel_closed", data: []byte(`{"Output":"----------ERROR-------\nSetting up data channel with id s-1 failed: token-of-the-session"}`)})
+		"the channel is closed": {func(l *peerLine) {
+			l.send(wireMessage{kind: "channel_closed", data: []byte(`{"Output":"----------ERROR-------\nSetting up data channel with id s-1 failed: token-of-the-session"}`)})
 		}, "----------ERROR------- Setting up data channel with id s-1 failed: ..."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := newPeer(t, func(_ int, l *line) { test.script(l); l.drain() })
+			p := newPeer(t, func(_ int, l *peerLine) { test.script(l); l.drain() })
 			config := Config{Access: p.access(), SessionType: "Port"}
 			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 			defer cancel()
@@ -272,9 +276,9 @@ func TestOpen_handshakeNeverComes(t *testing.T) {
 func TestOpen_repeatedRequest(t *testing.T) {
 	t.Parallel()
 	var answers, acks atomic.Int64
-	p := newPeer(t, func(_ int, l *line) {
+	p := newPeer(t, func(_ int, l *peerLine) {
 		request := handshakeRequestOf(modernAgent, portActions)
-		l.send(wire{kind: "start_publication"}, wire{kind: "data_channel_ready", data: []byte("{}")}, request, request, request)
+		l.send(wireMessage{kind: "start_publication"}, wireMessage{kind: "data_channel_ready", data: []byte("{}")}, request, request, request)
 		for acks.Load() < 3 || answers.Load() < 1 {
 			m, ok := l.read()
 			if !ok {
@@ -305,11 +309,11 @@ func TestOpen_repeatedRequest(t *testing.T) {
 func TestFlag_comesInOrder(t *testing.T) {
 	t.Parallel()
 	var flags atomic.Int64
-	p := newPeer(t, func(_ int, l *line) {
+	p := newPeer(t, func(_ int, l *peerLine) {
 		l.shake(modernAgent)
-		l.send(output(4, "after"), output(2, "before"),
-			wire{kind: "output_stream_data", sequence: 3, payload: 10, data: []byte{0, 0, 0, 3}},
-			wire{kind: "output_stream_data", sequence: 5, payload: 12, data: []byte("0")})
+		l.send(outputMessage(4, "after"), outputMessage(2, "before"),
+			wireMessage{kind: "output_stream_data", sequence: 3, payload: 10, data: []byte{0, 0, 0, 3}},
+			wireMessage{kind: "output_stream_data", sequence: 5, payload: 12, data: []byte("0")})
 		l.drain()
 	})
 	c := mustOpen(t, p, func(c *Config) {

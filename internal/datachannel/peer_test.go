@@ -24,8 +24,8 @@ import (
 	"github.com/coder/websocket"
 )
 
-// wire is a message as the tests write and read it, in code of their own.
-type wire struct {
+// wireMessage is a message as the tests write and read it, in code of their own.
+type wireMessage struct {
 	kind     string
 	sequence int64
 	flags    uint64
@@ -34,7 +34,7 @@ type wire struct {
 	data     []byte
 }
 
-func (w wire) bytes() []byte {
+func (w wireMessage) bytes() []byte {
 	b := make([]byte, 120, 120+len(w.data))
 	binary.BigEndian.PutUint32(b[0:], 116)
 	copy(b[4:36], w.kind+strings.Repeat(" ", 32))
@@ -51,18 +51,18 @@ func (w wire) bytes() []byte {
 	return append(b, w.data...)
 }
 
-func readWire(t testing.TB, b []byte) wire {
+func readWire(t testing.TB, b []byte) wireMessage {
 	t.Helper()
 	if len(b) < 120 || binary.BigEndian.Uint32(b) != 116 || int(binary.BigEndian.Uint32(b[116:])) != len(b)-120 {
 		t.Errorf("a message of %d bytes has the wrong shape", len(b))
 
-		return wire{}
+		return wireMessage{}
 	}
 	if digest := sha256.Sum256(b[120:]); !slices.Equal(digest[:], b[80:112]) {
 		t.Error("the digest of a message is wrong")
 	}
 
-	return wire{
+	return wireMessage{
 		kind:     strings.TrimRight(string(b[4:36]), " "),
 		sequence: int64(binary.BigEndian.Uint64(b[48:])),
 		flags:    binary.BigEndian.Uint64(b[56:]),
@@ -72,7 +72,7 @@ func readWire(t testing.TB, b []byte) wire {
 	}
 }
 
-func (w wire) uuid() string {
+func (w wireMessage) uuid() string {
 	h := fmt.Sprintf("%x", append(slices.Clone(w.id[8:]), w.id[:8]...))
 
 	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
@@ -82,7 +82,7 @@ func (w wire) uuid() string {
 type peer struct {
 	t      testing.TB
 	server *httptest.Server
-	script func(n int, l *line) // For the nth WebSocket, from 1 on.
+	script func(n int, l *peerLine) // For the nth WebSocket, from 1 on.
 	all    sync.WaitGroup
 
 	mu       sync.Mutex
@@ -90,13 +90,13 @@ type peer struct {
 	openings []map[string]string
 }
 
-// line is one WebSocket of a peer.
-type line struct {
+// peerLine is one WebSocket of a peer.
+type peerLine struct {
 	t  testing.TB
 	ws *websocket.Conn
 }
 
-func newPeer(t testing.TB, script func(n int, l *line)) *peer {
+func newPeer(t testing.TB, script func(n int, l *peerLine)) *peer {
 	p := &peer{t: t, script: script}
 	p.server = httptest.NewServer(p)
 	t.Cleanup(p.server.Close)
@@ -128,7 +128,7 @@ func (p *peer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.openings = append(p.openings, opening)
 	n := len(p.openings)
 	p.mu.Unlock()
-	p.script(n, &line{t: p.t, ws: ws})
+	p.script(n, &peerLine{t: p.t, ws: ws})
 }
 
 func (p *peer) access() Access {
@@ -136,7 +136,7 @@ func (p *peer) access() Access {
 }
 
 // send writes messages and reports whether that worked.
-func (l *line) send(messages ...wire) bool {
+func (l *peerLine) send(messages ...wireMessage) bool {
 	for _, m := range messages {
 		if l.ws.Write(context.Background(), websocket.MessageBinary, m.bytes()) != nil {
 			return false
@@ -147,17 +147,17 @@ func (l *line) send(messages ...wire) bool {
 }
 
 // read returns the next message; ok is false once the line is gone.
-func (l *line) read() (m wire, ok bool) {
+func (l *peerLine) read() (m wireMessage, ok bool) {
 	_, data, err := l.ws.Read(context.Background())
 	if err != nil {
-		return wire{}, false
+		return wireMessage{}, false
 	}
 
 	return readWire(l.t, data), true
 }
 
 // drain reads until the client has gone.
-func (l *line) drain() {
+func (l *peerLine) drain() {
 	for {
 		if _, ok := l.read(); !ok {
 			return
@@ -165,33 +165,33 @@ func (l *line) drain() {
 	}
 }
 
-func output(sequence int64, data string) wire {
-	return wire{kind: "output_stream_data", sequence: sequence, id: [16]byte{15: byte(sequence)}, payload: 1, data: []byte(data)}
+func outputMessage(sequence int64, data string) wireMessage {
+	return wireMessage{kind: "output_stream_data", sequence: sequence, id: [16]byte{15: byte(sequence)}, payload: 1, data: []byte(data)}
 }
 
-func ackOf(m wire) wire {
-	return wire{kind: "acknowledge", flags: 3, data: fmt.Appendf(nil,
+func ackOf(m wireMessage) wireMessage {
+	return wireMessage{kind: "acknowledge", flags: 3, data: fmt.Appendf(nil,
 		`{"AcknowledgedMessageType":%q,"AcknowledgedMessageId":%q,"AcknowledgedMessageSequenceNumber":%d,"IsSequentialMessage":true}`, m.kind, m.uuid(), m.sequence)}
 }
 
 const portActions = `[{"ActionType":"SessionType","ActionParameters":{"SessionType":"Port","Properties":{"portNumber":"5432","type":"LocalPortForwarding"}}}]`
 
-func handshakeRequestOf(version, actions string) wire {
-	return wire{kind: "output_stream_data", flags: 1, payload: 5, data: fmt.Appendf(nil, `{"AgentVersion":%q,"RequestedClientActions":%s}`, version, actions)}
+func handshakeRequestOf(version, actions string) wireMessage {
+	return wireMessage{kind: "output_stream_data", flags: 1, payload: 5, data: fmt.Appendf(nil, `{"AgentVersion":%q,"RequestedClientActions":%s}`, version, actions)}
 }
 
-func handshakeCompleteOf(sequence int64) wire {
-	return wire{kind: "output_stream_data", sequence: sequence, payload: 7, data: []byte(`{"HandshakeTimeToComplete":1000000,"CustomerMessage":""}`)}
+func handshakeCompleteOf(sequence int64) wireMessage {
+	return wireMessage{kind: "output_stream_data", sequence: sequence, payload: 7, data: []byte(`{"HandshakeTimeToComplete":1000000,"CustomerMessage":""}`)}
 }
 
 // shake goes through the handshake of a port session and returns the client's
 // answer. Everything is acknowledged.
-func (l *line) shake(version string) (answer wire, ok bool) {
+func (l *peerLine) shake(version string) (answer wireMessage, ok bool) {
 	l.send(handshakeRequestOf(version, portActions))
 	for {
 		m, ok := l.read()
 		if !ok {
-			return wire{}, false
+			return wireMessage{}, false
 		}
 		if m.payload == 6 {
 			return m, l.send(ackOf(m), handshakeCompleteOf(1))
@@ -201,7 +201,7 @@ func (l *line) shake(version string) (answer wire, ok bool) {
 
 const modernAgent = "3.3.987.0"
 
-func open(t testing.TB, p *peer, change func(*Config)) (*Channel, error) {
+func openChannel(t testing.TB, p *peer, change func(*Config)) (*Channel, error) {
 	t.Helper()
 	config := Config{SessionID: "s-1", Access: p.access(), Region: "eu-central-1", SessionType: "Port"}
 	transport := &http.Transport{}
@@ -220,7 +220,7 @@ func open(t testing.TB, p *peer, change func(*Config)) (*Channel, error) {
 
 func mustOpen(t testing.TB, p *peer, change func(*Config)) *Channel {
 	t.Helper()
-	c, err := open(t, p, change)
+	c, err := openChannel(t, p, change)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,7 +284,7 @@ func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
 
 // newBubblePeer returns a peer without a network, and the change to a
 // configuration that leads to it. The function that is returned ends it.
-func newBubblePeer(t testing.TB, script func(n int, l *line)) (*peer, func(*Config), func()) {
+func newBubblePeer(t testing.TB, script func(n int, l *peerLine)) (*peer, func(*Config), func()) {
 	p := &peer{t: t, script: script}
 	listener := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
 	server := &http.Server{Handler: p}
@@ -309,49 +309,49 @@ func newBubblePeer(t testing.TB, script func(n int, l *line)) (*peer, func(*Conf
 type verdict int
 
 const (
-	pass verdict = iota
-	lose
-	twice
-	corrupt
-	delay // Until three more have passed.
-	hang  // The line breaks, and the message is lost.
+	verdictPass verdict = iota
+	verdictLose
+	verdictTwice
+	verdictCorrupt
+	verdictDelay // Until three more have passed.
+	verdictHang  // The line breaks, and the message is lost.
 )
 
-// node is an agent that takes part in a whole session, over many lines. It is
+// agentNode is an agent that takes part in a whole session, over many lines. It is
 // correct; fault is what happens on the way to and from it.
-type node struct {
+type agentNode struct {
 	t       testing.TB
 	version string
 	echo    bool
-	fault   func(out bool, m wire) verdict
+	fault   func(out bool, m wireMessage) verdict
 	reAck   bool
 
 	mu       sync.Mutex
 	room     *sync.Cond
-	line     *line
-	out      []wire // Not acknowledged, in order.
+	line     *peerLine
+	out      []wireMessage // Not acknowledged, in order.
 	sent     map[int64]time.Time
 	next     int64
 	expected int64
-	ahead    map[int64]wire
+	ahead    map[int64]wireMessage
 	got      []byte
 	repeats  int
 	acks     map[int64]int
-	late     []wire
+	late     []wireMessage
 	complete int64 // The sequence number of HandshakeComplete.
 	over     bool
 	greeted  bool
 }
 
-func newNode(t testing.TB) *node {
-	n := &node{t: t, version: modernAgent, reAck: true, sent: map[int64]time.Time{}, ahead: map[int64]wire{}, acks: map[int64]int{}}
+func newNode(t testing.TB) *agentNode {
+	n := &agentNode{t: t, version: modernAgent, reAck: true, sent: map[int64]time.Time{}, ahead: map[int64]wireMessage{}, acks: map[int64]int{}}
 	n.room = sync.NewCond(&n.mu)
 
 	return n
 }
 
 // serve is the script of a peer.
-func (n *node) serve(_ int, l *line) {
+func (n *agentNode) serve(_ int, l *peerLine) {
 	n.mu.Lock()
 	n.line = l
 	if n.greeted {
@@ -405,7 +405,7 @@ func (n *node) serve(_ int, l *line) {
 }
 
 // push sends stream data, and keeps it until it is acknowledged.
-func (n *node) push(m wire) {
+func (n *agentNode) push(m wireMessage) {
 	m.sequence = n.next
 	m.id = [16]byte{0: 0x40, 14: byte(n.next >> 8), 15: byte(n.next)}
 	n.next++
@@ -414,7 +414,7 @@ func (n *node) push(m wire) {
 }
 
 // write sends data to the client.
-func (n *node) write(data []byte) {
+func (n *agentNode) write(data []byte) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for len(data) > 0 {
@@ -425,49 +425,49 @@ func (n *node) write(data []byte) {
 			return
 		}
 		k := min(len(data), 1024)
-		n.push(wire{kind: "output_stream_data", payload: 1, data: slices.Clone(data[:k])})
+		n.push(wireMessage{kind: "output_stream_data", payload: 1, data: slices.Clone(data[:k])})
 		data = data[k:]
 	}
 }
 
-func (n *node) stop() {
+func (n *agentNode) stop() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.over = true
 	n.room.Broadcast()
 }
 
-func (n *node) transmit(m wire) {
+func (n *agentNode) transmit(m wireMessage) {
 	n.sent[m.sequence] = time.Now()
 	n.emit(m)
 }
 
 // emit puts a message on the line. The mutex is held.
-func (n *node) emit(m wire) {
+func (n *agentNode) emit(m wireMessage) {
 	if n.line == nil {
 		return
 	}
-	v := pass
+	v := verdictPass
 	if n.fault != nil {
 		v = n.fault(true, m)
 	}
 	switch v {
-	case pass:
+	case verdictPass:
 		n.line.send(m)
-	case twice:
+	case verdictTwice:
 		n.line.send(m, m)
-	case corrupt:
+	case verdictCorrupt:
 		b := m.bytes()
 		b[len(b)-1] ^= 1
 		_ = n.line.ws.Write(context.Background(), websocket.MessageBinary, b)
-	case delay:
+	case verdictDelay:
 		n.late = append(n.late, m)
 
 		return
-	case hang:
+	case verdictHang:
 		_ = n.line.ws.CloseNow()
 		n.line = nil
-	case lose:
+	case verdictLose:
 	}
 	if len(n.late) > 2 && n.line != nil {
 		n.line.send(n.late...)
@@ -476,7 +476,7 @@ func (n *node) emit(m wire) {
 }
 
 // take handles a message of the client.
-func (n *node) take(m wire) {
+func (n *agentNode) take(m wireMessage) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if m.kind == "acknowledge" {
@@ -484,20 +484,20 @@ func (n *node) take(m wire) {
 		if err := json.Unmarshal(m.data, &a); err != nil {
 			n.t.Errorf("an acknowledgement cannot be read: %v", err)
 		}
-		if n.fault != nil && n.fault(false, m) == lose {
+		if n.fault != nil && n.fault(false, m) == verdictLose {
 			return
 		}
 		n.acks[a.AcknowledgedMessageSequenceNumber]++
-		n.out = slices.DeleteFunc(n.out, func(o wire) bool { return o.sequence == a.AcknowledgedMessageSequenceNumber })
+		n.out = slices.DeleteFunc(n.out, func(o wireMessage) bool { return o.sequence == a.AcknowledgedMessageSequenceNumber })
 		n.room.Broadcast()
 
 		return
 	}
 	if n.fault != nil {
 		switch n.fault(false, m) {
-		case lose:
+		case verdictLose:
 			return
-		case hang:
+		case verdictHang:
 			_ = n.line.ws.CloseNow()
 			n.line = nil
 
@@ -529,14 +529,14 @@ func (n *node) take(m wire) {
 		case 1:
 			n.got = append(n.got, m.data...)
 			if n.echo {
-				n.push(wire{kind: "output_stream_data", payload: 1, data: m.data})
+				n.push(wireMessage{kind: "output_stream_data", payload: 1, data: m.data})
 			}
 		}
 	}
 }
 
 // received returns what the client sent so far.
-func (n *node) received() []byte {
+func (n *agentNode) received() []byte {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 

@@ -17,19 +17,19 @@ import (
 	"github.com/coder/websocket"
 )
 
-// events keeps what a channel tells.
-type events struct {
+// recordedEvents are the events of a channel.
+type recordedEvents struct {
 	mu  sync.Mutex
 	all []Event
 }
 
-func (e *events) observe(_ context.Context, event Event) {
+func (e *recordedEvents) observe(_ context.Context, event Event) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.all = append(e.all, event)
 }
 
-func (e *events) count(kind EventKind) int {
+func (e *recordedEvents) count(kind EventKind) int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	n := 0
@@ -42,7 +42,7 @@ func (e *events) count(kind EventKind) int {
 	return n
 }
 
-func (e *events) last() Event {
+func (e *recordedEvents) last() Event {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 
@@ -51,13 +51,13 @@ func (e *events) last() Event {
 
 // inBubble runs a test against a scripted peer, in a bubble of its own: time
 // passes only when everybody waits, and no goroutine may be left.
-func inBubble(t *testing.T, script func(n int, l *line), change func(*peer, *Config), test func(t *testing.T, c *Channel, e *events)) {
+func inBubble(t *testing.T, script func(n int, l *peerLine), change func(*peer, *Config), test func(t *testing.T, c *Channel, e *recordedEvents)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		p, connect, stop := newBubblePeer(t, script)
 		defer stop()
-		e := &events{}
-		c, err := open(t, p, func(c *Config) {
+		e := &recordedEvents{}
+		c, err := openChannel(t, p, func(c *Config) {
 			connect(c)
 			c.Observe = e.observe
 			if change != nil {
@@ -72,7 +72,7 @@ func inBubble(t *testing.T, script func(n int, l *line), change func(*peer, *Con
 	})
 }
 
-func resuming(p *peer, c *Config) { c.Resume = resumeTo(p) }
+func withResume(p *peer, c *Config) { c.Resume = resumeTo(p) }
 
 func TestWrite_onRecordBeforeItIsSent(t *testing.T) {
 	t.Parallel()
@@ -80,9 +80,9 @@ func TestWrite_onRecordBeforeItIsSent(t *testing.T) {
 		n := newNode(t)
 		p, connect, stop := newBubblePeer(t, n.serve)
 		defer stop()
-		e := &events{}
+		e := &recordedEvents{}
 		c := mustOpen(t, p, func(c *Config) { connect(c); c.Observe = e.observe })
-		data := noise(3, 1<<20)
+		data := seededBytes(3, 1<<20)
 		if _, err := c.Write(data); err != nil {
 			t.Fatal(err)
 		}
@@ -103,7 +103,7 @@ func TestResend_backsOff(t *testing.T) {
 	t.Parallel()
 	var sent atomic.Int64
 	ids := map[[16]byte]bool{}
-	inBubble(t, func(_ int, l *line) {
+	inBubble(t, func(_ int, l *peerLine) {
 		if _, ok := l.shake(modernAgent); !ok {
 			return
 		}
@@ -117,7 +117,7 @@ func TestResend_backsOff(t *testing.T) {
 				sent.Add(1)
 			}
 		}
-	}, nil, func(t *testing.T, c *Channel, _ *events) {
+	}, nil, func(t *testing.T, c *Channel, _ *recordedEvents) {
 		if _, err := c.Write([]byte("x")); err != nil {
 			t.Fatal(err)
 		}
@@ -139,10 +139,10 @@ func TestWrite_blocksWhenTheWindowIsFull(t *testing.T) {
 	t.Parallel()
 	var (
 		mu   sync.Mutex
-		seen = map[int64]wire{}
+		seen = map[int64]wireMessage{}
 		ack  chan struct{}
 	)
-	inBubble(t, func(_ int, l *line) {
+	inBubble(t, func(_ int, l *peerLine) {
 		if _, ok := l.shake(modernAgent); !ok {
 			return
 		}
@@ -163,7 +163,7 @@ func TestWrite_blocksWhenTheWindowIsFull(t *testing.T) {
 			seen[m.sequence] = m
 			mu.Unlock()
 		}
-	}, func(*peer, *Config) { ack = make(chan struct{}) }, func(t *testing.T, c *Channel, _ *events) {
+	}, func(*peer, *Config) { ack = make(chan struct{}) }, func(t *testing.T, c *Channel, _ *recordedEvents) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
@@ -191,7 +191,7 @@ func TestTend_silentSocketIsReplaced(t *testing.T) {
 	for name, write := range map[string]bool{"idle": false, "busy": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			inBubble(t, func(n int, l *line) {
+			inBubble(t, func(n int, l *peerLine) {
 				if n == 1 {
 					l.shake(modernAgent)
 					time.Sleep(time.Hour) // The line goes silent: no pong is sent.
@@ -203,7 +203,7 @@ func TestTend_silentSocketIsReplaced(t *testing.T) {
 					}
 					l.send(ackOf(m))
 				}
-			}, resuming, func(t *testing.T, c *Channel, e *events) {
+			}, withResume, func(t *testing.T, c *Channel, e *recordedEvents) {
 				start := time.Now()
 				if write {
 					if _, err := c.Write([]byte("x")); err != nil {
@@ -231,7 +231,7 @@ func TestTend_silentSocketIsReplaced(t *testing.T) {
 
 func TestTend_quietSocketIsKept(t *testing.T) {
 	t.Parallel()
-	inBubble(t, newNode(t).serve, resuming, func(t *testing.T, c *Channel, e *events) {
+	inBubble(t, newNode(t).serve, withResume, func(t *testing.T, c *Channel, e *recordedEvents) {
 		time.Sleep(time.Hour)
 		if e.count(Broken) != 0 {
 			t.Error("a socket that answers pings was given up")
@@ -246,7 +246,7 @@ func TestTend_quietSocketIsKept(t *testing.T) {
 // are answered, but the agent acknowledges nothing.
 func TestTend_deadTunnelIsNoticed(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(n int, l *line) {
+	inBubble(t, func(n int, l *peerLine) {
 		if n == 1 {
 			l.shake(modernAgent)
 			l.drain()
@@ -258,7 +258,7 @@ func TestTend_deadTunnelIsNoticed(t *testing.T) {
 			}
 			l.send(ackOf(m))
 		}
-	}, resuming, func(t *testing.T, c *Channel, e *events) {
+	}, withResume, func(t *testing.T, c *Channel, e *recordedEvents) {
 		if _, err := c.Write([]byte("x")); err != nil {
 			t.Fatal(err)
 		}
@@ -276,14 +276,14 @@ func TestPause_keepsDataAndSendsLittle(t *testing.T) {
 		sent atomic.Int64
 		back chan struct{}
 	)
-	inBubble(t, func(_ int, l *line) {
+	inBubble(t, func(_ int, l *peerLine) {
 		if _, ok := l.shake(modernAgent); !ok {
 			return
 		}
-		l.send(wire{kind: "pause_publication"})
+		l.send(wireMessage{kind: "pause_publication"})
 		go func() {
 			<-back
-			l.send(wire{kind: "start_publication"})
+			l.send(wireMessage{kind: "start_publication"})
 		}()
 		last := map[int64]int{}
 		for {
@@ -300,10 +300,10 @@ func TestPause_keepsDataAndSendsLittle(t *testing.T) {
 			case <-back:
 				l.send(ackOf(m))
 			default:
-				l.send(wire{kind: "pause_publication"})
+				l.send(wireMessage{kind: "pause_publication"})
 			}
 		}
-	}, func(p *peer, c *Config) { back = make(chan struct{}); resuming(p, c) }, func(t *testing.T, c *Channel, e *events) {
+	}, func(p *peer, c *Config) { back = make(chan struct{}); withResume(p, c) }, func(t *testing.T, c *Channel, e *recordedEvents) {
 		time.Sleep(time.Second)
 		for range 100 {
 			if _, err := c.Write([]byte("x")); err != nil {
@@ -336,17 +336,17 @@ func TestOldAgent_doesNotAcknowledgeAgain(t *testing.T) {
 	n := newNode(t)
 	n.version, n.reAck = "3.1.1732.0", false
 	lost := 0
-	n.fault = func(out bool, m wire) verdict {
+	n.fault = func(out bool, m wireMessage) verdict {
 		if out && m.kind == "acknowledge" {
 			if lost++; lost == 4 {
-				return lose
+				return verdictLose
 			}
 		}
 
-		return pass
+		return verdictPass
 	}
-	inBubble(t, n.serve, resuming, func(t *testing.T, c *Channel, e *events) {
-		data := noise(4, 1<<20)
+	inBubble(t, n.serve, withResume, func(t *testing.T, c *Channel, e *recordedEvents) {
+		data := seededBytes(4, 1<<20)
 		for part := data; len(part) > 0; part = part[1024:] {
 			if _, err := c.Write(part[:1024]); err != nil {
 				t.Fatal(err)
@@ -372,7 +372,7 @@ func TestResume_closeFrameIsNotTheEnd(t *testing.T) {
 	n := newNode(t)
 	n.echo = true
 	var p *peer
-	inBubble(t, func(k int, l *line) {
+	inBubble(t, func(k int, l *peerLine) {
 		if k < 4 {
 			go func() {
 				time.Sleep(time.Hour)
@@ -380,7 +380,7 @@ func TestResume_closeFrameIsNotTheEnd(t *testing.T) {
 			}()
 		}
 		n.serve(k, l)
-	}, func(q *peer, c *Config) { p = q; resuming(q, c) }, func(t *testing.T, c *Channel, e *events) {
+	}, func(q *peer, c *Config) { p = q; withResume(q, c) }, func(t *testing.T, c *Channel, e *recordedEvents) {
 		for i := range 20 {
 			text := fmt.Sprintf("line %d\n", i)
 			if _, err := c.Write([]byte(text)); err != nil {
@@ -414,7 +414,7 @@ func TestResume_closeFrameIsNotTheEnd(t *testing.T) {
 func TestResume_triesForMinutes(t *testing.T) {
 	t.Parallel()
 	var calls atomic.Int64
-	inBubble(t, func(n int, l *line) {
+	inBubble(t, func(n int, l *peerLine) {
 		l.shake(modernAgent)
 	}, func(_ *peer, c *Config) {
 		c.Resume = func(context.Context) (Access, error) {
@@ -422,7 +422,7 @@ func TestResume_triesForMinutes(t *testing.T) {
 
 			return Access{}, errors.New("throttled")
 		}
-	}, func(t *testing.T, c *Channel, e *events) {
+	}, func(t *testing.T, c *Channel, e *recordedEvents) {
 		start := time.Now()
 		<-c.Done()
 		if took := time.Since(start); took < 5*time.Minute || took > 6*time.Minute {
@@ -452,7 +452,7 @@ func TestResume_sessionIsOver(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			inBubble(t, func(_ int, l *line) { l.shake(modernAgent); _, _ = l.read() }, func(_ *peer, c *Config) { c.Resume = resume }, func(t *testing.T, c *Channel, _ *events) {
+			inBubble(t, func(_ int, l *peerLine) { l.shake(modernAgent); _, _ = l.read() }, func(_ *peer, c *Config) { c.Resume = resume }, func(t *testing.T, c *Channel, _ *recordedEvents) {
 				<-c.Done()
 				if err := c.Err(); resume != nil && !errors.Is(err, ErrSessionOver) || err == nil {
 					t.Error(err)
@@ -466,7 +466,7 @@ func TestResume_sessionIsOver(t *testing.T) {
 func TestWrite_isKeptOverAGap(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
-	inBubble(t, func(k int, l *line) {
+	inBubble(t, func(k int, l *peerLine) {
 		if k == 1 {
 			go func() {
 				time.Sleep(time.Second)
@@ -486,7 +486,7 @@ func TestWrite_isKeptOverAGap(t *testing.T) {
 
 			return access, err
 		}
-	}, func(t *testing.T, c *Channel, e *events) {
+	}, func(t *testing.T, c *Channel, e *recordedEvents) {
 		time.Sleep(2 * time.Second)
 		if e.count(Broken) == 0 {
 			t.Fatal("the socket did not break")
@@ -503,7 +503,7 @@ func TestWrite_isKeptOverAGap(t *testing.T) {
 
 func TestClose(t *testing.T) {
 	t.Parallel()
-	closing := func(l *line) {
+	closing := func(l *peerLine) {
 		l.shake(modernAgent)
 		for {
 			m, ok := l.read()
@@ -513,13 +513,13 @@ func TestClose(t *testing.T) {
 			if m.payload == 10 {
 				l.send(ackOf(m))
 				time.Sleep(time.Second)
-				l.send(wire{kind: "channel_closed", data: []byte(`{"Output":"bye"}`)})
+				l.send(wireMessage{kind: "channel_closed", data: []byte(`{"Output":"bye"}`)})
 			}
 		}
 	}
 	t.Run("waits for the service", func(t *testing.T) {
 		t.Parallel()
-		inBubble(t, func(_ int, l *line) { closing(l) }, resuming, func(t *testing.T, c *Channel, _ *events) {
+		inBubble(t, func(_ int, l *peerLine) { closing(l) }, withResume, func(t *testing.T, c *Channel, _ *recordedEvents) {
 			if err := c.Terminate(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -549,7 +549,7 @@ func TestClose(t *testing.T) {
 	t.Run("does not wait for ever", func(t *testing.T) {
 		t.Parallel()
 		codes := make(chan websocket.StatusCode, 1)
-		inBubble(t, func(_ int, l *line) {
+		inBubble(t, func(_ int, l *peerLine) {
 			l.shake(modernAgent)
 			for {
 				if _, _, err := l.ws.Read(context.Background()); err != nil {
@@ -558,7 +558,7 @@ func TestClose(t *testing.T) {
 					return
 				}
 			}
-		}, resuming, func(t *testing.T, c *Channel, _ *events) {
+		}, withResume, func(t *testing.T, c *Channel, _ *recordedEvents) {
 			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 			defer cancel()
 			if err := c.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
@@ -571,13 +571,13 @@ func TestClose(t *testing.T) {
 	})
 	t.Run("without a socket", func(t *testing.T) {
 		t.Parallel()
-		inBubble(t, func(_ int, l *line) { l.shake(modernAgent); _, _ = l.read() }, func(_ *peer, c *Config) {
+		inBubble(t, func(_ int, l *peerLine) { l.shake(modernAgent); _, _ = l.read() }, func(_ *peer, c *Config) {
 			c.Resume = func(ctx context.Context) (Access, error) {
 				<-ctx.Done()
 
 				return Access{}, ctx.Err()
 			}
-		}, func(t *testing.T, c *Channel, e *events) {
+		}, func(t *testing.T, c *Channel, e *recordedEvents) {
 			time.Sleep(time.Minute)
 			if e.count(Resuming) != 1 {
 				t.Error("it does not resume")
@@ -594,7 +594,7 @@ func TestTerminate(t *testing.T) {
 	t.Parallel()
 	t.Run("the agent drops the flag", func(t *testing.T) {
 		t.Parallel()
-		inBubble(t, func(_ int, l *line) { l.shake(modernAgent); l.drain() }, nil, func(t *testing.T, c *Channel, _ *events) {
+		inBubble(t, func(_ int, l *peerLine) { l.shake(modernAgent); l.drain() }, nil, func(t *testing.T, c *Channel, _ *recordedEvents) {
 			start := time.Now()
 			if err := c.Terminate(t.Context()); !errors.Is(err, ErrNotAcknowledged) {
 				t.Error(err)
@@ -606,7 +606,7 @@ func TestTerminate(t *testing.T) {
 	})
 	t.Run("the agent does not know the flag", func(t *testing.T) {
 		t.Parallel()
-		inBubble(t, func(_ int, l *line) { l.shake("2.3.722.0"); l.drain() }, nil, func(t *testing.T, c *Channel, _ *events) {
+		inBubble(t, func(_ int, l *peerLine) { l.shake("2.3.722.0"); l.drain() }, nil, func(t *testing.T, c *Channel, _ *recordedEvents) {
 			if err := c.Terminate(t.Context()); !errors.Is(err, ErrFlagUnknown) {
 				t.Error(err)
 			}
@@ -614,12 +614,12 @@ func TestTerminate(t *testing.T) {
 	})
 	t.Run("the session ends", func(t *testing.T) {
 		t.Parallel()
-		inBubble(t, func(_ int, l *line) {
+		inBubble(t, func(_ int, l *peerLine) {
 			l.shake(modernAgent)
 			_, _ = l.read()
-			l.send(output(2, "last words"), wire{kind: "channel_closed", data: []byte(`{"Output":"Forwarding to IP address 169.254.169.254 is forbidden."}`)})
+			l.send(outputMessage(2, "last words"), wireMessage{kind: "channel_closed", data: []byte(`{"Output":"Forwarding to IP address 169.254.169.254 is forbidden."}`)})
 			l.drain()
-		}, resuming, func(t *testing.T, c *Channel, _ *events) {
+		}, withResume, func(t *testing.T, c *Channel, _ *recordedEvents) {
 			<-c.Done()
 			var closed *ClosedError
 			if err := c.Err(); !errors.As(err, &closed) || closed.Reason != "Forwarding to IP address 169.254.169.254 is forbidden." {
@@ -636,17 +636,17 @@ func TestTerminate(t *testing.T) {
 // lost, and no socket is given up for it.
 func TestRead_unreadDataIsBounded(t *testing.T) {
 	t.Parallel()
-	data := noise(7, maxUnread+1<<20)
-	inBubble(t, func(_ int, l *line) {
+	data := seededBytes(7, maxUnread+1<<20)
+	inBubble(t, func(_ int, l *peerLine) {
 		l.shake(modernAgent)
 		go l.drain()
 		for i := 0; i < len(data); i += 1024 {
-			if !l.send(wire{kind: "output_stream_data", sequence: int64(2 + i/1024), payload: 1, data: data[i : i+1024]}) {
+			if !l.send(wireMessage{kind: "output_stream_data", sequence: int64(2 + i/1024), payload: 1, data: data[i : i+1024]}) {
 				return
 			}
 		}
 		time.Sleep(time.Hour)
-	}, resuming, func(t *testing.T, c *Channel, e *events) {
+	}, withResume, func(t *testing.T, c *Channel, e *recordedEvents) {
 		time.Sleep(5 * time.Minute)
 		c.mu.Lock()
 		size := c.in.size

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// noise returns bytes that never repeat within a test.
-func noise(seed uint64, size int) []byte {
+// seededBytes returns bytes that never repeat within a test.
+func seededBytes(seed uint64, size int) []byte {
 	b := make([]byte, size)
 	r := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), 1})
 	_, _ = r.Read(b)
@@ -21,10 +21,10 @@ func noise(seed uint64, size int) []byte {
 	return b
 }
 
-// exchange sends data both ways at once and compares what arrives.
-func exchange(t *testing.T, c *Channel, n *node, size int) {
+// exchangeBothWays sends data in both directions at once and compares what arrives.
+func exchangeBothWays(t *testing.T, c *Channel, n *agentNode, size int) {
 	t.Helper()
-	up, down := noise(1, size), noise(2, size)
+	up, down := seededBytes(1, size), seededBytes(2, size)
 	var all sync.WaitGroup
 	all.Go(func() { n.write(down) })
 	all.Go(func() {
@@ -64,20 +64,20 @@ func waitFor(t *testing.T, ok func() bool) {
 	t.Fatal("it did not come about within 30 s")
 }
 
-// every returns a fault that happens to every nth message of a kind.
-func every(n int, v verdict, fits func(out bool, m wire) bool) func() func(bool, wire) verdict {
-	return func() func(bool, wire) verdict {
+// everyNth returns a fault of every nth message of a kind.
+func everyNth(n int, v verdict, fits func(out bool, m wireMessage) bool) func() func(bool, wireMessage) verdict {
+	return func() func(bool, wireMessage) verdict {
 		count := 0
 
-		return func(out bool, m wire) verdict {
+		return func(out bool, m wireMessage) verdict {
 			if !fits(out, m) {
-				return pass
+				return verdictPass
 			}
 			if count++; count%n == 0 {
 				return v
 			}
 
-			return pass
+			return verdictPass
 		}
 	}
 }
@@ -86,24 +86,24 @@ func every(n int, v verdict, fits func(out bool, m wire) bool) func() func(bool,
 // between client and agent, every byte arrives once and in order.
 func TestChannel_faultsOnTheWay(t *testing.T) {
 	t.Parallel()
-	data := func(out bool, m wire) bool { return out && m.kind == "output_stream_data" }
-	acks := func(out bool, m wire) bool { return out && m.kind == "acknowledge" }
-	up := func(out bool, m wire) bool { return !out && m.kind == "input_stream_data" }
-	upAcks := func(out bool, m wire) bool { return !out && m.kind == "acknowledge" }
-	none := func(bool, wire) bool { return false }
-	for name, fault := range map[string]func() func(bool, wire) verdict{
-		"no fault":                                every(1, pass, none),
-		"messages of the agent are lost":          every(50, lose, data),
-		"messages of the agent are repeated":      every(3, twice, data),
-		"messages of the agent change places":     every(5, delay, data),
-		"messages of the agent are corrupt":       every(50, corrupt, data),
-		"acknowledgements of the agent are lost":  every(20, lose, acks),
-		"acknowledgements of the agent are late":  every(5, delay, acks),
-		"messages of the client are lost":         every(50, lose, up),
-		"acknowledgements of the client are lost": every(20, lose, upAcks),
-		"the socket breaks on the way down":       every(700, hang, data),
-		"the socket breaks on the way up":         every(700, hang, up),
-		"a broken socket loses acknowledgements":  every(700, hang, acks),
+	data := func(out bool, m wireMessage) bool { return out && m.kind == "output_stream_data" }
+	acks := func(out bool, m wireMessage) bool { return out && m.kind == "acknowledge" }
+	up := func(out bool, m wireMessage) bool { return !out && m.kind == "input_stream_data" }
+	upAcks := func(out bool, m wireMessage) bool { return !out && m.kind == "acknowledge" }
+	none := func(bool, wireMessage) bool { return false }
+	for name, fault := range map[string]func() func(bool, wireMessage) verdict{
+		"no fault":                                everyNth(1, verdictPass, none),
+		"messages of the agent are lost":          everyNth(50, verdictLose, data),
+		"messages of the agent are repeated":      everyNth(3, verdictTwice, data),
+		"messages of the agent change places":     everyNth(5, verdictDelay, data),
+		"messages of the agent are corrupt":       everyNth(50, verdictCorrupt, data),
+		"acknowledgements of the agent are lost":  everyNth(20, verdictLose, acks),
+		"acknowledgements of the agent are late":  everyNth(5, verdictDelay, acks),
+		"messages of the client are lost":         everyNth(50, verdictLose, up),
+		"acknowledgements of the client are lost": everyNth(20, verdictLose, upAcks),
+		"the socket breaks on the way down":       everyNth(700, verdictHang, data),
+		"the socket breaks on the way up":         everyNth(700, verdictHang, up),
+		"a broken socket loses acknowledgements":  everyNth(700, verdictHang, acks),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -111,7 +111,7 @@ func TestChannel_faultsOnTheWay(t *testing.T) {
 			n.fault = fault()
 			p := newPeer(t, n.serve)
 			c := mustOpen(t, p, func(c *Config) { c.Resume = resumeTo(p) })
-			exchange(t, c, n, 512<<10)
+			exchangeBothWays(t, c, n, 512<<10)
 		})
 	}
 }

@@ -117,7 +117,7 @@ func agentServer(t *testing.T, options ...fakessm.Option) (*fakessm.Server, *ssm
 // connect opens a data channel, and reads from it until it is closed.
 func (c *agentClient) connect(url, token string) {
 	c.t.Helper()
-	c.conn = open(c.t, url, websocket.MessageText, opening(token))
+	c.conn = openChannel(c.t, url, websocket.MessageText, openingMessage(token))
 	c.conn.SetReadLimit(1 << 20)
 	c.mu.Lock()
 	c.done = false
@@ -165,7 +165,7 @@ func (c *agentClient) take(conn *websocket.Conn, raw []byte) {
 			"AcknowledgedMessageType": m.kind, "AcknowledgedMessageSequenceNumber": m.sequence, "IsSequentialMessage": true,
 			"AcknowledgedMessageId": fmt.Sprintf("%x-%x-%x-%x-%x", m.id[:4], m.id[4:6], m.id[6:8], m.id[8:10], m.id[10:]),
 		})
-		_ = conn.Write(context.Background(), websocket.MessageBinary, wire("acknowledge", 0, 0, ack))
+		_ = conn.Write(context.Background(), websocket.MessageBinary, encodeMessage("acknowledge", 0, 0, ack))
 		c.early[m.sequence] = m
 		for {
 			next, ok := c.early[c.expected]
@@ -190,8 +190,8 @@ func (c *agentClient) deliver(m wireMessage) {
 	}
 }
 
-// wire writes a message.
-func wire(kind string, sequence int64, payload uint32, data []byte) []byte {
+// encodeMessage writes a message.
+func encodeMessage(kind string, sequence int64, payload uint32, data []byte) []byte {
 	m := make([]byte, 120, 120+len(data))
 	binary.BigEndian.PutUint32(m, 116)
 	copy(m[4:36], fmt.Sprintf("%-32s", kind))
@@ -219,7 +219,7 @@ func (c *agentClient) send(payload uint32, data []byte) int64 {
 
 func (c *agentClient) resend(sequence int64, payload uint32, data []byte) {
 	c.t.Helper()
-	if err := c.conn.Write(c.t.Context(), websocket.MessageBinary, wire("input_stream_data", sequence, payload, data)); err != nil {
+	if err := c.conn.Write(c.t.Context(), websocket.MessageBinary, encodeMessage("input_stream_data", sequence, payload, data)); err != nil {
 		c.t.Error(err)
 	}
 }
@@ -354,10 +354,10 @@ func farEnd(t *testing.T, handle func(net.Conn)) string {
 	return listener.Addr().String()
 }
 
-func echo(conn net.Conn) { _, _ = io.Copy(conn, conn) }
+func echoConn(conn net.Conn) { _, _ = io.Copy(conn, conn) }
 
-// greet says hello, and hangs up after the first byte.
-func greet(conn net.Conn) {
+// greetConn writes "hello", and closes the connection after the first byte.
+func greetConn(conn net.Conn) {
 	_, _ = conn.Write([]byte("hello"))
 	_, _ = io.ReadFull(conn, make([]byte, 1))
 }
@@ -441,7 +441,7 @@ func TestAgent_handshake(t *testing.T) {
 			t.Fatal(err)
 		}
 		clock.advance(16 * time.Second)
-		conn := open(t, aws.ToString(out.StreamUrl), websocket.MessageText, opening(aws.ToString(out.TokenValue)))
+		conn := openChannel(t, aws.ToString(out.StreamUrl), websocket.MessageText, openingMessage(aws.ToString(out.TokenValue)))
 		wantClose(t, conn, websocket.StatusPolicyViolation, "the token has expired")
 	})
 }
@@ -471,7 +471,7 @@ func TestAgent_order(t *testing.T) {
 	t.Parallel()
 
 	c := startAgent(t, &ssm.StartSessionInput{}).shake(currentClient)
-	broken := wire("input_stream_data", 1, payloadOutput, []byte("a"))
+	broken := encodeMessage("input_stream_data", 1, payloadOutput, []byte("a"))
 	broken[120] = 'x'
 	if err := c.conn.Write(t.Context(), websocket.MessageBinary, broken); err != nil {
 		t.Fatal(err)
@@ -501,7 +501,7 @@ func TestAgent_ports(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			address := farEnd(t, echo)
+			address := farEnd(t, echoConn)
 			_, port, _ := net.SplitHostPort(address)
 			input := portInput(tc.document, "portNumber", port)
 			if tc.document == remoteDocument {
@@ -613,7 +613,7 @@ func TestAgent_singleConnection(t *testing.T) {
 		var connections sync.WaitGroup
 		connections.Add(2)
 		_, port, _ := net.SplitHostPort(farEnd(t, func(conn net.Conn) {
-			echo(conn)
+			echoConn(conn)
 			connections.Done()
 		}))
 		c := startAgent(t, portInput(portDocument, "portNumber", port), fakessm.WithAgentVersion("3.0.100.0")).shake(currentClient)
@@ -627,7 +627,7 @@ func TestAgent_singleConnection(t *testing.T) {
 	})
 	t.Run("the far end hangs up", func(t *testing.T) {
 		t.Parallel()
-		_, port, _ := net.SplitHostPort(farEnd(t, greet))
+		_, port, _ := net.SplitHostPort(farEnd(t, greetConn))
 		c := startAgent(t, portInput(portDocument, "portNumber", port), fakessm.WithAgentVersion("3.0.100.0")).shake(currentClient)
 		c.wantOutput("hello")
 		_, _ = c.Write([]byte("x"))
@@ -641,7 +641,7 @@ func TestAgent_singleConnection(t *testing.T) {
 	})
 	t.Run("the far end of SSH hangs up", func(t *testing.T) {
 		t.Parallel()
-		_, port, _ := net.SplitHostPort(farEnd(t, greet))
+		_, port, _ := net.SplitHostPort(farEnd(t, greetConn))
 		c := startAgent(t, portInput(sshDocument, "portNumber", port)).shake(currentClient)
 		c.wantOutput("hello")
 		_, _ = c.Write([]byte("x"))
@@ -707,7 +707,7 @@ func TestAgent_bothDirectionsFull(t *testing.T) {
 	t.Parallel()
 
 	const messages, size = 64, 512 << 10
-	_, port, _ := net.SplitHostPort(farEnd(t, echo))
+	_, port, _ := net.SplitHostPort(farEnd(t, echoConn))
 	c := startAgent(t, portInput(sshDocument, "portNumber", port)).shake(currentClient)
 	data := bytes.Repeat([]byte("0123456789abcdef"), size/16)
 	for range messages {
@@ -727,7 +727,7 @@ func TestAgent_bothDirectionsFull(t *testing.T) {
 func TestAgent_otherMachines(t *testing.T) {
 	t.Parallel()
 
-	_, port, _ := net.SplitHostPort(farEnd(t, greet))
+	_, port, _ := net.SplitHostPort(farEnd(t, greetConn))
 	// The system would connect the first ones to the far end that listens here.
 	for _, address := range []string{"0.0.0.0", "0.0.0.0:" + port, ":" + port, "192.0.2.1", "example.com", "[2001:db8::1]:22"} {
 		c := startAgent(t, portInput(remoteDocument, "host", "db.internal", "portNumber", port),
@@ -959,7 +959,7 @@ func TestChannelFaults(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		conn := open(t, aws.ToString(out.StreamUrl), websocket.MessageText, opening(aws.ToString(out.TokenValue)))
+		conn := openChannel(t, aws.ToString(out.StreamUrl), websocket.MessageText, openingMessage(aws.ToString(out.TokenValue)))
 		wantMessage(t, conn, agentMessage{Type: "start_publication"})
 		spoke := make(chan struct{})
 		go func() {
@@ -984,10 +984,10 @@ func TestChannelFaults(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, status := dial(t, aws.ToString(out.StreamUrl)); status != http.StatusServiceUnavailable {
+		if _, status := dialChannel(t, aws.ToString(out.StreamUrl)); status != http.StatusServiceUnavailable {
 			t.Errorf("the status is %d", status)
 		}
-		if conn, _ := dial(t, aws.ToString(out.StreamUrl)); conn == nil {
+		if conn, _ := dialChannel(t, aws.ToString(out.StreamUrl)); conn == nil {
 			t.Error("the fault struck twice")
 		}
 	})

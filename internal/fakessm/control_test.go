@@ -57,11 +57,11 @@ func TestControl(t *testing.T) {
 	}
 
 	want(204, "")(call("POST", "faults", `{"kind":"throttle","operation":"TerminateSession","times":2}`))
-	wantCode(t, terminate(t, client, "c"), "ThrottlingException", "")
+	wantCode(t, terminateSession(t, client, "c"), "ThrottlingException", "")
 	want(200, `[{"operation":"TerminateSession","kind":"throttle","times":1}]`)(call("GET", "faults", ""))
 	want(204, "")(call("DELETE", "faults", ""))
 	want(200, "[]")(call("GET", "faults", ""))
-	if err := terminate(t, client, "c"); err != nil {
+	if err := terminateSession(t, client, "c"); err != nil {
 		t.Error(err)
 	}
 
@@ -100,7 +100,7 @@ func TestRequests(t *testing.T) {
 	fake := fakessm.New()
 	client := newClient(t, fake)
 	input := &ssm.DescribeSessionsInput{State: "History"}
-	input.Filters = append(input.Filters, filter("Target", "i-1"), filter("SessionId", "s"))
+	input.Filters = append(input.Filters, sessionFilter("Target", "i-1"), sessionFilter("SessionId", "s"))
 	input.MaxResults = new(int32(7))
 	output, err := client.DescribeSessions(t.Context(), input)
 	if err != nil {

@@ -49,7 +49,7 @@ func TestDataChannel_refusedURL(t *testing.T) {
 		"a plus that became a raw space":     {replace("+", " "), 400, ""},
 		"a slash that was escaped":           {query(func(q string) string { return strings.Replace(q, "/", "%2F", 1) }), 403, "AccessDeniedException"},
 		"an equals sign that was escaped":    {query(func(q string) string { return q[:len(q)-1] + "%3D" }), 403, "AccessDeniedException"},
-		"a query that was taken apart":       {query(reencode), 403, "AccessDeniedException"},
+		"a query that was taken apart":       {query(reencodeQuery), 403, "AccessDeniedException"},
 		"no cell number":                     {query(func(string) string { return "role=publish_subscribe" }), 403, "AccessDeniedException"},
 		"an empty cell number":               {query(func(string) string { return "role=publish_subscribe&cell-number=" }), 403, "AccessDeniedException"},
 		"no query":                           {query(func(string) string { return "" }), 403, "AccessDeniedException"},
@@ -74,7 +74,7 @@ func TestDataChannel_refusedURL(t *testing.T) {
 			if altered == mineURL {
 				t.Fatal("nothing was altered")
 			}
-			if _, status := dial(t, altered); status != tc.status {
+			if _, status := dialChannel(t, altered); status != tc.status {
 				t.Errorf("answered with %d, want %d", status, tc.status)
 			}
 			if tc.code == "" {
@@ -86,8 +86,8 @@ func TestDataChannel_refusedURL(t *testing.T) {
 	}
 }
 
-// reencode does what a client does that reads the query into a map.
-func reencode(query string) string {
+// reencodeQuery changes a URL as a client does that reads the query into a map.
+func reencodeQuery(query string) string {
 	values, err := url.ParseQuery(query)
 	if err != nil {
 		return err.Error()
@@ -106,12 +106,12 @@ func TestDataChannel_refusedByte(t *testing.T) {
 		if streamURL[at] == other {
 			other = 'q'
 		}
-		if _, status := dial(t, streamURL[:at]+string(other)+streamURL[at+1:]); status < 400 || status > 499 {
+		if _, status := dialChannel(t, streamURL[:at]+string(other)+streamURL[at+1:]); status < 400 || status > 499 {
 			t.Errorf("byte %d altered: answered with %d", at, status)
 		}
 	}
 	// As it is, the URL still works.
-	wantMessage(t, open(t, streamURL, websocket.MessageText, opening(token)), startPublication)
+	wantMessage(t, openChannel(t, streamURL, websocket.MessageText, openingMessage(token)), startPublication)
 }
 
 func TestDataChannel_refusedOpening(t *testing.T) {
@@ -125,17 +125,19 @@ func TestDataChannel_refusedOpening(t *testing.T) {
 		code   string
 		reason string
 	}{
-		"an altered token":          {text, func(token, _ string) string { return opening(token[:399] + altered(token[399:])) }, denied, "was not issued"},
-		"half a token":              {text, func(token, _ string) string { return opening(token[:200]) }, denied, "was not issued"},
-		"another session's token":   {text, func(_, other string) string { return opening(other) }, denied, "was not issued"},
-		"no token":                  {text, func(string, string) string { return opening("") }, invalid, "TokenValue"},
-		"a token that is no text":   {text, func(string, string) string { return strings.Replace(opening("x"), `"x"`, `["x"]`, 1) }, invalid, "TokenValue"},
-		"a member in small letters": {text, func(token, _ string) string { return strings.Replace(opening(token), "TokenValue", "tokenvalue", 1) }, invalid, "TokenValue"},
+		"an altered token":        {text, func(token, _ string) string { return openingMessage(token[:399] + alteredCharacter(token[399:])) }, denied, "was not issued"},
+		"half a token":            {text, func(token, _ string) string { return openingMessage(token[:200]) }, denied, "was not issued"},
+		"another session's token": {text, func(_, other string) string { return openingMessage(other) }, denied, "was not issued"},
+		"no token":                {text, func(string, string) string { return openingMessage("") }, invalid, "TokenValue"},
+		"a token that is no text": {text, func(string, string) string { return strings.Replace(openingMessage("x"), `"x"`, `["x"]`, 1) }, invalid, "TokenValue"},
+		"a member in small letters": {text, func(token, _ string) string {
+			return strings.Replace(openingMessage(token), "TokenValue", "tokenvalue", 1)
+		}, invalid, "TokenValue"},
 		"a short request ID": {text, func(token, _ string) string {
-			return strings.Replace(opening(token), "ed3b7d1f-6f5a-4a86-a3b8-0f60b2b5a1c4", "ed3b7d1f-6f5a-4", 1)
+			return strings.Replace(openingMessage(token), "ed3b7d1f-6f5a-4a86-a3b8-0f60b2b5a1c4", "ed3b7d1f-6f5a-4", 1)
 		}, invalid, "RequestId"},
-		"another schema":   {text, func(token, _ string) string { return strings.Replace(opening(token), `"1.0"`, `"2.0"`, 1) }, invalid, "MessageSchemaVersion"},
-		"a binary message": {binary, func(token, _ string) string { return opening(token) }, invalid, "not text"},
+		"another schema":   {text, func(token, _ string) string { return strings.Replace(openingMessage(token), `"1.0"`, `"2.0"`, 1) }, invalid, "MessageSchemaVersion"},
+		"a binary message": {binary, func(token, _ string) string { return openingMessage(token) }, invalid, "not text"},
 		"the token alone":  {text, func(token, _ string) string { return token }, invalid, "no JSON object"},
 		"an empty message": {text, func(string, string) string { return "" }, invalid, "no JSON object"},
 	}
@@ -146,7 +148,7 @@ func TestDataChannel_refusedOpening(t *testing.T) {
 			client := newClient(t, fake)
 			streamURL, token := resumeSession(t, client, "a")
 			_, other := resumeSession(t, client, "b")
-			wantClose(t, open(t, streamURL, tc.kind, tc.first(token, other)), websocket.StatusPolicyViolation, tc.reason)
+			wantClose(t, openChannel(t, streamURL, tc.kind, tc.first(token, other)), websocket.StatusPolicyViolation, tc.reason)
 			wantOpened(t, fake, http.StatusSwitchingProtocols, tc.code)
 		})
 	}
@@ -184,12 +186,12 @@ func TestDataChannel_old(t *testing.T) {
 				urls[i], tokens[i] = resumeSession(t, client, "s")
 			}
 			if tc.status != http.StatusSwitchingProtocols {
-				if _, status := dial(t, urls[tc.url]); status != tc.status {
+				if _, status := dialChannel(t, urls[tc.url]); status != tc.status {
 					t.Errorf("answered with %d, want %d", status, tc.status)
 				}
 				return
 			}
-			conn := open(t, urls[tc.url], websocket.MessageText, opening(tokens[tc.token]))
+			conn := openChannel(t, urls[tc.url], websocket.MessageText, openingMessage(tokens[tc.token]))
 			if tc.closed {
 				wantClose(t, conn, websocket.StatusPolicyViolation, "was not issued")
 			} else {
@@ -230,9 +232,9 @@ func TestDataChannel_endsMeanwhile(t *testing.T) {
 
 	fake := fakessm.New(fakessm.WithDataChannel(""), fakessm.WithSessions(fakessm.Session{SessionID: "s"}))
 	streamURL, token := resumeSession(t, newClient(t, fake), "s")
-	conn, _ := dial(t, streamURL)
+	conn, _ := dialChannel(t, streamURL)
 	fake.EndSession("s")
-	if err := conn.Write(t.Context(), websocket.MessageText, []byte(opening(token))); err != nil {
+	if err := conn.Write(t.Context(), websocket.MessageText, []byte(openingMessage(token))); err != nil {
 		t.Fatal(err)
 	}
 	wantClose(t, conn, websocket.StatusPolicyViolation, "the session has ended")
@@ -256,7 +258,7 @@ func TestDataChannel_leaving(t *testing.T) {
 		streamURL, token := resumeSession(t, client, "s")
 
 		start := time.Now()
-		silent, _ := dial(t, streamURL, options)
+		silent, _ := dialChannel(t, streamURL, options)
 		wantClose(t, silent, websocket.StatusPolicyViolation, "no first message in time")
 		if took := time.Since(start); took < time.Second || took > 5*time.Second {
 			t.Errorf("sent away after %v", took)
@@ -264,20 +266,20 @@ func TestDataChannel_leaving(t *testing.T) {
 		synctest.Wait()
 		wantOpened(t, fake, http.StatusSwitchingProtocols, "ValidationException")
 
-		polite := open(t, streamURL, websocket.MessageText, opening(token), options)
+		polite := openChannel(t, streamURL, websocket.MessageText, openingMessage(token), options)
 		wantMessage(t, polite, startPublication)
 		if err := polite.Close(websocket.StatusNormalClosure, ""); err != nil {
 			t.Error(err)
 		}
-		sudden := open(t, streamURL, websocket.MessageText, opening(token), options)
+		sudden := openChannel(t, streamURL, websocket.MessageText, openingMessage(token), options)
 		wantMessage(t, sudden, startPublication)
 		if err := sudden.CloseNow(); err != nil {
 			t.Error(err)
 		}
-		gone, _ := dial(t, streamURL, options)
+		gone, _ := dialChannel(t, streamURL, options)
 		_ = gone.CloseNow()
 		// A client that has lost interest does not keep a session from ending.
-		deaf := open(t, streamURL, websocket.MessageText, opening(token), options)
+		deaf := openChannel(t, streamURL, websocket.MessageText, openingMessage(token), options)
 		wantMessage(t, deaf, startPublication)
 		fake.EndSession("s")
 		time.Sleep(time.Minute)
@@ -285,8 +287,8 @@ func TestDataChannel_leaving(t *testing.T) {
 	})
 }
 
-// altered returns another character than the one it is given.
-func altered(character string) string {
+// alteredCharacter returns a character that differs from the given one.
+func alteredCharacter(character string) string {
 	if character == "x" {
 		return "y"
 	}

@@ -24,8 +24,8 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 )
 
-// opening is the first message of a client, as AWS's own client sends it.
-func opening(token string) string {
+// openingMessage is the first message of a client, as AWS's own client sends it.
+func openingMessage(token string) string {
 	return fmt.Sprintf(`{"MessageSchemaVersion":"1.0","RequestId":"ed3b7d1f-6f5a-4a86-a3b8-0f60b2b5a1c4","TokenValue":%q,`+
 		`"ClientId":"6f2a9f1c-52c8-4c0c-8d0e-5d2a7a8f3b11","ClientVersion":"1.2.677.0"}`, token)
 }
@@ -39,8 +39,8 @@ func resumeSession(t *testing.T, client *ssm.Client, id string) (url, token stri
 	return aws.ToString(out.StreamUrl), aws.ToString(out.TokenValue)
 }
 
-// dial connects to a data channel. The status is that of a refused handshake.
-func dial(t *testing.T, url string, options ...*websocket.DialOptions) (*websocket.Conn, int) {
+// dialChannel connects to a data channel. The status is that of a refused handshake.
+func dialChannel(t *testing.T, url string, options ...*websocket.DialOptions) (*websocket.Conn, int) {
 	t.Helper()
 	conn, res, err := websocket.Dial(t.Context(), url, append(options, nil)[0])
 	switch {
@@ -53,10 +53,10 @@ func dial(t *testing.T, url string, options ...*websocket.DialOptions) (*websock
 	return nil, res.StatusCode
 }
 
-// open connects, and sends the first message.
-func open(t *testing.T, url string, kind websocket.MessageType, first string, options ...*websocket.DialOptions) *websocket.Conn {
+// openChannel connects, and sends the first message.
+func openChannel(t *testing.T, url string, kind websocket.MessageType, first string, options ...*websocket.DialOptions) *websocket.Conn {
 	t.Helper()
-	conn, status := dial(t, url, options...)
+	conn, status := dialChannel(t, url, options...)
 	if conn == nil {
 		t.Fatalf("the handshake was answered with %d", status)
 	}
@@ -76,8 +76,8 @@ type agentMessage struct {
 	Payload       map[string]any
 }
 
-// receive reads a message, and checks what differs from one to the next.
-func receive(t *testing.T, conn *websocket.Conn) agentMessage {
+// receiveMessage reads a message, and checks what differs from one to the next.
+func receiveMessage(t *testing.T, conn *websocket.Conn) agentMessage {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
@@ -122,7 +122,7 @@ func receive(t *testing.T, conn *websocket.Conn) agentMessage {
 func wantMessage(t *testing.T, conn *websocket.Conn, want agentMessage) {
 	t.Helper()
 	want.SchemaVersion = 1
-	if diff := cmp.Diff(want, receive(t, conn)); diff != "" {
+	if diff := cmp.Diff(want, receiveMessage(t, conn)); diff != "" {
 		t.Fatalf("message (-want +got):\n%s", diff)
 	}
 }
@@ -200,17 +200,17 @@ func TestDataChannel(t *testing.T) {
 			client := newClient(t, fake)
 
 			url, token := resumeSession(t, client, session.SessionID)
-			mine := open(t, url, websocket.MessageText, opening(token))
+			mine := openChannel(t, url, websocket.MessageText, openingMessage(token))
 			wantMessage(t, mine, startPublication)
 			wantOpened(t, fake, http.StatusSwitchingProtocols, "")
 			// A second client has the same rights, and what clients send does no harm.
-			twin := open(t, url, websocket.MessageText, opening(token))
+			twin := openChannel(t, url, websocket.MessageText, openingMessage(token))
 			wantMessage(t, twin, startPublication)
 			if err := twin.Write(t.Context(), websocket.MessageBinary, []byte("input")); err != nil {
 				t.Error(err)
 			}
 			otherURL, otherToken := resumeSession(t, client, bystander.SessionID)
-			other := open(t, otherURL, websocket.MessageText, opening(otherToken))
+			other := openChannel(t, otherURL, websocket.MessageText, openingMessage(otherToken))
 			wantMessage(t, other, startPublication)
 
 			if err := tc.end(fake, client, session.SessionID); err != nil {
@@ -277,7 +277,7 @@ func TestDataChannel_url(t *testing.T) {
 			if cell, ok := strings.CutPrefix(url, want); !ok || !strings.ContainsRune(cell, '+') || !strings.ContainsRune(cell, '/') || !strings.HasSuffix(cell, "=") {
 				t.Fatalf("the URL does not begin with %q, or has no raw + / =", want)
 			}
-			conn := open(t, url, websocket.MessageText, opening(token), &websocket.DialOptions{HTTPClient: server.Client()})
+			conn := openChannel(t, url, websocket.MessageText, openingMessage(token), &websocket.DialOptions{HTTPClient: server.Client()})
 			wantMessage(t, conn, startPublication)
 			last := fake.Requests()[1]
 			if last.SessionID != tc.id || last.Region != "eu-west-1" {
@@ -303,7 +303,7 @@ func TestDataChannel_elsewhere(t *testing.T) {
 		t.Errorf("the URL does not lead to AWS")
 	}
 	here := strings.Replace(aws.ToString(client.Options().BaseEndpoint), "http://", "ws://", 1)
-	if _, status := dial(t, here+"/v1/data-channel/s?"+query); status != http.StatusNotFound || fake.Count(fakessm.OpenDataChannel) != 0 {
+	if _, status := dialChannel(t, here+"/v1/data-channel/s?"+query); status != http.StatusNotFound || fake.Count(fakessm.OpenDataChannel) != 0 {
 		t.Errorf("the handshake was answered with %d", status)
 	}
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 )
 
-func filter(key types.SessionFilterKey, value string) types.SessionFilter {
+func sessionFilter(key types.SessionFilterKey, value string) types.SessionFilter {
 	return types.SessionFilter{Key: key, Value: &value}
 }
 
@@ -86,26 +86,26 @@ func TestDescribeSessions_filters(t *testing.T) {
 		want    []string
 	}{
 		"no filter lists the newest first": {want: []string{"a", "b", "c"}},
-		"Target":                           {filters: []types.SessionFilter{filter("Target", "i-1")}, want: []string{"a", "c"}},
-		"Owner is exact":                   {filters: []types.SessionFilter{filter("Owner", "mar")}, want: []string{}},
-		"Owner and Target":                 {filters: []types.SessionFilter{filter("Owner", "mary"), filter("Target", "i-1")}, want: []string{"a"}},
-		"Status":                           {filters: []types.SessionFilter{filter("Status", "Disconnected")}, want: []string{"c"}},
-		"a Status of the other list":       {filters: []types.SessionFilter{filter("Status", "Failed")}, want: []string{}},
-		"SessionId":                        {filters: []types.SessionFilter{filter("SessionId", "b")}, want: []string{"b"}},
-		"SessionId of another region":      {filters: []types.SessionFilter{filter("SessionId", "d")}, want: []string{}},
-		"SessionId of the history":         {filters: []types.SessionFilter{filter("SessionId", "e")}, want: []string{}},
-		"SessionId and another owner":      {filters: []types.SessionFilter{filter("SessionId", "b"), filter("Owner", "timmy")}, want: []string{}},
-		"AccessType":                       {filters: []types.SessionFilter{filter("AccessType", "Standard")}, want: []string{"a"}},
-		"InvokedAfter is inclusive":        {filters: []types.SessionFilter{filter("InvokedAfter", "2026-11-20T03:00:00Z")}, want: []string{"a", "b"}},
-		"InvokedBefore is exclusive":       {filters: []types.SessionFilter{filter("InvokedBefore", "2026-11-20T03:00:00Z")}, want: []string{"c"}},
-		"a date without end":               {filters: []types.SessionFilter{filter("InvokedBefore", "9999-12-31T00:00:00Z")}, want: []string{"a", "b", "c"}},
-		"a date before all":                {filters: []types.SessionFilter{filter("InvokedAfter", "0001-01-01T00:00:00Z")}, want: []string{"a", "b", "c"}},
+		"Target":                           {filters: []types.SessionFilter{sessionFilter("Target", "i-1")}, want: []string{"a", "c"}},
+		"Owner is exact":                   {filters: []types.SessionFilter{sessionFilter("Owner", "mar")}, want: []string{}},
+		"Owner and Target":                 {filters: []types.SessionFilter{sessionFilter("Owner", "mary"), sessionFilter("Target", "i-1")}, want: []string{"a"}},
+		"Status":                           {filters: []types.SessionFilter{sessionFilter("Status", "Disconnected")}, want: []string{"c"}},
+		"a Status of the other list":       {filters: []types.SessionFilter{sessionFilter("Status", "Failed")}, want: []string{}},
+		"SessionId":                        {filters: []types.SessionFilter{sessionFilter("SessionId", "b")}, want: []string{"b"}},
+		"SessionId of another region":      {filters: []types.SessionFilter{sessionFilter("SessionId", "d")}, want: []string{}},
+		"SessionId of the history":         {filters: []types.SessionFilter{sessionFilter("SessionId", "e")}, want: []string{}},
+		"SessionId and another owner":      {filters: []types.SessionFilter{sessionFilter("SessionId", "b"), sessionFilter("Owner", "timmy")}, want: []string{}},
+		"AccessType":                       {filters: []types.SessionFilter{sessionFilter("AccessType", "Standard")}, want: []string{"a"}},
+		"InvokedAfter is inclusive":        {filters: []types.SessionFilter{sessionFilter("InvokedAfter", "2026-11-20T03:00:00Z")}, want: []string{"a", "b"}},
+		"InvokedBefore is exclusive":       {filters: []types.SessionFilter{sessionFilter("InvokedBefore", "2026-11-20T03:00:00Z")}, want: []string{"c"}},
+		"a date without end":               {filters: []types.SessionFilter{sessionFilter("InvokedBefore", "9999-12-31T00:00:00Z")}, want: []string{"a", "b", "c"}},
+		"a date before all":                {filters: []types.SessionFilter{sessionFilter("InvokedAfter", "0001-01-01T00:00:00Z")}, want: []string{"a", "b", "c"}},
 		"between two dates": {
-			filters: []types.SessionFilter{filter("InvokedAfter", "2026-11-20T03:00:00Z"), filter("InvokedBefore", "2026-11-20T04:00:00Z")},
+			filters: []types.SessionFilter{sessionFilter("InvokedAfter", "2026-11-20T03:00:00Z"), sessionFilter("InvokedBefore", "2026-11-20T04:00:00Z")},
 			want:    []string{"b"},
 		},
 		"filters ignored": {
-			filters: []types.SessionFilter{filter("SessionId", "b")}, options: []fakessm.Option{fakessm.WithFiltersIgnored()},
+			filters: []types.SessionFilter{sessionFilter("SessionId", "b")}, options: []fakessm.Option{fakessm.WithFiltersIgnored()},
 			want: []string{"a", "b", "c"},
 		},
 		"an empty page before each page": {options: []fakessm.Option{fakessm.WithEmptyPages()}, want: []string{"a", "b", "c"}},
@@ -115,7 +115,7 @@ func TestDescribeSessions_filters(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			fake := fakessm.New(append(tc.options, fakessm.WithSessions(sessions...))...)
-			if diff := cmp.Diff(tc.want, list(t, newClient(t, fake), types.SessionStateActive, tc.filters...)); diff != "" {
+			if diff := cmp.Diff(tc.want, listSessionIDs(t, newClient(t, fake), types.SessionStateActive, tc.filters...)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -125,7 +125,7 @@ func TestDescribeSessions_filters(t *testing.T) {
 func TestDescribeSessions_refused(t *testing.T) {
 	t.Parallel()
 
-	seven := slices.Repeat([]types.SessionFilter{filter("Target", "i-1")}, 7)
+	seven := slices.Repeat([]types.SessionFilter{sessionFilter("Target", "i-1")}, 7)
 	cases := map[string]struct {
 		input   ssm.DescribeSessionsInput
 		code    string
@@ -139,9 +139,9 @@ func TestDescribeSessions_refused(t *testing.T) {
 		"MaxResults of 201":   {ssm.DescribeSessionsInput{State: "Active", MaxResults: aws.Int32(201)}, "ValidationException", ""},
 		"no filters at all":   {ssm.DescribeSessionsInput{State: "Active", Filters: []types.SessionFilter{}}, "ValidationException", ""},
 		"seven filters":       {ssm.DescribeSessionsInput{State: "Active", Filters: seven}, "ValidationException", ""},
-		"an empty value":      {ssm.DescribeSessionsInput{State: "Active", Filters: []types.SessionFilter{filter("Target", "")}}, "ValidationException", ""},
-		"a date that is none": {ssm.DescribeSessionsInput{State: "Active", Filters: []types.SessionFilter{filter("InvokedAfter", "today")}}, "ValidationException", ""},
-		"an unknown key":      {ssm.DescribeSessionsInput{State: "Active", Filters: []types.SessionFilter{filter("Colour", "x")}}, "InvalidFilterKey", ""},
+		"an empty value":      {ssm.DescribeSessionsInput{State: "Active", Filters: []types.SessionFilter{sessionFilter("Target", "")}}, "ValidationException", ""},
+		"a date that is none": {ssm.DescribeSessionsInput{State: "Active", Filters: []types.SessionFilter{sessionFilter("InvokedAfter", "today")}}, "ValidationException", ""},
+		"an unknown key":      {ssm.DescribeSessionsInput{State: "Active", Filters: []types.SessionFilter{sessionFilter("Colour", "x")}}, "InvalidFilterKey", ""},
 		"a made-up token":     {ssm.DescribeSessionsInput{State: "Active", NextToken: aws.String("x")}, "InvalidNextToken", ""},
 	}
 	client := newClient(t, fakessm.New())
@@ -211,7 +211,7 @@ func TestSessions_manyInHistory(t *testing.T) {
 		sessions[i] = fakessm.Session{SessionID: fmt.Sprintf("s-%05d", j), Status: "Terminated", StartDate: start.Add(time.Duration(j/3) * time.Second)}
 	}
 	fake := fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(sessions...))
-	ids := list(t, newClient(t, fake), types.SessionStateHistory)
+	ids := listSessionIDs(t, newClient(t, fake), types.SessionStateHistory)
 	if len(ids) != n || len(slices.Compact(slices.Sorted(slices.Values(ids)))) != n {
 		t.Fatalf("%d sessions listed, want %d different ones", len(ids), n)
 	}

@@ -91,7 +91,7 @@ func TestFault_terminateSession(t *testing.T) {
 			if _, err := client.DescribeSessions(t.Context(), &ssm.DescribeSessionsInput{State: "Active"}); err != nil {
 				t.Error(err)
 			}
-			if err := terminate(t, client, "s"); (err != nil) != tc.done {
+			if err := terminateSession(t, client, "s"); (err != nil) != tc.done {
 				t.Errorf("second call: %v", err)
 			}
 		})
@@ -177,7 +177,7 @@ func TestFault_repeatToken(t *testing.T) {
 		}
 	}
 	fake.ClearFaults()
-	if ids := list(t, client, types.SessionStateActive); len(ids) != 3 {
+	if ids := listSessionIDs(t, client, types.SessionStateActive); len(ids) != 3 {
 		t.Errorf("afterwards: %v", ids)
 	}
 }
@@ -219,7 +219,7 @@ func TestFault_matching(t *testing.T) {
 				note(id+"1", err)
 			}
 			for _, id := range []string{"a", "b"} {
-				_, err := client.DescribeSessions(t.Context(), &ssm.DescribeSessionsInput{State: "Active", Filters: []types.SessionFilter{filter("SessionId", id)}})
+				_, err := client.DescribeSessions(t.Context(), &ssm.DescribeSessionsInput{State: "Active", Filters: []types.SessionFilter{sessionFilter("SessionId", id)}})
 				note(id+"2", err)
 			}
 			if diff := cmp.Diff(tc.want, hit); diff != "" {

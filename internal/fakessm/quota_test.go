@@ -33,7 +33,7 @@ func TestQuota(t *testing.T) {
 	if err := describe("eu-west-1"); err != nil {
 		t.Errorf("another region: %v", err)
 	}
-	wantCode(t, terminate(t, client, "x"), "DoesNotExistException", "")
+	wantCode(t, terminateSession(t, client, "x"), "DoesNotExistException", "")
 	clock.advance(170 * time.Millisecond)
 	if err := describe("us-east-1"); err != nil {
 		t.Errorf("after a sixth of a second: %v", err)
@@ -73,7 +73,7 @@ func TestServer_concurrentUse(t *testing.T) {
 				}
 				fake.Requests()
 			}
-			if err := terminate(t, client, id); err != nil {
+			if err := terminateSession(t, client, id); err != nil {
 				t.Error(err)
 			}
 		})

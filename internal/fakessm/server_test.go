@@ -23,7 +23,7 @@ import (
 
 var staticCredentials = credentials.NewStaticCredentialsProvider(fakessm.DefaultAccessKeyID, fakessm.DefaultSecretAccessKey, "")
 
-func serve(t *testing.T, fake *fakessm.Server) string {
+func serveFake(t *testing.T, fake *fakessm.Server) string {
 	t.Helper()
 	server := httptest.NewServer(fake)
 	t.Cleanup(server.Close)
@@ -35,7 +35,7 @@ func serve(t *testing.T, fake *fakessm.Server) string {
 func newClient(t *testing.T, fake *fakessm.Server, options ...func(*ssm.Options)) *ssm.Client {
 	t.Helper()
 	return ssm.New(ssm.Options{
-		BaseEndpoint: aws.String(serve(t, fake)),
+		BaseEndpoint: aws.String(serveFake(t, fake)),
 		Region:       "us-east-1",
 		Credentials:  staticCredentials,
 		Retryer:      aws.NopRetryer{},
@@ -46,7 +46,7 @@ func newClient(t *testing.T, fake *fakessm.Server, options ...func(*ssm.Options)
 func newSTSClient(t *testing.T, fake *fakessm.Server, options ...func(*sts.Options)) *sts.Client {
 	t.Helper()
 	return sts.New(sts.Options{
-		BaseEndpoint: aws.String(serve(t, fake)),
+		BaseEndpoint: aws.String(serveFake(t, fake)),
 		Region:       "us-east-1",
 		Credentials:  staticCredentials,
 		Retryer:      aws.NopRetryer{},
@@ -72,23 +72,23 @@ func wantStatus(t *testing.T, fake *fakessm.Server, id, status string) {
 	}
 }
 
-// clock stands still unless it is moved.
-type clock struct {
+// testClock stands still unless it is moved.
+type testClock struct {
 	mu sync.Mutex
 	t  time.Time
 }
 
-func newClock() *clock {
-	return &clock{t: time.Now()}
+func newClock() *testClock {
+	return &testClock{t: time.Now()}
 }
 
-func (c *clock) now() time.Time {
+func (c *testClock) now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.t
 }
 
-func (c *clock) advance(d time.Duration) {
+func (c *testClock) advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.t = c.t.Add(d)

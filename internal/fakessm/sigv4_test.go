@@ -31,8 +31,8 @@ func newRetryer() aws.Retryer {
 	})
 }
 
-// signed returns a request as the SDK would send it.
-func signed(t *testing.T, url, body string, at time.Time, service string) *http.Request {
+// signedRequest returns a request as the SDK would send it.
+func signedRequest(t *testing.T, url, body string, at time.Time, service string) *http.Request {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/", strings.NewReader(body))
 	if err != nil {
@@ -48,7 +48,7 @@ func signed(t *testing.T, url, body string, at time.Time, service string) *http.
 	return req
 }
 
-func do(t *testing.T, req *http.Request) (*http.Response, string) {
+func sendRequest(t *testing.T, req *http.Request) (*http.Response, string) {
 	t.Helper()
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -113,11 +113,11 @@ func TestSignature(t *testing.T) {
 			if tc.service == "" {
 				tc.service = "ssm"
 			}
-			req := signed(t, serve(t, fakessm.New()), body, time.Now().Add(-tc.age), tc.service)
+			req := signedRequest(t, serveFake(t, fakessm.New()), body, time.Now().Add(-tc.age), tc.service)
 			if tc.change != nil {
 				tc.change(req)
 			}
-			res, answer := do(t, req)
+			res, answer := sendRequest(t, req)
 			if tc.code == "" {
 				if res.StatusCode != http.StatusOK || answer != `{"Sessions":[]}` {
 					t.Errorf("%d %s", res.StatusCode, answer)
@@ -243,7 +243,7 @@ func TestServeHTTP_serialization(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, answer := do(t, signed(t, serve(t, fakessm.New()), tc.body, time.Now(), "ssm"))
+			_, answer := sendRequest(t, signedRequest(t, serveFake(t, fakessm.New()), tc.body, time.Now(), "ssm"))
 			if !strings.Contains(answer, tc.want) {
 				t.Errorf("want %s, got %s", tc.want, answer)
 			}

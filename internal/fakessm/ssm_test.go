@@ -18,7 +18,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 )
 
-func terminate(t *testing.T, client *ssm.Client, id string) error {
+func terminateSession(t *testing.T, client *ssm.Client, id string) error {
 	t.Helper()
 	out, err := client.TerminateSession(t.Context(), &ssm.TerminateSessionInput{SessionId: &id})
 	if err == nil && aws.ToString(out.SessionId) != id {
@@ -27,7 +27,7 @@ func terminate(t *testing.T, client *ssm.Client, id string) error {
 	return err
 }
 
-func list(t *testing.T, client *ssm.Client, state types.SessionState, filters ...types.SessionFilter) []string {
+func listSessionIDs(t *testing.T, client *ssm.Client, state types.SessionState, filters ...types.SessionFilter) []string {
 	t.Helper()
 	input := &ssm.DescribeSessionsInput{State: state}
 	if len(filters) > 0 {
@@ -130,7 +130,7 @@ func TestTerminateSession(t *testing.T) {
 			case "-empty-":
 				id = ""
 			}
-			err := terminate(t, client, id)
+			err := terminateSession(t, client, id)
 			if tc.code == "" && err != nil {
 				t.Fatal(err)
 			}
@@ -138,10 +138,10 @@ func TestTerminateSession(t *testing.T) {
 				wantCode(t, err, tc.code, tc.message)
 			}
 			wantStatus(t, fake, "s", tc.status)
-			if diff := cmp.Diff(append([]string{}, tc.active...), list(t, client, types.SessionStateActive)); diff != "" {
+			if diff := cmp.Diff(append([]string{}, tc.active...), listSessionIDs(t, client, types.SessionStateActive)); diff != "" {
 				t.Errorf("active list (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff(append([]string{}, tc.history...), list(t, client, types.SessionStateHistory)); diff != "" {
+			if diff := cmp.Diff(append([]string{}, tc.history...), listSessionIDs(t, client, types.SessionStateHistory)); diff != "" {
 				t.Errorf("history (-want +got):\n%s", diff)
 			}
 		})
@@ -158,19 +158,19 @@ func TestTerminatingActive(t *testing.T) {
 		fakessm.WithSessions(fakessm.Session{SessionID: "s"}, fakessm.Session{SessionID: "t", Behaviour: fakessm.BehaviourStuck}))
 	client := newClient(t, fake)
 	for _, id := range []string{"s", "t"} {
-		if err := terminate(t, client, id); err != nil {
+		if err := terminateSession(t, client, id); err != nil {
 			t.Fatal(err)
 		}
 	}
 	check := func(active, history []string) {
 		t.Helper()
-		if diff := cmp.Diff(active, list(t, client, types.SessionStateActive)); diff != "" {
+		if diff := cmp.Diff(active, listSessionIDs(t, client, types.SessionStateActive)); diff != "" {
 			t.Errorf("active (-want +got):\n%s", diff)
 		}
-		if diff := cmp.Diff(history, list(t, client, types.SessionStateHistory)); diff != "" {
+		if diff := cmp.Diff(history, listSessionIDs(t, client, types.SessionStateHistory)); diff != "" {
 			t.Errorf("history (-want +got):\n%s", diff)
 		}
-		if diff := cmp.Diff(active, append(list(t, client, types.SessionStateActive, filter("SessionId", "s")), list(t, client, types.SessionStateActive, filter("SessionId", "t"))...)); diff != "" {
+		if diff := cmp.Diff(active, append(listSessionIDs(t, client, types.SessionStateActive, sessionFilter("SessionId", "s")), listSessionIDs(t, client, types.SessionStateActive, sessionFilter("SessionId", "t"))...)); diff != "" {
 			t.Errorf("active, by ID (-want +got):\n%s", diff)
 		}
 	}
@@ -190,22 +190,22 @@ func TestTerminationLag(t *testing.T) {
 	clock := newClock()
 	fake := fakessm.New(fakessm.WithClock(clock.now), fakessm.WithTerminationLag(10*time.Second), fakessm.WithSessions(fakessm.Session{SessionID: "s"}))
 	client := newClient(t, fake)
-	if err := terminate(t, client, "s"); err != nil {
+	if err := terminateSession(t, client, "s"); err != nil {
 		t.Fatal(err)
 	}
 	wantStatus(t, fake, "s", "Terminating")
-	if ids := list(t, client, types.SessionStateActive); len(ids) > 0 {
+	if ids := listSessionIDs(t, client, types.SessionStateActive); len(ids) > 0 {
 		t.Errorf("still active: %v", ids)
 	}
 	byStatus := types.SessionFilter{Key: types.SessionFilterKeyStatus, Value: aws.String("Terminating")}
-	if diff := cmp.Diff([]string{"s"}, list(t, client, types.SessionStateHistory, byStatus)); diff != "" {
+	if diff := cmp.Diff([]string{"s"}, listSessionIDs(t, client, types.SessionStateHistory, byStatus)); diff != "" {
 		t.Errorf("history (-want +got):\n%s", diff)
 	}
-	wantCode(t, terminate(t, client, "s"), "ValidationException", "Session is not in a valid state")
+	wantCode(t, terminateSession(t, client, "s"), "ValidationException", "Session is not in a valid state")
 
 	clock.advance(10 * time.Second)
 	wantStatus(t, fake, "s", "Terminated")
-	if ids := list(t, client, types.SessionStateHistory, byStatus); len(ids) > 0 {
+	if ids := listSessionIDs(t, client, types.SessionStateHistory, byStatus); len(ids) > 0 {
 		t.Errorf("still terminating: %v", ids)
 	}
 	session, _ := fake.Session("s")

@@ -18,7 +18,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 )
 
-func as(c *ststypes.Credentials) aws.CredentialsProvider {
+func credentialsFrom(c *ststypes.Credentials) aws.CredentialsProvider {
 	return credentials.NewStaticCredentialsProvider(*c.AccessKeyId, *c.SecretAccessKey, *c.SessionToken)
 }
 
@@ -45,7 +45,7 @@ func TestSTS_roleChain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	asAuditor := func(o *sts.Options) { o.Credentials = as(first.Credentials) }
+	asAuditor := func(o *sts.Options) { o.Credentials = credentialsFrom(first.Credentials) }
 	who = append(who, callerARN(t, client, asAuditor))
 
 	second, err := client.AssumeRole(t.Context(), &sts.AssumeRoleInput{
@@ -54,7 +54,7 @@ func TestSTS_roleChain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	who = append(who, callerARN(t, client, func(o *sts.Options) { o.Credentials = as(second.Credentials) }))
+	who = append(who, callerARN(t, client, func(o *sts.Options) { o.Credentials = credentialsFrom(second.Credentials) }))
 
 	want := []string{
 		"123456789012 arn:aws:iam::123456789012:user/terraform",
@@ -65,7 +65,7 @@ func TestSTS_roleChain(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 
-	if err := terminate(t, newClient(t, fake, func(o *ssm.Options) { o.Credentials = as(second.Credentials) }), "s"); err != nil {
+	if err := terminateSession(t, newClient(t, fake, func(o *ssm.Options) { o.Credentials = credentialsFrom(second.Credentials) }), "s"); err != nil {
 		t.Fatal(err)
 	}
 	var callers []string
@@ -101,7 +101,7 @@ func TestSTS_roleExpires(t *testing.T) {
 	clock.advance(15 * time.Minute)
 	// The first answers tell the client that its clock is behind.
 	_, err = newClient(t, fake, func(o *ssm.Options) {
-		o.Credentials = as(out.Credentials)
+		o.Credentials = credentialsFrom(out.Credentials)
 		o.Retryer = newRetryer()
 	}).DescribeSessions(t.Context(), &ssm.DescribeSessionsInput{State: "Active"})
 	wantCode(t, err, "ExpiredTokenException", "The security token included in the request is expired")
@@ -121,7 +121,7 @@ func TestSTS_webIdentity(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := callerARN(t, client, func(o *sts.Options) { o.Credentials = as(out.Credentials) })
+	got := callerARN(t, client, func(o *sts.Options) { o.Credentials = credentialsFrom(out.Credentials) })
 	if got != "123456789012 arn:aws:sts::123456789012:assumed-role/CI/job-7" || got != "123456789012 "+*out.AssumedRoleUser.Arn {
 		t.Errorf("caller is %s", got)
 	}

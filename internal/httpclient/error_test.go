@@ -20,8 +20,8 @@ import (
 // canary stands for a secret that an endpoint, a proxy or a request holds.
 const canary = "canary-6d0f1c"
 
-// listen serves connections by a function until the test ends, and returns the address.
-func listen(t *testing.T, serve func(net.Conn)) string {
+// listenLocally serves connections until the test ends, and returns the address.
+func listenLocally(t *testing.T, serve func(net.Conn)) string {
 	t.Helper()
 
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -45,8 +45,8 @@ func listen(t *testing.T, serve func(net.Conn)) string {
 	return listener.Addr().String()
 }
 
-// proxy refuses every CONNECT with a status.
-func proxy(t *testing.T, status int) *url.URL {
+// refusingProxy starts a proxy that refuses every CONNECT with a status.
+func refusingProxy(t *testing.T, status int) *url.URL {
 	t.Helper()
 
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -88,9 +88,9 @@ func TestClient_errors(t *testing.T) {
 	}))
 	t.Cleanup(plain.Close)
 	_, plainPort, _ := net.SplitHostPort(plain.Listener.Addr().String())
-	closed := listen(t, func(net.Conn) {})
+	closed := listenLocally(t, func(net.Conn) {})
 	const refused = "127.0.0.1:1"
-	ssh := listen(t, func(conn net.Conn) {
+	ssh := listenLocally(t, func(conn net.Conn) {
 		_, _ = io.WriteString(conn, "SSH-2.0-"+canary+"\r\n")
 		_, _ = io.Copy(io.Discard, conn)
 	})
@@ -115,9 +115,9 @@ func TestClient_errors(t *testing.T) {
 		"a port that does not speak HTTP":      {url: "http://" + ssh, want: httpclient.CauseNoHTTP, lasting: true, arrived: true},
 		"a connection that is refused":         {url: "http://" + refused, want: httpclient.CauseRefused},
 		"one that stays refused":               {url: "http://" + refused, attempt: "attempt=4; max=25", want: httpclient.CauseRefused, lasting: true},
-		"a proxy that refuses":                 {url: "https://ssm.test", proxy: proxy(t, http.StatusForbidden), want: httpclient.CauseProxy, lasting: true},
-		"a proxy that asks for a password":     {url: "https://ssm.test", proxy: proxy(t, http.StatusProxyAuthRequired), want: httpclient.CauseProxyLogin, lasting: true},
-		"a proxy that cannot connect":          {url: "https://ssm.test", proxy: proxy(t, http.StatusBadGateway), want: httpclient.CauseProxyBroken},
+		"a proxy that refuses":                 {url: "https://ssm.test", proxy: refusingProxy(t, http.StatusForbidden), want: httpclient.CauseProxy, lasting: true},
+		"a proxy that asks for a password":     {url: "https://ssm.test", proxy: refusingProxy(t, http.StatusProxyAuthRequired), want: httpclient.CauseProxyLogin, lasting: true},
+		"a proxy that cannot connect":          {url: "https://ssm.test", proxy: refusingProxy(t, http.StatusBadGateway), want: httpclient.CauseProxyBroken},
 		"a proxy that is not there":            {url: "https://ssm.test", proxy: &url.URL{Scheme: "http", Host: refused, User: url.UserPassword("me", canary)}, want: httpclient.CauseRefused},
 		"a session token with a line break":    {url: plain.URL, header: [2]string{"X-Amz-Security-Token", canary + "\n"}, want: httpclient.CauseToken, lasting: true},
 		"an access key with a line break":      {url: plain.URL, header: [2]string{"Authorization", "AWS4-HMAC-SHA256 Credential=" + canary + "\r\n"}, want: httpclient.CauseSignature, lasting: true},
@@ -185,12 +185,14 @@ func TestClient_unknownTransport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = httpclient.Transport{RoundTripper: failing{}}.RoundTrip(r) //nolint:bodyclose // There is none.
+	_, err = httpclient.Transport{RoundTripper: failingTransport{}}.RoundTrip(r) //nolint:bodyclose // There is none.
 	if err == nil || !record.MayHaveArrived() {
 		t.Errorf("the request cannot have arrived, it is said, with the error %v", err)
 	}
 }
 
-type failing struct{}
+type failingTransport struct{}
 
-func (failing) RoundTrip(*http.Request) (*http.Response, error) { return nil, errors.New(canary) }
+func (failingTransport) RoundTrip(*http.Request) (*http.Response, error) {
+	return nil, errors.New(canary)
+}

@@ -55,8 +55,8 @@ func leftGoroutines() int {
 	return 1
 }
 
-// pipe is one direction of a channel: a writer waits while limit bytes are unread, or while it is held.
-type pipe struct {
+// memoryPipe is one direction of a channel: a writer waits while limit bytes are unread, or while it is held.
+type memoryPipe struct {
 	mu    sync.Mutex
 	wake  *sync.Cond
 	buf   bytes.Buffer
@@ -66,13 +66,13 @@ type pipe struct {
 	err   error
 }
 
-func newPipe() *pipe {
-	p := &pipe{limit: 256 << 10}
+func newPipe() *memoryPipe {
+	p := &memoryPipe{limit: 256 << 10}
 	p.wake = sync.NewCond(&p.mu)
 	return p
 }
 
-func (p *pipe) Read(b []byte) (int, error) {
+func (p *memoryPipe) Read(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for p.buf.Len() == 0 {
@@ -86,7 +86,7 @@ func (p *pipe) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-func (p *pipe) Write(b []byte) (int, error) {
+func (p *memoryPipe) Write(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := 0
@@ -108,20 +108,20 @@ func (p *pipe) Write(b []byte) (int, error) {
 	return n, nil
 }
 
-func (p *pipe) hold(held bool) {
+func (p *memoryPipe) hold(held bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.held = held
 	p.wake.Broadcast()
 }
 
-func (p *pipe) takeNothingMore() {
+func (p *memoryPipe) takeNothingMore() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.full = true
 }
 
-func (p *pipe) close(err error) {
+func (p *memoryPipe) close(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.err == nil {
@@ -132,7 +132,7 @@ func (p *pipe) close(err error) {
 
 // testChannel is a channel in memory whose far side is a testAgent.
 type testChannel struct {
-	up, down *pipe
+	up, down *memoryPipe
 	agent    datachannel.Agent
 	onFlag   func(context.Context, datachannel.Flag) error
 
@@ -363,7 +363,7 @@ func testTarget(t *testing.T, handle func(*net.TCPConn)) string {
 			mu.Unlock()
 			wg.Go(func() {
 				defer c.Close()
-				handle(tcp(c))
+				handle(asTCP(c))
 			})
 		}
 	})
@@ -383,7 +383,7 @@ func testTarget(t *testing.T, handle func(*net.TCPConn)) string {
 // no other test gets it.
 const refusedAddress = "127.0.0.1:1"
 
-func tcp(c net.Conn) *net.TCPConn {
+func asTCP(c net.Conn) *net.TCPConn {
 	conn, ok := c.(*net.TCPConn)
 	if !ok {
 		panic(fmt.Sprintf("%T is no TCP connection", c))
@@ -391,16 +391,16 @@ func tcp(c net.Conn) *net.TCPConn {
 	return conn
 }
 
-func echo(c *net.TCPConn) { _, _ = io.Copy(c, struct{ io.Reader }{c}) }
+func echoConn(c *net.TCPConn) { _, _ = io.Copy(c, struct{ io.Reader }{c}) }
 
-// recorder keeps the events of a forward.
-type recorder struct {
+// eventRecorder keeps the events of a forward.
+type eventRecorder struct {
 	mu     sync.Mutex
 	events []Event
 	more   chan struct{}
 }
 
-func (r *recorder) note(_ context.Context, e Event) {
+func (r *eventRecorder) note(_ context.Context, e Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.events = append(r.events, e)
@@ -408,7 +408,7 @@ func (r *recorder) note(_ context.Context, e Event) {
 	r.more = make(chan struct{})
 }
 
-func (r *recorder) all(kind Kind) []Event {
+func (r *eventRecorder) all(kind Kind) []Event {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var found []Event
@@ -421,7 +421,7 @@ func (r *recorder) all(kind Kind) []Event {
 }
 
 // wait returns the n-th event of the kind, counted from 1.
-func (r *recorder) wait(t *testing.T, kind Kind, n int) Event {
+func (r *eventRecorder) wait(t *testing.T, kind Kind, n int) Event {
 	t.Helper()
 	late := time.After(30 * time.Second)
 	for {
@@ -444,7 +444,7 @@ func (r *recorder) wait(t *testing.T, kind Kind, n int) Event {
 // testForward is a forward with its agents, closed at the end of the test.
 type testForward struct {
 	*Forward
-	*recorder
+	*eventRecorder
 	agents []*testAgent // one a session
 	mu     sync.Mutex
 }
@@ -465,7 +465,7 @@ func (f *testForward) agent(i int) *testAgent {
 
 func tryForward(t *testing.T, o testOptions) (*testForward, error) {
 	t.Helper()
-	f := &testForward{recorder: &recorder{more: make(chan struct{})}}
+	f := &testForward{eventRecorder: &eventRecorder{more: make(chan struct{})}}
 	config := Config{Target: "db.internal:5432", Observe: f.note}
 	config.Open = func(_ context.Context, onRefused func()) (*Session, error) {
 		a := newTestAgent(t, o.target, !o.basic)
@@ -523,7 +523,7 @@ func (f *testForward) dial(t *testing.T) *net.TCPConn {
 	t.Cleanup(func() { c.Close() })
 	// A test that hangs fails with the stack of its own.
 	_ = c.SetDeadline(time.Now().Add(time.Minute))
-	return tcp(c)
+	return asTCP(c)
 }
 
 // dialReset connects, and expects a reset, which may come before the client knows that it is connected.

@@ -17,7 +17,7 @@ import (
 func TestBasic_oneAfterTheOther(t *testing.T) {
 	t.Parallel()
 
-	f := newForward(t, testOptions{target: testTarget(t, echo), basic: true, limits: func(l *limits) { l.quiet = 20 * time.Millisecond }})
+	f := newForward(t, testOptions{target: testTarget(t, echoConn), basic: true, limits: func(l *limits) { l.quiet = 20 * time.Millisecond }})
 	one := f.dial(t)
 	f.wait(t, ConnectionOpened, 1)
 	two := f.dial(t)
@@ -47,7 +47,7 @@ func TestBasic_serverSpeaksFirst(t *testing.T) {
 
 	target := testTarget(t, func(c *net.TCPConn) {
 		_, _ = c.Write([]byte("SSH-2.0-x"))
-		echo(c)
+		echoConn(c)
 	})
 	f := newForward(t, testOptions{target: target, basic: true})
 	// The banner comes long before the client.
@@ -75,7 +75,7 @@ func TestBasic_serverSpeaksFirst(t *testing.T) {
 func TestBasic_theNextClientGetsNothingOfTheLast(t *testing.T) {
 	t.Parallel()
 
-	f := newForward(t, testOptions{target: testTarget(t, echo), basic: true, limits: func(l *limits) { l.quiet = 20 * time.Millisecond }})
+	f := newForward(t, testOptions{target: testTarget(t, echoConn), basic: true, limits: func(l *limits) { l.quiet = 20 * time.Millisecond }})
 	one := f.dial(t)
 	expectEcho(t, one, "one")
 	_ = one.Close()
@@ -114,7 +114,7 @@ func TestBasic_theNextClientGetsNothingOfTheLast(t *testing.T) {
 func TestBasic_sessionEndsWithTheTarget(t *testing.T) {
 	t.Parallel()
 
-	f := newForward(t, testOptions{target: testTarget(t, echo), basic: true})
+	f := newForward(t, testOptions{target: testTarget(t, echoConn), basic: true})
 	c := f.dial(t)
 	expectEcho(t, c, "hello")
 	// Sessions of documents without a type end when the target closes.
@@ -130,7 +130,7 @@ func TestBasic_sessionEndsWithTheTarget(t *testing.T) {
 func TestBasic_sessionBreaks(t *testing.T) {
 	t.Parallel()
 
-	f := newForward(t, testOptions{target: testTarget(t, echo), basic: true})
+	f := newForward(t, testOptions{target: testTarget(t, echoConn), basic: true})
 	c := f.dial(t)
 	f.wait(t, ConnectionOpened, 1)
 	waiting := f.dial(t)
@@ -145,7 +145,7 @@ func TestBasic_flagIsNotAcknowledged(t *testing.T) {
 	t.Parallel()
 
 	f := newForward(t, testOptions{
-		target: testTarget(t, echo), basic: true,
+		target: testTarget(t, echoConn), basic: true,
 		limits: func(l *limits) { l.quiet, l.flag = 20*time.Millisecond, 50*time.Millisecond },
 		agent: func(a *testAgent) {
 			a.channel.agent.Version = "3.0.161.0"

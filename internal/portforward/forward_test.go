@@ -46,8 +46,8 @@ func expectEcho(t *testing.T, c net.Conn, text string) {
 	}
 }
 
-// pattern is a stream of bytes that depends on its seed at every place.
-func pattern(seed uint64, n int) []byte {
+// seededBytes returns bytes that depend on the seed at every place.
+func seededBytes(seed uint64, n int) []byte {
 	var key [32]byte
 	binary.BigEndian.PutUint64(key[:], seed)
 	p := make([]byte, n)
@@ -55,8 +55,8 @@ func pattern(seed uint64, n int) []byte {
 	return p
 }
 
-// exchange is a server that reads a request, and answers with its digest and as many bytes as it asks for.
-func exchange(c *net.TCPConn) {
+// serveExchanges reads a request, and answers with its digest and as many bytes as it asks for.
+func serveExchanges(c *net.TCPConn) {
 	var head [20]byte
 	if _, err := io.ReadFull(c, head[:]); err != nil {
 		return
@@ -70,11 +70,11 @@ func exchange(c *net.TCPConn) {
 	}
 	time.Sleep(wait)
 	_, _ = c.Write(digest.Sum(nil))
-	_, _ = c.Write(pattern(seed+1, int(down)))
+	_, _ = c.Write(seededBytes(seed+1, int(down)))
 }
 
-func ask(c *net.TCPConn, seed uint64, up, down int, halfClose bool, wait time.Duration) error {
-	request := pattern(seed, up)
+func exchangeOnce(c *net.TCPConn, seed uint64, up, down int, halfClose bool, wait time.Duration) error {
+	request := seededBytes(seed, up)
 	var head [20]byte
 	binary.BigEndian.PutUint64(head[:], seed)
 	binary.BigEndian.PutUint32(head[8:], uint32(up))
@@ -93,7 +93,7 @@ func ask(c *net.TCPConn, seed uint64, up, down int, halfClose bool, wait time.Du
 		return fmt.Errorf("after %d of %d bytes: %w", len(got), down+sha256.Size, err)
 	}
 	digest := sha256.Sum256(request)
-	if want := append(digest[:], pattern(seed+1, down)...); !bytes.Equal(got, want) {
+	if want := append(digest[:], seededBytes(seed+1, down)...); !bytes.Equal(got, want) {
 		return fmt.Errorf("got %d bytes, want %d, or they differ", len(got), len(want))
 	}
 	return nil
@@ -102,7 +102,7 @@ func ask(c *net.TCPConn, seed uint64, up, down int, halfClose bool, wait time.Du
 func TestForward_manyConnectionsAtOnce(t *testing.T) {
 	t.Parallel()
 
-	f := newForward(t, testOptions{target: testTarget(t, exchange)})
+	f := newForward(t, testOptions{target: testTarget(t, serveExchanges)})
 	const n = 200
 	conns := make([]*net.TCPConn, n)
 	for i := range conns {
@@ -116,7 +116,7 @@ func TestForward_manyConnectionsAtOnce(t *testing.T) {
 		wg.Go(func() {
 			r := rand.New(rand.NewPCG(7, uint64(i)))
 			up, down := r.IntN(200_000), r.IntN(200_000)
-			if err := ask(c, uint64(i)<<8, up, down, r.IntN(2) == 0, time.Duration(r.IntN(20))*time.Millisecond); err != nil {
+			if err := exchangeOnce(c, uint64(i)<<8, up, down, r.IntN(2) == 0, time.Duration(r.IntN(20))*time.Millisecond); err != nil {
 				t.Errorf("connection %d, %d up, %d down: %v", i, up, down, err)
 			}
 		})
@@ -136,9 +136,9 @@ func TestForward_manyConnectionsAtOnce(t *testing.T) {
 func TestForward_answerAfterEOF(t *testing.T) {
 	t.Parallel()
 
-	f := newForward(t, testOptions{target: testTarget(t, exchange)})
+	f := newForward(t, testOptions{target: testTarget(t, serveExchanges)})
 	// The server answers some time after the client has closed its side.
-	if err := ask(f.dial(t), 1, 5000, 5000, true, 300*time.Millisecond); err != nil {
+	if err := exchangeOnce(f.dial(t), 1, 5000, 5000, true, 300*time.Millisecond); err != nil {
 		t.Error(err)
 	}
 }
@@ -225,7 +225,7 @@ func TestForward_quietInABusySession(t *testing.T) {
 func TestForward_serverClosesWhileClientTalks(t *testing.T) {
 	t.Parallel()
 
-	answer := pattern(3, 300_000)
+	answer := seededBytes(3, 300_000)
 	target := testTarget(t, func(c *net.TCPConn) {
 		_, _ = c.Write(answer)
 		_ = c.CloseWrite()
@@ -257,7 +257,7 @@ func TestForward_slowReaderStopsNobody(t *testing.T) {
 			return
 		}
 		if first[0] == 'e' {
-			echo(c)
+			echoConn(c)
 			return
 		}
 		for {
@@ -312,14 +312,14 @@ func TestForward_pauseOfAReaderIsNoStall(t *testing.T) {
 	t.Parallel()
 
 	const size = 12 << 20
-	target := testTarget(t, func(c *net.TCPConn) { _, _ = c.Write(pattern(9, size)) })
+	target := testTarget(t, func(c *net.TCPConn) { _, _ = c.Write(seededBytes(9, size)) })
 	f := newForward(t, testOptions{target: target, limits: func(l *limits) {
 		l.streamBytes, l.stall, l.look = 1<<20, 20*time.Second, 10*time.Millisecond
 	}})
 	c := f.dial(t)
 	time.Sleep(300 * time.Millisecond)
 	got, err := io.ReadAll(c)
-	if err != nil || !bytes.Equal(got, pattern(9, size)) {
+	if err != nil || !bytes.Equal(got, seededBytes(9, size)) {
 		t.Errorf("got %d bytes, %v", len(got), err)
 	}
 }
@@ -414,7 +414,7 @@ func TestForward_probe(t *testing.T) {
 	for name, handle := range map[string]func(*net.TCPConn){
 		"speaks first": func(c *net.TCPConn) { _, _ = c.Write([]byte("SSH-2.0")) },
 		"closes":       func(*net.TCPConn) {},
-		"waits":        echo,
+		"waits":        echoConn,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -426,7 +426,7 @@ func TestForward_probe(t *testing.T) {
 	}
 	t.Run("session ends", func(t *testing.T) {
 		t.Parallel()
-		_, err := tryForward(t, testOptions{target: testTarget(t, echo), config: probe, agent: func(a *testAgent) {
+		_, err := tryForward(t, testOptions{target: testTarget(t, echoConn), config: probe, agent: func(a *testAgent) {
 			a.channel.end(errors.New("the agent says: forbidden"))
 		}})
 		if err == nil || !strings.Contains(err.Error(), "the agent says: forbidden") {
@@ -445,7 +445,7 @@ func TestForward_probe(t *testing.T) {
 func TestForward_sessionOver(t *testing.T) {
 	t.Parallel()
 
-	f := newForward(t, testOptions{target: testTarget(t, echo)})
+	f := newForward(t, testOptions{target: testTarget(t, echoConn)})
 	one, two := f.dial(t), f.dial(t)
 	expectEcho(t, one, "one")
 	expectEcho(t, two, "two")
@@ -494,7 +494,7 @@ func TestForward_sessionEndsInMidAnswer(t *testing.T) {
 func TestForward_channelTakesNothingMore(t *testing.T) {
 	t.Parallel()
 
-	f := newForward(t, testOptions{target: testTarget(t, echo)})
+	f := newForward(t, testOptions{target: testTarget(t, echoConn)})
 	c := f.dial(t)
 	expectEcho(t, c, "there")
 	f.agent(0).channel.up.takeNothingMore()
@@ -506,13 +506,13 @@ func TestForward_channelTakesNothingMore(t *testing.T) {
 func TestForward_gapInTheChannel(t *testing.T) {
 	t.Parallel()
 
-	f := newForward(t, testOptions{target: testTarget(t, exchange)})
+	f := newForward(t, testOptions{target: testTarget(t, serveExchanges)})
 	up := f.agent(0).channel.up
 	var wg sync.WaitGroup
 	up.hold(true)
 	for i := range 20 {
 		wg.Go(func() {
-			if err := ask(f.dial(t), uint64(i)<<8, 100_000, 10_000, i%2 == 0, 0); err != nil {
+			if err := exchangeOnce(f.dial(t), uint64(i)<<8, 100_000, 10_000, i%2 == 0, 0); err != nil {
 				t.Errorf("connection %d: %v", i, err)
 			}
 		})
@@ -533,7 +533,7 @@ func TestForward_attempts(t *testing.T) {
 	var attempts atomic.Int64
 	cause := errors.New("the node is not connected")
 	f := newForward(t, testOptions{
-		target: testTarget(t, echo),
+		target: testTarget(t, echoConn),
 		limits: func(l *limits) {
 			l.patience, l.firstPause, l.lastPause = 500*time.Millisecond, 10*time.Millisecond, 80*time.Millisecond
 		},
@@ -584,7 +584,7 @@ func TestForward_waitsForASession(t *testing.T) {
 
 	var failures atomic.Int64
 	f := newForward(t, testOptions{
-		target: testTarget(t, echo),
+		target: testTarget(t, echoConn),
 		config: func(c *Config) {
 			open := c.Open
 			c.Open = func(ctx context.Context, onRefused func()) (*Session, error) {
@@ -608,7 +608,7 @@ func TestForward_permanentFailure(t *testing.T) {
 	t.Parallel()
 
 	var fail atomic.Bool
-	f := newForward(t, testOptions{target: testTarget(t, echo), config: func(c *Config) {
+	f := newForward(t, testOptions{target: testTarget(t, echoConn), config: func(c *Config) {
 		open := c.Open
 		c.Open = func(ctx context.Context, onRefused func()) (*Session, error) {
 			if fail.Load() {
@@ -630,7 +630,7 @@ func TestForward_permanentFailure(t *testing.T) {
 func TestForward_sessionsThatEndAtOnce(t *testing.T) {
 	t.Parallel()
 
-	f := newForward(t, testOptions{target: testTarget(t, echo)})
+	f := newForward(t, testOptions{target: testTarget(t, echoConn)})
 	var want time.Duration
 	for i := range 3 {
 		f.agent(i).stop(errors.New("gone"))
@@ -692,7 +692,7 @@ func TestForward_port(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	taken.Close()
-	f := newForward(t, testOptions{target: testTarget(t, echo), config: func(c *Config) { c.LocalPort = port }})
+	f := newForward(t, testOptions{target: testTarget(t, echoConn), config: func(c *Config) { c.LocalPort = port }})
 	if f.Port() != port {
 		t.Errorf("got port %d, want %d", f.Port(), port)
 	}
@@ -708,7 +708,7 @@ func TestListen_contextBoundsTheOpeningAlone(t *testing.T) {
 	t.Parallel()
 
 	ctx, cancel := context.WithCancel(context.WithValue(context.Background(), contextKey{}, "logger"))
-	a := newTestAgent(t, testTarget(t, echo), true)
+	a := newTestAgent(t, testTarget(t, echoConn), true)
 	values := make(chan any, 100)
 	f, err := Listen(ctx, Config{
 		Open:    func(_ context.Context, onRefused func()) (*Session, error) { return a.start(onRefused), nil },
@@ -786,7 +786,7 @@ func TestForward_closeWhileAConnectionWaits(t *testing.T) {
 
 	opening := make(chan struct{})
 	var fail atomic.Bool
-	f := newForward(t, testOptions{target: testTarget(t, echo), config: func(c *Config) {
+	f := newForward(t, testOptions{target: testTarget(t, echoConn), config: func(c *Config) {
 		open := c.Open
 		c.Open = func(ctx context.Context, onRefused func()) (*Session, error) {
 			if fail.Load() {
@@ -818,7 +818,7 @@ func TestForward_closeWhileTheChannelTakesNothing(t *testing.T) {
 	for _, basic := range []bool{false, true} {
 		t.Run(fmt.Sprintf("basic=%v", basic), func(t *testing.T) {
 			t.Parallel()
-			f := newForward(t, testOptions{target: testTarget(t, echo), basic: basic, limits: func(l *limits) { l.grace = 50 * time.Millisecond }})
+			f := newForward(t, testOptions{target: testTarget(t, echoConn), basic: basic, limits: func(l *limits) { l.grace = 50 * time.Millisecond }})
 			f.agent(0).channel.up.hold(true)
 			c := f.dial(t)
 			_ = c.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
@@ -834,7 +834,7 @@ func TestForward_endFails(t *testing.T) {
 	t.Parallel()
 
 	cause := errors.New("still connected")
-	a := newTestAgent(t, testTarget(t, echo), true)
+	a := newTestAgent(t, testTarget(t, echoConn), true)
 	f, err := Listen(context.Background(), Config{Open: func(_ context.Context, onRefused func()) (*Session, error) {
 		s := a.start(onRefused)
 		s.End = func(context.Context) error {
@@ -858,7 +858,7 @@ func TestEvents_holdNoByte(t *testing.T) {
 	t.Parallel()
 
 	const secret = "s3cr3t-row-of-a-table"
-	f := newForward(t, testOptions{target: testTarget(t, echo)})
+	f := newForward(t, testOptions{target: testTarget(t, echoConn)})
 	c := f.dial(t)
 	expectEcho(t, c, secret)
 	_ = c.Close()
@@ -867,8 +867,8 @@ func TestEvents_holdNoByte(t *testing.T) {
 		t.Errorf("got %d up, %d down, want %d each", e.Up, e.Down, len(secret))
 	}
 	_, _ = f.Close(context.Background())
-	f.recorder.mu.Lock()
-	defer f.recorder.mu.Unlock()
+	f.eventRecorder.mu.Lock()
+	defer f.eventRecorder.mu.Unlock()
 	if len(f.events) < 3 {
 		t.Errorf("only %d events", len(f.events))
 	}

@@ -152,7 +152,7 @@ func (r *canaryRun) instance(role, document string) {
 // already, and says no to renewals, repeating all that it was sent.
 func (r *canaryRun) sts() string {
 	r.t.Helper()
-	refusal := echoing("AccessDenied", "not you: "+canary)
+	refusal := repeatRequest("AccessDenied", "not you: "+canary)
 	expiration := regexp.MustCompile(`<Expiration>[^<]+</Expiration>`)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if r.broken.Load() {
@@ -765,7 +765,7 @@ func TestCanaries_addresses(t *testing.T) { //nolint:paralleltest // It sets the
 	}
 	argument := func(name string) func(*canaryRun, string) map[string]any {
 		return func(_ *canaryRun, address string) map[string]any {
-			return with(keys, "endpoints", []any{map[string]any{name: address}})
+			return withArgument(keys, "endpoints", []any{map[string]any{name: address}})
 		}
 	}
 	for source, tc := range map[string]struct {
@@ -798,10 +798,10 @@ func TestCanaries_addresses(t *testing.T) { //nolint:paralleltest // It sets the
 		"the argument sso":            {prepare: argument("sso"), block: true},
 		"the argument ssmmessages":    {prepare: argument("ssmmessages"), block: true},
 		"the argument ec2_metadata_service_": {prepare: func(_ *canaryRun, address string) map[string]any {
-			return with(keys, "ec2_metadata_service_endpoint", address)
+			return withArgument(keys, "ec2_metadata_service_endpoint", address)
 		}, block: true},
-		"the argument http_proxy":  {prepare: func(_ *canaryRun, address string) map[string]any { return with(keys, "http_proxy", address) }, block: true},
-		"the argument https_proxy": {prepare: func(_ *canaryRun, address string) map[string]any { return with(keys, "https_proxy", address) }, block: true},
+		"the argument http_proxy":  {prepare: func(_ *canaryRun, address string) map[string]any { return withArgument(keys, "http_proxy", address) }, block: true},
+		"the argument https_proxy": {prepare: func(_ *canaryRun, address string) map[string]any { return withArgument(keys, "https_proxy", address) }, block: true},
 	} {
 		for kind, address := range canaryPasswords { //nolint:paralleltest // The environment is shared.
 			t.Run(source+" "+kind, func(t *testing.T) {

@@ -138,7 +138,7 @@ func newTestProxy(t *testing.T, target string) *testProxy {
 
 			return
 		}
-		tunnel(w, to.Host)
+		connectTunnel(w, to.Host)
 	}))
 	t.Cleanup(server.Close)
 	p.url = server.URL
@@ -146,8 +146,8 @@ func newTestProxy(t *testing.T, target string) *testProxy {
 	return p
 }
 
-// tunnel connects the client of a CONNECT with an address.
-func tunnel(w http.ResponseWriter, address string) {
+// connectTunnel connects the client of a CONNECT with an address.
+func connectTunnel(w http.ResponseWriter, address string) {
 	server, err := net.Dial("tcp", address)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadGateway)

@@ -250,11 +250,11 @@ func TestConfigure_secretsInAnswers(t *testing.T) {
 			secrets:   []string{fakessm.DefaultSecretAccessKey, token},
 		},
 		"web identity": {
-			arguments: with(withoutKeys, "assume_role_with_web_identity", testWebIdentity(nil)),
+			arguments: withArgument(withoutKeys, "assume_role_with_web_identity", testWebIdentity(nil)),
 			secrets:   []string{testWebIdentityToken},
 		},
 		"web identity in a file": {
-			arguments: with(withoutKeys, "assume_role_with_web_identity", testWebIdentity(map[string]any{
+			arguments: withArgument(withoutKeys, "assume_role_with_web_identity", testWebIdentity(map[string]any{
 				"web_identity_token": nil, "web_identity_token_file": testFile(t, "token", testWebIdentityToken),
 			})),
 			secrets: []string{testWebIdentityToken},
@@ -264,7 +264,7 @@ func TestConfigure_secretsInAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			wantNoSecrets(t, tc.secrets, echoed(t, tc.arguments, tc.secrets))
+			wantNoSecrets(t, tc.secrets, configureRepeating(t, tc.arguments, tc.secrets))
 		})
 	}
 }
@@ -289,14 +289,14 @@ func TestConfigure_envSecretsInAnswers(t *testing.T) {
 	for name, tc := range cases { //nolint:paralleltest // The environment is shared.
 		t.Run(name, func(t *testing.T) {
 			setenv(t, tc.env)
-			wantNoSecrets(t, tc.secrets, echoed(t, withoutKeys, tc.secrets))
+			wantNoSecrets(t, tc.secrets, configureRepeating(t, withoutKeys, tc.secrets))
 		})
 	}
 }
 
-// echoed configures with an endpoint that repeats secrets in its error, and
-// returns what comes of it.
-func echoed(t *testing.T, arguments map[string]any, secrets []string) []protocol.Diagnostic {
+// configureRepeating configures the provider with an endpoint that repeats secrets in
+// its error, and returns the diagnostics.
+func configureRepeating(t *testing.T, arguments map[string]any, secrets []string) []protocol.Diagnostic {
 	t.Helper()
 
 	echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -330,10 +330,10 @@ func TestConfigure_profile(t *testing.T) {
 		"in a config file":                  {arguments: map[string]any{"profile": name, "shared_config_files": []any{keysInConfig}}, caller: testUserARN},
 		"the default one":                   {arguments: map[string]any{"shared_credentials_files": []any{testCredentialsFile(t, "default")}}, caller: testUserARN},
 		"that assumes a role of its own":    {arguments: testRoleProfile(t), caller: "arn:aws:sts::123456789012:assumed-role/FromProfile/test"},
-		"that does so with FIPS endpoints":  {arguments: with(testRoleProfile(t), "use_fips_endpoint", true), caller: "arn:aws:sts::123456789012:assumed-role/FromProfile/test"},
-		"that does so with both protocols":  {arguments: with(testRoleProfile(t), "use_dualstack_endpoint", true), caller: "arn:aws:sts::123456789012:assumed-role/FromProfile/test"},
+		"that does so with FIPS endpoints":  {arguments: withArgument(testRoleProfile(t), "use_fips_endpoint", true), caller: "arn:aws:sts::123456789012:assumed-role/FromProfile/test"},
+		"that does so with both protocols":  {arguments: withArgument(testRoleProfile(t), "use_dualstack_endpoint", true), caller: "arn:aws:sts::123456789012:assumed-role/FromProfile/test"},
 		"that assumes a role of the block":  {arguments: map[string]any{"profile": name, "shared_credentials_files": []any{credentialsFile}, "assume_role": testRole()}, caller: testRoleSessionARN},
-		"that assumes two roles in a chain": {arguments: with(testRoleProfile(t), "assume_role", testRole()), caller: testRoleSessionARN},
+		"that assumes two roles in a chain": {arguments: withArgument(testRoleProfile(t), "assume_role", testRole()), caller: testRoleSessionARN},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -364,8 +364,8 @@ func testRoleProfile(t *testing.T) map[string]any {
 	}
 }
 
-// with returns arguments with one more.
-func with(arguments map[string]any, name string, value any) map[string]any {
+// withArgument returns arguments with one changed or added.
+func withArgument(arguments map[string]any, name string, value any) map[string]any {
 	out := maps.Clone(arguments)
 	out[name] = value
 
@@ -406,13 +406,13 @@ func TestConfigure_envCredentials(t *testing.T) {
 		},
 		"the profile argument beats AWS_PROFILE": {
 			env:       map[string]string{"AWS_PROFILE": "nobody", "AWS_SHARED_CREDENTIALS_FILE": testCredentialsFile(t, name)},
-			arguments: with(withoutKeys, "profile", name), caller: testUserARN,
+			arguments: withArgument(withoutKeys, "profile", name), caller: testUserARN,
 		},
 		"the file argument beats AWS_SHARED_CREDENTIALS_FILE": {
 			env:       map[string]string{"AWS_SHARED_CREDENTIALS_FILE": testFile(t, "credentials", "[default]\naws_access_key_id = AKIAI44QH8DHBEXAMPLE\naws_secret_access_key = wrong\n")},
-			arguments: with(withoutKeys, "shared_credentials_files", []any{testCredentialsFile(t, "default")}), caller: testUserARN,
+			arguments: withArgument(withoutKeys, "shared_credentials_files", []any{testCredentialsFile(t, "default")}), caller: testUserARN,
 		},
-		"a role with the environment's keys": {env: keys, arguments: with(withoutKeys, "assume_role", testRole()), caller: testRoleSessionARN},
+		"a role with the environment's keys": {env: keys, arguments: withArgument(withoutKeys, "assume_role", testRole()), caller: testRoleSessionARN},
 		"a web identity": {
 			env: map[string]string{
 				"AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/Pod", "AWS_ROLE_SESSION_NAME": "test",
@@ -985,9 +985,9 @@ func TestConfigure_envUnknown(t *testing.T) {
 	}
 }
 
-// everyObject returns, for each object that the provider has, how to make it call
+// diagnosticsOfEveryObject returns, for each object that the provider has, how to make it call
 // SSM: with its least configuration, and more of it.
-func everyObject(s *protocol.Server, more map[string]any) map[string]func() []protocol.Diagnostic {
+func diagnosticsOfEveryObject(s *protocol.Server, more map[string]any) map[string]func() []protocol.Diagnostic {
 	config := func(name string, value any) map[string]any {
 		out := map[string]any{name: value}
 		maps.Copy(out, more)
@@ -1018,8 +1018,8 @@ func everyObject(s *protocol.Server, more map[string]any) map[string]func() []pr
 		"data ssm_session":                 dataSource("ssm_session", config("session_id", testLive)),
 		"data ssm_session_resume":          dataSource("ssm_session_resume", config("session_id", testAway)),
 		"data ssm_sessions":                dataSource("ssm_sessions", config("targets", []any{testTarget})),
-		"ephemeral ssm_port_forward":       ephemeral("ssm_port_forward", merged(config("target", testTarget), map[string]any{"remote_port": int64(22), "probe": false})),
-		"ephemeral ssm_session":            ephemeral("ssm_session", merged(config("target", testTarget), map[string]any{"enabled": true})),
+		"ephemeral ssm_port_forward":       ephemeral("ssm_port_forward", mergeConfig(config("target", testTarget), map[string]any{"remote_port": int64(22), "probe": false})),
+		"ephemeral ssm_session":            ephemeral("ssm_session", mergeConfig(config("target", testTarget), map[string]any{"enabled": true})),
 		"ephemeral ssm_session_resume":     ephemeral("ssm_session_resume", config("session_id", testAway)),
 		"resource ssm_session_drain":       create("ssm_session_drain", config("targets", []any{testTarget})),
 		"resource ssm_session_termination": create("ssm_session_termination", config("session_id", testLive)),
@@ -1046,7 +1046,7 @@ func TestProvider_everyObject(t *testing.T) {
 		want = append(want, "resource "+typeName)
 	}
 	slices.Sort(want)
-	objects := everyObject(s, nil)
+	objects := diagnosticsOfEveryObject(s, nil)
 	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(objects))); diff != "" {
 		t.Errorf("unexpected objects (-want +got):\n%s", diff)
 	}
@@ -1067,7 +1067,7 @@ func wantUnready(t *testing.T, s *protocol.Server, argument string, settled *pro
 
 	lacking := "The provider argument \"" + argument + "\" has a value that is not known yet\n" +
 		"Give the argument a value that is known when planning, or first apply what it depends on"
-	for name, call := range everyObject(s, nil) {
+	for name, call := range diagnosticsOfEveryObject(s, nil) {
 		diags := call()
 		if len(diags) != 1 {
 			t.Fatalf("%s: want one diagnostic, got %+v", name, diags)
@@ -1079,7 +1079,7 @@ func wantUnready(t *testing.T, s *protocol.Server, argument string, settled *pro
 
 	// What would call nobody works, with the Region left open.
 	config := map[string]any{"session_id": testAway}
-	result, diags := s.OpenEphemeral("ssm_session_resume", with(config, "enabled", false))
+	result, diags := s.OpenEphemeral("ssm_session_resume", withArgument(config, "enabled", false))
 	protocol.WantNoDiagnostics(t, diags)
 	if diff := cmp.Diff(map[string]any{"session_id": testAway, "enabled": false, "region": nil, "stream_url": nil, "token_value": nil}, result); diff != "" {
 		t.Errorf("unexpected ephemeral (-want +got):\n%s", diff)
@@ -1091,7 +1091,7 @@ func wantUnready(t *testing.T, s *protocol.Server, argument string, settled *pro
 			t.Errorf("%s is planned as %v, want unknown", attribute, got)
 		}
 	}
-	plan, diags = s.PlanCreate("ssm_session_termination", with(config, "region", "eu-west-1"))
+	plan, diags = s.PlanCreate("ssm_session_termination", withArgument(config, "region", "eu-west-1"))
 	protocol.WantNoDiagnostics(t, diags)
 	if diff := cmp.Diff([]any{"eu-west-1", protocol.Unknown}, []any{plan.Values["region"], plan.Values["owner"]}); diff != "" {
 		t.Errorf("unexpected plan (-want +got):\n%s", diff)

@@ -382,7 +382,7 @@ func TestDrainSessionsAction_notInvoked(t *testing.T) {
 			t.Parallel()
 
 			fake, url := testInventoryFake(t)
-			got := newConfiguredServer(t, testArguments(url)).InvokeAction("ssm_drain_sessions", merged(map[string]any{"targets": []any{"i-a"}}, tc.config))
+			got := newConfiguredServer(t, testArguments(url)).InvokeAction("ssm_drain_sessions", mergeConfig(map[string]any{"targets": []any{"i-a"}}, tc.config))
 			if tc.want == (protocol.Diagnostic{}) {
 				protocol.WantNoDiagnostics(t, testWithoutDrainWarnings(got.Planned))
 			} else {

@@ -33,11 +33,11 @@ const (
 
 	// several stands for calls that Terraform makes as often as it likes to, but
 	// at least once.
-	several = -1
+	severalCalls = -1
 
 	// maybe stands for calls that may be missing: look-ups share a listing if they
 	// come close together.
-	maybe = -2
+	maybeCalls = -2
 
 	exampleFrankfurt = "Shirley-Rodriguez-0e8b5d1a7f3c24960" // Live in eu-central-1.
 )
@@ -82,33 +82,33 @@ var examples = map[string]example{
 		status: map[string]string{testLive: "Terminated", testAway: "Disconnected"},
 	},
 	"data-sources/ssm_connection_status/data-source.tf": {
-		calls: map[string]int{"GetConnectionStatus us-east-1 " + testTarget: several},
+		calls: map[string]int{"GetConnectionStatus us-east-1 " + testTarget: severalCalls},
 		// What belongs to a check is read at each apply.
 		restless: true,
 	},
 	"data-sources/ssm_session/data-source.tf": {
-		calls:  map[string]int{"DescribeSessions us-east-1 " + testLive: several},
+		calls:  map[string]int{"DescribeSessions us-east-1 " + testLive: severalCalls},
 		status: map[string]string{testLive: "Connected"},
 	},
 	"data-sources/ssm_session_resume/data-source.tf": {
-		calls:  map[string]int{"ResumeSession us-east-1 " + testAway: several},
+		calls:  map[string]int{"ResumeSession us-east-1 " + testAway: severalCalls},
 		status: map[string]string{testAway: "Connected"},
 		// Each resuming gives another token, which an output of the example shows.
 		restless: true,
 	},
 	"data-sources/ssm_sessions/data-source.tf": {
-		calls:  map[string]int{"DescribeSessions us-east-1 " + testTarget: several},
+		calls:  map[string]int{"DescribeSessions us-east-1 " + testTarget: severalCalls},
 		status: map[string]string{testLive: "Connected"},
 	},
 	"data-sources/ssm_sessions/data-source_for_each.tf": {
-		calls: exampleCalls(map[string]int{"DescribeSessions us-east-1 ": several},
+		calls: exampleCalls(map[string]int{"DescribeSessions us-east-1 ": severalCalls},
 			exampleTermination(testRegion, testLive), exampleTermination(testRegion, testAway)),
 		status: map[string]string{testLive: "Terminated", testAway: "Terminated", exampleFrankfurt: "Connected"},
 		// The listing is empty now, so that the records go.
 		restless: true,
 	},
 	"data-sources/ssm_sessions/data-source_history.tf": {
-		calls:  map[string]int{"DescribeSessions us-east-1 " + testTarget: several},
+		calls:  map[string]int{"DescribeSessions us-east-1 " + testTarget: severalCalls},
 		status: map[string]string{testLive: "Connected"},
 	},
 	"README.md": {
@@ -119,11 +119,11 @@ var examples = map[string]example{
 		sessions:  "sessions.json",
 		variables: config.Variables{"resume_session_id": config.StringVariable("jane.roe-0a1b2c3d4e5f60005")},
 		calls: map[string]int{
-			"DescribeSessions us-east-1 ":                                maybe,
-			"DescribeSessions us-east-1 mary.major-0a1b2c3d4e5f60001":    several,
-			"DescribeSessions us-east-1 mary.major-0a1b2c3d4e5f60002":    several,
-			"DescribeSessions eu-central-1 mary.major-0a1b2c3d4e5f60003": several,
-			"DescribeSessions us-east-1 mary.major-0a1b2c3d4e5f60004":    several,
+			"DescribeSessions us-east-1 ":                                maybeCalls,
+			"DescribeSessions us-east-1 mary.major-0a1b2c3d4e5f60001":    severalCalls,
+			"DescribeSessions us-east-1 mary.major-0a1b2c3d4e5f60002":    severalCalls,
+			"DescribeSessions eu-central-1 mary.major-0a1b2c3d4e5f60003": severalCalls,
+			"DescribeSessions us-east-1 mary.major-0a1b2c3d4e5f60004":    severalCalls,
 			"TerminateSession us-east-1 mary.major-0a1b2c3d4e5f60001":    1,
 			"TerminateSession us-east-1 mary.major-0a1b2c3d4e5f60002":    1,
 			"TerminateSession eu-central-1 mary.major-0a1b2c3d4e5f60003": 1,
@@ -142,7 +142,7 @@ var examples = map[string]example{
 			"StartSession us-east-1 i-0123456789abcdef0":  1,
 			"OpenDataChannel us-east-1 what was started":  1,
 			"TerminateSession us-east-1 what was started": 1,
-			"DescribeSessions us-east-1 what was started": maybe,
+			"DescribeSessions us-east-1 what was started": maybeCalls,
 		},
 	},
 	"ephemeral-resources/ssm_session/ephemeral-resource.tf": {
@@ -162,7 +162,7 @@ var examples = map[string]example{
 	},
 	"provider/provider_assume_role.tf": {
 		calls: exampleCalls(exampleTermination(testRegion, testLive), map[string]int{
-			"AssumeRole us-east-1 arn:aws:iam::123456789012:role/SessionOperator": several,
+			"AssumeRole us-east-1 arn:aws:iam::123456789012:role/SessionOperator": severalCalls,
 		}),
 		status: map[string]string{testLive: "Terminated"},
 	},
@@ -188,11 +188,11 @@ var examples = map[string]example{
 		status:    map[string]string{testLive: "Terminated", testAway: "Terminated"},
 	},
 	"resources/ssm_session_termination/import-by-identity.tf": {
-		calls:  map[string]int{"DescribeSessions us-east-1 " + testEnded: several},
+		calls:  map[string]int{"DescribeSessions us-east-1 " + testEnded: severalCalls},
 		status: map[string]string{testEnded: "Terminated", testLive: "Connected"},
 	},
 	"resources/ssm_session_termination/import-by-string-id.tf": {
-		calls:  map[string]int{"DescribeSessions us-east-1 " + testEnded: several},
+		calls:  map[string]int{"DescribeSessions us-east-1 " + testEnded: severalCalls},
 		status: map[string]string{testEnded: "Terminated", testLive: "Connected"},
 	},
 	"resources/ssm_session_termination/resource.tf": {
@@ -213,7 +213,7 @@ var examples = map[string]example{
 // the plan, before and after.
 func exampleTermination(region, sessionID string) map[string]int {
 	return map[string]int{
-		"DescribeSessions " + region + " " + sessionID: several,
+		"DescribeSessions " + region + " " + sessionID: severalCalls,
 		"TerminateSession " + region + " " + sessionID: 1,
 	}
 }
@@ -221,7 +221,7 @@ func exampleTermination(region, sessionID string) map[string]int {
 // exampleDrain are the calls that end sessions, of those on a target, if one
 // narrows the listing down.
 func exampleDrain(region, target string, sessionIDs ...string) map[string]int {
-	calls := map[string]int{"DescribeSessions " + region + " " + target: several}
+	calls := map[string]int{"DescribeSessions " + region + " " + target: severalCalls}
 	for _, sessionID := range sessionIDs {
 		calls["TerminateSession "+region+" "+sessionID] = 1
 	}
@@ -323,8 +323,8 @@ func testExampleCalls(t *testing.T, fake *fakessm.Server, want map[string]int) {
 		}
 	}
 	for call, number := range want {
-		if number == maybe {
-			got[call] = maybe
+		if number == maybeCalls {
+			got[call] = maybeCalls
 		}
 	}
 	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
@@ -371,7 +371,7 @@ func TestExamples_importCommands(t *testing.T) {
 						},
 					}},
 				})
-				testExampleCalls(t, fake, map[string]int{"DescribeSessions us-east-1 " + testEnded: several})
+				testExampleCalls(t, fake, map[string]int{"DescribeSessions us-east-1 " + testEnded: severalCalls})
 			})
 		}
 	}

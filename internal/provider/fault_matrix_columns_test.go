@@ -28,15 +28,15 @@ const (
 
 // The phases of what ends sessions: looking, ending and looking again.
 const (
-	before = "before"
-	call   = "call"
-	after  = "after"
+	phaseBefore = "before"
+	phaseCall   = "call"
+	phaseAfter  = "after"
 )
 
 // The look-ups that wait for an end to show, over 15 seconds.
 const (
-	looks    = "(history active)×7"
-	listings = "list×7"
+	lookupsForEnd  = "(history active)×7"
+	listingsForEnd = "list×7"
 )
 
 // matrixColumns returns the columns, with what comes of a fault unless a row says
@@ -310,19 +310,19 @@ func terminationPhases(ended, untouched, unseen string) []matrixPhase {
 
 	return []matrixPhase{
 		{
-			name: before, operation: "DescribeSessions",
+			name: phaseBefore, operation: "DescribeSessions",
 			recovers: matrixCell{state: ended, left: "Terminated", calls: "{active} terminate history"},
 			fails:    matrixCell{sees: failed, says: "was not terminated: {reason}", state: untouched, left: "Connected", calls: "{active}"},
 		},
 		{
-			name: call, operation: "TerminateSession", skipAll: 1,
+			name: phaseCall, operation: "TerminateSession", skipAll: 1,
 			recovers: matrixCell{state: ended, left: "Terminated", calls: "active {terminate} history"},
 			fails:    matrixCell{sees: failed, says: "was not terminated: {reason}", state: untouched, left: "Connected", calls: "active {terminate}"},
-			lost:     &matrixCell{sees: failed, says: asked, state: unseen, left: "Connected", calls: "active {terminate} " + looks},
+			lost:     &matrixCell{sees: failed, says: asked, state: unseen, left: "Connected", calls: "active {terminate} " + lookupsForEnd},
 			done:     &matrixCell{state: ended, left: "Terminated", calls: "active {terminate} history"},
 		},
 		{
-			name: after, operation: "DescribeSessions", skip: 1, skipAll: 2,
+			name: phaseAfter, operation: "DescribeSessions", skip: 1, skipAll: 2,
 			recovers: matrixCell{state: ended, left: "Terminated", calls: "active terminate {history}"},
 			fails:    matrixCell{sees: failed, says: asked, state: unseen, left: "Terminated", calls: "active terminate {history}"},
 		},
@@ -347,7 +347,7 @@ func drainPhases(plan string, states matrixStates) []matrixPhase {
 
 	phases := []matrixPhase{
 		{
-			name: before, operation: "DescribeSessions", skip: first, skipAll: first,
+			name: phaseBefore, operation: "DescribeSessions", skip: first, skipAll: first,
 			recovers: matrixCell{sees: states.tells, state: states.ended, left: "Terminated", calls: "{list} terminate×2 list"},
 			fails: matrixCell{
 				sees: failed, says: "could not be listed: {reason}\nNothing was ended.",
@@ -355,7 +355,7 @@ func drainPhases(plan string, states matrixStates) []matrixPhase {
 			},
 		},
 		{
-			name: call, operation: "TerminateSession", session: testLive, skipAll: first + 1,
+			name: phaseCall, operation: "TerminateSession", session: testLive, skipAll: first + 1,
 			recovers: matrixCell{sees: states.tells, state: states.ended, left: "Terminated", calls: "list terminate {terminate} list"},
 			fails: matrixCell{
 				sees: failed, says: "1 session in Region us-east-1 could not be ended (1 ended)\n" + testLive + ": {reason}",
@@ -363,12 +363,12 @@ func drainPhases(plan string, states matrixStates) []matrixPhase {
 			},
 			lost: &matrixCell{
 				sees: failed, says: "1 session in Region us-east-1 could not be ended (1 ended)\n" + testLive + ": {reason}",
-				state: states.failed, left: "Connected Terminated", calls: "list terminate {terminate} " + listings,
+				state: states.failed, left: "Connected Terminated", calls: "list terminate {terminate} " + listingsForEnd,
 			},
 			done: &matrixCell{sees: states.tells, state: states.ended, left: "Terminated", calls: "list terminate {terminate} list"},
 		},
 		{
-			name: after, operation: "DescribeSessions", skip: first + 1, skipAll: first + 3,
+			name: phaseAfter, operation: "DescribeSessions", skip: first + 1, skipAll: first + 3,
 			recovers: matrixCell{sees: states.tells, state: states.ended, left: "Terminated", calls: "list terminate×2 {list}"},
 			fails: matrixCell{
 				sees: failed, says: "2 sessions in Region us-east-1 were asked to terminate, but whether they are gone could not be seen: {reason}",
@@ -485,7 +485,7 @@ func endPhases() []matrixPhase {
 
 	return []matrixPhase{
 		{
-			name: call, operation: "TerminateSession",
+			name: phaseCall, operation: "TerminateSession",
 			recovers: matrixCell{state: "0 live", left: "Connected", calls: "{terminate} history"},
 			fails: matrixCell{
 				sees: "warning: Unable to Terminate Session", says: "was not ended: {reason}\nuse ssm_session_termination",
@@ -498,7 +498,7 @@ func endPhases() []matrixPhase {
 			done: &matrixCell{state: "0 live", left: "Connected", calls: "{terminate} history"},
 		},
 		{
-			name: after, operation: "DescribeSessions", skipAll: 1,
+			name: phaseAfter, operation: "DescribeSessions", skipAll: 1,
 			recovers: matrixCell{state: "0 live", left: "Connected", calls: "terminate {history}"},
 			fails:    matrixCell{sees: unconfirmed, says: asked, state: "0 live", left: "Connected", calls: "terminate {history}"},
 		},
@@ -577,7 +577,7 @@ func showTermination(state *protocol.State, tainted bool) string {
 		return "nothing"
 	}
 
-	return show(state, fmt.Sprint(state.Values["outcome"]), tainted)
+	return showState(state, fmt.Sprint(state.Values["outcome"]), tainted)
 }
 
 // showDrain words the state of a drain.
@@ -586,10 +586,10 @@ func showDrain(state *protocol.State, tainted bool) string {
 		return "nothing"
 	}
 
-	return show(state, showOutcomes(state.Values), tainted)
+	return showState(state, showOutcomes(state.Values), tainted)
 }
 
-func show(state *protocol.State, text string, tainted bool) string {
+func showState(state *protocol.State, text string, tainted bool) string {
 	for name, value := range state.Values {
 		if value == protocol.Unknown {
 			text += ", " + name + " unknown"

@@ -37,9 +37,9 @@ func proxyRefusing() error {
 	return transport.OnProxyConnectResponse(context.Background(), nil, nil, &http.Response{StatusCode: http.StatusForbidden})
 }
 
-// untrusted returns the error of a connection to an endpoint with a certificate that
-// no known authority has signed.
-func untrusted() error {
+// untrustedCertificate returns the error of a connection to an endpoint whose
+// certificate no known authority has signed.
+func untrustedCertificate() error {
 	return &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}
 }
 
@@ -93,30 +93,30 @@ func matrixFaults() []matrixFault {
 
 	return []matrixFault{
 		{
-			name: "throttled for a while", kind: fakessm.FaultThrottle, times: 2, class: recovers, spent: "2",
+			name: "throttled for a while", kind: fakessm.FaultThrottle, times: 2, class: classRecovers, spent: "2",
 		},
 		{
-			name: "throttled for ever", kind: fakessm.FaultThrottle, times: -1, class: refused, spent: "5",
+			name: "throttled for ever", kind: fakessm.FaultThrottle, times: -1, class: classRefused, spent: "5",
 			reason: reasonThrottled, cause: "ThrottlingException: Rate exceeded",
 		},
 		{
-			name: "500 for a while", kind: fakessm.FaultInternal, times: 2, class: recovers, spent: "2",
+			name: "500 for a while", kind: fakessm.FaultInternal, times: 2, class: classRecovers, spent: "2",
 			cells: map[string]matrixCell{"ephemeral start": startOnce(fakessm.FaultInternal, reasonUnavailable)},
 		},
 		{
-			name: "500 for ever", kind: fakessm.FaultInternal, times: -1, class: lost, spent: "5",
+			name: "500 for ever", kind: fakessm.FaultInternal, times: -1, class: classLost, spent: "5",
 			reason: reasonUnavailable, cause: "InternalServerError",
 		},
 		{
-			name: "503 HTML for a while", kind: fakessm.FaultProxy, times: 2, class: recovers, spent: "2",
+			name: "503 HTML for a while", kind: fakessm.FaultProxy, times: 2, class: classRecovers, spent: "2",
 			cells: map[string]matrixCell{"ephemeral start": startOnce(fakessm.FaultProxy, reasonUnavailable)},
 		},
 		{
-			name: "503 HTML for ever", kind: fakessm.FaultProxy, times: -1, class: lost, spent: "5",
+			name: "503 HTML for ever", kind: fakessm.FaultProxy, times: -1, class: classLost, spent: "5",
 			reason: reasonUnavailable, cause: "(HTTP status 503)",
 		},
 		{
-			name: "connection refused for a while", refuse: true, times: 2, class: recovers, spent: "2",
+			name: "connection refused for a while", refuse: true, times: 2, class: classRecovers, spent: "2",
 			cells: map[string]matrixCell{
 				"drain create/call":  {calls: "list refused×2 terminate×2 list"},
 				"drain destroy/call": {calls: "list refused×2 terminate×2 list"},
@@ -124,7 +124,7 @@ func matrixFaults() []matrixFault {
 			},
 		},
 		{
-			name: "connection refused for ever", refuse: true, times: -1, class: refused, spent: "4",
+			name: "connection refused for ever", refuse: true, times: -1, class: classRefused, spent: "4",
 			reason: reasonRefused, cause: "connection refused",
 			cells: map[string]matrixCell{
 				"ephemeral end/call":  {says: "was not ended: " + reasonUnavailable},
@@ -136,15 +136,15 @@ func matrixFaults() []matrixFault {
 			},
 		},
 		{
-			name: "reset before the work, once", kind: fakessm.FaultResetBefore, times: 1, class: recovers, spent: "1",
+			name: "reset before the work, once", kind: fakessm.FaultResetBefore, times: 1, class: classRecovers, spent: "1",
 			cells: map[string]matrixCell{"ephemeral start": startOnce(fakessm.FaultResetBefore, reasonUnavailable)},
 		},
 		{
-			name: "reset before the work, always", kind: fakessm.FaultResetBefore, times: -1, class: lost, spent: "5",
+			name: "reset before the work, always", kind: fakessm.FaultResetBefore, times: -1, class: classLost, spent: "5",
 			reason: reasonUnavailable,
 		},
 		{
-			name: "reset after the work, once", kind: fakessm.FaultResetAfter, times: 1, class: recovers, spent: "1",
+			name: "reset after the work, once", kind: fakessm.FaultResetAfter, times: 1, class: classRecovers, spent: "1",
 			cells: map[string]matrixCell{
 				"ephemeral end/call":      {calls: "terminate:reset-after terminate:ValidationException history"},
 				"ephemeral start":         {sees: "error on target: Unable to Start Session", says: "was asked for, but cannot be used: " + reasonUnavailable + "\nThe provider has ended session", state: "nothing, 0 live", calls: "start:reset-after list terminate"},
@@ -156,11 +156,11 @@ func matrixFaults() []matrixFault {
 			},
 		},
 		{
-			name: "reset after the work, always", kind: fakessm.FaultResetAfter, times: -1, class: done, spent: "5",
+			name: "reset after the work, always", kind: fakessm.FaultResetAfter, times: -1, class: classDone, spent: "5",
 			reason: reasonUnavailable,
 		},
 		{
-			name: "hang once", kind: fakessm.FaultHang, times: 1, class: recovers, spent: "1",
+			name: "hang once", kind: fakessm.FaultHang, times: 1, class: classRecovers, spent: "1",
 			cells: map[string]matrixCell{
 				"ephemeral start":     startOnce(fakessm.FaultHang, reasonUnavailable),
 				"ephemeral end/after": lookTooLong("hang"),
@@ -168,7 +168,7 @@ func matrixFaults() []matrixFault {
 		},
 		{
 			// Three attempts of 20 seconds, so that they end before the total bound does.
-			name: "hang for ever", kind: fakessm.FaultHang, times: -1, attempts: 3, class: lost, spent: "3",
+			name: "hang for ever", kind: fakessm.FaultHang, times: -1, attempts: 3, class: classLost, spent: "3",
 			reason: reasonUnavailable,
 			cells: map[string]matrixCell{
 				"ephemeral end/call":  endTooLong("hang", "1 live"),
@@ -176,21 +176,21 @@ func matrixFaults() []matrixFault {
 			},
 		},
 		{
-			name: "429 for a while", kind: fakessm.FaultTooMany, times: 2, class: recovers, spent: "2",
+			name: "429 for a while", kind: fakessm.FaultTooMany, times: 2, class: classRecovers, spent: "2",
 		},
 		{
-			name: "429 for ever", kind: fakessm.FaultTooMany, times: -1, class: refused, spent: "5",
+			name: "429 for ever", kind: fakessm.FaultTooMany, times: -1, class: classRefused, spent: "5",
 			reason: reasonThrottled, cause: "HTTP status 429, too many requests",
 		},
 		{
-			name: "503 with a throttling code for a while", kind: fakessm.FaultThrottle503, times: 2, class: recovers, spent: "2",
+			name: "503 with a throttling code for a while", kind: fakessm.FaultThrottle503, times: 2, class: classRecovers, spent: "2",
 		},
 		{
-			name: "503 with a throttling code for ever", kind: fakessm.FaultThrottle503, times: -1, class: refused, spent: "5",
+			name: "503 with a throttling code for ever", kind: fakessm.FaultThrottle503, times: -1, class: classRefused, spent: "5",
 			reason: reasonThrottled, cause: "ThrottlingException: Rate exceeded",
 		},
 		{
-			name: "a proxy that refuses", refuse: true, refusal: proxyRefusing, times: -1, class: refused, spent: "1",
+			name: "a proxy that refuses", refuse: true, refusal: proxyRefusing, times: -1, class: classRefused, spent: "1",
 			reason: reasonProxy, cause: "HTTP status 403",
 			cells: map[string]matrixCell{
 				"drain create/call":  allRefused("failed, tainted", "list refused×3"),
@@ -199,7 +199,7 @@ func matrixFaults() []matrixFault {
 			},
 		},
 		{
-			name: "TLS that is not trusted", refuse: true, refusal: untrusted, times: -1, class: refused, spent: "1",
+			name: "TLS that is not trusted", refuse: true, refusal: untrustedCertificate, times: -1, class: classRefused, spent: "1",
 			reason: reasonUntrusted, cause: reasonUntrusted,
 			cells: map[string]matrixCell{
 				"drain create/call":  allRefused("failed, tainted", "list refused×3"),
@@ -208,41 +208,41 @@ func matrixFaults() []matrixFault {
 			},
 		},
 		{
-			name: "STS refuses a renewal", renewal: true, kind: fakessm.FaultDenied, times: -1, class: refused,
+			name: "STS refuses a renewal", renewal: true, kind: fakessm.FaultDenied, times: -1, class: classRefused,
 			reason: reasonRenewal, cause: "no credentials came from the role " + testRoleARN + ": STS refused", never: "ssm:DescribeSessions",
 		},
 		{
-			name: "a source of credentials that answers nonsense", renewal: true, kind: fakessm.FaultGarbage, times: -1, class: refused,
+			name: "a source of credentials that answers nonsense", renewal: true, kind: fakessm.FaultGarbage, times: -1, class: classRefused,
 			reason: reasonRenewal, cause: "no credentials came from the role " + testRoleARN, never: "It works",
 		},
 		{
-			name: "200 without an answer", kind: fakessm.FaultBare, times: -1, class: lost, spent: "1",
+			name: "200 without an answer", kind: fakessm.FaultBare, times: -1, class: classLost, spent: "1",
 			reason: reasonIncomplete,
 		},
 		{
-			name: "200 that says something else", kind: fakessm.FaultMoved, times: -1, class: lost, spent: "1",
+			name: "200 that says something else", kind: fakessm.FaultMoved, times: -1, class: classLost, spent: "1",
 			reason: reasonIncomplete,
 		},
 		{
-			name: "empty 200", kind: fakessm.FaultEmpty, times: -1, class: lost, spent: "1",
+			name: "empty 200", kind: fakessm.FaultEmpty, times: -1, class: classLost, spent: "1",
 			reason: reasonIncomplete, cause: "the answer is empty",
 		},
 		{
-			name: "garbage 200", kind: fakessm.FaultGarbage, times: -1, class: lost, spent: "1",
+			name: "garbage 200", kind: fakessm.FaultGarbage, times: -1, class: classLost, spent: "1",
 			reason: reasonUnavailable, cause: "(HTTP status 200) could not be decoded", never: "through all retries",
 		},
 		{
-			name: "truncated body", kind: fakessm.FaultTruncated, times: -1, attempts: 3, class: done, spent: "3",
+			name: "truncated body", kind: fakessm.FaultTruncated, times: -1, attempts: 3, class: classDone, spent: "3",
 			reason: reasonUnavailable, cause: "the connection broke before the answer was complete",
 		},
 		{
-			name: "slow body", kind: fakessm.FaultSlow, delay: 8 * time.Second, times: 1, class: recovers, spent: "1",
+			name: "slow body", kind: fakessm.FaultSlow, delay: 8 * time.Second, times: 1, class: classRecovers, spent: "1",
 			cells: map[string]matrixCell{
 				"ephemeral end/call": {calls: "terminate:slow terminate:ValidationException history"},
 			},
 		},
 		{
-			name: "body slower than the bound", kind: fakessm.FaultSlow, delay: time.Hour, times: -1, attempts: 3, class: done, spent: "3",
+			name: "body slower than the bound", kind: fakessm.FaultSlow, delay: time.Hour, times: -1, attempts: 3, class: classDone, spent: "3",
 			reason: reasonUnavailable,
 			cells: map[string]matrixCell{
 				"ephemeral end/call":  endTooLong("slow", "0 live"),
@@ -250,7 +250,7 @@ func matrixFaults() []matrixFault {
 			},
 		},
 		{
-			name: "credentials expired", kind: fakessm.FaultExpired, times: -1, sticky: true, class: refused, spent: "1",
+			name: "credentials expired", kind: fakessm.FaultExpired, times: -1, sticky: true, class: classRefused, spent: "1",
 			reason: reasonCredentials, cause: "ExpiredTokenException",
 			cells: map[string]matrixCell{
 				"drain create/call":  allRefused("failed, tainted", "list terminate:expired×2 list:expired"),
@@ -259,7 +259,7 @@ func matrixFaults() []matrixFault {
 			},
 		},
 		{
-			name: "DescribeSessions denied", kind: fakessm.FaultDenied, times: -1, operation: "DescribeSessions", class: refused, spent: "1",
+			name: "DescribeSessions denied", kind: fakessm.FaultDenied, times: -1, operation: "DescribeSessions", class: classRefused, spent: "1",
 			reason: reasonDenied, cause: "AccessDeniedException\nRequest ID: \nAllow the IAM action ssm:DescribeSessions ",
 			cells: map[string]matrixCell{
 				"ephemeral end/after":       {recovers: true, calls: "terminate {history}"},
@@ -275,7 +275,7 @@ func matrixFaults() []matrixFault {
 			},
 		},
 		{
-			name: "TerminateSession denied", kind: fakessm.FaultDenied, times: -1, operation: "TerminateSession", class: refused, spent: "1",
+			name: "TerminateSession denied", kind: fakessm.FaultDenied, times: -1, operation: "TerminateSession", class: classRefused, spent: "1",
 			reason: reasonDenied, cause: "AccessDeniedException\nAllow the IAM action ssm:TerminateSession ",
 			cells: map[string]matrixCell{
 				"ephemeral end/call": {calls: "terminate:denied active"},
@@ -285,15 +285,15 @@ func matrixFaults() []matrixFault {
 			},
 		},
 		{
-			name: "ResumeSession denied", kind: fakessm.FaultDenied, times: -1, operation: "ResumeSession", class: refused, spent: "1",
+			name: "ResumeSession denied", kind: fakessm.FaultDenied, times: -1, operation: "ResumeSession", class: classRefused, spent: "1",
 			reason: reasonDenied, cause: "AccessDeniedException\nRequest ID: \nAllow the IAM action ssm:ResumeSession ",
 		},
 		{
-			name: "GetConnectionStatus denied", kind: fakessm.FaultDenied, times: -1, operation: "GetConnectionStatus", class: refused, spent: "1",
+			name: "GetConnectionStatus denied", kind: fakessm.FaultDenied, times: -1, operation: "GetConnectionStatus", class: classRefused, spent: "1",
 			reason: reasonDenied, cause: "AccessDeniedException\nRequest ID: \nAllow the IAM action ssm:GetConnectionStatus ",
 		},
 		{
-			name: "clock skew of hours", skew: 3 * time.Hour, kind: "InvalidSignatureException", class: recovers, spent: "1",
+			name: "clock skew of hours", skew: 3 * time.Hour, kind: "InvalidSignatureException", class: classRecovers, spent: "1",
 			cells: map[string]matrixCell{
 				"ephemeral end/after":      {na: "the first call corrects the clock"},
 				"termination create/call":  {na: "the first call corrects the clock"},
@@ -310,7 +310,7 @@ func matrixFaults() []matrixFault {
 			},
 		},
 		{
-			name: "clock skew for ever", kind: fakessm.FaultClockSkew, times: -1, sticky: true, class: refused, spent: "1",
+			name: "clock skew for ever", kind: fakessm.FaultClockSkew, times: -1, sticky: true, class: classRefused, spent: "1",
 			reason: reasonCredentials, cause: "Signature expired",
 			cells: map[string]matrixCell{
 				"drain create/call":  allRefused("failed, tainted", "list terminate:clock-skew×2 list:clock-skew"),
@@ -319,7 +319,7 @@ func matrixFaults() []matrixFault {
 			},
 		},
 		{
-			name: "page token that repeats", kind: fakessm.FaultRepeatToken, times: -1, operation: "DescribeSessions", class: refused, spent: "1",
+			name: "page token that repeats", kind: fakessm.FaultRepeatToken, times: -1, operation: "DescribeSessions", class: classRefused, spent: "1",
 			reason: reasonIncomplete, cause: "a page token repeated itself",
 			cells: map[string]matrixCell{
 				"ephemeral end/after": {recovers: true, calls: "terminate {history}"},
@@ -346,7 +346,7 @@ func matrixFaults() []matrixFault {
 			},
 		},
 		{
-			name: "filter ignored", ignored: true, operation: "DescribeSessions", class: refused,
+			name: "filter ignored", ignored: true, operation: "DescribeSessions", class: classRefused,
 			reason: reasonUnfiltered,
 			cells: map[string]matrixCell{
 				"ephemeral end/after":       {recovers: true, calls: "terminate history history+×2 active active+×2"},
@@ -373,7 +373,7 @@ func matrixFaults() []matrixFault {
 			},
 		},
 		{
-			name: "throttled for ever, 25 attempts", kind: fakessm.FaultThrottle, times: -1, attempts: 25, class: refused, spent: "9..25",
+			name: "throttled for ever, 25 attempts", kind: fakessm.FaultThrottle, times: -1, attempts: 25, class: classRefused, spent: "9..25",
 			// The total bound comes first.
 			reason: reasonThrottled, never: "through all retries", cause: "ThrottlingException: Rate exceeded (attempt \n, until the time ran out: context deadline exceeded)",
 			cells: map[string]matrixCell{
@@ -387,7 +387,7 @@ func matrixFaults() []matrixFault {
 			},
 		},
 		{
-			name: "connection refused for ever, 25 attempts", refuse: true, times: -1, attempts: 25, class: refused, spent: "4",
+			name: "connection refused for ever, 25 attempts", refuse: true, times: -1, attempts: 25, class: classRefused, spent: "4",
 			reason: reasonRefused, cause: "connection refused",
 			cells: map[string]matrixCell{
 				"ephemeral end/call":  {says: "was not ended: " + reasonUnavailable},
@@ -399,7 +399,7 @@ func matrixFaults() []matrixFault {
 			},
 		},
 		{
-			name: "hang for ever, 25 attempts", kind: fakessm.FaultHang, times: -1, attempts: 25, class: lost, spent: "5..8",
+			name: "hang for ever, 25 attempts", kind: fakessm.FaultHang, times: -1, attempts: 25, class: classLost, spent: "5..8",
 			// The total bound comes first.
 			cause: ", until the time ran out: context deadline exceeded)", never: "through all retries",
 			cells: map[string]matrixCell{
@@ -416,7 +416,7 @@ func matrixFaults() []matrixFault {
 			},
 		},
 		{
-			name: "interrupted while it hangs", kind: fakessm.FaultHang, times: -1, attempts: 1000, interrupt: 10 * time.Second, class: lost, spent: "1",
+			name: "interrupted while it hangs", kind: fakessm.FaultHang, times: -1, attempts: 1000, interrupt: 10 * time.Second, class: classLost, spent: "1",
 			reason: reasonCancelled, never: "through all retries", cause: "context canceled",
 			cells: map[string]matrixCell{
 				"ephemeral end":           {na: "the end of a session is not interrupted"},
@@ -428,7 +428,7 @@ func matrixFaults() []matrixFault {
 			},
 		},
 		{
-			name: "interrupted while throttled", kind: fakessm.FaultThrottle, times: -1, attempts: 1000, interrupt: 10 * time.Second, class: refused, spent: "3..10",
+			name: "interrupted while throttled", kind: fakessm.FaultThrottle, times: -1, attempts: 1000, interrupt: 10 * time.Second, class: classRefused, spent: "3..10",
 			reason: reasonCancelled, never: "through all retries", cause: "context canceled",
 			cells: map[string]matrixCell{
 				"ephemeral end":      {na: "the end of a session is not interrupted"},

@@ -66,10 +66,10 @@ type matrixFault struct {
 type matrixClass int
 
 const (
-	recovers matrixClass = iota // In the end the call succeeds.
-	refused                     // It fails, and certainly nothing was done.
-	lost                        // It fails. Nothing was done, but that cannot be known.
-	done                        // It fails although the work was done.
+	classRecovers matrixClass = iota // In the end the call succeeds.
+	classRefused                     // It fails, and certainly nothing was done.
+	classLost                        // It fails. Nothing was done, but that cannot be known.
+	classDone                        // It fails although the work was done.
 )
 
 // matrixColumn is something that the provider does.
@@ -174,11 +174,11 @@ func oneLine(text string) string {
 func (row matrixFault) cell(column matrixColumn, phase matrixPhase, used map[string]bool) matrixCell {
 	cell := phase.recovers
 	switch {
-	case row.class == lost && phase.lost != nil:
+	case row.class == classLost && phase.lost != nil:
 		cell = *phase.lost
-	case row.class == done && phase.done != nil:
+	case row.class == classDone && phase.done != nil:
 		cell = *phase.done
-	case row.class != recovers:
+	case row.class != classRecovers:
 		cell = phase.fails
 	}
 	cell.never = row.never
@@ -204,7 +204,7 @@ func (row matrixFault) cell(column matrixColumn, phase matrixPhase, used map[str
 		// The call itself may come twice.
 		spent = fmt.Sprintf("%d..%d", column.attempts, 2*column.attempts)
 	}
-	if row.class != recovers && row.cause != "" && strings.Contains(cell.says, "{reason}") {
+	if row.class != classRecovers && row.cause != "" && strings.Contains(cell.says, "{reason}") {
 		cell.says += "\nError: \n" + row.cause
 	}
 	cell.says = strings.ReplaceAll(cell.says, "{reason}", row.reason)
@@ -220,7 +220,7 @@ func (row matrixFault) cell(column matrixColumn, phase matrixPhase, used map[str
 		if spent != "1" && struck != "" {
 			struck += "×" + spent
 		}
-		if row.class == recovers && row.kind != fakessm.FaultSlow {
+		if row.class == classRecovers && row.kind != fakessm.FaultSlow {
 			struck = strings.TrimSpace(struck + " " + call)
 		}
 

@@ -352,9 +352,9 @@ func hostileCalls(s *protocol.Server, id string) map[string][]string {
 	}
 	config := map[string]any{"session_id": id}
 
-	_, diags := s.Create("ssm_session_termination", merged(config, map[string]any{"timeouts": map[string]any{"create": "1s"}}))
+	_, diags := s.Create("ssm_session_termination", mergeConfig(config, map[string]any{"timeouts": map[string]any{"create": "1s"}}))
 	add("creating a termination", diags)
-	_, diags = s.Create("ssm_session_termination", merged(config, map[string]any{"verify": false}))
+	_, diags = s.Create("ssm_session_termination", mergeConfig(config, map[string]any{"verify": false}))
 	add("creating a termination, unverified", diags)
 	_, diags = s.Import("ssm_session_termination", id, nil)
 	add("importing", diags)
@@ -374,7 +374,7 @@ func hostileCalls(s *protocol.Server, id string) map[string][]string {
 	add("listing", diags)
 	_, diags = s.Create("ssm_session_drain", map[string]any{"targets": []any{"i-hostile"}, "timeouts": map[string]any{"create": "5s"}})
 	add("draining", diags)
-	ended := s.InvokeAction("ssm_terminate_session", merged(config, map[string]any{"timeouts": map[string]any{"invoke": "1s"}}))
+	ended := s.InvokeAction("ssm_terminate_session", mergeConfig(config, map[string]any{"timeouts": map[string]any{"invoke": "1s"}}))
 	add("the action that ends a session", append(ended.Planned, ended.Diagnostics...), ended.Progress...)
 	drained := s.InvokeAction("ssm_drain_sessions", map[string]any{"targets": []any{"i-hostile"}, "timeouts": map[string]any{"invoke": "5s"}})
 	add("the action that drains", append(drained.Planned, drained.Diagnostics...), drained.Progress...)
@@ -424,7 +424,7 @@ func TestHostile_texts(t *testing.T) {
 					}
 					fake.AddSessions(own)
 				}
-				s := newBubbleServer(t, endpoint.NewBubble(t, fake), merged(offline, map[string]any{"max_retries": 0}))
+				s := newBubbleServer(t, endpoint.NewBubble(t, fake), mergeConfig(offline, map[string]any{"max_retries": 0}))
 				if tc.fault.Kind != "" {
 					tc.fault.Times = -1
 					fake.Inject(tc.fault)
@@ -538,7 +538,7 @@ func TestHostile_fields(t *testing.T) {
 			got, diags := readHostile(t, tc.members)
 
 			protocol.WantNoDiagnostics(t, diags)
-			if diff := cmp.Diff(merged(nothing, tc.want), got); diff != "" {
+			if diff := cmp.Diff(mergeConfig(nothing, tc.want), got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -698,7 +698,7 @@ func TestHostile_drain(t *testing.T) {
 			t.Cleanup(server.Close)
 			s := newConfiguredServer(t, testArguments(server.URL))
 
-			state, diags := s.Create("ssm_session_drain", merged(map[string]any{"targets": []any{testTarget}}, tc.config))
+			state, diags := s.Create("ssm_session_drain", mergeConfig(map[string]any{"targets": []any{testTarget}}, tc.config))
 
 			if diags = testWithoutDrainWarnings(diags); len(diags) > 0 {
 				t.Fatalf("unexpected diagnostics: %+v", diags)

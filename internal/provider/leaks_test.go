@@ -249,7 +249,7 @@ func TestLeaks_stored(t *testing.T) {
 		t.Fatal(err)
 	}
 	delete(state, "outputs")
-	blank(state, "token_value", "stream_url")
+	removeValues(state, "token_value", "stream_url")
 	rest, err := json.Marshal(state)
 	if err != nil {
 		t.Fatal(err)
@@ -259,19 +259,19 @@ func TestLeaks_stored(t *testing.T) {
 	}
 }
 
-// blank takes the values of these names out of a document.
-func blank(document any, names ...string) {
+// removeValues removes the values of these names from a document.
+func removeValues(document any, names ...string) {
 	switch document := document.(type) {
 	case map[string]any:
 		for name, value := range document {
 			if slices.Contains(names, name) {
 				document[name] = nil
 			}
-			blank(value, names...)
+			removeValues(value, names...)
 		}
 	case []any:
 		for _, value := range document {
-			blank(value, names...)
+			removeValues(value, names...)
 		}
 	}
 }
@@ -326,9 +326,9 @@ func TestLeaks_endpoint(t *testing.T) {
 	h.Check(nil)
 }
 
-// echoing is an endpoint that refuses everything, and repeats in its refusal all that
-// it was sent, as AWS does with what was signed.
-func echoing(code, prefix string) http.Handler {
+// repeatRequest returns an endpoint that refuses everything, and repeats the request in
+// its refusal, as AWS does with what was signed.
+func repeatRequest(code, prefix string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_ = r.ParseForm()
 		said := prefix
@@ -391,10 +391,10 @@ func TestLeaks_failures(t *testing.T) {
 		"an expired web identity, in a file": {
 			provider: fmt.Sprintf(webIdentity, fmt.Sprintf("web_identity_token_file = %q", tokenFile)), options: []fakessm.Option{fakessm.WithWebIdentityToken("another")}, want: "InvalidIdentityToken",
 		},
-		"STS repeats a web identity, in line":   {provider: fmt.Sprintf(webIdentity, "web_identity_token = var.canary.token"), env: []string{proxyVariable("")}, handler: echoing("ExpiredTokenException", "Token expired: "), want: "ExpiredTokenException"},
-		"STS repeats a web identity, in a file": {provider: fmt.Sprintf(webIdentity, fmt.Sprintf("web_identity_token_file = %q", tokenFile)), handler: echoing("ExpiredTokenException", "Token expired: "), want: "ExpiredTokenException"},
-		"STS explains a signature":              {env: token, handler: echoing("SignatureDoesNotMatch", explained), want: "SignatureDoesNotMatch"},
-		"SSM explains a signature":              {provider: skip, env: token, handler: echoing("InvalidSignatureException", explained), want: "InvalidSignatureException"},
+		"STS repeats a web identity, in line":   {provider: fmt.Sprintf(webIdentity, "web_identity_token = var.canary.token"), env: []string{proxyVariable("")}, handler: repeatRequest("ExpiredTokenException", "Token expired: "), want: "ExpiredTokenException"},
+		"STS repeats a web identity, in a file": {provider: fmt.Sprintf(webIdentity, fmt.Sprintf("web_identity_token_file = %q", tokenFile)), handler: repeatRequest("ExpiredTokenException", "Token expired: "), want: "ExpiredTokenException"},
+		"STS explains a signature":              {env: token, handler: repeatRequest("SignatureDoesNotMatch", explained), want: "SignatureDoesNotMatch"},
+		"SSM explains a signature":              {provider: skip, env: token, handler: repeatRequest("InvalidSignatureException", explained), want: "InvalidSignatureException"},
 		"a process that fails": {
 			env:  []string{"AWS_PROFILE=broker", "AWS_CONFIG_FILE=" + testFile(t, "config", "[profile broker]\ncredential_process = echo "+leakhunt.SecretAccessKey+"; echo "+leakhunt.SecretAccessKey+" >&2; sleep 1; exit 3\n")},
 			want: "the process ended with status 3",

@@ -224,7 +224,7 @@ func TestObjects_unknown(t *testing.T) {
 			if !attribute.Required && !attribute.Optional {
 				continue
 			}
-			config := merged(object.config, map[string]any{attribute.Name: protocol.Unknown})
+			config := mergeConfig(object.config, map[string]any{attribute.Name: protocol.Unknown})
 			for _, d := range validateOrPlan(t, s, object, config) {
 				if d.Severity == tfprotov6.DiagnosticSeverityError.String() {
 					t.Errorf("%s refuses an unknown %s: %s: %s", object.name(), attribute.Name, d.Summary, d.Detail)

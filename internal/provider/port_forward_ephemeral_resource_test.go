@@ -246,7 +246,7 @@ func TestPortForwardEphemeralResource_documents(t *testing.T) {
 
 			hosts := map[string]string{"db.internal": "127.0.0.1", "production.db.internal": "127.0.0.1"}
 			fake, s := forwardFake(t, fakessm.WithHosts(hosts), fakessm.WithDocuments(own))
-			f := mustOpenForward(t, s, merged(map[string]any{"target": testForwardTarget}, tc.config))
+			f := mustOpenForward(t, s, mergeConfig(map[string]any{"target": testForwardTarget}, tc.config))
 			f.echoed(f.dial(), "hello")
 			if session, _ := fake.Session(fmt.Sprint(f.result["session_id"])); session.DocumentName != tc.document {
 				t.Errorf("document %q, want %q", session.DocumentName, tc.document)
@@ -349,7 +349,7 @@ func TestPortForwardEphemeralResource_validation(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			_, diags := tryForward(t, s, merged(map[string]any{"target": testForwardTarget}, tc.config))
+			_, diags := tryForward(t, s, mergeConfig(map[string]any{"target": testForwardTarget}, tc.config))
 			protocol.WantDiagnostic(t, tc.want, diags)
 		})
 	}
@@ -455,7 +455,7 @@ func TestPortForwardEphemeralResource_openFails(t *testing.T) {
 			if tc.prepare != nil {
 				tc.prepare(fake)
 			}
-			_, diags := tryForward(t, s, merged(map[string]any{"target": testForwardTarget, "remote_port": port}, tc.config))
+			_, diags := tryForward(t, s, mergeConfig(map[string]any{"target": testForwardTarget, "remote_port": port}, tc.config))
 			if tc.want.Attribute == "" && len(diags) == 1 {
 				tc.want.Attribute = diags[0].Attribute
 			}
@@ -619,7 +619,7 @@ func TestPortForwardEphemeralResource_drops(t *testing.T) {
 		// The probe says nothing.
 		digest := sha256.New()
 		var sent sync.WaitGroup
-		sent.Go(func() { _, _ = io.Copy(conn, io.LimitReader(&noise{seed: 2}, size)) })
+		sent.Go(func() { _, _ = io.Copy(conn, io.LimitReader(&seededBytes{seed: 2}, size)) })
 		n, _ := io.CopyN(digest, conn, size)
 		sent.Wait()
 		if n > 0 {
@@ -633,23 +633,23 @@ func TestPortForwardEphemeralResource_drops(t *testing.T) {
 	start := time.Now()
 	var sent sync.WaitGroup
 	sent.Go(func() {
-		if n, err := io.Copy(conn, io.LimitReader(&noise{seed: 1}, size)); err != nil {
+		if n, err := io.Copy(conn, io.LimitReader(&seededBytes{seed: 1}, size)); err != nil {
 			t.Errorf("after %d bytes up: %v", n, err)
 		}
 	})
 	digest, want := sha256.New(), sha256.New()
-	down := &dropper{w: digest, every: size / (drops + 1), drops: drops, fake: fake}
+	down := &droppingConn{w: digest, every: size / (drops + 1), drops: drops, fake: fake}
 	if n, err := io.CopyN(down, conn, size); err != nil {
 		t.Fatalf("after %d bytes down: %v", n, err)
 	}
 	sent.Wait()
-	_, _ = io.Copy(want, io.LimitReader(&noise{seed: 2}, size))
+	_, _ = io.Copy(want, io.LimitReader(&seededBytes{seed: 2}, size))
 	if !bytes.Equal(digest.Sum(nil), want.Sum(nil)) {
 		t.Error("the bytes that came down differ")
 	}
 	up := <-got
 	want.Reset()
-	_, _ = io.Copy(want, io.LimitReader(&noise{seed: 1}, size))
+	_, _ = io.Copy(want, io.LimitReader(&seededBytes{seed: 1}, size))
 	if up.n != size || !bytes.Equal(up.digest, want.Sum(nil)) {
 		t.Errorf("%d bytes went up, want %d, or they differ", up.n, size)
 	}
@@ -662,13 +662,13 @@ func TestPortForwardEphemeralResource_drops(t *testing.T) {
 	wantEnded(t, fake, testForwardTarget, 1)
 }
 
-// noise is an endless stream of bytes that is the same for each seed.
-type noise struct {
+// seededBytes is an endless stream of bytes that is the same for each seed.
+type seededBytes struct {
 	seed uint32
 	next uint32 // In bytes.
 }
 
-func (r *noise) Read(p []byte) (int, error) {
+func (r *seededBytes) Read(p []byte) (int, error) {
 	for i := range p {
 		x := (r.next>>2 + r.seed*0x9e3779b9) * 0x85ebca6b
 		x ^= x >> 13
@@ -679,8 +679,8 @@ func (r *noise) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// dropper drops the connection each time that many more bytes have been written.
-type dropper struct {
+// droppingConn drops the connection each time that many more bytes have been written.
+type droppingConn struct {
 	w       io.Writer
 	every   int64
 	drops   int
@@ -689,7 +689,7 @@ type dropper struct {
 	dropped int
 }
 
-func (d *dropper) Write(p []byte) (int, error) {
+func (d *droppingConn) Write(p []byte) (int, error) {
 	n, err := d.w.Write(p)
 	d.n += int64(n)
 	for d.dropped < d.drops && d.n >= d.every*int64(d.dropped+1) {
@@ -720,7 +720,7 @@ func TestPortForwardEphemeralResource_manyConnections(t *testing.T) {
 			return
 		}
 		_, _ = conn.Write(digest.Sum(nil))
-		_, _ = io.Copy(conn, io.LimitReader(&noise{seed: seed + 1}, int64(down)))
+		_, _ = io.Copy(conn, io.LimitReader(&seededBytes{seed: seed + 1}, int64(down)))
 	})
 	fake, s := forwardFake(t)
 	f := mustOpenForward(t, s, map[string]any{"target": testForwardTarget, "remote_port": far})
@@ -733,7 +733,7 @@ func TestPortForwardEphemeralResource_manyConnections(t *testing.T) {
 		done.Go(func() {
 			seed, up, down := uint32(2*i), uint32(i*7919%150_000), uint32(i*104_729%150_000)
 			head := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, seed), up), down)
-			request, _ := io.ReadAll(io.LimitReader(&noise{seed: seed}, int64(up)))
+			request, _ := io.ReadAll(io.LimitReader(&seededBytes{seed: seed}, int64(up)))
 			if _, err := conn.Write(append(head, request...)); err != nil {
 				t.Errorf("client %d: %v", i, err)
 
@@ -744,7 +744,7 @@ func TestPortForwardEphemeralResource_manyConnections(t *testing.T) {
 			}
 			got, err := io.ReadAll(conn)
 			digest := sha256.Sum256(request)
-			answer, _ := io.ReadAll(io.LimitReader(&noise{seed: seed + 1}, int64(down)))
+			answer, _ := io.ReadAll(io.LimitReader(&seededBytes{seed: seed + 1}, int64(down)))
 			if err != nil || !bytes.Equal(got, append(digest[:], answer...)) {
 				t.Errorf("client %d got %d bytes and %v, want %d, or they differ", i, len(got), err, len(digest)+len(answer))
 			}

@@ -109,7 +109,7 @@ func TestProvider_validate(t *testing.T) {
 			want:      want{"access_key", "Invalid Attribute Combination", `"secret_key" must be specified`},
 		},
 		"access key with web identity": {
-			arguments: with(with(webIdentity(nil), "access_key", "AKIAIOSFODNN7EXAMPLE"), "secret_key", "of-a-test"),
+			arguments: withArgument(withArgument(webIdentity(nil), "access_key", "AKIAIOSFODNN7EXAMPLE"), "secret_key", "of-a-test"),
 			want:      want{"access_key", "Invalid Attribute Combination", `"assume_role_with_web_identity" cannot be specified when "access_key" is specified`},
 		},
 		"allowed and forbidden accounts": {
@@ -117,12 +117,12 @@ func TestProvider_validate(t *testing.T) {
 			want:      want{"allowed_account_ids", "Invalid Attribute Combination", `"forbidden_account_ids" cannot be specified when "allowed_account_ids" is specified`},
 		},
 		"allowed accounts, and no way to know the account": {
-			arguments: with(offline, "allowed_account_ids", []any{testAccountID}),
+			arguments: withArgument(offline, "allowed_account_ids", []any{testAccountID}),
 			want: want{"allowed_account_ids", "Contradicting Provider Arguments",
 				"allowed_account_ids cannot be checked\nskip_credentials_validation and skip_requesting_account_id\nRemove one of the three."},
 		},
 		"forbidden accounts, and no way to know the account": {
-			arguments: with(offline, "forbidden_account_ids", []any{testAccountID}),
+			arguments: withArgument(offline, "forbidden_account_ids", []any{testAccountID}),
 			want: want{"forbidden_account_ids", "Contradicting Provider Arguments",
 				"forbidden_account_ids cannot be checked\nskip_credentials_validation and skip_requesting_account_id\nRemove one of the three."},
 		},

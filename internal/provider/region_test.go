@@ -166,7 +166,7 @@ func TestRegion_ofAnotherPartition(t *testing.T) {
 	fake, url := testFake(t)
 	s := newConfiguredServer(t, testArguments(url, map[string]any{"skip_region_validation": true}))
 	fake.ResetRequests()
-	objects := everyObject(s, map[string]any{"region": "cn-north-1"})
+	objects := diagnosticsOfEveryObject(s, map[string]any{"region": "cn-north-1"})
 	objects["import"] = func() []protocol.Diagnostic {
 		_, diags := s.Import("ssm_session_termination", testEnded+"@cn-north-1", nil)
 
@@ -235,7 +235,7 @@ func TestRegion_providerMoves(t *testing.T) {
 			if diff := cmp.Diff(state.Values, plan.Values); diff != "" {
 				t.Errorf("the plan changes something (-state +plan):\n%s", diff)
 			}
-			plan, diags = moved.Plan(state, merged(tc.config, tc.update))
+			plan, diags = moved.Plan(state, mergeConfig(tc.config, tc.update))
 			protocol.WantNoDiagnostics(t, diags)
 			updated, diags := moved.Apply(plan)
 			protocol.WantNoDiagnostics(t, diags)
@@ -244,7 +244,7 @@ func TestRegion_providerMoves(t *testing.T) {
 			}
 
 			refused := protocol.Error("region", "Invalid AWS Region", "partition \"aws\"\na second provider block")
-			plan, diags = moved.Plan(state, merged(tc.config, tc.replace))
+			plan, diags = moved.Plan(state, mergeConfig(tc.config, tc.replace))
 			if tc.moves {
 				// The new drain is created where the provider is now.
 				if protocol.HasErrors(diags) || plan.Values["region"] != "cn-north-1" {
@@ -254,7 +254,7 @@ func TestRegion_providerMoves(t *testing.T) {
 			} else {
 				protocol.WantDiagnostic(t, refused, diags)
 			}
-			_, diags = moved.Plan(state, merged(tc.config, map[string]any{"region": "us-west-2"}))
+			_, diags = moved.Plan(state, mergeConfig(tc.config, map[string]any{"region": "us-west-2"}))
 			protocol.WantDiagnostic(t, refused, protocol.Without(diags, "Sessions Not Counted in "))
 			_, diags = moved.Destroy(updated)
 			if tc.called {

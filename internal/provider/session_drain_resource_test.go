@@ -126,8 +126,8 @@ func testStarted(text string) string {
 	return regexp.MustCompile(`, started \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`).ReplaceAllString(text, "")
 }
 
-// merged returns a configuration with changes.
-func merged(config map[string]any, changes map[string]any) map[string]any {
+// mergeConfig returns a copy of a configuration with changes.
+func mergeConfig(config map[string]any, changes map[string]any) map[string]any {
 	out := maps.Clone(config)
 	maps.Copy(out, changes)
 
@@ -748,7 +748,7 @@ func TestSessionDrainResource_planWarningOfEnd(t *testing.T) {
 
 			fake, url := testInventoryFake(t)
 			s := newConfiguredServer(t, testArguments(url))
-			config := merged(map[string]any{"targets": []any{"i-a"}}, tc.config)
+			config := mergeConfig(map[string]any{"targets": []any{"i-a"}}, tc.config)
 			state, diags := s.Create("ssm_session_drain", config)
 			protocol.WantNoDiagnostics(t, testWithoutDrainWarnings(diags))
 			fake.AddSessions(testInventory()...)
@@ -756,7 +756,7 @@ func TestSessionDrainResource_planWarningOfEnd(t *testing.T) {
 
 			var next map[string]any
 			if tc.next != nil {
-				next = merged(config, tc.next)
+				next = mergeConfig(config, tc.next)
 			}
 			// Terraform plans a replacement a second time, as a create, and throws the
 			// warnings of that away: all has to be said now.
@@ -852,7 +852,7 @@ func TestSessionDrainResource_changes(t *testing.T) {
 			endpoint.TakeCalls(fake)
 			fake.AddSessions(testInventory()...)
 
-			config := merged(base, tc.change)
+			config := mergeConfig(base, tc.change)
 			plan, diags := s.Plan(state, config)
 			protocol.WantNoDiagnostics(t, testWithoutDrainWarnings(diags))
 			if tc.replace == nil && tc.drains != (len(diags) > 0) {
@@ -911,7 +911,7 @@ func TestSessionDrainResource_changedBeforeDestroy(t *testing.T) {
 	state, diags := s.Create("ssm_session_drain", config)
 	protocol.WantNoDiagnostics(t, testWithoutDrainWarnings(diags))
 
-	plan, diags := s.Plan(state, merged(config, map[string]any{"when": "destroy", "owners": []any{"*/ann"}}))
+	plan, diags := s.Plan(state, mergeConfig(config, map[string]any{"when": "destroy", "owners": []any{"*/ann"}}))
 	protocol.WantNoDiagnostics(t, diags)
 	state, diags = s.Apply(plan)
 	protocol.WantNoDiagnostics(t, diags)
@@ -975,7 +975,7 @@ func TestSessionDrainResource_conditionTakenAway(t *testing.T) {
 	// Found out during apply, it is refused all the same.
 	plan, diags := s.Plan(state, map[string]any{"owners": []any{protocol.Unknown}, "when": "destroy"})
 	protocol.WantNoDiagnostics(t, diags)
-	known := merged(state.Values, map[string]any{"owners": []any{"*"}})
+	known := mergeConfig(state.Values, map[string]any{"owners": []any{"*"}})
 	plan.Config = s.Encode(s.Schemas.ResourceSchemas["ssm_session_drain"], map[string]any{"owners": []any{"*"}, "when": "destroy"})
 	plan.Planned = s.Encode(s.Schemas.ResourceSchemas["ssm_session_drain"], known)
 	after, diags := s.Apply(plan)
@@ -1173,7 +1173,7 @@ func TestSessionDrainResource_tooMany(t *testing.T) {
 
 		fake, url := testInventoryFake(t)
 		s := newConfiguredServer(t, testArguments(url))
-		state, diags := s.Create("ssm_session_drain", merged(config, map[string]any{"when": "destroy"}))
+		state, diags := s.Create("ssm_session_drain", mergeConfig(config, map[string]any{"when": "destroy"}))
 		protocol.WantNoDiagnostics(t, diags)
 
 		kept, diags := s.Destroy(state)
@@ -1185,7 +1185,7 @@ func TestSessionDrainResource_tooMany(t *testing.T) {
 		testSpared(t, fake, testInventoryIDs...)
 
 		// The way out that the message gives.
-		plan, diags := s.Plan(kept, merged(config, map[string]any{"when": "destroy", "max_sessions": int64(2)}))
+		plan, diags := s.Plan(kept, mergeConfig(config, map[string]any{"when": "destroy", "max_sessions": int64(2)}))
 		protocol.WantNoDiagnostics(t, diags)
 		raised, diags := s.Apply(plan)
 		protocol.WantNoDiagnostics(t, diags)
@@ -1379,7 +1379,7 @@ func TestSessionDrainResource_providerMoves(t *testing.T) {
 			endpoint.TakeCalls(fake)
 
 			moved := newConfiguredServer(t, testArguments(url, map[string]any{"region": tc.region, "skip_requesting_account_id": true, "skip_credentials_validation": true}))
-			_, diags = moved.Plan(state, merged(config, map[string]any{"targets": []any{"i-new"}}))
+			_, diags = moved.Plan(state, mergeConfig(config, map[string]any{"targets": []any{"i-new"}}))
 			var shown, elsewhere bool
 			for _, d := range diags {
 				if d.Severity != "warning" {
@@ -1413,7 +1413,7 @@ func TestSessionDrainResource_emptyTriggers(t *testing.T) {
 	protocol.WantNoDiagnostics(t, testWithoutDrainWarnings(diags))
 	endpoint.TakeCalls(fake)
 	for _, triggers := range []any{map[string]any{}, nil, map[string]any{}} {
-		plan, diags := s.Plan(state, merged(config, map[string]any{"triggers": triggers}))
+		plan, diags := s.Plan(state, mergeConfig(config, map[string]any{"triggers": triggers}))
 		protocol.WantNoDiagnostics(t, diags)
 		if len(plan.Replace) > 0 {
 			t.Errorf("triggers = %v replaces the drain", triggers)
@@ -1474,7 +1474,7 @@ func TestSessionDrainResource_deleteFails(t *testing.T) {
 			fake.Inject(tc.fault)
 			kept, diags := s.Destroy(state)
 			protocol.WantDiagnostic(t, tc.want, protocol.Without(testWithoutDrainWarnings(diags), "Sessions Not Counted in "))
-			if diff := cmp.Diff(merged(state.Values, map[string]any{"outcomes": tc.done, "request_ids": testSentRequestIDs(fake)}), kept.Values); diff != "" {
+			if diff := cmp.Diff(mergeConfig(state.Values, map[string]any{"outcomes": tc.done, "request_ids": testSentRequestIDs(fake)}), kept.Values); diff != "" {
 				t.Errorf("unexpected state (-want +got):\n%s", diff)
 			}
 
@@ -1654,7 +1654,7 @@ func TestSessionDrainResource_badInput(t *testing.T) {
 			t.Parallel()
 
 			fake, url := testInventoryFake(t)
-			_, diags := newConfiguredServer(t, testArguments(url)).PlanCreate("ssm_session_drain", merged(map[string]any{"targets": []any{"i-a"}}, tc.config))
+			_, diags := newConfiguredServer(t, testArguments(url)).PlanCreate("ssm_session_drain", mergeConfig(map[string]any{"targets": []any{"i-a"}}, tc.config))
 			protocol.WantDiagnostic(t, tc.want, diags)
 			endpoint.WantCalls(t, fake)
 		})

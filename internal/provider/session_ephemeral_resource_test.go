@@ -20,7 +20,7 @@ import (
 func testOwnArguments(more ...map[string]any) map[string]any {
 	arguments := map[string]any{"target": testOwnTarget, "enabled": true}
 	for _, m := range more {
-		arguments = merged(arguments, m)
+		arguments = mergeConfig(arguments, m)
 	}
 
 	return arguments

@@ -65,9 +65,9 @@ func storedResource(t *testing.T, w *workspace.Workspace) *testStored {
 	return nil
 }
 
-// endings counts how the requests to end each session were answered, by session,
-// and checks that none was refused for a session that has ended.
-func endings(t *testing.T, fake *fakessm.Server) map[string]int {
+// countTerminations counts the requests to end each session, and checks that none was
+// refused because the session had ended.
+func countTerminations(t *testing.T, fake *fakessm.Server) map[string]int {
 	t.Helper()
 
 	counts := map[string]int{}
@@ -133,7 +133,7 @@ func testHalfDrained(t *testing.T, service *endpoint.Slow, outcomes map[string]s
 func testDrained(t *testing.T, service *endpoint.Slow, left map[string]int) {
 	t.Helper()
 
-	if diff := cmp.Diff(left, endings(t, service.Fake)); diff != "" {
+	if diff := cmp.Diff(left, countTerminations(t, service.Fake)); diff != "" {
 		t.Errorf("unexpected terminations (-want +got):\n%s", diff)
 	}
 	for _, s := range testCrowded() {
@@ -356,10 +356,10 @@ func signalsWaiting() map[string]signalWait {
 		"resuming, ephemerally":  {config: "ephemeral \"ssm_session_resume\" \"test\" {\n  session_id = \"" + testAway + "\"\n}\n", slow: "ResumeSession", command: []string{"plan"}},
 		"forwarding":             {config: "ephemeral \"ssm_port_forward\" \"test\" {\n  target      = \"" + testOwnTarget + "\"\n  remote_port = 22\n}\n", slow: "StartSession", command: []string{"plan"}},
 		"starting":               {config: "ephemeral \"ssm_session\" \"test\" {\n  target = \"" + testOwnTarget + "\"\n}\n", slow: "StartSession", command: []string{"plan"}},
-		"refreshing":             {config: termination, slow: "DescribeSessions", command: []string{"plan"}, before: unverified},
-		"waiting for the end":    {config: termination, slow: "", command: []string{"apply", "-auto-approve"}, before: unkillable},
-		"the plan of a destroy":  {config: fmt.Sprintf(drain, `when = "destroy"`), slow: "DescribeSessions", command: []string{"plan", "-destroy"}, before: applied},
-		"looking before the end": {config: termination, slow: "DescribeSessions", command: []string{"apply", "planned"}, before: planned},
+		"refreshing":             {config: termination, slow: "DescribeSessions", command: []string{"plan"}, before: leaveUnverified},
+		"waiting for the end":    {config: termination, slow: "", command: []string{"apply", "-auto-approve"}, before: makeUnkillable},
+		"the plan of a destroy":  {config: fmt.Sprintf(drain, `when = "destroy"`), slow: "DescribeSessions", command: []string{"plan", "-destroy"}, before: applyFirst},
+		"looking before the end": {config: termination, slow: "DescribeSessions", command: []string{"apply", "planned"}, before: planFirst},
 	}
 }
 
@@ -425,8 +425,8 @@ func TestObjects_inSignals(t *testing.T) {
 	}, append(slices.Collect(maps.Keys(signalsWaiting())), "exempt: action ssm_drain_sessions", "exempt: action ssm_terminate_session"), "credentials")
 }
 
-// unverified leaves a termination whose end was not seen, so that the next refresh looks.
-func unverified(t *testing.T, service *endpoint.Slow, w *workspace.Workspace) {
+// leaveUnverified leaves an unverified termination, so that the next refresh looks.
+func leaveUnverified(t *testing.T, service *endpoint.Slow, w *workspace.Workspace) {
 	t.Helper()
 
 	service.Fake.Inject(fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Times: -1})
@@ -437,20 +437,20 @@ func unverified(t *testing.T, service *endpoint.Slow, w *workspace.Workspace) {
 	}
 }
 
-// unkillable has the session stay live for ever.
-func unkillable(_ *testing.T, service *endpoint.Slow, _ *workspace.Workspace) {
+// makeUnkillable makes the session stay live for ever.
+func makeUnkillable(_ *testing.T, service *endpoint.Slow, _ *workspace.Workspace) {
 	session := testSessions()[0]
 	session.Behaviour = fakessm.BehaviourUnkillable
 	service.Fake.AddSessions(session)
 }
 
-func applied(t *testing.T, _ *endpoint.Slow, w *workspace.Workspace) {
+func applyFirst(t *testing.T, _ *endpoint.Slow, w *workspace.Workspace) {
 	t.Helper()
 
 	w.MustRun("apply", "-auto-approve")
 }
 
-func planned(t *testing.T, _ *endpoint.Slow, w *workspace.Workspace) {
+func planFirst(t *testing.T, _ *endpoint.Slow, w *workspace.Workspace) {
 	t.Helper()
 
 	w.MustRun("plan", "-out=planned")

@@ -72,7 +72,7 @@ func TestClient_saysNothing(t *testing.T) {
 		t.Run(body, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(*known("Connected"))), answeringWith("", http.StatusOK, "application/x-amz-json-1.1", body))
+				ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(*knownSession("Connected"))), answeringWith("", http.StatusOK, "application/x-amz-json-1.1", body))
 
 				failures := everyCall(t.Context(), ep.client())
 
@@ -91,7 +91,7 @@ func TestClient_saysNothing(t *testing.T) {
 func TestClient_saysNothing_nobodyIsGone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(*known("Connected"))), answeringWith("DescribeSessions", http.StatusOK, "application/x-amz-json-1.1", "{}"))
+		ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(*knownSession("Connected"))), answeringWith("DescribeSessions", http.StatusOK, "application/x-amz-json-1.1", "{}"))
 		client := ep.client()
 
 		result, err := client.Terminate(t.Context(), sessionmanager.TerminateInput{
@@ -158,7 +158,7 @@ func TestClient_throttled(t *testing.T) {
 func TestClient_throttled_together(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowd(10)...))).patient()
+		ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowdSessions(10)...))).patient()
 		ep.fake.Inject(fakessm.Fault{Kind: fakessm.FaultThrottle, Times: -1})
 		client := ep.client()
 		ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
@@ -196,7 +196,7 @@ func TestClient_sourceOfCredentials(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(*known("Connected"))))
+				ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(*knownSession("Connected"))))
 				ep.config.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return aws.Credentials{}, tc.err })
 
 				for operation, err := range everyCall(t.Context(), ep.client()) {

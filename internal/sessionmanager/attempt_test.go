@@ -18,13 +18,13 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
-// observer keeps the attempts that it is told of.
-type observer struct {
+// attemptObserver keeps the attempts that are reported to it.
+type attemptObserver struct {
 	mu       sync.Mutex
 	attempts []sessionmanager.Attempt
 }
 
-func (o *observer) observe(_ context.Context, a sessionmanager.Attempt) {
+func (o *attemptObserver) observe(_ context.Context, a sessionmanager.Attempt) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.attempts = append(o.attempts, a)
@@ -33,7 +33,7 @@ func (o *observer) observe(_ context.Context, a sessionmanager.Attempt) {
 func TestOptions_Observe(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		fake := fakessm.New(fakessm.WithSessions(*known("Disconnected")), fakessm.WithLatency(time.Second))
+		fake := fakessm.New(fakessm.WithSessions(*knownSession("Disconnected")), fakessm.WithLatency(time.Second))
 		fake.Inject(faultsOf("ResumeSession",
 			fakessm.FaultThrottle, fakessm.FaultInternal, fakessm.FaultResetBefore, fakessm.FaultProxy)...)
 		fake.Inject(fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultGarbage})
@@ -49,7 +49,7 @@ func TestOptions_Observe(t *testing.T) {
 				requestIDs = append(requestIDs, w.Header().Get("X-Amzn-Requestid"))
 			})
 		})
-		var seen observer
+		var seen attemptObserver
 		client := ep.client(sessionmanager.Options{Observe: seen.observe})
 
 		connection, err := client.Resume(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: sessionID})
@@ -99,7 +99,7 @@ func TestOptions_Observe_withoutAnAnswer(t *testing.T) {
 		ep := newEndpoint(t, fakessm.New())
 		ep.local.Refuse()
 		ep.retries(2)
-		var seen observer
+		var seen attemptObserver
 
 		_, err := ep.client(sessionmanager.Options{Observe: seen.observe}).Resume(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: sessionID})
 
@@ -170,9 +170,9 @@ func TestOptions_AttemptTimeout(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				fake := fakessm.New(fakessm.WithSessions(*known("Connected")))
+				fake := fakessm.New(fakessm.WithSessions(*knownSession("Connected")))
 				fake.Inject(tc.fault)
-				var seen observer
+				var seen attemptObserver
 				client := newEndpoint(t, fake).client(sessionmanager.Options{AttemptTimeout: tc.timeout, Observe: seen.observe})
 
 				session, err := client.Find(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: sessionID})

@@ -180,7 +180,7 @@ func TestClient_nothingSent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(*known("Connected"))))
+				ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(*knownSession("Connected"))))
 				tc.spoil(&ep.config)
 				where := region
 				if ep.config.BaseEndpoint == nil {

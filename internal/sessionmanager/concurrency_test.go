@@ -23,9 +23,9 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
-// asker asks one client about sessions of its own, and checks that the answers are
-// about them.
-type asker struct {
+// concurrentAsker asks a client, which it shares with others, about its own sessions,
+// and checks that the answers are about them.
+type concurrentAsker struct {
 	t      *testing.T
 	ep     *endpoint
 	client *sessionmanager.Client
@@ -34,17 +34,17 @@ type asker struct {
 }
 
 // named returns the ID of one of the asker's sessions.
-func (a asker) named(what string) string { return a.name + "-" + what }
+func (a concurrentAsker) named(what string) string { return a.name + "-" + what }
 
 // sessions are the asker's: some to look at, to resume and to end, a group of which
 // to end all, and some that must stay.
-func (a asker) sessions() []fakessm.Session {
+func (a concurrentAsker) sessions() []fakessm.Session {
 	var sessions []fakessm.Session
 	for what, node := range map[string]string{
 		"look": "node", "preview": "node", "resume": "", "end": "", "end-unseen": "",
 		"group-1": "group", "group-2": "group", "group-3": "group",
 	} {
-		s := here(a.named(what), "Connected")
+		s := sessionInRegion(a.named(what), "Connected")
 		s.Owner, s.Target = "owner of "+s.SessionID, a.named(node)
 		sessions = append(sessions, s)
 	}
@@ -53,7 +53,7 @@ func (a asker) sessions() []fakessm.Session {
 }
 
 // patience returns a context that ends before the work is done, or does not.
-func (a asker) patience() (ctx context.Context, cancel context.CancelFunc, hurried bool) {
+func (a concurrentAsker) patience() (ctx context.Context, cancel context.CancelFunc, hurried bool) {
 	if a.random.IntN(3) > 0 {
 		return a.t.Context(), func() {}, false
 	}
@@ -63,7 +63,7 @@ func (a asker) patience() (ctx context.Context, cancel context.CancelFunc, hurri
 }
 
 // failed judges an error: only who is in a hurry may get one, and in his own name.
-func (a asker) failed(err error, sessionID string, hurried bool) bool {
+func (a concurrentAsker) failed(err error, sessionID string, hurried bool) bool {
 	if err == nil {
 		return false
 	}
@@ -81,13 +81,13 @@ func (a asker) failed(err error, sessionID string, hurried bool) bool {
 }
 
 // shown checks that a session is the one that was asked for.
-func (a asker) shown(got sessionmanager.Session, id string) {
+func (a concurrentAsker) shown(got sessionmanager.Session, id string) {
 	if got.SessionID != id || got.Owner != "owner of "+id {
 		a.t.Errorf("asked for %s, got %s of %q", id, got.SessionID, got.Owner)
 	}
 }
 
-func (a asker) find() {
+func (a concurrentAsker) find() {
 	ctx, cancel, hurried := a.patience()
 	defer cancel()
 	session, err := a.client.Find(ctx, sessionmanager.SessionRef{Region: region, SessionID: a.named("look")})
@@ -96,7 +96,7 @@ func (a asker) find() {
 	}
 }
 
-func (a asker) preview() {
+func (a concurrentAsker) preview() {
 	ctx, cancel, hurried := a.patience()
 	defer cancel()
 	session, err := a.client.Preview(ctx, sessionmanager.SessionRef{Region: region, SessionID: a.named("preview")})
@@ -105,7 +105,7 @@ func (a asker) preview() {
 	}
 }
 
-func (a asker) resume() {
+func (a concurrentAsker) resume() {
 	ctx, cancel, hurried := a.patience()
 	defer cancel()
 	id := a.named("resume")
@@ -119,7 +119,7 @@ func (a asker) resume() {
 	}
 }
 
-func (a asker) list() {
+func (a concurrentAsker) list() {
 	ctx, cancel, hurried := a.patience()
 	defer cancel()
 	selector := sessionmanager.Selector{Targets: []string{a.named("node")}}
@@ -132,7 +132,7 @@ func (a asker) list() {
 	}
 }
 
-func (a asker) status() {
+func (a concurrentAsker) status() {
 	ctx, cancel, hurried := a.patience()
 	defer cancel()
 	target, want := a.named("node"), "connected"
@@ -145,7 +145,7 @@ func (a asker) status() {
 	}
 }
 
-func (a asker) terminate() {
+func (a concurrentAsker) terminate() {
 	ctx, cancel, hurried := a.patience()
 	defer cancel()
 	verify := a.random.IntN(2) == 0
@@ -166,7 +166,7 @@ func (a asker) terminate() {
 	}
 }
 
-func (a asker) drain() {
+func (a concurrentAsker) drain() {
 	ctx, cancel, hurried := a.patience()
 	defer cancel()
 	result, err := a.client.Drain(ctx, sessionmanager.DrainInput{
@@ -190,9 +190,9 @@ func (a asker) drain() {
 	}
 }
 
-// tasks are all that can be asked for.
-var tasks = []func(asker){
-	asker.find, asker.preview, asker.preview, asker.resume, asker.resume, asker.list, asker.status, asker.terminate, asker.drain,
+// askerTasks are what an asker does.
+var askerTasks = []func(concurrentAsker){
+	concurrentAsker.find, concurrentAsker.preview, concurrentAsker.preview, concurrentAsker.resume, concurrentAsker.resume, concurrentAsker.list, concurrentAsker.status, concurrentAsker.terminate, concurrentAsker.drain,
 }
 
 // TestClient_concurrent has hundreds use one client for everything at once, some of
@@ -224,14 +224,14 @@ func TestClient_concurrent(t *testing.T) {
 				const askers = 60
 				fake := fakessm.New(append(tc.fake, fakessm.WithPageSize(200))...)
 				fake.Inject(tc.faults...)
-				ep := newEndpoint(t, fake, unevenly).patient()
+				ep := newEndpoint(t, fake, delayUnevenly).patient()
 				client := ep.client(tc.options)
 
 				var wg sync.WaitGroup
 				for i := range askers {
-					a := asker{t: t, ep: ep, client: client, name: fmt.Sprintf("asker-%03d", i)}
+					a := concurrentAsker{t: t, ep: ep, client: client, name: fmt.Sprintf("asker-%03d", i)}
 					fake.AddSessions(a.sessions()...)
-					for n, task := range tasks {
+					for n, task := range askerTasks {
 						own := a
 						own.random = rand.New(rand.NewPCG(uint64(i), uint64(n)))
 						wg.Go(func() { task(own) })
@@ -252,8 +252,8 @@ func TestClient_concurrent(t *testing.T) {
 	}
 }
 
-// unevenly has each request take a time of its own.
-func unevenly(next http.Handler) http.Handler {
+// delayUnevenly delays each request by a random time.
+func delayUnevenly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		time.Sleep(time.Duration(rand.IntN(50)) * time.Millisecond)
 		next.ServeHTTP(w, r)
@@ -269,7 +269,7 @@ func TestClient_aMillionSessions(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const million = 1_000_000
-		fake := fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(crowd(3)...))
+		fake := fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(crowdSessions(3)...))
 		sessions := make([]fakessm.Session, million)
 		day := time.Now().Add(-24 * time.Hour)
 		for i := range sessions {
@@ -286,19 +286,19 @@ func TestClient_aMillionSessions(t *testing.T) {
 		}{
 			"the oldest": {
 				question: func() (string, error) {
-					return found(client.Find(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: "past-0000000"}))
+					return foundStatus(client.Find(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: "past-0000000"}))
 				},
 				want: "Terminated", calls: pages{Lookups: 2},
 			},
 			"one in the middle, for a plan": {
 				question: func() (string, error) {
-					return found(client.Preview(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: "past-0500000"}))
+					return foundStatus(client.Preview(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: "past-0500000"}))
 				},
 				want: "Terminated", calls: pages{Lookups: 2},
 			},
 			"one that does not exist": {
 				question: func() (string, error) {
-					return found(client.Preview(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: "past-none"}))
+					return foundStatus(client.Preview(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: "past-none"}))
 				},
 				kind: notFound, calls: pages{Lookups: 4},
 			},
@@ -341,7 +341,7 @@ func raceDetector() bool {
 	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
-// found is what of a session shows that it was found.
-func found(s sessionmanager.Session, err error) (string, error) {
+// foundStatus returns the status of a session that was found.
+func foundStatus(s sessionmanager.Session, err error) (string, error) {
 	return s.Status, err
 }

@@ -18,8 +18,8 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
-// connection is what asking for a connection status leaves to be seen.
-type connection struct {
+// connectionReport is the outcome of ConnectionStatus, as tests compare it.
+type connectionReport struct {
 	Status string
 	Kind   string // Kind of the error.
 	Calls  int
@@ -34,63 +34,63 @@ func TestClient_ConnectionStatus(t *testing.T) {
 		targets  map[string]bool
 		faults   []fakessm.Fault
 		wrap     []func(http.Handler) http.Handler
-		want     connection
+		want     connectionReport
 	}{
 		"connected": {
 			targets: map[string]bool{target: true},
-			want:    connection{Status: "connected", Calls: 1},
+			want:    connectionReport{Status: "connected", Calls: 1},
 		},
 		"not connected": {
 			targets: map[string]bool{target: false, "mi-other": true},
-			want:    connection{Status: "notconnected", Calls: 1},
+			want:    connectionReport{Status: "notconnected", Calls: 1},
 		},
 		"not known": {
-			want: connection{Status: "notconnected", Calls: 1},
+			want: connectionReport{Status: "notconnected", Calls: 1},
 		},
 		"connected, with a session": {
-			sessions: []fakessm.Session{here(sessionID, "Connected")},
-			want:     connection{Status: "connected", Calls: 1},
+			sessions: []fakessm.Session{sessionInRegion(sessionID, "Connected")},
+			want:     connectionReport{Status: "connected", Calls: 1},
 		},
 		"a status of tomorrow": {
-			wrap: []func(http.Handler) http.Handler{answering("GetConnectionStatus", 1, 200, `{"Target":"`+target+`","Status":"connecting"}`)},
-			want: connection{Status: "connecting", Calls: 1},
+			wrap: []func(http.Handler) http.Handler{answerRequests("GetConnectionStatus", 1, 200, `{"Target":"`+target+`","Status":"connecting"}`)},
+			want: connectionReport{Status: "connecting", Calls: 1},
 		},
 		"throttled for a while": {
 			targets: map[string]bool{target: true},
 			faults:  []fakessm.Fault{{Kind: fakessm.FaultThrottle, Times: maxAttempts - 1}},
-			want:    connection{Status: "connected", Calls: maxAttempts},
+			want:    connectionReport{Status: "connected", Calls: maxAttempts},
 		},
 		"another target in the answer": {
-			wrap: []func(http.Handler) http.Handler{answering("GetConnectionStatus", 1, 200, `{"Target":"mi-other","Status":"connected"}`)},
-			want: connection{Kind: incomplete, Calls: 1},
+			wrap: []func(http.Handler) http.Handler{answerRequests("GetConnectionStatus", 1, 200, `{"Target":"mi-other","Status":"connected"}`)},
+			want: connectionReport{Kind: incomplete, Calls: 1},
 		},
 		"no target in the answer": {
-			wrap: []func(http.Handler) http.Handler{answering("GetConnectionStatus", 1, 200, `{"Status":"connected"}`)},
-			want: connection{Kind: incomplete, Calls: 1},
+			wrap: []func(http.Handler) http.Handler{answerRequests("GetConnectionStatus", 1, 200, `{"Status":"connected"}`)},
+			want: connectionReport{Kind: incomplete, Calls: 1},
 		},
 		"no status in the answer": {
-			wrap: []func(http.Handler) http.Handler{answering("GetConnectionStatus", 1, 200, `{"Target":"`+target+`"}`)},
-			want: connection{Kind: incomplete, Calls: 1},
+			wrap: []func(http.Handler) http.Handler{answerRequests("GetConnectionStatus", 1, 200, `{"Target":"`+target+`"}`)},
+			want: connectionReport{Kind: incomplete, Calls: 1},
 		},
 		"an empty answer": {
 			faults: []fakessm.Fault{{Kind: fakessm.FaultEmpty}},
-			want:   connection{Kind: incomplete, Calls: 1},
+			want:   connectionReport{Kind: incomplete, Calls: 1},
 		},
 		"denied": {
 			faults: []fakessm.Fault{{Kind: fakessm.FaultDenied}},
-			want:   connection{Kind: accessDenied, Calls: 1},
+			want:   connectionReport{Kind: accessDenied, Calls: 1},
 		},
 		"expired credentials": {
 			faults: []fakessm.Fault{{Kind: fakessm.FaultExpired}},
-			want:   connection{Kind: credentialsWrong, Calls: 1},
+			want:   connectionReport{Kind: credentialsWrong, Calls: 1},
 		},
 		"throttled for ever": {
 			faults: []fakessm.Fault{{Kind: fakessm.FaultThrottle, Times: -1}},
-			want:   connection{Kind: throttled, Calls: maxAttempts},
+			want:   connectionReport{Kind: throttled, Calls: maxAttempts},
 		},
 		"garbage": {
 			faults: []fakessm.Fault{{Kind: fakessm.FaultGarbage}},
-			want:   connection{Kind: unavailable, Calls: 1},
+			want:   connectionReport{Kind: unavailable, Calls: 1},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -104,7 +104,7 @@ func TestClient_ConnectionStatus(t *testing.T) {
 				status, err := ep.client().ConnectionStatus(t.Context(), region, target)
 
 				synctest.Wait()
-				if diff := cmp.Diff(tc.want, connection{status, kindOf(err), len(fake.Requests())}); diff != "" {
+				if diff := cmp.Diff(tc.want, connectionReport{status, kindOf(err), len(fake.Requests())}); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
 				}
 				for _, r := range fake.Requests() {
@@ -147,7 +147,7 @@ func TestClient_ConnectionStatus_noTarget(t *testing.T) {
 
 		status, err := ep.client().ConnectionStatus(t.Context(), region, "")
 
-		if diff := cmp.Diff(connection{Kind: rejected}, connection{Status: status, Kind: kindOf(err)}); diff != "" {
+		if diff := cmp.Diff(connectionReport{Kind: rejected}, connectionReport{Status: status, Kind: kindOf(err)}); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	})
@@ -162,7 +162,7 @@ func TestClient_ConnectionStatus_outOfTime(t *testing.T) {
 
 		status, err := ep.client().ConnectionStatus(ctx, region, "mi-0123456789abcdef0")
 
-		if diff := cmp.Diff(connection{Kind: outOfTime}, connection{Status: status, Kind: kindOf(err)}); diff != "" {
+		if diff := cmp.Diff(connectionReport{Kind: outOfTime}, connectionReport{Status: status, Kind: kindOf(err)}); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 		checkConnectionError(t, err)

@@ -66,7 +66,7 @@ func TestClient_decisions(t *testing.T) {
 			want:   [][]string{{"A drain leaves a session that it asked to end", "session_id:crowd-00001", "outcome:failed", "reason:access denied", "status:Connected"}},
 		},
 		"sessions that are looked up": {
-			options: []fakessm.Option{fakessm.WithPageSize(1), fakessm.WithTerminationLag(time.Hour), fakessm.WithSessions(others("Connected", 5)...)},
+			options: []fakessm.Option{fakessm.WithPageSize(1), fakessm.WithTerminationLag(time.Hour), fakessm.WithSessions(otherSessions("Connected", 5)...)},
 			selector: sessionmanager.Selector{
 				Targets: []string{node, "mi-nobody"}, ExcludeSessionIDs: []string{"other-Connected-0", "other-Connected-1", "other-Connected-2", "other-Connected-3", "other-Connected-4"},
 			},
@@ -75,8 +75,8 @@ func TestClient_decisions(t *testing.T) {
 		"listings that are shared": {
 			act: func(t *testing.T, client *sessionmanager.Client) {
 				t.Helper()
-				ask(t, client, 0, 4)
-				ask(t, client, 0, 1)
+				previewAtOnce(t, client, 0, 4)
+				previewAtOnce(t, client, 0, 1)
 			},
 			want: [][]string{
 				{"A lookup begins a shared listing", "recent_lookups:4"},
@@ -86,19 +86,19 @@ func TestClient_decisions(t *testing.T) {
 		"look-ups that are not": {
 			act: func(t *testing.T, client *sessionmanager.Client) {
 				t.Helper()
-				ask(t, client, 0, 1)
+				previewAtOnce(t, client, 0, 1)
 			},
 			want: [][]string{{"A lookup asks for its own session", "session_id:crowd-00000", "recent_lookups:1"}},
 		},
 		"looks that gather": {
-			options: []fakessm.Option{fakessm.WithTerminationLag(time.Hour), fakessm.WithTerminatingActive(), fakessm.WithSessions(crowd(40)...)},
+			options: []fakessm.Option{fakessm.WithTerminationLag(time.Hour), fakessm.WithTerminatingActive(), fakessm.WithSessions(crowdSessions(40)...)},
 			act: func(t *testing.T, client *sessionmanager.Client) {
 				t.Helper()
 				for i := range 2 {
 					var wg sync.WaitGroup
 					for n := range 10 {
 						wg.Go(func() {
-							if err := terminating(client, region, true)(t.Context(), 10*i+n); err != nil {
+							if err := terminateNext(client, region, true)(t.Context(), 10*i+n); err != nil {
 								t.Error(err)
 							}
 						})
@@ -112,7 +112,7 @@ func TestClient_decisions(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				fake := fakessm.New(append([]fakessm.Option{fakessm.WithPageSize(200), fakessm.WithSessions(crowd(4)...)}, tc.options...)...)
+				fake := fakessm.New(append([]fakessm.Option{fakessm.WithPageSize(200), fakessm.WithSessions(crowdSessions(4)...)}, tc.options...)...)
 				fake.Inject(tc.faults...)
 				var told decisions
 				client := newEndpoint(t, fake).client(sessionmanager.Options{Decided: told.note})

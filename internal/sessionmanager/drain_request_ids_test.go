@@ -76,10 +76,10 @@ func TestClient_Drain_requestIDs(t *testing.T) {
 		requests int
 		answer   int // Which of the requests has the ID, from 1. 0 for none.
 	}{
-		"a success": {outcome: done, requests: 1, answer: 1},
+		"a success": {outcome: terminated, requests: 1, answer: 1},
 		"a session that has ended meanwhile": {
 			wrap:    onTermination(1, func(fake *fakessm.Server) { fake.EndSession("a") }),
-			outcome: already, requests: 1, answer: 1,
+			outcome: alreadyEnded, requests: 1, answer: 1,
 		},
 		"a refusal": {
 			faults:  []fakessm.Fault{{Operation: "TerminateSession", SessionID: "a", Kind: fakessm.FaultError, Code: "ValidationException", Message: "No."}},
@@ -91,7 +91,7 @@ func TestClient_Drain_requestIDs(t *testing.T) {
 		},
 		"throttling, and then a success": {
 			faults:  []fakessm.Fault{terminateFault("a", fakessm.FaultThrottle, 2)},
-			outcome: done, requests: 3, answer: 3,
+			outcome: terminated, requests: 3, answer: 3,
 		},
 		"throttling for ever": {
 			faults:  []fakessm.Fault{terminateFault("a", fakessm.FaultThrottle, -1)},
@@ -99,11 +99,11 @@ func TestClient_Drain_requestIDs(t *testing.T) {
 		},
 		"a lost answer, and a refusal of the retry": {
 			faults:  []fakessm.Fault{terminateFault("a", fakessm.FaultResetAfter, 1)},
-			outcome: done, requests: 2, answer: 2,
+			outcome: terminated, requests: 2, answer: 2,
 		},
 		"a lost answer, and no other": {
 			faults: []fakessm.Fault{terminateFault("a", fakessm.FaultResetAfter, 1)}, attempts: 1,
-			outcome: done, requests: 1,
+			outcome: terminated, requests: 1,
 		},
 		"no answer at all": {
 			faults:  []fakessm.Fault{terminateFault("a", fakessm.FaultResetBefore, -1)},
@@ -121,7 +121,7 @@ func TestClient_Drain_requestIDs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				fake := fakessm.New(fakessm.WithSessions(people("a", "b")...))
+				fake := fakessm.New(fakessm.WithSessions(connectedSessions("a", "b")...))
 				fake.Inject(tc.faults...)
 				ep := newEndpoint(t, fake)
 				if tc.wrap != nil {
@@ -156,7 +156,7 @@ func TestClient_Drain_requestIDs(t *testing.T) {
 func TestClient_Drain_noCalls(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(people("a", "b")...)))
+		ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(connectedSessions("a", "b")...)))
 
 		_, result := drainWith(t, ep, sessionmanager.DrainInput{Selector: sessionmanager.Selector{Targets: []string{node}}, MaxSessions: 1})
 
@@ -189,14 +189,14 @@ func TestClient_requestIDs_hostile(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				fake := fakessm.New(fakessm.WithSessions(people("a", "b")...))
+				fake := fakessm.New(fakessm.WithSessions(connectedSessions("a", "b")...))
 				fake.Inject(terminateFault("b", fakessm.FaultDenied, -1))
 				ep := newEndpoint(t, fake, func(next http.Handler) http.Handler {
 					return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 						next.ServeHTTP(&replacing{ResponseWriter: w, requestID: tc.sent}, r)
 					})
 				})
-				var seen observer
+				var seen attemptObserver
 				client := ep.client(sessionmanager.Options{Observe: seen.observe})
 
 				result, err := client.Drain(t.Context(), sessionmanager.DrainInput{
@@ -279,7 +279,7 @@ func TestError_requestID(t *testing.T) {
 			t.Run(operation+", "+string(kind), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					fake := fakessm.New(fakessm.WithSessions(*known("Connected")))
+					fake := fakessm.New(fakessm.WithSessions(*knownSession("Connected")))
 					fake.Inject(fakessm.Fault{Kind: kind, Times: -1})
 					ep := newEndpoint(t, fake)
 					ep.retries(2)

@@ -33,17 +33,17 @@ import (
 )
 
 const (
-	// node is the target that is drained, that of here's sessions.
+	// node is the target that is drained, that of sessionInRegion.
 	node = "mi-0123456789abcdef0"
 
 	// cap of most drains here.
 	maxSessions = 10
 
 	// Outcomes, in short.
-	done       = sessionmanager.OutcomeTerminated
-	already    = sessionmanager.OutcomeAlreadyEnded
-	unverified = sessionmanager.OutcomeUnverified
-	failed     = sessionmanager.OutcomeFailed
+	terminated   = sessionmanager.OutcomeTerminated
+	alreadyEnded = sessionmanager.OutcomeAlreadyEnded
+	unverified   = sessionmanager.OutcomeUnverified
+	failed       = sessionmanager.OutcomeFailed
 )
 
 // Kinds of errors of a drain as a whole.
@@ -55,8 +55,8 @@ const (
 // outcomes are a DrainResult's, written in short.
 type outcomes = map[string]sessionmanager.Outcome
 
-// drained is what a drain leaves to be seen.
-type drained struct {
+// drainReport is the outcome of a drain, as tests compare it.
+type drainReport struct {
 	Outcomes outcomes
 	Failures map[string]string // Kinds.
 	Left     []string
@@ -80,8 +80,8 @@ func drainKind(err error) string {
 	}
 }
 
-// drain drains, checks what holds of every drain, and tells how long it took.
-func drain(ctx context.Context, t *testing.T, ep *endpoint, in sessionmanager.DrainInput) (drained, time.Duration) {
+// runDrain drains, checks what holds of every drain, and returns how long it took.
+func runDrain(ctx context.Context, t *testing.T, ep *endpoint, in sessionmanager.DrainInput) (drainReport, time.Duration) {
 	t.Helper()
 
 	start := time.Now()
@@ -91,13 +91,13 @@ func drain(ctx context.Context, t *testing.T, ep *endpoint, in sessionmanager.Dr
 }
 
 // drainWith drains, and returns the result as well.
-func drainWith(t *testing.T, ep *endpoint, in sessionmanager.DrainInput) (drained, sessionmanager.DrainResult) {
+func drainWith(t *testing.T, ep *endpoint, in sessionmanager.DrainInput) (drainReport, sessionmanager.DrainResult) {
 	t.Helper()
 
 	return drainUntil(t.Context(), t, ep, in)
 }
 
-func drainUntil(ctx context.Context, t *testing.T, ep *endpoint, in sessionmanager.DrainInput) (drained, sessionmanager.DrainResult) {
+func drainUntil(ctx context.Context, t *testing.T, ep *endpoint, in sessionmanager.DrainInput) (drainReport, sessionmanager.DrainResult) {
 	t.Helper()
 
 	in.Region = region
@@ -106,7 +106,7 @@ func drainUntil(ctx context.Context, t *testing.T, ep *endpoint, in sessionmanag
 	result, err := ep.client().Drain(ctx, in)
 
 	synctest.Wait()
-	got := drained{Outcomes: result.Outcomes, Left: result.Left, Kind: drainKind(err), Waited: waited(ctx, ep.fake)}
+	got := drainReport{Outcomes: result.Outcomes, Left: result.Left, Kind: drainKind(err), Waited: waitedAfterTermination(ctx, ep.fake)}
 	for id, err := range result.Failures {
 		if got.Failures == nil {
 			got.Failures = make(map[string]string)
@@ -137,7 +137,7 @@ func checkDrain(t *testing.T, fake *fakessm.Server, result sessionmanager.DrainR
 			failures = append(failures, id)
 		case unverified:
 			doubtful = append(doubtful, id)
-		case done, already:
+		case terminated, alreadyEnded:
 		default:
 			t.Errorf("session %s has the outcome %q", id, outcome)
 		}
@@ -204,7 +204,7 @@ func checkDrain(t *testing.T, fake *fakessm.Server, result sessionmanager.DrainR
 
 // bystanders are sessions that nothing may happen to.
 func bystanders() []fakessm.Session {
-	sessions := []fakessm.Session{here("bystander-1", "Connected"), here("bystander-2", "Disconnected"), here("bystander-3", "Connected")}
+	sessions := []fakessm.Session{sessionInRegion("bystander-1", "Connected"), sessionInRegion("bystander-2", "Disconnected"), sessionInRegion("bystander-3", "Connected")}
 	sessions[0].Target = "mi-other"
 	sessions[1].Target = ""
 	sessions[2].Region = "us-west-2"
@@ -228,11 +228,11 @@ func checkBystanders(t *testing.T, fake *fakessm.Server) {
 	}
 }
 
-// people returns connected sessions of the node that is drained.
-func people(ids ...string) []fakessm.Session {
+// connectedSessions returns connected sessions on the node that is drained.
+func connectedSessions(ids ...string) []fakessm.Session {
 	sessions := make([]fakessm.Session, len(ids))
 	for i, id := range ids {
-		sessions[i] = here(id, "Connected")
+		sessions[i] = sessionInRegion(id, "Connected")
 	}
 
 	return sessions
@@ -243,9 +243,9 @@ func terminateFault(id string, kind fakessm.FaultKind, times int) fakessm.Fault 
 	return fakessm.Fault{Operation: "TerminateSession", SessionID: id, Kind: kind, Times: times}
 }
 
-// person returns one session of the node that is drained.
-func person(id, status string, behaviour ...fakessm.Behaviour) []fakessm.Session {
-	return []fakessm.Session{here(id, status, behaviour...)}
+// sessionOfNode returns one session on the node that is drained.
+func sessionOfNode(id, status string, behaviour ...fakessm.Behaviour) []fakessm.Session {
+	return []fakessm.Session{sessionInRegion(id, status, behaviour...)}
 }
 
 // onTermination has something happen before the n-th TerminateSession arrives.
@@ -253,7 +253,7 @@ func onTermination(n int, event func(*fakessm.Server)) func(*fakessm.Server) fun
 	return func(fake *fakessm.Server) func(http.Handler) http.Handler {
 		var count atomic.Int32
 
-		return before("TerminateSession", func() {
+		return beforeRequest("TerminateSession", func() {
 			if int(count.Add(1)) == n {
 				event(fake)
 			}
@@ -261,9 +261,9 @@ func onTermination(n int, event func(*fakessm.Server)) func(*fakessm.Server) fun
 	}
 }
 
-// joined has sessions begin.
-func joined(ids ...string) func(*fakessm.Server) {
-	return func(fake *fakessm.Server) { fake.AddSessions(people(ids...)...) }
+// startSessions returns an event: sessions begin.
+func startSessions(ids ...string) func(*fakessm.Server) {
+	return func(fake *fakessm.Server) { fake.AddSessions(connectedSessions(ids...)...) }
 }
 
 // drainCase is a drain and what should come of it.
@@ -275,7 +275,7 @@ type drainCase struct {
 	selector sessionmanager.Selector // Of the node's sessions if empty.
 	most     int                     // The cap, maxSessions if 0.
 	attempts int                     // maxAttempts if 0.
-	want     drained
+	want     drainReport
 }
 
 func (tc drainCase) run(t *testing.T, options ...fakessm.Option) {
@@ -301,7 +301,7 @@ func (tc drainCase) run(t *testing.T, options ...fakessm.Option) {
 			in.MaxSessions = tc.most
 		}
 
-		got, _ := drain(t.Context(), t, ep, in)
+		got, _ := runDrain(t.Context(), t, ep, in)
 
 		if tc.want.Outcomes == nil {
 			tc.want.Outcomes = outcomes{}
@@ -319,336 +319,336 @@ func TestClient_Drain(t *testing.T) {
 	of := terminateFault
 	for name, tc := range map[string]drainCase{
 		"everybody on the node is ended": {
-			sessions: slices.Concat(people("a", "b"), person("c", "Connecting"), person("d", "Disconnected"), person("e", "Terminated")),
-			want:     drained{Outcomes: outcomes{"a": done, "b": done, "c": done, "d": done}},
+			sessions: slices.Concat(connectedSessions("a", "b"), sessionOfNode("c", "Connecting"), sessionOfNode("d", "Disconnected"), sessionOfNode("e", "Terminated")),
+			want:     drainReport{Outcomes: outcomes{"a": terminated, "b": terminated, "c": terminated, "d": terminated}},
 		},
 		"nobody is there": {
-			want: drained{},
+			want: drainReport{},
 		},
 		"nobody is left": {
-			sessions: slices.Concat(person("a", "Terminated"), person("b", "Terminating"), person("c", "Failed")),
-			want:     drained{},
+			sessions: slices.Concat(sessionOfNode("a", "Terminated"), sessionOfNode("b", "Terminating"), sessionOfNode("c", "Failed")),
+			want:     drainReport{},
 		},
 		"as many as allowed": {
-			sessions: people("a", "b", "c"),
+			sessions: connectedSessions("a", "b", "c"),
 			most:     3,
-			want:     drained{Outcomes: outcomes{"a": done, "b": done, "c": done}},
+			want:     drainReport{Outcomes: outcomes{"a": terminated, "b": terminated, "c": terminated}},
 		},
 		"one more than allowed": {
-			sessions: people("a", "b", "c", "d"),
+			sessions: connectedSessions("a", "b", "c", "d"),
 			most:     3,
-			want:     drained{Kind: "4 instead of 3", Live: []string{"a", "b", "c", "d"}},
+			want:     drainReport{Kind: "4 instead of 3", Live: []string{"a", "b", "c", "d"}},
 		},
 		"an ended session does not count": {
-			sessions: slices.Concat(people("a", "b", "c"), person("d", "Terminated"), person("e", "Terminating")),
+			sessions: slices.Concat(connectedSessions("a", "b", "c"), sessionOfNode("d", "Terminated"), sessionOfNode("e", "Terminating")),
 			most:     3,
-			want:     drained{Outcomes: outcomes{"a": done, "b": done, "c": done}},
+			want:     drainReport{Outcomes: outcomes{"a": terminated, "b": terminated, "c": terminated}},
 		},
 		"termination takes its time": {
-			sessions: people("a", "b"),
+			sessions: connectedSessions("a", "b"),
 			options:  []fakessm.Option{fakessm.WithTerminationLag(time.Hour)},
-			want:     drained{Outcomes: outcomes{"a": done, "b": done}},
+			want:     drainReport{Outcomes: outcomes{"a": terminated, "b": terminated}},
 		},
 		"a session that stays terminating": {
-			sessions: slices.Concat(people("a"), person("b", "Connected", fakessm.BehaviourStuck)),
-			want:     drained{Outcomes: outcomes{"a": done, "b": done}},
+			sessions: slices.Concat(connectedSessions("a"), sessionOfNode("b", "Connected", fakessm.BehaviourStuck)),
+			want:     drainReport{Outcomes: outcomes{"a": terminated, "b": terminated}},
 		},
 		"a session that vanishes": {
-			sessions: slices.Concat(people("a"), person("b", "Connected", fakessm.BehaviourVanishes)),
-			want:     drained{Outcomes: outcomes{"a": done, "b": done}},
+			sessions: slices.Concat(connectedSessions("a"), sessionOfNode("b", "Connected", fakessm.BehaviourVanishes)),
+			want:     drainReport{Outcomes: outcomes{"a": terminated, "b": terminated}},
 		},
 		"some conditions hold, and exclusions": {
 			sessions: func() []fakessm.Session {
-				sessions := people("a", "b", "c", "d")
+				sessions := connectedSessions("a", "b", "c", "d")
 				sessions[0].Owner, sessions[1].Owner, sessions[2].Owner = ownerMary, ownerJohn, ownerMary
 
 				return sessions
 			}(),
 			selector: sessionmanager.Selector{Targets: []string{node, "mi-x"}, Owners: []string{"*:assumed-role/*"}, ExcludeOwners: []string{"*/john"}, ExcludeSessionIDs: []string{"c"}},
-			want:     drained{Outcomes: outcomes{"a": done}, Live: []string{"b", "c", "d"}},
+			want:     drainReport{Outcomes: outcomes{"a": terminated}, Live: []string{"b", "c", "d"}},
 		},
 		"an owner's sessions, wherever they are": {
 			sessions: func() []fakessm.Session {
-				sessions := people("a", "b", "c")
+				sessions := connectedSessions("a", "b", "c")
 				sessions[0].Owner, sessions[1].Owner, sessions[2].Owner = ownerMary, ownerJohn, ownerMary
 				sessions[2].Target = "mi-another"
 
 				return sessions
 			}(),
 			selector: sessionmanager.Selector{Owners: []string{ownerMary}},
-			want:     drained{Outcomes: outcomes{"a": done, "c": done}, Live: []string{"b"}},
+			want:     drainReport{Outcomes: outcomes{"a": terminated, "c": terminated}, Live: []string{"b"}},
 		},
 
 		// Partial failures.
 		"some are denied": {
-			sessions: people("a", "b", "c", "d"),
+			sessions: connectedSessions("a", "b", "c", "d"),
 			faults:   []fakessm.Fault{of("b", fakessm.FaultDenied, -1), of("d", fakessm.FaultDenied, -1)},
-			want: drained{
-				Outcomes: outcomes{"a": done, "b": failed, "c": done, "d": failed},
+			want: drainReport{
+				Outcomes: outcomes{"a": terminated, "b": failed, "c": terminated, "d": failed},
 				Failures: map[string]string{"b": accessDenied, "d": accessDenied},
 				Kind:     notDrained, Live: []string{"b", "d"},
 			},
 		},
 		"all are denied": {
-			sessions: people("a", "b"),
+			sessions: connectedSessions("a", "b"),
 			faults:   []fakessm.Fault{{Operation: "TerminateSession", Kind: fakessm.FaultDenied, Times: -1}},
-			want: drained{
+			want: drainReport{
 				Outcomes: outcomes{"a": failed, "b": failed},
 				Failures: map[string]string{"a": accessDenied, "b": accessDenied},
 				Kind:     notDrained, Live: []string{"a", "b"},
 			},
 		},
 		"each fails in its own way": {
-			sessions: slices.Concat(people("a", "b", "c", "d"), person("e", "Connected", fakessm.BehaviourUnkillable), people("f")),
+			sessions: slices.Concat(connectedSessions("a", "b", "c", "d"), sessionOfNode("e", "Connected", fakessm.BehaviourUnkillable), connectedSessions("f")),
 			faults: []fakessm.Fault{
 				of("a", fakessm.FaultDenied, -1), of("b", fakessm.FaultThrottle, -1), of("c", fakessm.FaultInternal, -1),
 				{Operation: "TerminateSession", SessionID: "d", Kind: fakessm.FaultError, Code: "ValidationException", Message: "No."},
 			},
-			want: drained{
-				Outcomes: outcomes{"a": failed, "b": failed, "c": failed, "d": failed, "e": failed, "f": done},
+			want: drainReport{
+				Outcomes: outcomes{"a": failed, "b": failed, "c": failed, "d": failed, "e": failed, "f": terminated},
 				Failures: map[string]string{"a": accessDenied, "b": throttled, "c": unavailable, "d": rejected, "e": stillLive},
-				Kind:     notDrained, Live: []string{"a", "b", "c", "d", "e"}, Waited: deadline,
+				Kind:     notDrained, Live: []string{"a", "b", "c", "d", "e"}, Waited: waitedForDeadline,
 			},
 		},
 		"one is throttled for ever": {
-			sessions: people("a", "b"),
+			sessions: connectedSessions("a", "b"),
 			faults:   []fakessm.Fault{of("a", fakessm.FaultThrottle, -1)},
-			want: drained{
-				Outcomes: outcomes{"a": failed, "b": done}, Failures: map[string]string{"a": throttled},
+			want: drainReport{
+				Outcomes: outcomes{"a": failed, "b": terminated}, Failures: map[string]string{"a": throttled},
 				Kind: notDrained, Live: []string{"a"},
 			},
 		},
 		"one is throttled for a while": {
-			sessions: people("a", "b"),
+			sessions: connectedSessions("a", "b"),
 			faults:   []fakessm.Fault{of("a", fakessm.FaultThrottle, maxAttempts-1)},
-			want:     drained{Outcomes: outcomes{"a": done, "b": done}},
+			want:     drainReport{Outcomes: outcomes{"a": terminated, "b": terminated}},
 		},
 		"a session that cannot be ended": {
-			sessions: slices.Concat(people("a"), person("b", "Connected", fakessm.BehaviourUnkillable)),
-			want: drained{
-				Outcomes: outcomes{"a": done, "b": failed}, Failures: map[string]string{"b": stillLive},
-				Kind: notDrained, Live: []string{"b"}, Waited: deadline,
+			sessions: slices.Concat(connectedSessions("a"), sessionOfNode("b", "Connected", fakessm.BehaviourUnkillable)),
+			want: drainReport{
+				Outcomes: outcomes{"a": terminated, "b": failed}, Failures: map[string]string{"b": stillLive},
+				Kind: notDrained, Live: []string{"b"}, Waited: waitedForDeadline,
 			},
 		},
 		"a disconnected session whose node is gone": {
-			sessions: slices.Concat(people("a"), person("b", "Disconnected", fakessm.BehaviourUnreachable)),
-			want:     drained{Outcomes: outcomes{"a": done, "b": unverified}, Live: []string{"b"}, Waited: settling},
+			sessions: slices.Concat(connectedSessions("a"), sessionOfNode("b", "Disconnected", fakessm.BehaviourUnreachable)),
+			want:     drainReport{Outcomes: outcomes{"a": terminated, "b": unverified}, Live: []string{"b"}, Waited: waitedToSettle},
 		},
 		"a session that is refused, and connected all the same": {
-			sessions: slices.Concat(people("a"), person("b", "Connected", fakessm.BehaviourUnreachable)),
-			want: drained{
-				Outcomes: outcomes{"a": done, "b": failed}, Failures: map[string]string{"b": contradictory},
-				Kind: notDrained, Live: []string{"b"}, Waited: settling,
+			sessions: slices.Concat(connectedSessions("a"), sessionOfNode("b", "Connected", fakessm.BehaviourUnreachable)),
+			want: drainReport{
+				Outcomes: outcomes{"a": terminated, "b": failed}, Failures: map[string]string{"b": contradictory},
+				Kind: notDrained, Live: []string{"b"}, Waited: waitedToSettle,
 			},
 		},
 
 		// Sessions that end meanwhile.
 		"one has ended meanwhile, and is refused": {
-			sessions: people("a", "b"),
+			sessions: connectedSessions("a", "b"),
 			wrap:     onTermination(1, func(fake *fakessm.Server) { fake.EndSession("a") }),
-			want:     drained{Outcomes: outcomes{"a": already, "b": done}},
+			want:     drainReport{Outcomes: outcomes{"a": alreadyEnded, "b": terminated}},
 		},
 		"one has ended meanwhile, and is accepted": {
-			sessions: people("a", "b"),
+			sessions: connectedSessions("a", "b"),
 			options:  []fakessm.Option{fakessm.WithEndedAccepted()},
 			wrap:     onTermination(1, func(fake *fakessm.Server) { fake.EndSession("a") }),
-			want:     drained{Outcomes: outcomes{"a": done, "b": done}},
+			want:     drainReport{Outcomes: outcomes{"a": terminated, "b": terminated}},
 		},
 		"one is forgotten meanwhile": {
-			sessions: people("a", "b"),
+			sessions: connectedSessions("a", "b"),
 			wrap:     onTermination(1, func(fake *fakessm.Server) { fake.RemoveSession("a") }),
-			want:     drained{Outcomes: outcomes{"a": already, "b": done}},
+			want:     drainReport{Outcomes: outcomes{"a": alreadyEnded, "b": terminated}},
 		},
 
 		// Answers that do not come, or are none.
 		"a lost answer, and a refusal of the retry": {
-			sessions: people("a", "b"),
+			sessions: connectedSessions("a", "b"),
 			faults:   []fakessm.Fault{of("a", fakessm.FaultResetAfter, 1)},
-			want:     drained{Outcomes: outcomes{"a": done, "b": done}},
+			want:     drainReport{Outcomes: outcomes{"a": terminated, "b": terminated}},
 		},
 		"a lost answer, and no other": {
-			sessions: people("a", "b"),
+			sessions: connectedSessions("a", "b"),
 			faults:   []fakessm.Fault{of("a", fakessm.FaultResetAfter, 1)},
 			attempts: 1,
-			want:     drained{Outcomes: outcomes{"a": done, "b": done}},
+			want:     drainReport{Outcomes: outcomes{"a": terminated, "b": terminated}},
 		},
 		"lost answers of all, and refusals of the retries": {
-			sessions: people("a", "b", "c"),
+			sessions: connectedSessions("a", "b", "c"),
 			faults:   []fakessm.Fault{of("a", fakessm.FaultResetAfter, 1), of("b", fakessm.FaultTruncated, 1), of("c", fakessm.FaultSlow, 1)},
-			want:     drained{Outcomes: outcomes{"a": done, "b": done, "c": done}},
+			want:     drainReport{Outcomes: outcomes{"a": terminated, "b": terminated, "c": terminated}},
 		},
 		"a request that never arrives": {
-			sessions: people("a", "b"),
+			sessions: connectedSessions("a", "b"),
 			faults:   []fakessm.Fault{of("a", fakessm.FaultResetBefore, -1)},
-			want: drained{
-				Outcomes: outcomes{"a": failed, "b": done}, Failures: map[string]string{"a": unavailable},
-				Kind: notDrained, Live: []string{"a"}, Waited: settling,
+			want: drainReport{
+				Outcomes: outcomes{"a": failed, "b": terminated}, Failures: map[string]string{"a": unavailable},
+				Kind: notDrained, Live: []string{"a"}, Waited: waitedToSettle,
 			},
 		},
 		"a request that is lost, and then denied": {
-			sessions: people("a", "b"),
+			sessions: connectedSessions("a", "b"),
 			faults:   []fakessm.Fault{of("a", fakessm.FaultResetBefore, 1), of("a", fakessm.FaultDenied, -1)},
-			want: drained{
-				Outcomes: outcomes{"a": failed, "b": done}, Failures: map[string]string{"a": accessDenied},
-				Kind: notDrained, Live: []string{"a"}, Waited: settling,
+			want: drainReport{
+				Outcomes: outcomes{"a": failed, "b": terminated}, Failures: map[string]string{"a": accessDenied},
+				Kind: notDrained, Live: []string{"a"}, Waited: waitedToSettle,
 			},
 		},
 		"an answer about another session": {
-			sessions: people("a", "b"),
+			sessions: connectedSessions("a", "b"),
 			faults:   []fakessm.Fault{of("a", fakessm.FaultWrongSession, 1)},
-			want:     drained{Outcomes: outcomes{"a": done, "b": done}},
+			want:     drainReport{Outcomes: outcomes{"a": terminated, "b": terminated}},
 		},
 		"an answer about another session, and nothing done": {
-			sessions: slices.Concat(people("a"), person("b", "Connected", fakessm.BehaviourUnkillable)),
+			sessions: slices.Concat(connectedSessions("a"), sessionOfNode("b", "Connected", fakessm.BehaviourUnkillable)),
 			faults:   []fakessm.Fault{of("b", fakessm.FaultWrongSession, 1)},
-			want: drained{
-				Outcomes: outcomes{"a": done, "b": failed}, Failures: map[string]string{"b": incomplete},
-				Kind: notDrained, Live: []string{"b"}, Waited: settling,
+			want: drainReport{
+				Outcomes: outcomes{"a": terminated, "b": failed}, Failures: map[string]string{"b": incomplete},
+				Kind: notDrained, Live: []string{"b"}, Waited: waitedToSettle,
 			},
 		},
 		"an empty answer, and nothing done": {
-			sessions: people("a", "b"),
+			sessions: connectedSessions("a", "b"),
 			faults:   []fakessm.Fault{of("a", fakessm.FaultEmpty, 1)},
-			want: drained{
-				Outcomes: outcomes{"a": failed, "b": done}, Failures: map[string]string{"a": incomplete},
-				Kind: notDrained, Live: []string{"a"}, Waited: settling,
+			want: drainReport{
+				Outcomes: outcomes{"a": failed, "b": terminated}, Failures: map[string]string{"a": incomplete},
+				Kind: notDrained, Live: []string{"a"}, Waited: waitedToSettle,
 			},
 		},
 		"garbage, and nothing done": {
-			sessions: people("a", "b"),
+			sessions: connectedSessions("a", "b"),
 			faults:   []fakessm.Fault{of("a", fakessm.FaultGarbage, 1)},
-			want: drained{
-				Outcomes: outcomes{"a": failed, "b": done}, Failures: map[string]string{"a": unavailable},
-				Kind: notDrained, Live: []string{"a"}, Waited: settling,
+			want: drainReport{
+				Outcomes: outcomes{"a": failed, "b": terminated}, Failures: map[string]string{"a": unavailable},
+				Kind: notDrained, Live: []string{"a"}, Waited: waitedToSettle,
 			},
 		},
 
 		// Listings that fail.
 		"the first listing is denied": {
-			sessions: people("a"),
+			sessions: connectedSessions("a"),
 			faults:   []fakessm.Fault{{Operation: "DescribeSessions", Kind: fakessm.FaultDenied}},
-			want:     drained{Kind: accessDenied, Live: []string{"a"}},
+			want:     drainReport{Kind: accessDenied, Live: []string{"a"}},
 		},
 		"the first listing does not end": {
-			sessions: people("a"),
-			faults:   always("DescribeSessions", fakessm.FaultRepeatToken, 0),
-			want:     drained{Kind: incomplete, Live: []string{"a"}},
+			sessions: connectedSessions("a"),
+			faults:   faultAlways("DescribeSessions", fakessm.FaultRepeatToken, 0),
+			want:     drainReport{Kind: incomplete, Live: []string{"a"}},
 		},
 		"the listing after the ends is denied": {
-			sessions: people("a", "b", "c", "d"),
-			faults: append(always("DescribeSessions", fakessm.FaultDenied, 1),
+			sessions: connectedSessions("a", "b", "c", "d"),
+			faults: append(faultAlways("DescribeSessions", fakessm.FaultDenied, 1),
 				of("b", fakessm.FaultDenied, -1), of("c", fakessm.FaultThrottle, -1)),
 			wrap: onTermination(1, func(fake *fakessm.Server) { fake.EndSession("d") }),
-			want: drained{
+			want: drainReport{
 				Outcomes: outcomes{"a": unverified, "b": failed, "c": failed, "d": unverified},
 				Failures: map[string]string{"b": accessDenied, "c": throttled},
 				Kind:     accessDenied, Live: []string{"b", "c"},
 			},
 		},
 		"the listing after the ends is throttled": {
-			sessions: people("a"),
-			faults:   always("DescribeSessions", fakessm.FaultThrottle, 1),
-			want:     drained{Outcomes: outcomes{"a": unverified}, Kind: throttled},
+			sessions: connectedSessions("a"),
+			faults:   faultAlways("DescribeSessions", fakessm.FaultThrottle, 1),
+			want:     drainReport{Outcomes: outcomes{"a": unverified}, Kind: throttled},
 		},
 		"a listing shows another session by mistake": {
-			sessions: people("a", "b"),
+			sessions: connectedSessions("a", "b"),
 			faults:   []fakessm.Fault{{Operation: "DescribeSessions", Kind: fakessm.FaultWrongSession}},
-			want:     drained{Outcomes: outcomes{"a": done, "b": done, "Someone-Else-0fedcba9876543210": already}},
+			want:     drainReport{Outcomes: outcomes{"a": terminated, "b": terminated, "Someone-Else-0fedcba9876543210": alreadyEnded}},
 		},
 
 		// Newcomers.
 		"a newcomer": {
-			sessions: people("a", "b", "c"),
-			wrap:     onTermination(2, joined("n")),
-			want:     drained{Outcomes: outcomes{"a": done, "b": done, "c": done, "n": done}},
+			sessions: connectedSessions("a", "b", "c"),
+			wrap:     onTermination(2, startSessions("n")),
+			want:     drainReport{Outcomes: outcomes{"a": terminated, "b": terminated, "c": terminated, "n": terminated}},
 		},
 		"a newcomer that the selector does not mean": {
-			sessions: people("a", "b", "c"),
+			sessions: connectedSessions("a", "b", "c"),
 			wrap: onTermination(2, func(fake *fakessm.Server) {
-				s := here("n", "Connected")
+				s := sessionInRegion("n", "Connected")
 				s.Target = "mi-other"
 				fake.AddSessions(s)
 			}),
-			want: drained{Outcomes: outcomes{"a": done, "b": done, "c": done}},
+			want: drainReport{Outcomes: outcomes{"a": terminated, "b": terminated, "c": terminated}},
 		},
 		"a newcomer that is not old enough": {
-			sessions: people("a"),
-			selector: sessionmanager.Selector{Targets: []string{node}, OlderThan: aged(0)},
+			sessions: connectedSessions("a"),
+			selector: sessionmanager.Selector{Targets: []string{node}, OlderThan: olderThan(0)},
 			wrap: onTermination(1, func(fake *fakessm.Server) {
 				time.Sleep(1500 * time.Millisecond)
-				s := here("n", "Connected")
+				s := sessionInRegion("n", "Connected")
 				s.StartDate = time.Now()
 				fake.AddSessions(s)
 			}),
-			want: drained{Outcomes: outcomes{"a": done}, Live: []string{"n"}},
+			want: drainReport{Outcomes: outcomes{"a": terminated}, Live: []string{"n"}},
 		},
 		"a newcomer on an empty node": {
 			wrap: func(fake *fakessm.Server) func(http.Handler) http.Handler {
-				return after("DescribeSessions", func() {
+				return afterRequest("DescribeSessions", func() {
 					if fake.Count("DescribeSessions") == 1 {
-						fake.AddSessions(people("n")...)
+						fake.AddSessions(connectedSessions("n")...)
 					}
 				})
 			},
-			want: drained{Outcomes: outcomes{"n": done}},
+			want: drainReport{Outcomes: outcomes{"n": terminated}},
 		},
 		"as many newcomers as allowed": {
-			sessions: people("a", "b", "c"),
-			wrap:     onTermination(2, joined("m", "n")),
+			sessions: connectedSessions("a", "b", "c"),
+			wrap:     onTermination(2, startSessions("m", "n")),
 			most:     5,
-			want:     drained{Outcomes: outcomes{"a": done, "b": done, "c": done, "m": done, "n": done}},
+			want:     drainReport{Outcomes: outcomes{"a": terminated, "b": terminated, "c": terminated, "m": terminated, "n": terminated}},
 		},
 		"more newcomers than allowed": {
-			sessions: people("a", "b", "c"),
-			wrap:     onTermination(2, joined("m", "n")),
+			sessions: connectedSessions("a", "b", "c"),
+			wrap:     onTermination(2, startSessions("m", "n")),
 			most:     4,
-			want:     drained{Outcomes: outcomes{"a": done, "b": done, "c": done}, Left: []string{"m", "n"}, Kind: notDrained, Live: []string{"m", "n"}},
+			want:     drainReport{Outcomes: outcomes{"a": terminated, "b": terminated, "c": terminated}, Left: []string{"m", "n"}, Kind: notDrained, Live: []string{"m", "n"}},
 		},
 		"newcomers of newcomers": {
-			sessions: people("a", "b", "c"),
+			sessions: connectedSessions("a", "b", "c"),
 			wrap: func(fake *fakessm.Server) func(http.Handler) http.Handler {
 				return func(next http.Handler) http.Handler {
-					return onTermination(2, joined("m"))(fake)(onTermination(4, joined("o", "n"))(fake)(next))
+					return onTermination(2, startSessions("m"))(fake)(onTermination(4, startSessions("o", "n"))(fake)(next))
 				}
 			},
-			want: drained{Outcomes: outcomes{"a": done, "b": done, "c": done, "m": done}, Left: []string{"n", "o"}, Kind: notDrained, Live: []string{"n", "o"}},
+			want: drainReport{Outcomes: outcomes{"a": terminated, "b": terminated, "c": terminated, "m": terminated}, Left: []string{"n", "o"}, Kind: notDrained, Live: []string{"n", "o"}},
 		},
 		"a newcomer that is denied": {
-			sessions: people("a", "b"),
+			sessions: connectedSessions("a", "b"),
 			faults:   []fakessm.Fault{of("n", fakessm.FaultDenied, -1)},
-			wrap:     onTermination(2, joined("n")),
-			want: drained{
-				Outcomes: outcomes{"a": done, "b": done, "n": failed}, Failures: map[string]string{"n": accessDenied},
+			wrap:     onTermination(2, startSessions("n")),
+			want: drainReport{
+				Outcomes: outcomes{"a": terminated, "b": terminated, "n": failed}, Failures: map[string]string{"n": accessDenied},
 				Kind: notDrained, Live: []string{"n"},
 			},
 		},
 		"a newcomer, and a failure before": {
-			sessions: people("a", "b"),
+			sessions: connectedSessions("a", "b"),
 			faults:   []fakessm.Fault{of("a", fakessm.FaultDenied, -1)},
-			wrap:     onTermination(2, joined("n")),
-			want: drained{
-				Outcomes: outcomes{"a": failed, "b": done, "n": done}, Failures: map[string]string{"a": accessDenied},
+			wrap:     onTermination(2, startSessions("n")),
+			want: drainReport{
+				Outcomes: outcomes{"a": failed, "b": terminated, "n": terminated}, Failures: map[string]string{"a": accessDenied},
 				Kind: notDrained, Live: []string{"a"},
 			},
 		},
 		"a newcomer, and a failure that mends itself": {
-			sessions: people("a", "b"),
+			sessions: connectedSessions("a", "b"),
 			faults:   []fakessm.Fault{of("a", fakessm.FaultHang, 1)},
 			attempts: 1,
 			wrap: func(fake *fakessm.Server) func(http.Handler) http.Handler {
 				return func(next http.Handler) http.Handler {
 					// The first pass gives up on a after 15 seconds; it ends while n does.
-					return onTermination(2, joined("n"))(fake)(onTermination(3, func(fake *fakessm.Server) { fake.EndSession("a") })(fake)(next))
+					return onTermination(2, startSessions("n"))(fake)(onTermination(3, func(fake *fakessm.Server) { fake.EndSession("a") })(fake)(next))
 				}
 			},
-			want: drained{Outcomes: outcomes{"a": done, "b": done, "n": done}},
+			want: drainReport{Outcomes: outcomes{"a": terminated, "b": terminated, "n": terminated}},
 		},
 		"a newcomer, and no listing any more": {
-			sessions: people("a", "b"),
-			faults:   always("DescribeSessions", fakessm.FaultDenied, 2),
-			wrap:     onTermination(2, joined("n")),
+			sessions: connectedSessions("a", "b"),
+			faults:   faultAlways("DescribeSessions", fakessm.FaultDenied, 2),
+			wrap:     onTermination(2, startSessions("n")),
 			// What the second listing has shown holds.
-			want: drained{Outcomes: outcomes{"a": done, "b": done, "n": unverified}, Kind: accessDenied},
+			want: drainReport{Outcomes: outcomes{"a": terminated, "b": terminated, "n": unverified}, Kind: accessDenied},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -669,7 +669,7 @@ func TestClient_Drain_withoutACall(t *testing.T) {
 	}{
 		"no condition":        {sessionmanager.Selector{}, noCondition},
 		"any owner":           {sessionmanager.Selector{Owners: []string{"*"}}, noCondition},
-		"an age of zero":      {sessionmanager.Selector{OlderThan: aged(0)}, noCondition},
+		"an age of zero":      {sessionmanager.Selector{OlderThan: olderThan(0)}, noCondition},
 		"exclusions only":     {sessionmanager.Selector{ExcludeOwners: []string{ownerMary}}, noCondition},
 		"an empty set":        {sessionmanager.Selector{Targets: []string{}}, ""},
 		"an empty set of two": {sessionmanager.Selector{Targets: []string{node}, Owners: []string{}}, ""},
@@ -677,11 +677,11 @@ func TestClient_Drain_withoutACall(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(people("a", "b")...)))
+				ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(connectedSessions("a", "b")...)))
 
-				got, _ := drain(t.Context(), t, ep, sessionmanager.DrainInput{Selector: tc.selector, MaxSessions: maxSessions, GracePeriod: time.Minute})
+				got, _ := runDrain(t.Context(), t, ep, sessionmanager.DrainInput{Selector: tc.selector, MaxSessions: maxSessions, GracePeriod: time.Minute})
 
-				if diff := cmp.Diff(drained{Outcomes: outcomes{}, Kind: tc.kind, Live: []string{"a", "b"}}, got); diff != "" {
+				if diff := cmp.Diff(drainReport{Outcomes: outcomes{}, Kind: tc.kind, Live: []string{"a", "b"}}, got); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
 				}
 				if requests := ep.fake.Requests(); len(requests) > 0 {
@@ -696,11 +696,11 @@ func TestClient_Drain_withoutACall(t *testing.T) {
 func TestClient_Drain_capOfZero(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(people("a")...)))
+		ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(connectedSessions("a")...)))
 
-		got, _ := drain(t.Context(), t, ep, sessionmanager.DrainInput{Selector: sessionmanager.Selector{Targets: []string{node}}})
+		got, _ := runDrain(t.Context(), t, ep, sessionmanager.DrainInput{Selector: sessionmanager.Selector{Targets: []string{node}}})
 
-		if diff := cmp.Diff(drained{Outcomes: outcomes{}, Kind: "1 instead of 0", Live: []string{"a"}}, got); diff != "" {
+		if diff := cmp.Diff(drainReport{Outcomes: outcomes{}, Kind: "1 instead of 0", Live: []string{"a"}}, got); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	})
@@ -724,7 +724,7 @@ func TestClient_Drain_gracePeriod(t *testing.T) {
 		selector sessionmanager.Selector // Of the node's sessions if empty.
 		grace    time.Duration
 		most     int
-		want     drained
+		want     drainReport
 		seconds  int   // How long it takes.
 		lists    int   // How often the sessions are listed.
 		waiting  []int // Who is left, each time that the drain tells of waiting.
@@ -734,57 +734,57 @@ func TestClient_Drain_gracePeriod(t *testing.T) {
 			lists: 2,
 		},
 		"everybody leaves": {
-			sessions: people("a", "b"),
+			sessions: connectedSessions("a", "b"),
 			events:   map[time.Duration]func(*fakessm.Server){25 * time.Second: leave("a"), 35 * time.Second: leave("b")},
 			grace:    time.Hour,
-			want:     drained{},
+			want:     drainReport{},
 			seconds:  40,
 			lists:    6,
 			waiting:  []int{2, 2, 2, 1},
 		},
 		"everybody leaves at once": {
-			sessions: people("a", "b"),
+			sessions: connectedSessions("a", "b"),
 			events:   map[time.Duration]func(*fakessm.Server){time.Second: leave("a", "b")},
 			grace:    5 * time.Second,
-			want:     drained{},
+			want:     drainReport{},
 			seconds:  5,
 			lists:    3,
 			waiting:  []int{2},
 		},
 		"whoever is left is ended": {
-			sessions: people("a", "b", "c"),
+			sessions: connectedSessions("a", "b", "c"),
 			events:   map[time.Duration]func(*fakessm.Server){15 * time.Second: leave("a")},
 			grace:    25 * time.Second,
-			want:     drained{Outcomes: outcomes{"b": done, "c": done}},
+			want:     drainReport{Outcomes: outcomes{"b": terminated, "c": terminated}},
 			seconds:  25,
 			lists:    5,
 			waiting:  []int{3, 3, 2},
 		},
 		"a newcomer while waiting is ended as well": {
-			sessions: people("a"),
-			events:   map[time.Duration]func(*fakessm.Server){12 * time.Second: joined("n")},
+			sessions: connectedSessions("a"),
+			events:   map[time.Duration]func(*fakessm.Server){12 * time.Second: startSessions("n")},
 			grace:    25 * time.Second,
-			want:     drained{Outcomes: outcomes{"a": done, "n": done}},
+			want:     drainReport{Outcomes: outcomes{"a": terminated, "n": terminated}},
 			seconds:  25,
 			lists:    5,
 			waiting:  []int{1, 1, 2},
 		},
 		"too many in the end, and none is ended": {
-			sessions: people("a"),
-			events:   map[time.Duration]func(*fakessm.Server){12 * time.Second: joined("m", "n")},
+			sessions: connectedSessions("a"),
+			events:   map[time.Duration]func(*fakessm.Server){12 * time.Second: startSessions("m", "n")},
 			grace:    25 * time.Second,
 			most:     2,
-			want:     drained{Kind: "3 instead of 2", Live: []string{"a", "m", "n"}},
+			want:     drainReport{Kind: "3 instead of 2", Live: []string{"a", "m", "n"}},
 			seconds:  25,
 			lists:    4,
 			waiting:  []int{1, 1, 3},
 		},
 		"too many at first, and not in the end": {
-			sessions: people("a", "b", "c"),
+			sessions: connectedSessions("a", "b", "c"),
 			events:   map[time.Duration]func(*fakessm.Server){12 * time.Second: leave("a")},
 			grace:    25 * time.Second,
 			most:     2,
-			want:     drained{Outcomes: outcomes{"b": done, "c": done}},
+			want:     drainReport{Outcomes: outcomes{"b": terminated, "c": terminated}},
 			seconds:  25,
 			lists:    5,
 			waiting:  []int{3, 3, 2},
@@ -792,24 +792,24 @@ func TestClient_Drain_gracePeriod(t *testing.T) {
 		"an age is measured once": {
 			sessions: func() []fakessm.Session {
 				bubble := time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
-				sessions := people("old", "nearly")
+				sessions := connectedSessions("old", "nearly")
 				sessions[0].StartDate = bubble.Add(-time.Hour)
 				sessions[1].StartDate = bubble.Add(-time.Hour + 10*time.Second)
 
 				return sessions
 			}(),
-			selector: sessionmanager.Selector{OlderThan: aged(time.Hour)},
+			selector: sessionmanager.Selector{OlderThan: olderThan(time.Hour)},
 			grace:    time.Minute,
-			want:     drained{Outcomes: outcomes{"old": done}, Live: []string{"nearly"}},
+			want:     drainReport{Outcomes: outcomes{"old": terminated}, Live: []string{"nearly"}},
 			seconds:  60,
 			lists:    8,
 			waiting:  []int{1, 1, 1, 1, 1, 1},
 		},
 		"a listing fails while waiting, and none is ended": {
-			sessions: people("a"),
+			sessions: connectedSessions("a"),
 			faults:   []fakessm.Fault{{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Skip: 1}},
 			grace:    time.Minute,
-			want:     drained{Kind: accessDenied, Live: []string{"a"}},
+			want:     drainReport{Kind: accessDenied, Live: []string{"a"}},
 			seconds:  10,
 			lists:    2,
 			waiting:  []int{1},
@@ -839,7 +839,7 @@ func TestClient_Drain_gracePeriod(t *testing.T) {
 					in.MaxSessions = tc.most
 				}
 
-				got, took := drain(t.Context(), t, newEndpoint(t, fake), in)
+				got, took := runDrain(t.Context(), t, newEndpoint(t, fake), in)
 
 				if tc.want.Outcomes == nil {
 					tc.want.Outcomes = outcomes{}
@@ -870,17 +870,17 @@ func TestClient_Drain_clock(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				theirs := func() time.Time { return time.Now().Add(ahead) }
-				sessions := people("old", "young")
+				sessions := connectedSessions("old", "young")
 				sessions[0].StartDate, sessions[1].StartDate = theirs().Add(-8*time.Hour), theirs().Add(-8*time.Hour+10*time.Second)
 				fake := fakessm.New(fakessm.WithClock(theirs), fakessm.WithSessions(sessions...))
 
-				got, _ := drain(t.Context(), t, newEndpoint(t, fake), sessionmanager.DrainInput{
-					Selector: sessionmanager.Selector{OlderThan: aged(8 * time.Hour)}, GracePeriod: 30 * time.Second, MaxSessions: maxSessions,
+				got, _ := runDrain(t.Context(), t, newEndpoint(t, fake), sessionmanager.DrainInput{
+					Selector: sessionmanager.Selector{OlderThan: olderThan(8 * time.Hour)}, GracePeriod: 30 * time.Second, MaxSessions: maxSessions,
 				})
 
 				// The requests' times are by the service's clock.
 				got.Waited = ""
-				want := drained{Outcomes: outcomes{"old": done}, Live: []string{"young"}}
+				want := drainReport{Outcomes: outcomes{"old": terminated}, Live: []string{"young"}}
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
 				}
@@ -900,19 +900,19 @@ func TestClient_Drain_cancelled(t *testing.T) {
 			ids[i] = fmt.Sprintf("s-%03d", i)
 		}
 
-		return people(ids...)
+		return connectedSessions(ids...)
 	}
 
 	t.Run("before it begins", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			fake := fakessm.New(fakessm.WithSessions(people("a")...))
+			fake := fakessm.New(fakessm.WithSessions(connectedSessions("a")...))
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
 
-			got, _ := drain(ctx, t, newEndpoint(t, fake), sessionmanager.DrainInput{Selector: sessionmanager.Selector{Targets: []string{node}}, MaxSessions: 1})
+			got, _ := runDrain(ctx, t, newEndpoint(t, fake), sessionmanager.DrainInput{Selector: sessionmanager.Selector{Targets: []string{node}}, MaxSessions: 1})
 
-			if diff := cmp.Diff(drained{Outcomes: outcomes{}, Kind: outOfTime, Live: []string{"a"}, Waited: deadline}, got); diff != "" {
+			if diff := cmp.Diff(drainReport{Outcomes: outcomes{}, Kind: outOfTime, Live: []string{"a"}, Waited: waitedForDeadline}, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 			if n := len(fake.Requests()); n > 0 {
@@ -925,7 +925,7 @@ func TestClient_Drain_cancelled(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				fake := fakessm.New(fakessm.WithLatency(slow), fakessm.WithSessions(people("a")...))
+				fake := fakessm.New(fakessm.WithLatency(slow), fakessm.WithSessions(connectedSessions("a")...))
 				// The first look begins at once, the second one after ten seconds.
 				limit := 13*time.Second + slow/2
 				ctx, cancel := context.WithCancel(t.Context())
@@ -965,7 +965,7 @@ func TestClient_Drain_cancelled(t *testing.T) {
 					seen    int
 					stopped time.Time
 				)
-				ep := newEndpoint(t, fake, after("TerminateSession", func() {
+				ep := newEndpoint(t, fake, afterRequest("TerminateSession", func() {
 					mu.Lock()
 					defer mu.Unlock()
 					if seen++; seen == 50 {
@@ -1023,15 +1023,15 @@ func TestClient_Drain_cancelled(t *testing.T) {
 	t.Run("while the last ones do not go", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			fake := fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(slices.Concat(people("a"), person("b", "Connected", fakessm.BehaviourUnkillable))...))
+			fake := fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(slices.Concat(connectedSessions("a"), sessionOfNode("b", "Connected", fakessm.BehaviourUnkillable))...))
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 			defer cancel()
 
-			got, took := drain(ctx, t, newEndpoint(t, fake), sessionmanager.DrainInput{Selector: sessionmanager.Selector{Targets: []string{node}}, MaxSessions: 2})
+			got, took := runDrain(ctx, t, newEndpoint(t, fake), sessionmanager.DrainInput{Selector: sessionmanager.Selector{Targets: []string{node}}, MaxSessions: 2})
 
-			want := drained{
-				Outcomes: outcomes{"a": done, "b": failed}, Failures: map[string]string{"b": stillLive},
-				Kind: notDrained, Live: []string{"b"}, Waited: deadline,
+			want := drainReport{
+				Outcomes: outcomes{"a": terminated, "b": failed}, Failures: map[string]string{"b": stillLive},
+				Kind: notDrained, Live: []string{"b"}, Waited: waitedForDeadline,
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
@@ -1045,11 +1045,11 @@ func TestClient_Drain_cancelled(t *testing.T) {
 	t.Run("before it is clear that a node is gone", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			fake := fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(person("a", "Disconnected", fakessm.BehaviourUnreachable)...))
+			fake := fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(sessionOfNode("a", "Disconnected", fakessm.BehaviourUnreachable)...))
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 			defer cancel()
 
-			got, took := drain(ctx, t, newEndpoint(t, fake), sessionmanager.DrainInput{Selector: sessionmanager.Selector{Targets: []string{node}}, MaxSessions: 1})
+			got, took := runDrain(ctx, t, newEndpoint(t, fake), sessionmanager.DrainInput{Selector: sessionmanager.Selector{Targets: []string{node}}, MaxSessions: 1})
 
 			if got.Kind == "" || took != 5*time.Second {
 				t.Errorf("a success, after 5 of the 15 seconds that it takes: %+v", got)
@@ -1060,8 +1060,8 @@ func TestClient_Drain_cancelled(t *testing.T) {
 	t.Run("while the last ones do not go, and newcomers have come", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			fake := fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(slices.Concat(people("a"), person("b", "Connected", fakessm.BehaviourUnkillable))...))
-			time.AfterFunc(time.Second, func() { fake.AddSessions(people("n")...) })
+			fake := fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(slices.Concat(connectedSessions("a"), sessionOfNode("b", "Connected", fakessm.BehaviourUnkillable))...))
+			time.AfterFunc(time.Second, func() { fake.AddSessions(connectedSessions("n")...) })
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 			defer cancel()
 
@@ -1072,10 +1072,10 @@ func TestClient_Drain_cancelled(t *testing.T) {
 			if err == nil {
 				t.Error("no error")
 			}
-			if result.Outcomes["a"] != done || result.Outcomes["b"] != failed {
+			if result.Outcomes["a"] != terminated || result.Outcomes["b"] != failed {
 				t.Errorf("what was seen is forgotten: %v", result.Outcomes)
 			}
-			if s, _ := fake.Session("n"); s.Status != "Terminated" || result.Outcomes["n"] != done {
+			if s, _ := fake.Session("n"); s.Status != "Terminated" || result.Outcomes["n"] != terminated {
 				t.Errorf("the newcomer, who did not have to wait, is %s: %v", s.Status, result.Outcomes)
 			}
 		})
@@ -1089,7 +1089,7 @@ func TestClient_Drain_atOnce(t *testing.T) {
 		const count = 300
 		fake := fakessm.New(fakessm.WithLatency(time.Second), fakessm.WithPageSize(200))
 		for i := range count {
-			fake.AddSessions(people(fmt.Sprintf("s-%03d", i))...)
+			fake.AddSessions(connectedSessions(fmt.Sprintf("s-%03d", i))...)
 		}
 		var underway, peak atomic.Int32
 		ep := newEndpoint(t, fake, func(next http.Handler) http.Handler {
@@ -1122,13 +1122,13 @@ func TestClient_Drain_progress(t *testing.T) {
 		const count = 90
 		fake := fakessm.New(fakessm.WithPageSize(200))
 		for i := range count {
-			fake.AddSessions(people(fmt.Sprintf("s-%03d", i))...)
+			fake.AddSessions(connectedSessions(fmt.Sprintf("s-%03d", i))...)
 			if i%10 == 0 {
 				fake.Inject(fakessm.Fault{Operation: "TerminateSession", SessionID: fmt.Sprintf("s-%03d", i), Kind: fakessm.FaultDenied, Times: -1})
 			}
 		}
 		ep := newEndpoint(t, fake, onTermination(count, func(fake *fakessm.Server) {
-			fake.AddSessions(people("n-1", "n-2")...)
+			fake.AddSessions(connectedSessions("n-1", "n-2")...)
 			fake.EndSession("s-001")
 		})(fake))
 		var (
@@ -1211,13 +1211,13 @@ func TestClient_Drain_manyAtTheQuota(t *testing.T) {
 			wantEnds = make(map[string]int)
 			selector = sessionmanager.Selector{
 				Targets:           []string{node, "mi-another"},
-				OlderThan:         aged(time.Hour),
+				OlderThan:         olderThan(time.Hour),
 				ExcludeOwners:     []string{"*/root"},
 				ExcludeSessionIDs: []string{"spared"},
 			}
 		)
 		for i := range sessions {
-			s := started(fmt.Sprintf("s-%03d", i), time.Hour+time.Duration(i*37%total)*time.Minute)
+			s := sessionStartedAgo(fmt.Sprintf("s-%03d", i), time.Hour+time.Duration(i*37%total)*time.Minute)
 			s.Owner = ownerMary
 			if i%2 == 0 {
 				s.Target = "mi-another"
@@ -1259,7 +1259,7 @@ func TestClient_Drain_manyAtTheQuota(t *testing.T) {
 		}
 		wantOutcomes := make(outcomes)
 		for id := range wantEnds {
-			wantOutcomes[id] = done
+			wantOutcomes[id] = terminated
 		}
 		if diff := cmp.Diff(wantOutcomes, result.Outcomes); diff != "" {
 			t.Errorf("outcomes (-want +got):\n%s", diff)
@@ -1294,7 +1294,7 @@ func TestClient_Drain_tenThousand(t *testing.T) {
 		const count = 10_000
 		sessions := make([]fakessm.Session, count)
 		for i := range sessions {
-			sessions[i] = here(fmt.Sprintf("s-%05d", i), "Connected")
+			sessions[i] = sessionInRegion(fmt.Sprintf("s-%05d", i), "Connected")
 		}
 		fake := fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(sessions...))
 		ep := newEndpoint(t, fake)
@@ -1311,7 +1311,7 @@ func TestClient_Drain_tenThousand(t *testing.T) {
 			t.Errorf("%d outcomes", got)
 		}
 		for id, outcome := range result.Outcomes {
-			if outcome != done {
+			if outcome != terminated {
 				t.Errorf("session %s: %s", id, outcome)
 			}
 		}
@@ -1353,13 +1353,13 @@ func TestClient_Matching(t *testing.T) {
 		"those of the node":      {selector: sessionmanager.Selector{Targets: []string{node}}, want: []string{"a", "b"}, calls: 1},
 		"nobody":                 {selector: sessionmanager.Selector{Targets: []string{"mi-nobody"}}, want: []string{}, calls: 2},
 		"an empty set":           {selector: sessionmanager.Selector{Targets: []string{}}, want: []string{}},
-		"those that can be used": {wrap: []func(http.Handler) http.Handler{paged(statuses)}, selector: sessionmanager.Selector{Targets: []string{node}}, want: []string{"silent", "connected", "disconnected", "connecting", "tomorrow"}, calls: 1},
+		"those that can be used": {wrap: []func(http.Handler) http.Handler{answerPages(statuses)}, selector: sessionmanager.Selector{Targets: []string{node}}, want: []string{"silent", "connected", "disconnected", "connecting", "tomorrow"}, calls: 1},
 		"denied":                 {faults: []fakessm.Fault{{Kind: fakessm.FaultDenied}}, selector: sessionmanager.Selector{Targets: []string{node}}, kind: accessDenied, calls: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				fake := fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(slices.Concat(bystanders(), people("b", "a"))...))
+				fake := fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(slices.Concat(bystanders(), connectedSessions("b", "a"))...))
 				fake.Inject(tc.faults...)
 				ep := newEndpoint(t, fake, tc.wrap...)
 
@@ -1393,19 +1393,19 @@ func TestClient_Drain_listsOnItsOwn(t *testing.T) {
 	for name, tc := range map[string]struct {
 		grace time.Duration
 		most  int
-		want  drained
+		want  drainReport
 	}{
-		"within the cap":  {most: 10, want: drained{Outcomes: outcomes{"crowd-00000": done, "crowd-00001": done, "newcomer": done}}},
-		"over the cap":    {most: 2, want: drained{Outcomes: outcomes{}, Kind: "3 instead of 2", Live: []string{"crowd-00000", "crowd-00001", "newcomer"}}},
-		"in their grace":  {most: 10, grace: time.Minute, want: drained{Outcomes: outcomes{"crowd-00000": done, "crowd-00001": done, "newcomer": done}}},
-		"too many, later": {most: 2, grace: time.Minute, want: drained{Outcomes: outcomes{}, Kind: "3 instead of 2", Live: []string{"crowd-00000", "crowd-00001", "newcomer"}}},
+		"within the cap":  {most: 10, want: drainReport{Outcomes: outcomes{"crowd-00000": terminated, "crowd-00001": terminated, "newcomer": terminated}}},
+		"over the cap":    {most: 2, want: drainReport{Outcomes: outcomes{}, Kind: "3 instead of 2", Live: []string{"crowd-00000", "crowd-00001", "newcomer"}}},
+		"in their grace":  {most: 10, grace: time.Minute, want: drainReport{Outcomes: outcomes{"crowd-00000": terminated, "crowd-00001": terminated, "newcomer": terminated}}},
+		"too many, later": {most: 2, grace: time.Minute, want: drainReport{Outcomes: outcomes{}, Kind: "3 instead of 2", Live: []string{"crowd-00000", "crowd-00001", "newcomer"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				fake := fakessm.New(fakessm.WithPageSize(1), fakessm.WithSessions(crowd(2)...))
+				fake := fakessm.New(fakessm.WithPageSize(1), fakessm.WithSessions(crowdSessions(2)...))
 				for i := range 20 {
-					s := here(fmt.Sprint("else-", i), "Connected")
+					s := sessionInRegion(fmt.Sprint("else-", i), "Connected")
 					s.Target = "mi-other"
 					fake.AddSessions(s)
 				}
@@ -1415,12 +1415,12 @@ func TestClient_Drain_listsOnItsOwn(t *testing.T) {
 				if ids, err := client.Matching(t.Context(), region, selector); err != nil || len(ids) != 2 {
 					t.Fatalf("%v are shown: %v", ids, err)
 				}
-				joined("newcomer")(fake)
+				startSessions("newcomer")(fake)
 				start := time.Now()
 
 				result, err := client.Drain(t.Context(), sessionmanager.DrainInput{Region: region, Selector: selector, GracePeriod: tc.grace, MaxSessions: tc.most})
 
-				got := drained{Outcomes: result.Outcomes, Kind: drainKind(err), Live: tc.want.Live}
+				got := drainReport{Outcomes: result.Outcomes, Kind: drainKind(err), Live: tc.want.Live}
 				if diff := cmp.Diff(tc.want, got); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
 				}
@@ -1437,8 +1437,8 @@ func TestClient_Drain_listsOnItsOwn(t *testing.T) {
 	}
 }
 
-// blind has DescribeSessions list nobody when it is asked with a filter of this key.
-func blind(key string) func(*fakessm.Server) func(http.Handler) http.Handler {
+// hideFromFilter makes DescribeSessions list nothing for a filter of this key.
+func hideFromFilter(key string) func(*fakessm.Server) func(http.Handler) http.Handler {
 	return func(*fakessm.Server) func(http.Handler) http.Handler {
 		return answeringIn(`"`+key+`"`, 200, `{"Sessions":[]}`)
 	}
@@ -1449,7 +1449,7 @@ func TestClient_Drain_blindFilter(t *testing.T) {
 	t.Parallel()
 
 	withOwner := func() []fakessm.Session {
-		sessions := people("a", "b", "c")
+		sessions := connectedSessions("a", "b", "c")
 		for i := range sessions {
 			sessions[i].Owner = ownerMary
 		}
@@ -1458,31 +1458,31 @@ func TestClient_Drain_blindFilter(t *testing.T) {
 	}
 	for name, tc := range map[string]drainCase{
 		"of targets": {
-			sessions: people("a", "b", "c"), wrap: blind("Target"),
-			want: drained{Outcomes: outcomes{"a": done, "b": done, "c": done}},
+			sessions: connectedSessions("a", "b", "c"), wrap: hideFromFilter("Target"),
+			want: drainReport{Outcomes: outcomes{"a": terminated, "b": terminated, "c": terminated}},
 		},
 		"of owners": {
-			sessions: withOwner(), wrap: blind("Owner"), selector: sessionmanager.Selector{Owners: []string{ownerMary}},
-			want: drained{Outcomes: outcomes{"a": done, "b": done, "c": done}},
+			sessions: withOwner(), wrap: hideFromFilter("Owner"), selector: sessionmanager.Selector{Owners: []string{ownerMary}},
+			want: drainReport{Outcomes: outcomes{"a": terminated, "b": terminated, "c": terminated}},
 		},
 		"with more than the cap": {
-			sessions: people("a", "b", "c"), wrap: blind("Target"), most: 2,
-			want: drained{Kind: "3 instead of 2", Live: []string{"a", "b", "c"}},
+			sessions: connectedSessions("a", "b", "c"), wrap: hideFromFilter("Target"), most: 2,
+			want: drainReport{Kind: "3 instead of 2", Live: []string{"a", "b", "c"}},
 		},
 		"with a newcomer": {
-			sessions: people("a", "b"),
+			sessions: connectedSessions("a", "b"),
 			wrap: func(fake *fakessm.Server) func(http.Handler) http.Handler {
 				return func(next http.Handler) http.Handler {
-					return blind("Target")(fake)(onTermination(2, joined("n"))(fake)(next))
+					return hideFromFilter("Target")(fake)(onTermination(2, startSessions("n"))(fake)(next))
 				}
 			},
-			want: drained{Outcomes: outcomes{"a": done, "b": done, "n": done}},
+			want: drainReport{Outcomes: outcomes{"a": terminated, "b": terminated, "n": terminated}},
 		},
 		"with one who stays": {
-			sessions: slices.Concat(people("a"), person("b", "Connected", fakessm.BehaviourUnreachable)), wrap: blind("Target"),
-			want: drained{
-				Outcomes: outcomes{"a": done, "b": failed}, Failures: map[string]string{"b": contradictory},
-				Kind: notDrained, Live: []string{"b"}, Waited: settling,
+			sessions: slices.Concat(connectedSessions("a"), sessionOfNode("b", "Connected", fakessm.BehaviourUnreachable)), wrap: hideFromFilter("Target"),
+			want: drainReport{
+				Outcomes: outcomes{"a": terminated, "b": failed}, Failures: map[string]string{"b": contradictory},
+				Kind: notDrained, Live: []string{"b"}, Waited: waitedToSettle,
 			},
 		},
 	} {
@@ -1492,14 +1492,14 @@ func TestClient_Drain_blindFilter(t *testing.T) {
 	t.Run("in the grace period", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			fake := fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(people("a")...))
+			fake := fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(connectedSessions("a")...))
 			start := time.Now()
 
-			got, _ := drain(t.Context(), t, newEndpoint(t, fake, blind("Target")(fake)), sessionmanager.DrainInput{
+			got, _ := runDrain(t.Context(), t, newEndpoint(t, fake, hideFromFilter("Target")(fake)), sessionmanager.DrainInput{
 				Selector: sessionmanager.Selector{Targets: []string{node}}, MaxSessions: 1, GracePeriod: time.Minute,
 			})
 
-			if diff := cmp.Diff(drained{Outcomes: outcomes{"a": done}}, got); diff != "" {
+			if diff := cmp.Diff(drainReport{Outcomes: outcomes{"a": terminated}}, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 			for _, r := range fake.Requests() {
@@ -1513,9 +1513,9 @@ func TestClient_Drain_blindFilter(t *testing.T) {
 	t.Run("what a drain would end", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			fake := fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(people("a", "b")...))
+			fake := fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(connectedSessions("a", "b")...))
 
-			sessions, err := newEndpoint(t, fake, blind("Target")(fake)).client().Matching(t.Context(), region, sessionmanager.Selector{Targets: []string{node}})
+			sessions, err := newEndpoint(t, fake, hideFromFilter("Target")(fake)).client().Matching(t.Context(), region, sessionmanager.Selector{Targets: []string{node}})
 
 			if diff := cmp.Diff([]string{"a", "b"}, idsOf(sessions)); diff != "" || err != nil {
 				t.Errorf("%v (-want +got):\n%s", err, diff)
@@ -1547,50 +1547,50 @@ func TestClient_Drain_everybodyAccountedFor(t *testing.T) {
 		faults   []fakessm.Fault
 		wrap     func(*fakessm.Server) func(http.Handler) http.Handler
 		most     int
-		want     drained
+		want     drainReport
 		doubts   map[string]string
 	}{
 		"one look-up is denied": {
-			sessions: people("a", "b", "c"),
+			sessions: connectedSessions("a", "b", "c"),
 			faults:   []fakessm.Fault{of("DescribeSessions", "b", fakessm.FaultDenied)},
-			want:     drained{Outcomes: outcomes{"a": done, "b": unverified, "c": done}},
+			want:     drainReport{Outcomes: outcomes{"a": terminated, "b": unverified, "c": terminated}},
 			doubts:   map[string]string{"b": accessDenied},
 		},
 		"no look-up is possible, and one session vanishes": {
-			sessions: slices.Concat(people("a"), person("b", "Connected", fakessm.BehaviourVanishes), people("c"), others("Terminated", 13)),
+			sessions: slices.Concat(connectedSessions("a"), sessionOfNode("b", "Connected", fakessm.BehaviourVanishes), connectedSessions("c"), otherSessions("Terminated", 13)),
 			options:  []fakessm.Option{fakessm.WithFiltersIgnored()},
-			want:     drained{Outcomes: outcomes{"a": done, "b": unverified, "c": done}},
+			want:     drainReport{Outcomes: outcomes{"a": terminated, "b": unverified, "c": terminated}},
 			doubts:   map[string]string{"b": undetermined},
 		},
 		"one look-up is throttled": {
-			sessions: people("a", "b", "c"),
+			sessions: connectedSessions("a", "b", "c"),
 			faults:   []fakessm.Fault{of("DescribeSessions", "b", fakessm.FaultThrottle)},
-			want:     drained{Outcomes: outcomes{"a": done, "b": unverified, "c": done}, Kind: throttled},
+			want:     drainReport{Outcomes: outcomes{"a": terminated, "b": unverified, "c": terminated}, Kind: throttled},
 			doubts:   map[string]string{"b": throttled},
 		},
 		"one look-up is denied, and one was not ended": {
-			sessions: people("a", "b", "c"),
+			sessions: connectedSessions("a", "b", "c"),
 			faults:   []fakessm.Fault{of("DescribeSessions", "b", fakessm.FaultDenied), of("TerminateSession", "c", fakessm.FaultDenied)},
-			want: drained{
-				Outcomes: outcomes{"a": done, "b": unverified, "c": failed}, Failures: map[string]string{"c": accessDenied},
+			want: drainReport{
+				Outcomes: outcomes{"a": terminated, "b": unverified, "c": failed}, Failures: map[string]string{"c": accessDenied},
 				Kind: notDrained, Live: []string{"c"},
 			},
 			doubts: map[string]string{"b": accessDenied},
 		},
 		"somebody is left, and a look-up fails": {
-			sessions: people("a", "b"),
+			sessions: connectedSessions("a", "b"),
 			faults:   []fakessm.Fault{of("DescribeSessions", "b", fakessm.FaultThrottle)},
-			wrap:     onTermination(2, joined("n")),
+			wrap:     onTermination(2, startSessions("n")),
 			most:     2,
-			want: drained{
-				Outcomes: outcomes{"a": done, "b": unverified}, Left: []string{"n"},
+			want: drainReport{
+				Outcomes: outcomes{"a": terminated, "b": unverified}, Left: []string{"n"},
 				Kind: throttled, Live: []string{"n"},
 			},
 			doubts: map[string]string{"b": throttled},
 		},
 		"a disconnected session whose node is gone": {
-			sessions: slices.Concat(people("a"), person("b", "Disconnected", fakessm.BehaviourUnreachable)),
-			want:     drained{Outcomes: outcomes{"a": done, "b": unverified}, Live: []string{"b"}, Waited: settling},
+			sessions: slices.Concat(connectedSessions("a"), sessionOfNode("b", "Disconnected", fakessm.BehaviourUnreachable)),
+			want:     drainReport{Outcomes: outcomes{"a": terminated, "b": unverified}, Live: []string{"b"}, Waited: waitedToSettle},
 			doubts:   map[string]string{"b": hasEnded},
 		},
 	} {
@@ -1657,7 +1657,7 @@ func TestWaitError(t *testing.T) {
 func TestDrainResult_Ended(t *testing.T) {
 	t.Parallel()
 
-	result := sessionmanager.DrainResult{Outcomes: outcomes{"a": done, "b": already, "c": unverified, "d": failed}}
+	result := sessionmanager.DrainResult{Outcomes: outcomes{"a": terminated, "b": alreadyEnded, "c": unverified, "d": failed}}
 	if got := result.Ended(); got != 2 {
 		t.Errorf("%d have ended, want 2", got)
 	}
@@ -1693,58 +1693,58 @@ func TestClient_Drain_noSnapshot(t *testing.T) {
 		slips     int               // How many listings lack b although it is live.
 		leave     int               // During how many listings somebody leaves.
 
-		want    drained
+		want    drainReport
 		lookUps int // By session ID.
 		lists   int
 	}{
 		"nobody leaves": {
-			want:    drained{Outcomes: outcomes{"a": done, "b": done}},
+			want:    drainReport{Outcomes: outcomes{"a": terminated, "b": terminated}},
 			lookUps: 2,
 			lists:   1,
 		},
 		"somebody leaves once": {
 			leave:   1,
-			want:    drained{Outcomes: outcomes{"a": done, "b": done}},
+			want:    drainReport{Outcomes: outcomes{"a": terminated, "b": terminated}},
 			lookUps: 2,
 			lists:   1,
 		},
 		"somebody leaves all the time": {
 			leave:   9,
-			want:    drained{Outcomes: outcomes{"a": done, "b": done}},
+			want:    drainReport{Outcomes: outcomes{"a": terminated, "b": terminated}},
 			lookUps: 2,
 			lists:   1,
 		},
 		"somebody leaves all the time, and one stays": {
 			behaviour: fakessm.BehaviourUnkillable, leave: 50,
-			want: drained{
-				Outcomes: outcomes{"a": done, "b": failed}, Failures: map[string]string{"b": stillLive},
-				Kind: notDrained, Live: []string{"b"}, Waited: deadline,
+			want: drainReport{
+				Outcomes: outcomes{"a": terminated, "b": failed}, Failures: map[string]string{"b": stillLive},
+				Kind: notDrained, Live: []string{"b"}, Waited: waitedForDeadline,
 			},
 			lookUps: 1,
 			lists:   some,
 		},
 		"a session slips past once": {
 			behaviour: fakessm.BehaviourUnkillable, slips: 1, leave: 1,
-			want: drained{
-				Outcomes: outcomes{"a": done, "b": failed}, Failures: map[string]string{"b": stillLive},
-				Kind: notDrained, Live: []string{"b"}, Waited: deadline,
+			want: drainReport{
+				Outcomes: outcomes{"a": terminated, "b": failed}, Failures: map[string]string{"b": stillLive},
+				Kind: notDrained, Live: []string{"b"}, Waited: waitedForDeadline,
 			},
 			lookUps: some,
 			lists:   some,
 		},
 		"a session slips past all the time": {
 			behaviour: fakessm.BehaviourUnkillable, slips: 9, leave: 9,
-			want: drained{
-				Outcomes: outcomes{"a": done, "b": failed}, Failures: map[string]string{"b": stillLive},
-				Kind: notDrained, Live: []string{"b"}, Waited: deadline,
+			want: drainReport{
+				Outcomes: outcomes{"a": terminated, "b": failed}, Failures: map[string]string{"b": stillLive},
+				Kind: notDrained, Live: []string{"b"}, Waited: waitedForDeadline,
 			},
 			lookUps: some,
 			lists:   some,
 		},
 		"a denied one slips past": {
 			fault: fakessm.FaultDenied, slips: 9, leave: 9,
-			want: drained{
-				Outcomes: outcomes{"a": done, "b": failed}, Failures: map[string]string{"b": accessDenied},
+			want: drainReport{
+				Outcomes: outcomes{"a": terminated, "b": failed}, Failures: map[string]string{"b": accessDenied},
 				Kind: notDrained, Live: []string{"b"},
 			},
 			lookUps: some,
@@ -1752,18 +1752,18 @@ func TestClient_Drain_noSnapshot(t *testing.T) {
 		},
 		"a refused one slips past": {
 			behaviour: fakessm.BehaviourUnreachable, slips: 9, leave: 9,
-			want: drained{
-				Outcomes: outcomes{"a": done, "b": failed}, Failures: map[string]string{"b": contradictory},
-				Kind: notDrained, Live: []string{"b"}, Waited: settling,
+			want: drainReport{
+				Outcomes: outcomes{"a": terminated, "b": failed}, Failures: map[string]string{"b": contradictory},
+				Kind: notDrained, Live: []string{"b"}, Waited: waitedToSettle,
 			},
 			lookUps: some,
 			lists:   some,
 		},
 		"one that nobody answered for slips past": {
 			fault: fakessm.FaultInternal, slips: 9, leave: 9,
-			want: drained{
-				Outcomes: outcomes{"a": done, "b": failed}, Failures: map[string]string{"b": unavailable},
-				Kind: notDrained, Live: []string{"b"}, Waited: settling,
+			want: drainReport{
+				Outcomes: outcomes{"a": terminated, "b": failed}, Failures: map[string]string{"b": unavailable},
+				Kind: notDrained, Live: []string{"b"}, Waited: waitedToSettle,
 			},
 			lookUps: some,
 			lists:   some,
@@ -1772,19 +1772,19 @@ func TestClient_Drain_noSnapshot(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				fake := fakessm.New(fakessm.WithPageSize(4), fakessm.WithSessions(slices.Concat(people("a"), person("b", "Connected", tc.behaviour), elsewhere(60))...))
+				fake := fakessm.New(fakessm.WithPageSize(4), fakessm.WithSessions(slices.Concat(connectedSessions("a"), sessionOfNode("b", "Connected", tc.behaviour), elsewhere(60))...))
 				if tc.fault != "" {
 					fake.Inject(fakessm.Fault{Operation: "TerminateSession", SessionID: "b", Kind: tc.fault, Times: -1})
 				}
 				var left int
-				ep := newEndpoint(t, fake, slipping("b", tc.slips, func(listing int) {
+				ep := newEndpoint(t, fake, hideFromListings("b", tc.slips, func(listing int) {
 					if listing <= tc.leave {
 						fake.EndSession(fmt.Sprint("else-", left))
 						left++
 					}
 				}))
 
-				got, _ := drain(t.Context(), t, ep, sessionmanager.DrainInput{
+				got, _ := runDrain(t.Context(), t, ep, sessionmanager.DrainInput{
 					// Two of them cannot be a filter.
 					Selector: sessionmanager.Selector{Targets: []string{node, "i-nothing"}}, MaxSessions: 2,
 				})
@@ -1812,9 +1812,9 @@ func TestClient_Drain_noSnapshot(t *testing.T) {
 	}
 }
 
-// slipping leaves a session out of the first listings of active sessions that begin
-// after the first TerminateSession, and tells of each such listing while it is read.
-func slipping(sessionID string, slips int, reading func(listing int)) func(http.Handler) http.Handler {
+// hideFromListings hides a session from the first listings of active sessions that begin
+// after the first TerminateSession, and calls reading during each such listing.
+func hideFromListings(sessionID string, slips int, reading func(listing int)) func(http.Handler) http.Handler {
 	var (
 		mutex   sync.Mutex
 		ended   bool
@@ -1831,8 +1831,8 @@ func slipping(sessionID string, slips int, reading func(listing int)) func(http.
 				return
 			}
 			r.Body = io.NopCloser(bytes.NewReader(body))
-			ended = ended || operation(r) == "TerminateSession"
-			if !ended || operation(r) != "DescribeSessions" || bytes.Contains(body, []byte("SessionId")) {
+			ended = ended || operationOf(r) == "TerminateSession"
+			if !ended || operationOf(r) != "DescribeSessions" || bytes.Contains(body, []byte("SessionId")) {
 				next.ServeHTTP(w, r)
 
 				return

@@ -77,7 +77,7 @@ func newEndpoint(t *testing.T, fake *fakessm.Server, wrap ...func(http.Handler) 
 	}
 	ep := &endpoint{
 		fake:  fake,
-		local: serve(t, handler),
+		local: serveLocally(t, handler),
 		config: aws.Config{
 			Region:       "us-west-2",
 			BaseEndpoint: aws.String(endpointURL),
@@ -153,11 +153,11 @@ func (e *endpoint) calls(t *testing.T) string {
 		calls = append(calls, name)
 	}
 
-	return strings.Join(collapse(calls), " ")
+	return strings.Join(collapseRepetitions(calls), " ")
 }
 
-// collapse shortens repetitions of one call, or of two in turn.
-func collapse(calls []string) []string {
+// collapseRepetitions shortens repetitions of one call, or of two in turn.
+func collapseRepetitions(calls []string) []string {
 	var short []string
 	for i := 0; i < len(calls); {
 		end := i
@@ -181,8 +181,8 @@ func collapse(calls []string) []string {
 	return short
 }
 
-// serve runs a handler until the test ends.
-func serve(t *testing.T, handler http.Handler) *fakessm.Local {
+// serveLocally runs a handler until the test ends.
+func serveLocally(t *testing.T, handler http.Handler) *fakessm.Local {
 	t.Helper()
 
 	local := fakessm.ServeLocally(handler, log.New(t.Output(), "", 0))
@@ -191,16 +191,16 @@ func serve(t *testing.T, handler http.Handler) *fakessm.Local {
 	return local
 }
 
-// operation is what a request asks for.
-func operation(r *http.Request) string {
+// operationOf returns the operation of a request.
+func operationOf(r *http.Request) string {
 	return strings.TrimPrefix(r.Header.Get("X-Amz-Target"), "AmazonSSM.")
 }
 
-// before has something happen just before a request of an operation arrives.
-func before(name string, event func()) func(http.Handler) http.Handler {
+// beforeRequest calls event just before a request of an operation arrives.
+func beforeRequest(name string, event func()) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if operation(r) == name {
+			if operationOf(r) == name {
 				event()
 			}
 			next.ServeHTTP(w, r)
@@ -208,27 +208,27 @@ func before(name string, event func()) func(http.Handler) http.Handler {
 	}
 }
 
-// after has something happen once a request of an operation is answered.
-func after(name string, event func()) func(http.Handler) http.Handler {
+// afterRequest calls event once a request of an operation is answered.
+func afterRequest(name string, event func()) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			next.ServeHTTP(w, r)
-			if operation(r) == name {
+			if operationOf(r) == name {
 				event()
 			}
 		})
 	}
 }
 
-// answering has the first requests of an operation answered with a status and a
-// body of one's own, after the endpoint has done its work; a negative number means all.
-func answering(name string, times, status int, body string) func(http.Handler) http.Handler {
+// answerRequests replaces the answers to the first requests of an operation, after the
+// endpoint has done its work. A negative number means all requests.
+func answerRequests(name string, times, status int, body string) func(http.Handler) http.Handler {
 	var mu sync.Mutex
 
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			mu.Lock()
-			hit := operation(r) == name && times != 0
+			hit := operationOf(r) == name && times != 0
 			if hit {
 				times--
 			}
@@ -246,8 +246,8 @@ func answering(name string, times, status int, body string) func(http.Handler) h
 	}
 }
 
-// kinds are all that errors.Is can tell of an error of the package.
-var kinds = []error{
+// errorKinds are all sentinel errors of the package.
+var errorKinds = []error{
 	sessionmanager.ErrNotFound, sessionmanager.ErrUndetermined, sessionmanager.ErrEnded, sessionmanager.ErrStillLive, sessionmanager.ErrContradictory,
 	sessionmanager.ErrTimedOut, sessionmanager.ErrIncompleteAnswer, sessionmanager.ErrAccessDenied, sessionmanager.ErrCredentials,
 	sessionmanager.ErrThrottled, sessionmanager.ErrUnavailable, sessionmanager.ErrDeadline, sessionmanager.ErrRejected,
@@ -277,7 +277,7 @@ func kindOf(err error) string {
 		return ""
 	}
 	var matching []string
-	for _, kind := range kinds {
+	for _, kind := range errorKinds {
 		if errors.Is(err, kind) {
 			matching = append(matching, kind.Error())
 		}

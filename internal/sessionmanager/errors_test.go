@@ -56,7 +56,7 @@ func TestError(t *testing.T) {
 			if diff := cmp.Diff("wrapped: "+tc.want, err.Error()); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
-			for _, kind := range kinds {
+			for _, kind := range errorKinds {
 				if got, want := errors.Is(err, kind), errors.Is(tc.err.Kind, kind); got != want {
 					t.Errorf("is %q: %t, want %t", kind, got, want)
 				}
@@ -76,13 +76,13 @@ func TestError_kindsAreDistinct(t *testing.T) {
 	t.Parallel()
 
 	texts := map[string]bool{}
-	for _, kind := range kinds {
+	for _, kind := range errorKinds {
 		texts[kind.Error()] = true
 		if got := kindOf(kind); got != kind.Error() {
 			t.Errorf("%q is also %q", kind, got)
 		}
 	}
-	if len(texts) != len(kinds) {
-		t.Errorf("%d texts for %d kinds", len(texts), len(kinds))
+	if len(texts) != len(errorKinds) {
+		t.Errorf("%d texts for %d kinds", len(texts), len(errorKinds))
 	}
 }

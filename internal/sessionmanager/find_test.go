@@ -21,8 +21,8 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
-// here returns a session of the tests' Region.
-func here(id, status string, behaviour ...fakessm.Behaviour) fakessm.Session {
+// sessionInRegion returns a session of the tests' Region.
+func sessionInRegion(id, status string, behaviour ...fakessm.Behaviour) fakessm.Session {
 	s := fakessm.Session{SessionID: id, Region: region, Status: status, Target: "mi-0123456789abcdef0"}
 	if len(behaviour) > 0 {
 		s.Behaviour = behaviour[0]
@@ -31,19 +31,19 @@ func here(id, status string, behaviour ...fakessm.Behaviour) fakessm.Session {
 	return s
 }
 
-// others returns sessions of other people that are listed before here's.
-func others(status string, n int) []fakessm.Session {
+// otherSessions returns sessions of other people that are listed first.
+func otherSessions(status string, n int) []fakessm.Session {
 	sessions := make([]fakessm.Session, n)
 	for i := range sessions {
-		sessions[i] = here(fmt.Sprintf("other-%s-%d", status, i), status)
+		sessions[i] = sessionInRegion(fmt.Sprintf("other-%s-%d", status, i), status)
 		sessions[i].StartDate = time.Now()
 	}
 
 	return sessions
 }
 
-// find is what a look-up leaves to be seen.
-type find struct {
+// findReport is the outcome of Find, as tests compare it.
+type findReport struct {
 	Status string // Status of the session that was found.
 	Kind   string // Kind of the error.
 	Calls  string
@@ -57,136 +57,154 @@ func TestClient_Find(t *testing.T) {
 		options  []fakessm.Option
 		faults   []fakessm.Fault
 		wrap     func(*fakessm.Server) func(http.Handler) http.Handler
-		want     find
+		want     findReport
 	}{
 		"an active session takes one call": {
-			sessions: func() []fakessm.Session { return append(others("Connected", 3), here(sessionID, "Connected")) },
-			want:     find{Status: "Connected", Calls: "active"},
+			sessions: func() []fakessm.Session {
+				return append(otherSessions("Connected", 3), sessionInRegion(sessionID, "Connected"))
+			},
+			want: findReport{Status: "Connected", Calls: "active"},
 		},
 		"a disconnected session is active": {
-			sessions: func() []fakessm.Session { return []fakessm.Session{here(sessionID, "Disconnected")} },
-			want:     find{Status: "Disconnected", Calls: "active"},
+			sessions: func() []fakessm.Session { return []fakessm.Session{sessionInRegion(sessionID, "Disconnected")} },
+			want:     findReport{Status: "Disconnected", Calls: "active"},
 		},
 		"an ended session takes two calls": {
-			sessions: func() []fakessm.Session { return append(others("Terminated", 3), here(sessionID, "Terminated")) },
-			want:     find{Status: "Terminated", Calls: "active history"},
+			sessions: func() []fakessm.Session {
+				return append(otherSessions("Terminated", 3), sessionInRegion(sessionID, "Terminated"))
+			},
+			want: findReport{Status: "Terminated", Calls: "active history"},
 		},
 		"a terminating session is in the history": {
-			sessions: func() []fakessm.Session { return []fakessm.Session{here(sessionID, "Terminating")} },
-			want:     find{Status: "Terminating", Calls: "active history"},
+			sessions: func() []fakessm.Session { return []fakessm.Session{sessionInRegion(sessionID, "Terminating")} },
+			want:     findReport{Status: "Terminating", Calls: "active history"},
 		},
 		"an absent session is asked for twice": {
-			sessions: func() []fakessm.Session { return append(others("Connected", 3), others("Failed", 3)...) },
-			want:     find{Kind: notFound, Calls: "active history active history"},
+			sessions: func() []fakessm.Session { return append(otherSessions("Connected", 3), otherSessions("Failed", 3)...) },
+			want:     findReport{Kind: notFound, Calls: "active history active history"},
 		},
 		"an endpoint without any session": {
-			want: find{Kind: notFound, Calls: "active history active history"},
+			want: findReport{Kind: notFound, Calls: "active history active history"},
 		},
 		"a session of another Region is absent": {
 			sessions: func() []fakessm.Session {
-				s := here(sessionID, "Connected")
+				s := sessionInRegion(sessionID, "Connected")
 				s.Region = "us-west-2"
 
 				return []fakessm.Session{s}
 			},
-			want: find{Kind: notFound, Calls: "active history active history"},
+			want: findReport{Kind: notFound, Calls: "active history active history"},
 		},
 		"an ID that differs in case is another session": {
 			sessions: func() []fakessm.Session {
-				return []fakessm.Session{here("mary+Major=x,y.z@example-07a16060613c408b5", "Connected")}
+				return []fakessm.Session{sessionInRegion("mary+Major=x,y.z@example-07a16060613c408b5", "Connected")}
 			},
-			want: find{Kind: notFound, Calls: "active history active history"},
+			want: findReport{Kind: notFound, Calls: "active history active history"},
 		},
 		"a session that moves from list to list is found at the second look": {
 			sessions: func() []fakessm.Session {
-				return []fakessm.Session{here(sessionID, "Connected", fakessm.BehaviourUnlisted)}
+				return []fakessm.Session{sessionInRegion(sessionID, "Connected", fakessm.BehaviourUnlisted)}
 			},
 			wrap: endedAtLookUp(2),
-			want: find{Status: "Terminated", Calls: "active history active history"},
+			want: findReport{Status: "Terminated", Calls: "active history active history"},
 		},
 		"filters ignored: found on the first page": {
-			sessions: func() []fakessm.Session { return append(others("Connected", 1), here(sessionID, "Connected")) },
-			options:  []fakessm.Option{fakessm.WithFiltersIgnored()},
-			want:     find{Status: "Connected", Calls: "active"},
+			sessions: func() []fakessm.Session {
+				return append(otherSessions("Connected", 1), sessionInRegion(sessionID, "Connected"))
+			},
+			options: []fakessm.Option{fakessm.WithFiltersIgnored()},
+			want:    findReport{Status: "Connected", Calls: "active"},
 		},
 		"filters ignored: found on the third page": {
-			sessions: func() []fakessm.Session { return append(others("Connected", 5), here(sessionID, "Connected")) },
-			options:  []fakessm.Option{fakessm.WithFiltersIgnored()},
-			want:     find{Status: "Connected", Calls: "active active+ active+"},
+			sessions: func() []fakessm.Session {
+				return append(otherSessions("Connected", 5), sessionInRegion(sessionID, "Connected"))
+			},
+			options: []fakessm.Option{fakessm.WithFiltersIgnored()},
+			want:    findReport{Status: "Connected", Calls: "active active+ active+"},
 		},
 		"filters ignored: on the fourth page, which is too far": {
-			sessions: func() []fakessm.Session { return append(others("Connected", 6), here(sessionID, "Connected")) },
-			options:  []fakessm.Option{fakessm.WithFiltersIgnored()},
-			want:     find{Kind: undetermined, Calls: "active active+ active+ history"},
+			sessions: func() []fakessm.Session {
+				return append(otherSessions("Connected", 6), sessionInRegion(sessionID, "Connected"))
+			},
+			options: []fakessm.Option{fakessm.WithFiltersIgnored()},
+			want:    findReport{Kind: undetermined, Calls: "active active+ active+ history"},
 		},
 		"filters ignored: found in the history after three pages of active sessions": {
-			sessions: func() []fakessm.Session { return append(others("Connected", 9), here(sessionID, "Failed")) },
-			options:  []fakessm.Option{fakessm.WithFiltersIgnored()},
-			want:     find{Status: "Failed", Calls: "active active+ active+ history"},
+			sessions: func() []fakessm.Session {
+				return append(otherSessions("Connected", 9), sessionInRegion(sessionID, "Failed"))
+			},
+			options: []fakessm.Option{fakessm.WithFiltersIgnored()},
+			want:    findReport{Status: "Failed", Calls: "active active+ active+ history"},
 		},
 		"filters ignored: too many of both": {
-			sessions: func() []fakessm.Session { return append(others("Connected", 9), others("Terminated", 9)...) },
-			options:  []fakessm.Option{fakessm.WithFiltersIgnored()},
-			want:     find{Kind: undetermined, Calls: "active active+ active+ history history+ history+"},
+			sessions: func() []fakessm.Session {
+				return append(otherSessions("Connected", 9), otherSessions("Terminated", 9)...)
+			},
+			options: []fakessm.Option{fakessm.WithFiltersIgnored()},
+			want:    findReport{Kind: undetermined, Calls: "active active+ active+ history history+ history+"},
 		},
 		"filters ignored: a listing of two pages is no snapshot and proves nothing": {
-			sessions: func() []fakessm.Session { return others("Terminated", 3) },
+			sessions: func() []fakessm.Session { return otherSessions("Terminated", 3) },
 			options:  []fakessm.Option{fakessm.WithFiltersIgnored()},
-			want:     find{Kind: undetermined, Calls: "active history history+"},
+			want:     findReport{Kind: undetermined, Calls: "active history history+"},
 		},
 		"filters ignored: one page of each proves absence": {
-			sessions: func() []fakessm.Session { return append(others("Connected", 2), others("Terminated", 2)...) },
-			options:  []fakessm.Option{fakessm.WithFiltersIgnored()},
-			want:     find{Kind: notFound, Calls: "active history active history"},
+			sessions: func() []fakessm.Session {
+				return append(otherSessions("Connected", 2), otherSessions("Terminated", 2)...)
+			},
+			options: []fakessm.Option{fakessm.WithFiltersIgnored()},
+			want:    findReport{Kind: notFound, Calls: "active history active history"},
 		},
 		"filters ignored and empty pages: found": {
-			sessions: func() []fakessm.Session { return append(others("Connected", 1), here(sessionID, "Connected")) },
-			options:  []fakessm.Option{fakessm.WithFiltersIgnored(), fakessm.WithEmptyPages()},
-			want:     find{Status: "Connected", Calls: "active active+"},
+			sessions: func() []fakessm.Session {
+				return append(otherSessions("Connected", 1), sessionInRegion(sessionID, "Connected"))
+			},
+			options: []fakessm.Option{fakessm.WithFiltersIgnored(), fakessm.WithEmptyPages()},
+			want:    findReport{Status: "Connected", Calls: "active active+"},
 		},
 		"an empty page with a token is not the end": {
-			sessions: func() []fakessm.Session { return []fakessm.Session{here(sessionID, "Connected")} },
+			sessions: func() []fakessm.Session { return []fakessm.Session{sessionInRegion(sessionID, "Connected")} },
 			options:  []fakessm.Option{fakessm.WithEmptyPages()},
-			want:     find{Status: "Connected", Calls: "active active+"},
+			want:     findReport{Status: "Connected", Calls: "active active+"},
 		},
 		"a token that the service no longer takes, and the look-up begins anew": {
-			sessions: func() []fakessm.Session { return []fakessm.Session{here(sessionID, "Connected")} },
+			sessions: func() []fakessm.Session { return []fakessm.Session{sessionInRegion(sessionID, "Connected")} },
 			options:  []fakessm.Option{fakessm.WithEmptyPages()},
 			faults:   []fakessm.Fault{{Operation: "DescribeSessions", Kind: fakessm.FaultError, Code: "InvalidNextToken", Skip: 1}},
-			want:     find{Status: "Connected", Calls: "active active+:error active active+"},
+			want:     findReport{Status: "Connected", Calls: "active active+:error active active+"},
 		},
 		"empty pages and no session": {
 			options: []fakessm.Option{fakessm.WithEmptyPages()},
-			want:    find{Kind: notFound, Calls: "active active+ history history+ active active+ history history+"},
+			want:    findReport{Kind: notFound, Calls: "active active+ history history+ active active+ history history+"},
 		},
 		"a token that repeats for ever proves nothing": {
 			faults: []fakessm.Fault{{Operation: "DescribeSessions", Kind: fakessm.FaultRepeatToken, Times: -1}},
-			want:   find{Kind: undetermined, Calls: "active:repeat-token active+:repeat-token history:repeat-token history+:repeat-token"},
+			want:   findReport{Kind: undetermined, Calls: "active:repeat-token active+:repeat-token history:repeat-token history+:repeat-token"},
 		},
 		"a token that repeats in one list does not hide the other": {
-			sessions: func() []fakessm.Session { return []fakessm.Session{here(sessionID, "Terminated")} },
+			sessions: func() []fakessm.Session { return []fakessm.Session{sessionInRegion(sessionID, "Terminated")} },
 			faults:   []fakessm.Fault{{Operation: "DescribeSessions", Kind: fakessm.FaultRepeatToken, Times: 2}},
-			want:     find{Status: "Terminated", Calls: "active:repeat-token active+:repeat-token history"},
+			want:     findReport{Status: "Terminated", Calls: "active:repeat-token active+:repeat-token history"},
 		},
 		"another session in answer to the filter is not this one": {
-			sessions: func() []fakessm.Session { return []fakessm.Session{here(sessionID, "Connected")} },
+			sessions: func() []fakessm.Session { return []fakessm.Session{sessionInRegion(sessionID, "Connected")} },
 			faults:   []fakessm.Fault{{Operation: "DescribeSessions", Kind: fakessm.FaultWrongSession, Times: -1}},
-			want:     find{Kind: notFound, Calls: "active:wrong-session history:wrong-session active:wrong-session history:wrong-session"},
+			want:     findReport{Kind: notFound, Calls: "active:wrong-session history:wrong-session active:wrong-session history:wrong-session"},
 		},
 		"a throttled look-up is retried": {
-			sessions: func() []fakessm.Session { return []fakessm.Session{here(sessionID, "Connected")} },
+			sessions: func() []fakessm.Session { return []fakessm.Session{sessionInRegion(sessionID, "Connected")} },
 			faults:   []fakessm.Fault{{Operation: "DescribeSessions", Kind: fakessm.FaultThrottle, Times: maxAttempts - 1}},
-			want:     find{Status: "Connected", Calls: "active:throttle ... active"},
+			want:     findReport{Status: "Connected", Calls: "active:throttle ... active"},
 		},
 		"a broken look-up is retried": {
-			sessions: func() []fakessm.Session { return []fakessm.Session{here(sessionID, "Connected")} },
+			sessions: func() []fakessm.Session { return []fakessm.Session{sessionInRegion(sessionID, "Connected")} },
 			faults:   []fakessm.Fault{{Kind: fakessm.FaultResetBefore}, {Kind: fakessm.FaultInternal}, {Kind: fakessm.FaultProxy}},
-			want:     find{Status: "Connected", Calls: "active:reset-before active:internal active:proxy active"},
+			want:     findReport{Status: "Connected", Calls: "active:reset-before active:internal active:proxy active"},
 		},
 		"a slow answer is an answer": {
-			sessions: func() []fakessm.Session { return []fakessm.Session{here(sessionID, "Connected")} },
+			sessions: func() []fakessm.Session { return []fakessm.Session{sessionInRegion(sessionID, "Connected")} },
 			faults:   []fakessm.Fault{{Kind: fakessm.FaultSlow, Delay: 15 * time.Second}},
-			want:     find{Status: "Connected", Calls: "active:slow"},
+			want:     findReport{Status: "Connected", Calls: "active:slow"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -204,7 +222,7 @@ func TestClient_Find(t *testing.T) {
 
 				session, err := ep.client().Find(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: sessionID})
 
-				got := find{Status: session.Status, Kind: kindOf(err), Calls: ep.calls(t)}
+				got := findReport{Status: session.Status, Kind: kindOf(err), Calls: ep.calls(t)}
 				if diff := cmp.Diff(tc.want, got); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
 				}
@@ -249,48 +267,48 @@ func TestClient_Find_failures(t *testing.T) {
 	}
 	for name, tc := range map[string]struct {
 		fault fakessm.Fault
-		want  find
+		want  findReport
 	}{
-		"denied":                           {fakessm.Fault{Kind: fakessm.FaultDenied}, find{Kind: accessDenied, Calls: "active:denied"}},
-		"denied with status 403":           {refusal("AccessDeniedException", 403), find{Kind: accessDenied, Calls: "active:error"}},
-		"denied under its other name":      {refusal("AccessDenied", 403), find{Kind: accessDenied, Calls: "active:error"}},
-		"expired credentials":              {fakessm.Fault{Kind: fakessm.FaultExpired}, find{Kind: credentialsWrong, Calls: "active:expired"}},
-		"unknown access key":               {refusal("UnrecognizedClientException", 400), find{Kind: credentialsWrong, Calls: "active:error"}},
-		"unknown access key, status 403":   {refusal("InvalidClientTokenId", 403), find{Kind: credentialsWrong, Calls: "active:error"}},
-		"incomplete signature":             {refusal("IncompleteSignatureException", 400), find{Kind: credentialsWrong, Calls: "active:error"}},
-		"no authentication":                {refusal("MissingAuthenticationTokenException", 403), find{Kind: credentialsWrong, Calls: "active:error"}},
-		"wrong signature":                  {refusal("SignatureDoesNotMatch", 403), find{Kind: credentialsWrong, Calls: "active:error"}},
-		"signature expired":                {fakessm.Fault{Kind: fakessm.FaultClockSkew}, find{Kind: credentialsWrong, Calls: "active:clock-skew"}},
-		"throttled":                        {fakessm.Fault{Kind: fakessm.FaultThrottle}, find{Kind: throttled, Calls: "active:throttle ..."}},
-		"throttled under another name":     {refusal("TooManyRequestsException", 429), find{Kind: throttled, Calls: "active:error ..."}},
-		"throttled with status 503":        {refusal("RequestLimitExceeded", 503), find{Kind: throttled, Calls: "active:error ..."}},
-		"internal error":                   {fakessm.Fault{Kind: fakessm.FaultInternal}, find{Kind: unavailable, Calls: "active:internal ..."}},
-		"internal error with status 400":   {refusal("InternalServerError", 400), find{Kind: unavailable, Calls: "active:error"}},
-		"unknown code with status 500":     {refusal("OutOfCoffeeException", 500), find{Kind: unavailable, Calls: "active:error ..."}},
-		"unknown code with status 400":     {refusal("OutOfCoffeeException", 400), find{Kind: rejected, Calls: "active:error"}},
-		"no code at all":                   {refusal("", 400), find{Kind: rejected, Calls: "active:error"}},
-		"unknown filter key":               {refusal("InvalidFilterKey", 400), find{Kind: rejected, Calls: "active:error"}},
-		"another validation error":         {refusal("ValidationException", 400), find{Kind: rejected, Calls: "active:error"}},
-		"unknown operation":                {refusal("UnknownOperationException", 404), find{Kind: rejected, Calls: "active:error"}},
-		"HTML of a proxy, with status 503": {fakessm.Fault{Kind: fakessm.FaultProxy}, find{Kind: unavailable, Calls: "active:proxy ..."}},
-		"connection reset":                 {fakessm.Fault{Kind: fakessm.FaultResetBefore}, find{Kind: unavailable, Calls: "active:reset-before ..."}},
-		"connection reset, work done":      {fakessm.Fault{Kind: fakessm.FaultResetAfter}, find{Kind: unavailable, Calls: "active:reset-after ..."}},
-		"an endpoint that hangs":           {fakessm.Fault{Kind: fakessm.FaultHang}, find{Kind: unavailable, Calls: "active:hang ..."}},
-		"an answer that hangs":             {fakessm.Fault{Kind: fakessm.FaultSlow, Delay: time.Hour}, find{Kind: unavailable, Calls: "active:slow ..."}},
-		"half an answer":                   {fakessm.Fault{Kind: fakessm.FaultTruncated}, find{Kind: unavailable, Calls: "active:truncated ..."}},
-		"garbage":                          {fakessm.Fault{Kind: fakessm.FaultGarbage}, find{Kind: unavailable, Calls: "active:garbage"}},
+		"denied":                           {fakessm.Fault{Kind: fakessm.FaultDenied}, findReport{Kind: accessDenied, Calls: "active:denied"}},
+		"denied with status 403":           {refusal("AccessDeniedException", 403), findReport{Kind: accessDenied, Calls: "active:error"}},
+		"denied under its other name":      {refusal("AccessDenied", 403), findReport{Kind: accessDenied, Calls: "active:error"}},
+		"expired credentials":              {fakessm.Fault{Kind: fakessm.FaultExpired}, findReport{Kind: credentialsWrong, Calls: "active:expired"}},
+		"unknown access key":               {refusal("UnrecognizedClientException", 400), findReport{Kind: credentialsWrong, Calls: "active:error"}},
+		"unknown access key, status 403":   {refusal("InvalidClientTokenId", 403), findReport{Kind: credentialsWrong, Calls: "active:error"}},
+		"incomplete signature":             {refusal("IncompleteSignatureException", 400), findReport{Kind: credentialsWrong, Calls: "active:error"}},
+		"no authentication":                {refusal("MissingAuthenticationTokenException", 403), findReport{Kind: credentialsWrong, Calls: "active:error"}},
+		"wrong signature":                  {refusal("SignatureDoesNotMatch", 403), findReport{Kind: credentialsWrong, Calls: "active:error"}},
+		"signature expired":                {fakessm.Fault{Kind: fakessm.FaultClockSkew}, findReport{Kind: credentialsWrong, Calls: "active:clock-skew"}},
+		"throttled":                        {fakessm.Fault{Kind: fakessm.FaultThrottle}, findReport{Kind: throttled, Calls: "active:throttle ..."}},
+		"throttled under another name":     {refusal("TooManyRequestsException", 429), findReport{Kind: throttled, Calls: "active:error ..."}},
+		"throttled with status 503":        {refusal("RequestLimitExceeded", 503), findReport{Kind: throttled, Calls: "active:error ..."}},
+		"internal error":                   {fakessm.Fault{Kind: fakessm.FaultInternal}, findReport{Kind: unavailable, Calls: "active:internal ..."}},
+		"internal error with status 400":   {refusal("InternalServerError", 400), findReport{Kind: unavailable, Calls: "active:error"}},
+		"unknown code with status 500":     {refusal("OutOfCoffeeException", 500), findReport{Kind: unavailable, Calls: "active:error ..."}},
+		"unknown code with status 400":     {refusal("OutOfCoffeeException", 400), findReport{Kind: rejected, Calls: "active:error"}},
+		"no code at all":                   {refusal("", 400), findReport{Kind: rejected, Calls: "active:error"}},
+		"unknown filter key":               {refusal("InvalidFilterKey", 400), findReport{Kind: rejected, Calls: "active:error"}},
+		"another validation error":         {refusal("ValidationException", 400), findReport{Kind: rejected, Calls: "active:error"}},
+		"unknown operation":                {refusal("UnknownOperationException", 404), findReport{Kind: rejected, Calls: "active:error"}},
+		"HTML of a proxy, with status 503": {fakessm.Fault{Kind: fakessm.FaultProxy}, findReport{Kind: unavailable, Calls: "active:proxy ..."}},
+		"connection reset":                 {fakessm.Fault{Kind: fakessm.FaultResetBefore}, findReport{Kind: unavailable, Calls: "active:reset-before ..."}},
+		"connection reset, work done":      {fakessm.Fault{Kind: fakessm.FaultResetAfter}, findReport{Kind: unavailable, Calls: "active:reset-after ..."}},
+		"an endpoint that hangs":           {fakessm.Fault{Kind: fakessm.FaultHang}, findReport{Kind: unavailable, Calls: "active:hang ..."}},
+		"an answer that hangs":             {fakessm.Fault{Kind: fakessm.FaultSlow, Delay: time.Hour}, findReport{Kind: unavailable, Calls: "active:slow ..."}},
+		"half an answer":                   {fakessm.Fault{Kind: fakessm.FaultTruncated}, findReport{Kind: unavailable, Calls: "active:truncated ..."}},
+		"garbage":                          {fakessm.Fault{Kind: fakessm.FaultGarbage}, findReport{Kind: unavailable, Calls: "active:garbage"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				fake := fakessm.New(fakessm.WithSessions(here(sessionID, "Connected")))
+				fake := fakessm.New(fakessm.WithSessions(sessionInRegion(sessionID, "Connected")))
 				tc.fault.Times = -1
 				fake.Inject(tc.fault)
 				ep := newEndpoint(t, fake)
 
 				session, err := ep.client().Find(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: sessionID})
 
-				if diff := cmp.Diff(tc.want, find{Status: session.Status, Kind: kindOf(err), Calls: ep.calls(t)}); diff != "" {
+				if diff := cmp.Diff(tc.want, findReport{Status: session.Status, Kind: kindOf(err), Calls: ep.calls(t)}); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
 				}
 				checkError(t, err, sessionmanager.DescribeSessions)
@@ -307,26 +325,26 @@ func TestClient_Find_unreadable(t *testing.T) {
 	for name, tc := range map[string]struct {
 		status int
 		body   string
-		want   find
+		want   findReport
 	}{
-		"a page of HTML":                   {200, page, find{Kind: unavailable, Calls: "active"}},
-		"a page of HTML with status 403":   {403, page, find{Kind: unavailable, Calls: "active"}},
-		"a page of HTML with status 502":   {502, page, find{Kind: unavailable, Calls: "active ..."}},
-		"half an answer":                   {200, `{"Sessions":[{"SessionId":`, find{Kind: unavailable, Calls: "active"}},
-		"a date that is text":              {200, `{"Sessions":[{"SessionId":"` + sessionID + `","StartDate":"2024-08-29"}]}`, find{Kind: unavailable, Calls: "active"}},
-		"an error without a word":          {400, "", find{Kind: rejected, Calls: "active"}},
-		"a server's error without a word":  {500, "", find{Kind: unavailable, Calls: "active ..."}},
-		"a gateway's error without a word": {504, "", find{Kind: unavailable, Calls: "active ..."}},
+		"a page of HTML":                   {200, page, findReport{Kind: unavailable, Calls: "active"}},
+		"a page of HTML with status 403":   {403, page, findReport{Kind: unavailable, Calls: "active"}},
+		"a page of HTML with status 502":   {502, page, findReport{Kind: unavailable, Calls: "active ..."}},
+		"half an answer":                   {200, `{"Sessions":[{"SessionId":`, findReport{Kind: unavailable, Calls: "active"}},
+		"a date that is text":              {200, `{"Sessions":[{"SessionId":"` + sessionID + `","StartDate":"2024-08-29"}]}`, findReport{Kind: unavailable, Calls: "active"}},
+		"an error without a word":          {400, "", findReport{Kind: rejected, Calls: "active"}},
+		"a server's error without a word":  {500, "", findReport{Kind: unavailable, Calls: "active ..."}},
+		"a gateway's error without a word": {504, "", findReport{Kind: unavailable, Calls: "active ..."}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				fake := fakessm.New(fakessm.WithSessions(here(sessionID, "Connected")))
-				ep := newEndpoint(t, fake, answering("DescribeSessions", -1, tc.status, tc.body))
+				fake := fakessm.New(fakessm.WithSessions(sessionInRegion(sessionID, "Connected")))
+				ep := newEndpoint(t, fake, answerRequests("DescribeSessions", -1, tc.status, tc.body))
 
 				session, err := ep.client().Find(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: sessionID})
 
-				if diff := cmp.Diff(tc.want, find{Status: session.Status, Kind: kindOf(err), Calls: ep.calls(t)}); diff != "" {
+				if diff := cmp.Diff(tc.want, findReport{Status: session.Status, Kind: kindOf(err), Calls: ep.calls(t)}); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
 				}
 				checkError(t, err, sessionmanager.DescribeSessions)
@@ -344,36 +362,36 @@ func TestClient_Find_outOfTime(t *testing.T) {
 	for name, tc := range map[string]struct {
 		fault   fakessm.Fault
 		timeout time.Duration // Zero means that the work is cancelled before it begins.
-		want    find
+		want    findReport
 		says    string
 	}{
 		"throttled until the deadline": {
 			fault: fakessm.Fault{Kind: fakessm.FaultThrottle, Times: -1}, timeout: timeout,
-			want: find{Kind: throttled, Calls: "active:throttle ..."},
+			want: findReport{Kind: throttled, Calls: "active:throttle ..."},
 			says: "context deadline exceeded",
 		},
 		"broken until the deadline": {
 			fault: fakessm.Fault{Kind: fakessm.FaultInternal, Times: -1}, timeout: timeout,
-			want: find{Kind: unavailable, Calls: "active:internal ..."},
+			want: findReport{Kind: unavailable, Calls: "active:internal ..."},
 			says: "context deadline exceeded",
 		},
 		"nothing but an answer that does not come": {
 			fault: fakessm.Fault{Kind: fakessm.FaultHang, Times: -1}, timeout: time.Second,
-			want: find{Kind: outOfTime, Calls: "active:hang"},
+			want: findReport{Kind: outOfTime, Calls: "active:hang"},
 			says: "context deadline exceeded",
 		},
 		"an answer that is not all there at the last moment": {
 			fault: fakessm.Fault{Kind: fakessm.FaultSlow, Times: -1, Delay: time.Minute}, timeout: time.Second,
-			want: find{Kind: outOfTime, Calls: "active:slow"},
+			want: findReport{Kind: outOfTime, Calls: "active:slow"},
 			says: "context deadline exceeded",
 		},
 		"between the two rounds": {
 			timeout: 100 * time.Millisecond,
-			want:    find{Kind: outOfTime, Calls: "active history"},
+			want:    findReport{Kind: outOfTime, Calls: "active history"},
 			says:    "context deadline exceeded",
 		},
 		"cancelled before it begins": {
-			want: find{Kind: outOfTime},
+			want: findReport{Kind: outOfTime},
 			says: "context canceled",
 		},
 	} {
@@ -399,7 +417,7 @@ func TestClient_Find_outOfTime(t *testing.T) {
 				if took := time.Since(start); took > tc.timeout {
 					t.Errorf("took %s, with a timeout of %s", took, tc.timeout)
 				}
-				if diff := cmp.Diff(tc.want, find{Kind: kindOf(err), Calls: ep.calls(t)}); diff != "" {
+				if diff := cmp.Diff(tc.want, findReport{Kind: kindOf(err), Calls: ep.calls(t)}); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
 				}
 				checkError(t, err, sessionmanager.DescribeSessions)
@@ -421,7 +439,7 @@ func TestClient_Find_connectionRefused(t *testing.T) {
 
 		_, err := client.Find(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: sessionID})
 
-		if diff := cmp.Diff(find{Kind: unavailable}, find{Kind: kindOf(err), Calls: ep.calls(t)}); diff != "" {
+		if diff := cmp.Diff(findReport{Kind: unavailable}, findReport{Kind: kindOf(err), Calls: ep.calls(t)}); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 		// A service that is not there does not come with more attempts.
@@ -439,44 +457,46 @@ func TestClient_Preview(t *testing.T) {
 		sessions func() []fakessm.Session
 		options  []fakessm.Option
 		fault    fakessm.FaultKind
-		want     find
+		want     findReport
 	}{
 		"a live session is shown": {
-			sessions: func() []fakessm.Session { return []fakessm.Session{here(sessionID, "Connected")} },
-			want:     find{Status: "Connected", Calls: "active"},
+			sessions: func() []fakessm.Session { return []fakessm.Session{sessionInRegion(sessionID, "Connected")} },
+			want:     findReport{Status: "Connected", Calls: "active"},
 		},
 		"an ended session is shown": {
-			sessions: func() []fakessm.Session { return []fakessm.Session{here(sessionID, "Failed")} },
-			want:     find{Status: "Failed", Calls: "active history"},
+			sessions: func() []fakessm.Session { return []fakessm.Session{sessionInRegion(sessionID, "Failed")} },
+			want:     findReport{Status: "Failed", Calls: "active history"},
 		},
 		"nothing is known of a session that is not found": {
-			want: find{Kind: notFound, Calls: "active history active history"},
+			want: findReport{Kind: notFound, Calls: "active history active history"},
 		},
 		"nothing is known of a session that cannot be looked up": {
-			sessions: func() []fakessm.Session { return append(others("Connected", 9), here(sessionID, "Connected")) },
-			options:  []fakessm.Option{fakessm.WithFiltersIgnored()},
-			want:     find{Kind: undetermined, Calls: "active active+ active+ history"},
+			sessions: func() []fakessm.Session {
+				return append(otherSessions("Connected", 9), sessionInRegion(sessionID, "Connected"))
+			},
+			options: []fakessm.Option{fakessm.WithFiltersIgnored()},
+			want:    findReport{Kind: undetermined, Calls: "active active+ active+ history"},
 		},
 		"nothing is known without permission": {
-			sessions: func() []fakessm.Session { return []fakessm.Session{here(sessionID, "Connected")} },
+			sessions: func() []fakessm.Session { return []fakessm.Session{sessionInRegion(sessionID, "Connected")} },
 			fault:    fakessm.FaultDenied,
-			want:     find{Kind: accessDenied, Calls: "active:denied"},
+			want:     findReport{Kind: accessDenied, Calls: "active:denied"},
 		},
 		"throttling is an error": {
 			fault: fakessm.FaultThrottle,
-			want:  find{Kind: throttled, Calls: "active:throttle ..."},
+			want:  findReport{Kind: throttled, Calls: "active:throttle ..."},
 		},
 		"an internal error is an error": {
 			fault: fakessm.FaultInternal,
-			want:  find{Kind: unavailable, Calls: "active:internal ..."},
+			want:  findReport{Kind: unavailable, Calls: "active:internal ..."},
 		},
 		"expired credentials are an error": {
 			fault: fakessm.FaultExpired,
-			want:  find{Kind: credentialsWrong, Calls: "active:expired"},
+			want:  findReport{Kind: credentialsWrong, Calls: "active:expired"},
 		},
 		"garbage is an error": {
 			fault: fakessm.FaultGarbage,
-			want:  find{Kind: unavailable, Calls: "active:garbage"},
+			want:  findReport{Kind: unavailable, Calls: "active:garbage"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -493,7 +513,7 @@ func TestClient_Preview(t *testing.T) {
 
 				session, err := ep.client().Preview(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: sessionID})
 
-				if diff := cmp.Diff(tc.want, find{Status: session.Status, Kind: kindOf(err), Calls: ep.calls(t)}); diff != "" {
+				if diff := cmp.Diff(tc.want, findReport{Status: session.Status, Kind: kindOf(err), Calls: ep.calls(t)}); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
 				}
 				checkError(t, err, sessionmanager.DescribeSessions)

@@ -27,8 +27,8 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
-// listing is what reading a list leaves to be seen.
-type listing struct {
+// listReport is the outcome of List, as tests compare it.
+type listReport struct {
 	IDs   []string
 	Kind  string // Kind of the error.
 	Calls string
@@ -64,7 +64,7 @@ func listCalls(t *testing.T, fake *fakessm.Server) string {
 		calls = append(calls, name)
 	}
 
-	return strings.Join(collapse(calls), " ")
+	return strings.Join(collapseRepetitions(calls), " ")
 }
 
 // checkListError checks what an error of a listing must be like.
@@ -98,9 +98,9 @@ func idsOf(sessions []sessionmanager.Session) []string {
 	return ids
 }
 
-// paged answers the requests of DescribeSessions with one body after the other, the
-// last of them for ever, without a word of what time it is.
-func paged(bodies ...string) func(http.Handler) http.Handler {
+// answerPages answers the requests of DescribeSessions with one body after the other,
+// and then always with the last. The answers have no Date.
+func answerPages(bodies ...string) func(http.Handler) http.Handler {
 	var mu sync.Mutex
 
 	return func(next http.Handler) http.Handler {
@@ -122,9 +122,9 @@ func paged(bodies ...string) func(http.Handler) http.Handler {
 	}
 }
 
-// started returns a session of the tests' Region that began so long ago.
-func started(id string, ago time.Duration) fakessm.Session {
-	s := here(id, "Connected")
+// sessionStartedAgo returns a session of the tests' Region that began ago before now.
+func sessionStartedAgo(id string, ago time.Duration) fakessm.Session {
+	s := sessionInRegion(id, "Connected")
 	s.StartDate = time.Now().Add(-ago)
 
 	return s
@@ -140,131 +140,133 @@ func TestClient_List(t *testing.T) {
 		wrap     []func(http.Handler) http.Handler
 		state    sessionmanager.State // The active list if empty.
 		selector sessionmanager.Selector
-		want     listing
+		want     listReport
 	}{
 		"no sessions": {
-			want: listing{Calls: "active"},
+			want: listReport{Calls: "active"},
 		},
 		"all pages are read, and sorted by start date and ID": {
 			sessions: func() []fakessm.Session {
 				return []fakessm.Session{
-					started("d", time.Hour), started("b", 2*time.Hour), started("a", 2*time.Hour),
-					started("c", 3*time.Hour), started("e", time.Minute),
+					sessionStartedAgo("d", time.Hour), sessionStartedAgo("b", 2*time.Hour), sessionStartedAgo("a", 2*time.Hour),
+					sessionStartedAgo("c", 3*time.Hour), sessionStartedAgo("e", time.Minute),
 				}
 			},
-			want: listing{IDs: []string{"c", "a", "b", "d", "e"}, Calls: "active active+ active+"},
+			want: listReport{IDs: []string{"c", "a", "b", "d", "e"}, Calls: "active active+ active+"},
 		},
 		"an empty page with a token is not the end": {
-			sessions: func() []fakessm.Session { return []fakessm.Session{started("a", 3), started("b", 2), started("c", 1)} },
-			options:  []fakessm.Option{fakessm.WithEmptyPages()},
-			want:     listing{IDs: []string{"a", "b", "c"}, Calls: "active active+ ..."},
+			sessions: func() []fakessm.Session {
+				return []fakessm.Session{sessionStartedAgo("a", 3), sessionStartedAgo("b", 2), sessionStartedAgo("c", 1)}
+			},
+			options: []fakessm.Option{fakessm.WithEmptyPages()},
+			want:    listReport{IDs: []string{"a", "b", "c"}, Calls: "active active+ ..."},
 		},
 		"a page without a match is not the end": {
 			sessions: func() []fakessm.Session {
-				sessions := others("Connected", 5)
-				mine := started("a", time.Hour)
+				sessions := otherSessions("Connected", 5)
+				mine := sessionStartedAgo("a", time.Hour)
 				mine.DocumentName = "Mine"
 
 				return append(sessions, mine)
 			},
 			selector: sessionmanager.Selector{DocumentNames: []string{"Mine"}},
-			want:     listing{IDs: []string{"a"}, Calls: "active active+ active+"},
+			want:     listReport{IDs: []string{"a"}, Calls: "active active+ active+"},
 		},
 		"the history": {
 			sessions: func() []fakessm.Session {
-				return []fakessm.Session{here("a", "Connected"), here("b", "Terminated"), here("c", "Failed"), here("d", "Terminating"), here("e", "Disconnected")}
+				return []fakessm.Session{sessionInRegion("a", "Connected"), sessionInRegion("b", "Terminated"), sessionInRegion("c", "Failed"), sessionInRegion("d", "Terminating"), sessionInRegion("e", "Disconnected")}
 			},
 			state: sessionmanager.StateHistory,
-			want:  listing{IDs: []string{"b", "c", "d"}, Calls: "history history+"},
+			want:  listReport{IDs: []string{"b", "c", "d"}, Calls: "history history+"},
 		},
 		"the active list": {
 			sessions: func() []fakessm.Session {
-				return []fakessm.Session{here("a", "Connected"), here("b", "Terminated"), here("c", "Connecting"), here("d", "Terminating"), here("e", "Disconnected")}
+				return []fakessm.Session{sessionInRegion("a", "Connected"), sessionInRegion("b", "Terminated"), sessionInRegion("c", "Connecting"), sessionInRegion("d", "Terminating"), sessionInRegion("e", "Disconnected")}
 			},
-			want: listing{IDs: []string{"a", "c", "e"}, Calls: "active active+"},
+			want: listReport{IDs: []string{"a", "c", "e"}, Calls: "active active+"},
 		},
 		"sessions of another Region are not listed": {
 			sessions: func() []fakessm.Session {
-				s := here("a", "Connected")
+				s := sessionInRegion("a", "Connected")
 				s.Region = "us-west-2"
 
-				return []fakessm.Session{s, here("b", "Connected")}
+				return []fakessm.Session{s, sessionInRegion("b", "Connected")}
 			},
-			want: listing{IDs: []string{"b"}, Calls: "active"},
+			want: listReport{IDs: []string{"b"}, Calls: "active"},
 		},
 		"a session that moved to a later page is listed once": {
-			wrap: []func(http.Handler) http.Handler{paged(
+			wrap: []func(http.Handler) http.Handler{answerPages(
 				`{"Sessions":[{"SessionId":"b","StartDate":20,"Status":"Connected"},{"SessionId":"a","StartDate":10}],"NextToken":"2"}`,
 				`{"Sessions":[{"SessionId":"a","StartDate":10},{"SessionId":"c","StartDate":5}],"NextToken":""}`,
 			)},
-			want: listing{IDs: []string{"c", "a", "b"}, Calls: "active active+:InvalidNextToken"},
+			want: listReport{IDs: []string{"c", "a", "b"}, Calls: "active active+:InvalidNextToken"},
 		},
 		"sessions without a start date come first": {
-			wrap: []func(http.Handler) http.Handler{paged(
+			wrap: []func(http.Handler) http.Handler{answerPages(
 				`{"Sessions":[{"SessionId":"c","StartDate":0},{"SessionId":"b"},{"SessionId":"a"}]}`)},
-			want: listing{IDs: []string{"a", "b", "c"}, Calls: "active"},
+			want: listReport{IDs: []string{"a", "b", "c"}, Calls: "active"},
 		},
 		"a throttled page is asked for again": {
-			sessions: func() []fakessm.Session { return others("Connected", 3) },
+			sessions: func() []fakessm.Session { return otherSessions("Connected", 3) },
 			faults:   []fakessm.Fault{{Kind: fakessm.FaultThrottle, Skip: 1, Times: 2}},
-			want:     listing{IDs: []string{"other-Connected-0", "other-Connected-1", "other-Connected-2"}, Calls: "active active+:throttle active+:throttle active+"},
+			want:     listReport{IDs: []string{"other-Connected-0", "other-Connected-1", "other-Connected-2"}, Calls: "active active+:throttle active+:throttle active+"},
 		},
 		"a page token that repeats itself": {
-			sessions: func() []fakessm.Session { return others("Connected", 5) },
+			sessions: func() []fakessm.Session { return otherSessions("Connected", 5) },
 			faults:   []fakessm.Fault{{Kind: fakessm.FaultRepeatToken, Times: -1}},
-			want:     listing{Kind: incomplete, Calls: "active:repeat-token active+:repeat-token"},
+			want:     listReport{Kind: incomplete, Calls: "active:repeat-token active+:repeat-token"},
 		},
 		"a later page token that repeats itself": {
-			sessions: func() []fakessm.Session { return others("Connected", 5) },
+			sessions: func() []fakessm.Session { return otherSessions("Connected", 5) },
 			faults:   []fakessm.Fault{{Kind: fakessm.FaultRepeatToken, Skip: 2, Times: -1}},
-			want:     listing{Kind: incomplete, Calls: "active active+ active+:repeat-token"},
+			want:     listReport{Kind: incomplete, Calls: "active active+ active+:repeat-token"},
 		},
 		"page tokens that go in a circle": {
-			wrap: []func(http.Handler) http.Handler{paged(`{"Sessions":[],"NextToken":"1"}`, `{"Sessions":[],"NextToken":"2"}`, `{"Sessions":[],"NextToken":"3"}`, `{"Sessions":[],"NextToken":"1"}`)},
-			want: listing{Kind: incomplete, Calls: "active active+:InvalidNextToken ..."},
+			wrap: []func(http.Handler) http.Handler{answerPages(`{"Sessions":[],"NextToken":"1"}`, `{"Sessions":[],"NextToken":"2"}`, `{"Sessions":[],"NextToken":"3"}`, `{"Sessions":[],"NextToken":"1"}`)},
+			want: listReport{Kind: incomplete, Calls: "active active+:InvalidNextToken ..."},
 		},
 		"denied": {
-			sessions: func() []fakessm.Session { return others("Connected", 5) },
+			sessions: func() []fakessm.Session { return otherSessions("Connected", 5) },
 			faults:   []fakessm.Fault{{Kind: fakessm.FaultDenied}},
-			want:     listing{Kind: accessDenied, Calls: "active:denied"},
+			want:     listReport{Kind: accessDenied, Calls: "active:denied"},
 		},
 		"a later page fails, and nothing is listed": {
-			sessions: func() []fakessm.Session { return others("Connected", 5) },
+			sessions: func() []fakessm.Session { return otherSessions("Connected", 5) },
 			faults:   []fakessm.Fault{{Kind: fakessm.FaultInternal, Skip: 2, Times: -1}},
-			want:     listing{Kind: unavailable, Calls: "active active+ active+:internal ..."},
+			want:     listReport{Kind: unavailable, Calls: "active active+ active+:internal ..."},
 		},
 		"a token that the service no longer takes, and the listing begins anew": {
-			sessions: func() []fakessm.Session { return others("Connected", 5) },
+			sessions: func() []fakessm.Session { return otherSessions("Connected", 5) },
 			faults:   []fakessm.Fault{{Kind: fakessm.FaultError, Code: "InvalidNextToken", Skip: 1}},
-			want: listing{
+			want: listReport{
 				IDs:   []string{"other-Connected-0", "other-Connected-1", "other-Connected-2", "other-Connected-3", "other-Connected-4"},
 				Calls: "active active+:error active active+ active+",
 			},
 		},
 		"no token is taken, and the listing ends": {
-			sessions: func() []fakessm.Session { return others("Connected", 5) },
+			sessions: func() []fakessm.Session { return otherSessions("Connected", 5) },
 			wrap:     []func(http.Handler) http.Handler{answeringIn("NextToken", 400, `{"__type":"InvalidNextToken"}`)},
-			want:     listing{Kind: rejected, Calls: "active active+ ..."},
+			want:     listReport{Kind: rejected, Calls: "active active+ ..."},
 		},
 		"what was seen before the listing began anew is kept": {
-			sessions: func() []fakessm.Session { return others("Connected", 3) },
-			wrap: []func(http.Handler) http.Handler{paged(
+			sessions: func() []fakessm.Session { return otherSessions("Connected", 3) },
+			wrap: []func(http.Handler) http.Handler{answerPages(
 				`{"Sessions":[{"SessionId":"a","Status":"Connected"},{"SessionId":"b","Status":"Connected"}],"NextToken":"1"}`,
 				`{"__type":"InvalidNextToken"}`,
 				`{"Sessions":[{"SessionId":"b","Status":"Connected"}]}`,
 			)},
-			want: listing{IDs: []string{"a", "b"}, Calls: "active active+:InvalidNextToken active"},
+			want: listReport{IDs: []string{"a", "b"}, Calls: "active active+:InvalidNextToken active"},
 		},
 		"a first question that is told of a bad token is not repeated": {
 			faults: []fakessm.Fault{{Kind: fakessm.FaultError, Code: "InvalidNextToken"}},
-			want:   listing{Kind: rejected, Calls: "active:error"},
+			want:   listReport{Kind: rejected, Calls: "active:error"},
 		},
 		"an empty answer": {
 			faults: []fakessm.Fault{{Kind: fakessm.FaultEmpty}},
-			want:   listing{Kind: incomplete, Calls: "active:empty"},
+			want:   listReport{Kind: incomplete, Calls: "active:empty"},
 		},
 		"an empty answer of a length that is not told": {
-			sessions: func() []fakessm.Session { return others("Connected", 1) },
+			sessions: func() []fakessm.Session { return otherSessions("Connected", 1) },
 			wrap: []func(http.Handler) http.Handler{func(next http.Handler) http.Handler {
 				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					next.ServeHTTP(httptest.NewRecorder(), r)
@@ -272,11 +274,11 @@ func TestClient_List(t *testing.T) {
 					_ = http.NewResponseController(w).Flush()
 				})
 			}},
-			want: listing{Kind: incomplete, Calls: "active"},
+			want: listReport{Kind: incomplete, Calls: "active"},
 		},
 		"garbage": {
 			faults: []fakessm.Fault{{Kind: fakessm.FaultGarbage}},
-			want:   listing{Kind: unavailable, Calls: "active:garbage"},
+			want:   listReport{Kind: unavailable, Calls: "active:garbage"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -295,7 +297,7 @@ func TestClient_List(t *testing.T) {
 
 				result, err := ep.client().List(t.Context(), region, state, tc.selector, time.Time{})
 
-				if diff := cmp.Diff(tc.want, listing{idsOf(result.Sessions), kindOf(err), listCalls(t, fake)}); diff != "" {
+				if diff := cmp.Diff(tc.want, listReport{idsOf(result.Sessions), kindOf(err), listCalls(t, fake)}); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
 				}
 				checkListError(t, err)
@@ -314,7 +316,7 @@ func TestClient_List_filters(t *testing.T) {
 	west := time.FixedZone("west", -5*3600)
 	inventory := func() []fakessm.Session {
 		session := func(id, target, owner, document, access string, ago time.Duration) fakessm.Session {
-			s := started(id, ago)
+			s := sessionStartedAgo(id, ago)
 			s.Target, s.Owner, s.DocumentName, s.AccessType = target, owner, document, access
 
 			return s
@@ -352,9 +354,9 @@ func TestClient_List_filters(t *testing.T) {
 		"a target and a document":            {sessionmanager.Selector{Targets: []string{"i-1"}, DocumentNames: []string{"Shell"}}, "[Target=i-1]", []string{"a"}},
 		"several access types":               {sessionmanager.Selector{AccessTypes: []string{"Standard", "JustInTime"}}, "", []string{"a", "b", "c", "e", "f"}},
 		"an access type":                     {sessionmanager.Selector{AccessTypes: []string{"Standard"}}, "", []string{"a", "e", "f"}},
-		"an age":                             {sessionmanager.Selector{OlderThan: aged(20 * time.Hour)}, "", []string{"a", "b", "c"}},
-		"an age that nobody is quite":        {sessionmanager.Selector{OlderThan: aged(50*time.Hour + time.Second)}, "", nil},
-		"an age and a target":                {sessionmanager.Selector{OlderThan: aged(40 * time.Hour), Targets: []string{"i-1"}}, "[Target=i-1]", []string{"a"}},
+		"an age":                             {sessionmanager.Selector{OlderThan: olderThan(20 * time.Hour)}, "", []string{"a", "b", "c"}},
+		"an age that nobody is quite":        {sessionmanager.Selector{OlderThan: olderThan(50*time.Hour + time.Second)}, "", nil},
+		"an age and a target":                {sessionmanager.Selector{OlderThan: olderThan(40 * time.Hour), Targets: []string{"i-1"}}, "[Target=i-1]", []string{"a"}},
 		"an excluded owner":                  {sessionmanager.Selector{ExcludeOwners: []string{ownerMary}}, "", []string{"b", "d", "f"}},
 		"excluded sessions":                  {sessionmanager.Selector{ExcludeSessionIDs: []string{"a", "f"}}, "", []string{"b", "c", "d", "e"}},
 		"started after":                      {sessionmanager.Selector{StartedAfter: bubble.Add(-20 * time.Hour)}, "[InvokedAfter=1999-12-30T04:00:00Z]", []string{"c", "d", "e", "f"}},
@@ -409,7 +411,7 @@ func TestClient_List_property(t *testing.T) {
 	}
 	for seed := range n {
 		synctest.Test(t, func(t *testing.T) {
-			c := randomly(seed)
+			c := randomChooser(seed)
 			var (
 				now      = time.Now().Truncate(time.Second)
 				sessions = make([]fakessm.Session, c(40))
@@ -429,7 +431,7 @@ func TestClient_List_property(t *testing.T) {
 			case 1:
 				selector.StartedBefore = now.Add(-time.Duration(c(100)) * time.Hour)
 			case 2:
-				selector.OlderThan = aged(time.Duration(c(100)) * time.Hour)
+				selector.OlderThan = olderThan(time.Duration(c(100)) * time.Hour)
 			}
 			for i := range sessions {
 				s := fakessm.Session{
@@ -486,7 +488,7 @@ func TestClient_List_unfit(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(started("a", time.Hour))))
+				ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(sessionStartedAgo("a", time.Hour))))
 
 				result, err := ep.client().List(t.Context(), region, sessionmanager.StateActive, tc.selector, time.Time{})
 				if err != nil {
@@ -509,16 +511,16 @@ func TestClient_List_emptySet(t *testing.T) {
 		"owners":               {Owners: []string{}},
 		"documents":            {DocumentNames: []string{}},
 		"access types":         {AccessTypes: []string{}},
-		"one of several given": {Targets: []string{"mi-0123456789abcdef0"}, Owners: []string{}, OlderThan: aged(0)},
+		"one of several given": {Targets: []string{"mi-0123456789abcdef0"}, Owners: []string{}, OlderThan: olderThan(0)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(here("a", "Connected"))))
+				ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(sessionInRegion("a", "Connected"))))
 
 				result, err := ep.client().List(t.Context(), region, sessionmanager.StateActive, selector, time.Time{})
 
-				if diff := cmp.Diff(listing{}, listing{idsOf(result.Sessions), kindOf(err), listCalls(t, ep.fake)}); diff != "" {
+				if diff := cmp.Diff(listReport{}, listReport{idsOf(result.Sessions), kindOf(err), listCalls(t, ep.fake)}); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
 				}
 			})
@@ -542,20 +544,20 @@ func TestClient_List_clock(t *testing.T) {
 				theirs := func() time.Time { return time.Now().Add(ahead) }
 				fake := fakessm.New(fakessm.WithClock(theirs))
 				for id, age := range map[string]time.Duration{"old": 8*time.Hour + time.Second, "young": 8*time.Hour - time.Minute, "new": 0} {
-					s := here(id, "Connected")
+					s := sessionInRegion(id, "Connected")
 					s.StartDate = theirs().Add(-age)
 					fake.AddSessions(s)
 				}
 				client := newEndpoint(t, fake).client()
-				selector := sessionmanager.Selector{OlderThan: aged(8 * time.Hour)}
+				selector := sessionmanager.Selector{OlderThan: olderThan(8 * time.Hour)}
 
 				result, err := client.List(t.Context(), region, sessionmanager.StateActive, selector, time.Time{})
 
-				want := listing{IDs: []string{"old"}, Calls: "active active+"}
+				want := listReport{IDs: []string{"old"}, Calls: "active active+"}
 				if ahead.Abs() > 5*time.Minute {
 					want.Calls = "active:InvalidSignatureException active active+"
 				}
-				if diff := cmp.Diff(want, listing{idsOf(result.Sessions), kindOf(err), listCalls(t, fake)}); diff != "" {
+				if diff := cmp.Diff(want, listReport{idsOf(result.Sessions), kindOf(err), listCalls(t, fake)}); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
 				}
 				if off := theirs().Sub(result.Now); off < 0 || off > 2*time.Second {
@@ -581,11 +583,11 @@ func TestClient_List_clock(t *testing.T) {
 func TestClient_List_clockAtTheBeginning(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		fake := fakessm.New(fakessm.WithPageSize(1), fakessm.WithSessions(started("a", 90*time.Minute), started("b", 30*time.Minute), started("c", time.Minute)))
-		ep := newEndpoint(t, fake, after("DescribeSessions", func() { time.Sleep(10 * time.Second) }))
+		fake := fakessm.New(fakessm.WithPageSize(1), fakessm.WithSessions(sessionStartedAgo("a", 90*time.Minute), sessionStartedAgo("b", 30*time.Minute), sessionStartedAgo("c", time.Minute)))
+		ep := newEndpoint(t, fake, afterRequest("DescribeSessions", func() { time.Sleep(10 * time.Second) }))
 		start := time.Now()
 
-		result, err := ep.client().List(t.Context(), region, sessionmanager.StateActive, sessionmanager.Selector{OlderThan: aged(90*time.Minute + 5*time.Second)}, time.Time{})
+		result, err := ep.client().List(t.Context(), region, sessionmanager.StateActive, sessionmanager.Selector{OlderThan: olderThan(90*time.Minute + 5*time.Second)}, time.Time{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -602,11 +604,11 @@ func TestClient_List_clockAtTheBeginning(t *testing.T) {
 func TestClient_List_withoutDate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		ep := newEndpoint(t, fakessm.New(), paged(fmt.Sprintf(
+		ep := newEndpoint(t, fakessm.New(), answerPages(fmt.Sprintf(
 			`{"Sessions":[{"SessionId":"a","StartDate":%d},{"SessionId":"b","StartDate":%d},{"SessionId":"c"}]}`,
 			time.Now().Add(-time.Hour).Unix(), time.Now().Add(-time.Minute).Unix())))
 
-		result, err := ep.client().List(t.Context(), region, sessionmanager.StateActive, sessionmanager.Selector{OlderThan: aged(time.Hour)}, time.Time{})
+		result, err := ep.client().List(t.Context(), region, sessionmanager.StateActive, sessionmanager.Selector{OlderThan: olderThan(time.Hour)}, time.Time{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -628,7 +630,7 @@ func TestClient_List_outOfTime(t *testing.T) {
 
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			n++
-			paged(fmt.Sprintf(`{"Sessions":[],"NextToken":"%d"}`, n))(next).ServeHTTP(w, r)
+			answerPages(fmt.Sprintf(`{"Sessions":[],"NextToken":"%d"}`, n))(next).ServeHTTP(w, r)
 		})
 	}
 	for name, tc := range map[string]struct {
@@ -674,7 +676,7 @@ func TestClient_List_outOfTime(t *testing.T) {
 func TestClient_List_shows(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := started("a", 90*time.Minute)
+		s := sessionStartedAgo("a", 90*time.Minute)
 		s.Owner, s.DocumentName, s.AccessType, s.Reason = ownerMary, "Shell", "Standard", "audit"
 		ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(s)))
 
@@ -693,10 +695,10 @@ func TestClient_List_shows(t *testing.T) {
 	})
 }
 
-// canned is an HTTP client that answers every request with the same body.
-type canned []byte
+// cannedHTTPClient is an HTTP client that answers every request with the same body.
+type cannedHTTPClient []byte
 
-func (c canned) Do(*http.Request) (*http.Response, error) {
+func (c cannedHTTPClient) Do(*http.Request) (*http.Response, error) {
 	return &http.Response{
 		StatusCode:    http.StatusOK,
 		Header:        http.Header{"Content-Type": {"application/x-amz-json-1.1"}},
@@ -706,7 +708,7 @@ func (c canned) Do(*http.Request) (*http.Response, error) {
 }
 
 // cannedPage is one full page of sessions, mary-0 to mary-199.
-var cannedPage = sync.OnceValue(func() canned {
+var cannedPage = sync.OnceValue(func() cannedHTTPClient {
 	var rows []string
 	for i := range 200 {
 		rows = append(rows, fmt.Sprintf(
@@ -714,7 +716,7 @@ var cannedPage = sync.OnceValue(func() canned {
 			i, i%10, ownerMary))
 	}
 
-	return canned(`{"Sessions":[` + strings.Join(rows, ",") + `]}`)
+	return cannedHTTPClient(`{"Sessions":[` + strings.Join(rows, ",") + `]}`)
 })
 
 // cannedClient returns a client of an endpoint that always answers with that page.
@@ -730,7 +732,7 @@ func cannedClient() *sessionmanager.Client {
 // BenchmarkClient_List decodes one full page, of which every tenth session matches.
 func BenchmarkClient_List(b *testing.B) {
 	client := cannedClient()
-	selector := sessionmanager.Selector{Targets: []string{"i-3"}, Owners: []string{"*/mary"}, OlderThan: aged(time.Hour)}
+	selector := sessionmanager.Selector{Targets: []string{"i-3"}, Owners: []string{"*/mary"}, OlderThan: olderThan(time.Hour)}
 
 	b.ReportAllocs()
 	for b.Loop() {
@@ -746,7 +748,7 @@ func BenchmarkClient_List(b *testing.B) {
 func TestClient_List_again(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		ep := newEndpoint(t, fakessm.New(), answering("DescribeSessions", 1, 200,
+		ep := newEndpoint(t, fakessm.New(), answerRequests("DescribeSessions", 1, 200,
 			`{"Sessions":[{"Target":"i-x"},{"Target":"i-x"},{"SessionId":"a","Target":"i-x"},{"SessionId":"a","Target":"i-x"}]}`))
 
 		listing, err := ep.client().List(t.Context(), region, sessionmanager.StateActive, sessionmanager.Selector{Targets: []string{"i-x"}}, time.Time{})

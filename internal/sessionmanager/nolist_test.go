@@ -79,8 +79,8 @@ func TestClient_answerWithoutList(t *testing.T) {
 			t.Run(name+"/"+what, func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					fake := fakessm.New(fakessm.WithSessions(*known("Connected")))
-					ep := newEndpoint(t, fake, answering("DescribeSessions", -1, 200, body))
+					fake := fakessm.New(fakessm.WithSessions(*knownSession("Connected")))
+					ep := newEndpoint(t, fake, answerRequests("DescribeSessions", -1, 200, body))
 
 					err := ask(t, ep.client())
 
@@ -101,14 +101,14 @@ func TestClient_answerWithoutList(t *testing.T) {
 func TestClient_Drain_answersWithoutList(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		fake := fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(people("a", "b")...))
+		fake := fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(connectedSessions("a", "b")...))
 		fake.Inject(fakessm.Fault{Operation: "TerminateSession", SessionID: "b", Kind: fakessm.FaultDenied, Times: -1})
 
 		got, result := drainWith(t, newEndpoint(t, fake, withoutList(1)), sessionmanager.DrainInput{
 			Selector: sessionmanager.Selector{Targets: []string{node}}, MaxSessions: 2,
 		})
 
-		want := drained{
+		want := drainReport{
 			Outcomes: outcomes{"a": unverified, "b": failed}, Failures: map[string]string{"b": accessDenied},
 			Kind: incomplete, Live: []string{"b"},
 		}

@@ -34,8 +34,8 @@ func (e *endpoint) patient() *endpoint {
 	return e
 }
 
-// pacing is what many calls leave to be seen.
-type pacing struct {
+// paceReport is what many calls took, as tests compare it.
+type paceReport struct {
 	took      time.Duration
 	calls     int
 	throttled int
@@ -43,7 +43,7 @@ type pacing struct {
 
 // work has so many workers make n calls, one after the other, and reports what
 // reached the endpoint, but for calls about nobody.
-func (e *endpoint) work(t *testing.T, workers, n int, call func(ctx context.Context, i int) error) pacing {
+func (e *endpoint) work(t *testing.T, workers, n int, call func(ctx context.Context, i int) error) paceReport {
 	t.Helper()
 
 	var (
@@ -62,7 +62,7 @@ func (e *endpoint) work(t *testing.T, workers, n int, call func(ctx context.Cont
 	}
 	wg.Wait()
 
-	seen := pacing{took: time.Since(start)}
+	seen := paceReport{took: time.Since(start)}
 	for _, r := range e.fake.Requests() {
 		if r.SessionID == "nobody" {
 			continue
@@ -77,8 +77,8 @@ func (e *endpoint) work(t *testing.T, workers, n int, call func(ctx context.Cont
 	return seen
 }
 
-// terminating ends one session of the crowd after the other.
-func terminating(client *sessionmanager.Client, where string, verify bool) func(context.Context, int) error {
+// terminateNext returns a function that ends the sessions of the crowd one by one.
+func terminateNext(client *sessionmanager.Client, where string, verify bool) func(context.Context, int) error {
 	return func(ctx context.Context, i int) error {
 		result, err := client.Terminate(ctx, sessionmanager.TerminateInput{SessionRef: sessionmanager.SessionRef{Region: where, SessionID: crowdID(i)}, Verify: verify})
 		if err == nil && verify && result.Outcome != sessionmanager.OutcomeTerminated {
@@ -89,8 +89,8 @@ func terminating(client *sessionmanager.Client, where string, verify bool) func(
 	}
 }
 
-// within checks that something took its time, and no more.
-func within(t *testing.T, took, least, most time.Duration) {
+// wantBetween checks how long something took.
+func wantBetween(t *testing.T, took, least, most time.Duration) {
 	t.Helper()
 
 	if took < least || took > most {
@@ -102,11 +102,11 @@ func within(t *testing.T, took, least, most time.Duration) {
 func TestClient_pace_noBrake(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowd(500)...)))
+		ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowdSessions(500)...)))
 
-		got := ep.work(t, 50, 500, terminating(ep.client(), region, false))
+		got := ep.work(t, 50, 500, terminateNext(ep.client(), region, false))
 
-		within(t, got.took, 0, time.Second)
+		wantBetween(t, got.took, 0, time.Second)
 	})
 }
 
@@ -130,11 +130,11 @@ func TestClient_pace_quota(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithDefaultQuotas(), fakessm.WithSessions(crowd(tc.sessions)...))).patient()
+				ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithDefaultQuotas(), fakessm.WithSessions(crowdSessions(tc.sessions)...))).patient()
 
-				got := ep.work(t, tc.workers, tc.sessions, terminating(ep.client(), region, tc.verify))
+				got := ep.work(t, tc.workers, tc.sessions, terminateNext(ep.client(), region, tc.verify))
 
-				within(t, got.took, tc.least, tc.most)
+				wantBetween(t, got.took, tc.least, tc.most)
 				if most := int(tc.throttled * float64(got.calls)); got.throttled > most {
 					t.Errorf("%d of %d calls were throttled, want %d at most", got.throttled, got.calls, most)
 				}
@@ -161,7 +161,7 @@ func TestClient_pace_drain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithDefaultQuotas(), fakessm.WithSessions(crowd(tc.sessions)...))).patient()
+				ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithDefaultQuotas(), fakessm.WithSessions(crowdSessions(tc.sessions)...))).patient()
 				client := ep.client()
 
 				got := ep.work(t, 1, 1, func(ctx context.Context, _ int) error {
@@ -175,7 +175,7 @@ func TestClient_pace_drain(t *testing.T) {
 					return err
 				})
 
-				within(t, got.took, tc.least, tc.most)
+				wantBetween(t, got.took, tc.least, tc.most)
 				if got.throttled > tc.throttled {
 					t.Errorf("%d of %d calls were throttled, want %d at most", got.throttled, got.calls, tc.throttled)
 				}
@@ -192,13 +192,13 @@ func TestClient_pace_adapts(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			const granted = 20
-			ep := newEndpoint(t, fakessm.New(fakessm.WithQuota("TerminateSession", granted), fakessm.WithSessions(crowd(1200)...))).patient()
+			ep := newEndpoint(t, fakessm.New(fakessm.WithQuota("TerminateSession", granted), fakessm.WithSessions(crowdSessions(1200)...))).patient()
 			client := ep.client()
 
-			got := ep.work(t, 40, 1200, terminating(client, region, false))
+			got := ep.work(t, 40, 1200, terminateNext(client, region, false))
 
 			// A minute is what the quota needs, 200 seconds what 6 calls a second would.
-			within(t, got.took, 59*time.Second, 110*time.Second)
+			wantBetween(t, got.took, 59*time.Second, 110*time.Second)
 			if got.throttled > 100 {
 				t.Errorf("%d calls were throttled", got.throttled)
 			}
@@ -208,11 +208,11 @@ func TestClient_pace_adapts(t *testing.T) {
 	t.Run("a smaller quota is kept to", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			ep := newEndpoint(t, fakessm.New(fakessm.WithQuota("TerminateSession", 2), fakessm.WithSessions(crowd(200)...))).patient()
+			ep := newEndpoint(t, fakessm.New(fakessm.WithQuota("TerminateSession", 2), fakessm.WithSessions(crowdSessions(200)...))).patient()
 
-			got := ep.work(t, 10, 200, terminating(ep.client(), region, false))
+			got := ep.work(t, 10, 200, terminateNext(ep.client(), region, false))
 
-			within(t, got.took, 99*time.Second, 125*time.Second)
+			wantBetween(t, got.took, 99*time.Second, 125*time.Second)
 			if got.throttled > 40 {
 				t.Errorf("%d calls were throttled", got.throttled)
 			}
@@ -222,7 +222,7 @@ func TestClient_pace_adapts(t *testing.T) {
 	t.Run("a quota that others use as well is shared, and taken over when they leave", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			ep := newEndpoint(t, fakessm.New(fakessm.WithQuota("TerminateSession", 6), fakessm.WithSessions(crowd(600)...)))
+			ep := newEndpoint(t, fakessm.New(fakessm.WithQuota("TerminateSession", 6), fakessm.WithSessions(crowdSessions(600)...)))
 			ep.retries(1)
 			other := ep.client(sessionmanager.Options{MaxRequestsPerSecond: 3})
 			client := ep.patient().client()
@@ -234,11 +234,11 @@ func TestClient_pace_adapts(t *testing.T) {
 					_, _ = other.Terminate(t.Context(), sessionmanager.TerminateInput{SessionRef: sessionmanager.SessionRef{Region: region, SessionID: "nobody"}})
 				}
 			})
-			got := ep.work(t, 10, 600, terminating(client, region, false))
+			got := ep.work(t, 10, 600, terminateNext(client, region, false))
 			wg.Wait()
 
 			// A quota of its own takes 100 seconds, half a quota all the time 200.
-			within(t, got.took, 99*time.Second, 150*time.Second)
+			wantBetween(t, got.took, 99*time.Second, 150*time.Second)
 			if got.throttled > 60 {
 				t.Errorf("%d calls were throttled", got.throttled)
 			}
@@ -248,13 +248,13 @@ func TestClient_pace_adapts(t *testing.T) {
 	t.Run("a moment of throttling does not brake for ever", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowd(1000)...))).patient()
+			ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowdSessions(1000)...))).patient()
 			ep.fake.Inject(fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultThrottle, Times: 20})
 
-			got := ep.work(t, 10, 1000, terminating(ep.client(), region, false))
+			got := ep.work(t, 10, 1000, terminateNext(ep.client(), region, false))
 
 			// 167 seconds at 6 calls a second.
-			within(t, got.took, 0, 90*time.Second)
+			wantBetween(t, got.took, 0, 90*time.Second)
 		})
 	})
 }
@@ -266,12 +266,12 @@ func TestClient_pace_fixed(t *testing.T) {
 	t.Run("calls keep their distance", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowd(21)...)))
+			ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowdSessions(21)...)))
 			client := ep.client(sessionmanager.Options{MaxRequestsPerSecond: 2})
 
-			got := ep.work(t, 10, 21, terminating(client, region, false))
+			got := ep.work(t, 10, 21, terminateNext(client, region, false))
 
-			within(t, got.took, 10*time.Second, 10*time.Second+10*latency)
+			wantBetween(t, got.took, 10*time.Second, 10*time.Second+10*latency)
 			requests := ep.fake.Requests()
 			for i := range requests[1:] {
 				if gap := requests[i+1].Time.Sub(requests[i].Time); gap < 490*time.Millisecond {
@@ -284,13 +284,13 @@ func TestClient_pace_fixed(t *testing.T) {
 	t.Run("a throttled call counts, and changes nothing", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowd(31)...)))
+			ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowdSessions(31)...)))
 			ep.fake.Inject(fakessm.Fault{Kind: fakessm.FaultThrottle, Times: 10})
 			client := ep.client(sessionmanager.Options{MaxRequestsPerSecond: 4})
 
-			got := ep.work(t, 10, 31, terminating(client, region, false))
+			got := ep.work(t, 10, 31, terminateNext(client, region, false))
 
-			within(t, got.took, 10*time.Second, 10*time.Second+10*latency)
+			wantBetween(t, got.took, 10*time.Second, 10*time.Second+10*latency)
 			if got.calls != 41 {
 				t.Errorf("%d calls, want 41", got.calls)
 			}
@@ -301,10 +301,10 @@ func TestClient_pace_fixed(t *testing.T) {
 	t.Run("more than the quota", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowd(300)...), fakessm.WithDefaultQuotas())).patient()
+			ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowdSessions(300)...), fakessm.WithDefaultQuotas())).patient()
 			client := ep.client(sessionmanager.Options{MaxRequestsPerSecond: 50})
 
-			got := ep.work(t, 10, 300, terminating(client, region, false))
+			got := ep.work(t, 10, 300, terminateNext(client, region, false))
 
 			if most := got.calls / 10; got.throttled > most {
 				t.Errorf("%d of %d calls were throttled, want at most %d", got.throttled, got.calls, most)
@@ -315,12 +315,12 @@ func TestClient_pace_fixed(t *testing.T) {
 	t.Run("less than one a second", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowd(4)...)))
+			ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowdSessions(4)...)))
 			client := ep.client(sessionmanager.Options{MaxRequestsPerSecond: 0.1})
 
-			got := ep.work(t, 4, 4, terminating(client, region, false))
+			got := ep.work(t, 4, 4, terminateNext(client, region, false))
 
-			within(t, got.took, 30*time.Second, 31*time.Second)
+			wantBetween(t, got.took, 30*time.Second, 31*time.Second)
 		})
 	})
 }
@@ -331,7 +331,7 @@ func TestClient_pace_lanes(t *testing.T) {
 	t.Parallel()
 
 	elsewhere := func(n int) []fakessm.Session {
-		sessions := crowd(n)
+		sessions := crowdSessions(n)
 		for i := range sessions {
 			sessions[i].Region = "us-west-2"
 		}
@@ -345,15 +345,15 @@ func TestClient_pace_lanes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				fake := fakessm.New(fakessm.WithDefaultQuotas(), fakessm.WithSessions(crowd(60)...), fakessm.WithSessions(elsewhere(60)...))
+				fake := fakessm.New(fakessm.WithDefaultQuotas(), fakessm.WithSessions(crowdSessions(60)...), fakessm.WithSessions(elsewhere(60)...))
 				ep := newEndpoint(t, fake).patient()
 				client := ep.client(options)
 
 				// Half a dozen calls are granted at once; the rest needs ten seconds in each lane.
 				var wg sync.WaitGroup
 				for what, call := range map[string]func(context.Context, int) error{
-					"terminating":           terminating(client, region, false),
-					"terminating elsewhere": terminating(client, "us-west-2", false),
+					"terminating":           terminateNext(client, region, false),
+					"terminating elsewhere": terminateNext(client, "us-west-2", false),
 					"looking up": func(ctx context.Context, i int) error {
 						_, err := client.Find(ctx, sessionmanager.SessionRef{Region: region, SessionID: crowdID(i)})
 						if errors.Is(err, sessionmanager.ErrNotFound) {
@@ -367,9 +367,9 @@ func TestClient_pace_lanes(t *testing.T) {
 						got := ep.work(t, 5, 60, call)
 						if what == "looking up" {
 							// Sessions that have ended take two calls.
-							within(t, got.took, 8*time.Second, 25*time.Second)
+							wantBetween(t, got.took, 8*time.Second, 25*time.Second)
 						} else {
-							within(t, got.took, 8*time.Second, 13*time.Second)
+							wantBetween(t, got.took, 8*time.Second, 13*time.Second)
 						}
 					})
 				}
@@ -384,9 +384,9 @@ func TestClient_pace_lanes(t *testing.T) {
 func TestClient_pace_cancelled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowd(40)...)))
+		ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowdSessions(40)...)))
 		client := ep.client(sessionmanager.Options{MaxRequestsPerSecond: 1})
-		if err := terminating(client, region, false)(t.Context(), 0); err != nil {
+		if err := terminateNext(client, region, false)(t.Context(), 0); err != nil {
 			t.Fatal(err)
 		}
 
@@ -414,16 +414,16 @@ func TestClient_pace_cancelled(t *testing.T) {
 			synctest.Wait()
 		}
 		wg.Wait()
-		within(t, time.Since(before), 0, 0)
+		wantBetween(t, time.Since(before), 0, 0)
 		if got := ep.fake.Count("TerminateSession"); got != 1 {
 			t.Errorf("%d calls, want 1", got)
 		}
 
 		// The thirty turns are not lost.
 		got := ep.work(t, 5, 5, func(ctx context.Context, i int) error {
-			return terminating(client, region, false)(ctx, 31+i)
+			return terminateNext(client, region, false)(ctx, 31+i)
 		})
-		within(t, got.took, 4*time.Second, 6*time.Second)
+		wantBetween(t, got.took, 4*time.Second, 6*time.Second)
 	})
 }
 
@@ -443,15 +443,15 @@ func TestClient_pace_outOfTime(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowd(2)...)))
+				ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowdSessions(2)...)))
 				client := ep.client(sessionmanager.Options{MaxRequestsPerSecond: 0.1})
-				if err := terminating(client, region, false)(t.Context(), 0); err != nil {
+				if err := terminateNext(client, region, false)(t.Context(), 0); err != nil {
 					t.Fatal(err)
 				}
 				ctx, cancel := context.WithTimeout(t.Context(), tc.patience)
 				defer cancel()
 
-				err := terminating(client, region, false)(ctx, 1)
+				err := terminateNext(client, region, false)(ctx, 1)
 
 				if got := kindOf(err); got != tc.want || err != nil && !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("error is %q, want %q: %v", got, tc.want, err)
@@ -466,7 +466,7 @@ func TestClient_pace_outOfTime(t *testing.T) {
 	t.Run("after a throttled call", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowd(2)...))).patient()
+			ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowdSessions(2)...))).patient()
 			ep.fake.Inject(fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultThrottle, Times: -1})
 			ctx, cancel := context.WithTimeout(t.Context(), 7*time.Second)
 			defer cancel()
@@ -486,7 +486,7 @@ func TestClient_pace_outOfTime(t *testing.T) {
 func TestClient_pace_idle(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowd(1)...))).patient()
+		ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowdSessions(1)...))).patient()
 		var lifted int
 		client := ep.client(sessionmanager.Options{Decided: func(_ context.Context, d sessionmanager.Decision) {
 			if d.What == "Raised the pace of calls" {
@@ -495,7 +495,7 @@ func TestClient_pace_idle(t *testing.T) {
 		}})
 		ep.fake.Inject(fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultThrottle})
 		for range 120 {
-			_ = terminating(client, region, false)(t.Context(), 0)
+			_ = terminateNext(client, region, false)(t.Context(), 0)
 			time.Sleep(2500 * time.Millisecond)
 		}
 		// The rest after the throttled call may hold its repetition back.
@@ -510,7 +510,7 @@ func TestClient_pace_idle(t *testing.T) {
 func TestClient_pace_highest(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowd(1)...))).patient()
+		ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowdSessions(1)...))).patient()
 		var (
 			mu      sync.Mutex
 			fastest float64
@@ -523,7 +523,7 @@ func TestClient_pace_highest(t *testing.T) {
 			}
 		}})
 		ep.fake.Inject(fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultThrottle})
-		ep.work(t, 20, 3000, func(ctx context.Context, _ int) error { return terminating(client, region, false)(ctx, 0) })
+		ep.work(t, 20, 3000, func(ctx context.Context, _ int) error { return terminateNext(client, region, false)(ctx, 0) })
 
 		if want := 10 * sessionmanager.TerminateSession.Quota(); fastest != want {
 			t.Errorf("the pace grew to %g calls a second, want %g", fastest, want)

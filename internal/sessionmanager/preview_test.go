@@ -26,11 +26,11 @@ import (
 // listingAge is how old a listing may be that look-ups share.
 const listingAge = 10 * time.Second
 
-// crowd returns n live sessions; crowdID names them.
-func crowd(n int) []fakessm.Session {
+// crowdSessions returns n live sessions; crowdID names them.
+func crowdSessions(n int) []fakessm.Session {
 	sessions := make([]fakessm.Session, n)
 	for i := range sessions {
-		sessions[i] = here(crowdID(i), "Connected")
+		sessions[i] = sessionInRegion(crowdID(i), "Connected")
 		sessions[i].Owner = "owner of " + crowdID(i)
 	}
 
@@ -66,9 +66,9 @@ func (e *endpoint) described(t *testing.T) pages {
 	return got
 }
 
-// ask previews so many sessions of the crowd at once, and checks that each answer
-// is about the session that was asked for.
-func ask(t *testing.T, client *sessionmanager.Client, from, n int) {
+// previewAtOnce previews n sessions of the crowd at once, and checks that each answer is
+// about the session that was asked for.
+func previewAtOnce(t *testing.T, client *sessionmanager.Client, from, n int) {
 	t.Helper()
 
 	var wg sync.WaitGroup
@@ -108,9 +108,9 @@ func TestClient_Preview_together(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(crowd(tc.live)...)))
+				ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(crowdSessions(tc.live)...)))
 
-				ask(t, ep.client(), 0, tc.questions)
+				previewAtOnce(t, ep.client(), 0, tc.questions)
 
 				if diff := cmp.Diff(tc.want, ep.described(t)); diff != "" {
 					t.Errorf("calls (-want +got):\n%s", diff)
@@ -139,7 +139,7 @@ func TestClient_Preview_plan(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				const questions, workers = 1000, 10
-				ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(tc.pageSize), fakessm.WithSessions(crowd(tc.live)...)))
+				ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(tc.pageSize), fakessm.WithSessions(crowdSessions(tc.live)...)))
 				client := ep.client()
 
 				next := make(chan int)
@@ -182,7 +182,7 @@ func TestClient_Preview_age(t *testing.T) {
 		t.Helper()
 
 		client, began := ep.client(), time.Now()
-		ask(t, client, 0, 4)
+		previewAtOnce(t, client, 0, 4)
 		if diff := cmp.Diff(pages{Pages: 1}, ep.described(t)); diff != "" {
 			t.Fatalf("calls (-want +got):\n%s", diff)
 		}
@@ -205,11 +205,11 @@ func TestClient_Preview_age(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(crowd(100)...)))
+				ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(crowdSessions(100)...)))
 				client, began := listed(t, ep)
 
 				time.Sleep(time.Until(began.Add(tc.after)))
-				ask(t, client, 5, tc.questions)
+				previewAtOnce(t, client, 5, tc.questions)
 
 				if diff := cmp.Diff(tc.want, ep.described(t)); diff != "" {
 					t.Errorf("calls (-want +got):\n%s", diff)
@@ -221,11 +221,11 @@ func TestClient_Preview_age(t *testing.T) {
 	t.Run("a listing that takes long is as old as its beginning", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(crowd(100)...), fakessm.WithLatency(4*time.Second)))
+			ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(crowdSessions(100)...), fakessm.WithLatency(4*time.Second)))
 			client, began := listed(t, ep)
 
 			time.Sleep(time.Until(began.Add(listingAge + time.Millisecond)))
-			ask(t, client, 5, 1)
+			previewAtOnce(t, client, 5, 1)
 
 			// It asks for itself, or for all; what counts is that it asks.
 			if got := ep.described(t); got.Lookups+got.Pages != 1 {
@@ -237,10 +237,10 @@ func TestClient_Preview_age(t *testing.T) {
 	t.Run("a question every other second", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(crowd(100)...)))
+			ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(crowdSessions(100)...)))
 			client := ep.client()
 			for i := range 60 {
-				ask(t, client, i, 1)
+				previewAtOnce(t, client, i, 1)
 				time.Sleep(2 * time.Second)
 			}
 
@@ -254,10 +254,10 @@ func TestClient_Preview_age(t *testing.T) {
 	t.Run("a question a minute", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(crowd(100)...)))
+			ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(crowdSessions(100)...)))
 			client := ep.client()
 			for i := range 60 {
-				ask(t, client, i, 1)
+				previewAtOnce(t, client, i, 1)
 				time.Sleep(time.Minute)
 			}
 
@@ -284,13 +284,13 @@ func TestClient_Preview_proves(t *testing.T) {
 		},
 		"a session that is missing may be in the history": {
 			happens: func(_ *testing.T, ep *endpoint, _ *sessionmanager.Client) {
-				ep.fake.AddSessions(here("ended", "Failed"))
+				ep.fake.AddSessions(sessionInRegion("ended", "Failed"))
 			},
 			id: "ended", want: "Failed", calls: pages{Lookups: 1},
 		},
 		"a session that is missing may have begun since": {
 			happens: func(_ *testing.T, ep *endpoint, _ *sessionmanager.Client) {
-				ep.fake.AddSessions(here("new", "Connecting"))
+				ep.fake.AddSessions(sessionInRegion("new", "Connecting"))
 			},
 			id: "new", want: "Connecting", calls: pages{Lookups: 2},
 		},
@@ -348,9 +348,9 @@ func TestClient_Preview_proves(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(crowd(100)...)))
+				ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(crowdSessions(100)...)))
 				client := ep.client()
-				ask(t, client, 0, 4)
+				previewAtOnce(t, client, 0, 4)
 				ep.described(t)
 				if tc.happens != nil {
 					tc.happens(t, ep, client)
@@ -395,9 +395,9 @@ func TestClient_Terminate_sharedListing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(crowd(100)...)))
+				ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(crowdSessions(100)...)))
 				client := ep.client()
-				ask(t, client, 0, 4)
+				previewAtOnce(t, client, 0, 4)
 				ep.described(t)
 				if tc.happens != nil {
 					tc.happens(ep.fake)
@@ -419,19 +419,19 @@ func TestClient_Terminate_sharedListing(t *testing.T) {
 	}
 }
 
-// waiter is a question that waits for its answer.
-type waiter struct {
+// waitingPreview is a preview that waits for its answer.
+type waitingPreview struct {
 	cancel  context.CancelFunc
 	done    chan struct{}
 	session sessionmanager.Session
 	err     error
 }
 
-// wait asks for a session of the crowd, and goes on once the question waits.
-func wait(t *testing.T, client *sessionmanager.Client, i int) *waiter {
+// startPreview starts a preview of a session of the crowd, and returns once it waits.
+func startPreview(t *testing.T, client *sessionmanager.Client, i int) *waitingPreview {
 	t.Helper()
 
-	w := &waiter{done: make(chan struct{})}
+	w := &waitingPreview{done: make(chan struct{})}
 	ctx, cancel := context.WithCancel(t.Context())
 	w.cancel = cancel
 	t.Cleanup(cancel)
@@ -445,7 +445,7 @@ func wait(t *testing.T, client *sessionmanager.Client, i int) *waiter {
 }
 
 // answered reports whether the question has been answered by now.
-func (w *waiter) answered() bool {
+func (w *waitingPreview) answered() bool {
 	synctest.Wait()
 	select {
 	case <-w.done:
@@ -469,7 +469,7 @@ func slowListing(t *testing.T, fake *fakessm.Server) (ep *endpoint, underWay fun
 				t.Error(err)
 			}
 			r.Body = io.NopCloser(bytes.NewReader(body))
-			if operation(r) == "DescribeSessions" && !bytes.Contains(body, []byte("Filters")) {
+			if operationOf(r) == "DescribeSessions" && !bytes.Contains(body, []byte("Filters")) {
 				reading.Add(1)
 				defer reading.Add(-1)
 				select {
@@ -501,13 +501,13 @@ func TestClient_Preview_waiting(t *testing.T) {
 	t.Parallel()
 
 	// waiting has so many questions wait for a listing.
-	waiting := func(t *testing.T, client *sessionmanager.Client, n int) []*waiter {
+	waiting := func(t *testing.T, client *sessionmanager.Client, n int) []*waitingPreview {
 		t.Helper()
 
-		ask(t, client, 0, 3)
-		waiters := make([]*waiter, n)
+		previewAtOnce(t, client, 0, 3)
+		waiters := make([]*waitingPreview, n)
 		for i := range waiters {
-			waiters[i] = wait(t, client, i)
+			waiters[i] = startPreview(t, client, i)
 		}
 
 		return waiters
@@ -574,7 +574,7 @@ func TestClient_Preview_waiting(t *testing.T) {
 			for _, w := range waiting(t, client, 5) {
 				w.cancel()
 			}
-			later := wait(t, client, 8)
+			later := startPreview(t, client, 8)
 			if n := underWay(); n != 1 || later.answered() {
 				t.Fatalf("%d listings are under way, want 1; the answer is %v", n, later.err)
 			}
@@ -588,7 +588,7 @@ func TestClient_Preview_waiting(t *testing.T) {
 			for i := range 20 {
 				last.cancel()
 				<-last.done
-				next := &waiter{done: make(chan struct{})}
+				next := &waitingPreview{done: make(chan struct{})}
 				ctx, cancel := context.WithCancel(t.Context())
 				next.cancel = cancel
 				defer cancel()
@@ -598,7 +598,7 @@ func TestClient_Preview_waiting(t *testing.T) {
 				if kindOf(next.err) != outOfTime || left.Stop() {
 					t.Fatalf("question %d did not wait for a listing of its own: %v", i, next.err)
 				}
-				last = wait(t, client, i)
+				last = startPreview(t, client, i)
 			}
 			<-last.done
 			if last.err != nil || last.session.Owner != "owner of "+crowdID(19) {
@@ -615,7 +615,7 @@ func TestClient_Preview_waiting(t *testing.T) {
 					last.cancel()
 					<-last.done
 				}()
-				next := wait(t, client, i)
+				next := startPreview(t, client, i)
 				<-left
 				if next.answered() {
 					t.Errorf("question %d ended at once: %v", i, next.err)
@@ -648,7 +648,7 @@ func TestClient_Preview_waiting(t *testing.T) {
 			}
 		},
 		"one that never had time does not begin a listing that goes on": func(t *testing.T, ep *endpoint, client *sessionmanager.Client, underWay func() int) {
-			ask(t, client, 0, 3)
+			previewAtOnce(t, client, 0, 3)
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
 			_, err := client.Preview(ctx, sessionmanager.SessionRef{Region: region, SessionID: crowdID(1)})
@@ -664,7 +664,7 @@ func TestClient_Preview_waiting(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				ep, underWay := slowListing(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(crowd(100)...)))
+				ep, underWay := slowListing(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(crowdSessions(100)...)))
 
 				body(t, ep, ep.client(), underWay)
 			})
@@ -694,15 +694,15 @@ func TestClient_Preview_sharedFailure(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				ep, _ := slowListing(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(crowd(100)...)))
+				ep, _ := slowListing(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(crowdSessions(100)...)))
 				client := ep.client()
-				ask(t, client, 0, 3)
+				previewAtOnce(t, client, 0, 3)
 				ep.fake.Inject(fakessm.Fault{Operation: "DescribeSessions", Kind: tc.fault, Times: -1})
 				ep.fake.ResetRequests()
 
-				var waiters []*waiter
+				var waiters []*waitingPreview
 				for i := range 8 {
-					waiters = append(waiters, wait(t, client, i))
+					waiters = append(waiters, startPreview(t, client, i))
 				}
 				for i, w := range waiters {
 					<-w.done
@@ -723,7 +723,7 @@ func TestClient_Preview_sharedFailure(t *testing.T) {
 
 				ep.fake.ClearFaults()
 				time.Sleep(listingAge)
-				ask(t, client, 0, 8)
+				previewAtOnce(t, client, 0, 8)
 				if diff := cmp.Diff(pages{Pages: 1}, ep.described(t)); diff != "" {
 					t.Errorf("calls afterwards (-want +got):\n%s", diff)
 				}
@@ -751,7 +751,7 @@ func TestClient_Preview_strangeListings(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				fake := fakessm.New(append([]fakessm.Option{fakessm.WithPageSize(200), fakessm.WithSessions(crowd(150)...)}, tc.options...)...)
+				fake := fakessm.New(append([]fakessm.Option{fakessm.WithPageSize(200), fakessm.WithSessions(crowdSessions(150)...)}, tc.options...)...)
 				ep := newEndpoint(t, fake)
 				if tc.refused {
 					ep = newEndpoint(t, fake, answeringIn("NextToken", 400, `{"__type":"InvalidNextToken"}`))
@@ -760,7 +760,7 @@ func TestClient_Preview_strangeListings(t *testing.T) {
 					ep.fake.Inject(fakessm.Fault{Operation: "DescribeSessions", Kind: tc.fault, Times: -1})
 				}
 
-				ask(t, ep.client(), 0, 20)
+				previewAtOnce(t, ep.client(), 0, 20)
 
 				if n := ep.fake.Count("DescribeSessions"); n > tc.most {
 					t.Errorf("%d calls, want %d at most", n, tc.most)

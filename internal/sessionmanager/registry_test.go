@@ -122,14 +122,14 @@ func TestRegistry_endAllWhileStarting(t *testing.T) {
 				lossy := func(next http.Handler) http.Handler {
 					return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 						lose := false
-						if operation(r) == "StartSession" {
+						if operationOf(r) == "StartSession" {
 							mutex.Lock()
 							starts++
 							lose = starts%3 == 0
 							mutex.Unlock()
 						}
 						if lose {
-							answering("StartSession", 1, 200, "{")(next).ServeHTTP(w, r)
+							answerRequests("StartSession", 1, 200, "{")(next).ServeHTTP(w, r)
 
 							return
 						}
@@ -203,7 +203,7 @@ func TestRegistry_hooks(t *testing.T) {
 					defer mutex.Unlock()
 					order = append(order, what)
 				}
-				ep := newEndpoint(t, fakessm.New(), before("TerminateSession", func() { note("TerminateSession") }))
+				ep := newEndpoint(t, fakessm.New(), beforeRequest("TerminateSession", func() { note("TerminateSession") }))
 				registry := sessionmanager.NewRegistry()
 				client := ep.client(sessionmanager.Options{Own: registry})
 				ref := startSome(t, client, 1)[0]
@@ -291,7 +291,7 @@ func TestDrain_own(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(1)))
-		for _, s := range people("a", "b", "c", "d", "e", "f", "g", "h") {
+		for _, s := range connectedSessions("a", "b", "c", "d", "e", "f", "g", "h") {
 			s.Target, s.Region = startTarget, region
 			ep.fake.AddSessions(s)
 		}

@@ -28,7 +28,7 @@ func TestClient_Resume(t *testing.T) {
 		t.Run(status, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(*known(status))))
+				ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(*knownSession(status))))
 				client := ep.client()
 
 				var tokens, urls []string
@@ -66,7 +66,7 @@ func TestClient_Resume_byteForByte(t *testing.T) {
 			url   = `wss://ssmmessages.eu-central-1.amazonaws.com/v1/data-channel/Mary+Major=x,y.z@example?role=publish_subscribe&cell-number=AAEAAfe+%2B//+==&b=1;a#+ <>`
 		)
 		body := fmt.Sprintf(`{"SessionId":%q,"TokenValue":%q,"StreamUrl":%q}`, sessionID, token, url)
-		ep := newEndpoint(t, fakessm.New(), answering("ResumeSession", 1, 200, body))
+		ep := newEndpoint(t, fakessm.New(), answerRequests("ResumeSession", 1, 200, body))
 
 		got, err := ep.client().Resume(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: sessionID})
 		if err != nil {
@@ -79,8 +79,8 @@ func TestClient_Resume_byteForByte(t *testing.T) {
 	})
 }
 
-// resumption is what a failed resumption leaves to be seen.
-type resumption struct {
+// resumeReport is the outcome of a failed Resume, as tests compare it.
+type resumeReport struct {
 	Kind  string
 	Calls string
 }
@@ -92,131 +92,131 @@ func TestClient_Resume_failures(t *testing.T) {
 		session *fakessm.Session
 		faults  []fakessm.Fault
 		wrap    func(http.Handler) http.Handler
-		want    resumption
+		want    resumeReport
 	}{
 		"an answer without a token": {
-			session: known("Connected", fakessm.BehaviourTimedOut),
-			want:    resumption{timedOut, "resume"},
+			session: knownSession("Connected", fakessm.BehaviourTimedOut),
+			want:    resumeReport{timedOut, "resume"},
 		},
 		"an answer with an empty token": {
-			session: known("Disconnected", fakessm.BehaviourEmptyToken),
-			want:    resumption{timedOut, "resume"},
+			session: knownSession("Disconnected", fakessm.BehaviourEmptyToken),
+			want:    resumeReport{timedOut, "resume"},
 		},
 		"an answer with a URL but no token": {
-			session: known("Connected"),
-			wrap:    answering("ResumeSession", 1, 200, `{"SessionId":"`+sessionID+`","StreamUrl":"wss://secret"}`),
-			want:    resumption{timedOut, "resume"},
+			session: knownSession("Connected"),
+			wrap:    answerRequests("ResumeSession", 1, 200, `{"SessionId":"`+sessionID+`","StreamUrl":"wss://secret"}`),
+			want:    resumeReport{timedOut, "resume"},
 		},
 		"an answer with a null token": {
-			session: known("Connected"),
-			wrap:    answering("ResumeSession", 1, 200, `{"SessionId":"`+sessionID+`","TokenValue":null,"StreamUrl":"wss://secret"}`),
-			want:    resumption{timedOut, "resume"},
+			session: knownSession("Connected"),
+			wrap:    answerRequests("ResumeSession", 1, 200, `{"SessionId":"`+sessionID+`","TokenValue":null,"StreamUrl":"wss://secret"}`),
+			want:    resumeReport{timedOut, "resume"},
 		},
 		"an answer with a token but no URL": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			faults:  faultsOf("ResumeSession", fakessm.FaultNoURL),
-			want:    resumption{incomplete, "resume:no-url"},
+			want:    resumeReport{incomplete, "resume:no-url"},
 		},
 		"an answer with a token but an empty URL": {
-			session: known("Connected"),
-			wrap:    answering("ResumeSession", 1, 200, `{"SessionId":"`+sessionID+`","TokenValue":"secret","StreamUrl":""}`),
-			want:    resumption{incomplete, "resume"},
+			session: knownSession("Connected"),
+			wrap:    answerRequests("ResumeSession", 1, 200, `{"SessionId":"`+sessionID+`","TokenValue":"secret","StreamUrl":""}`),
+			want:    resumeReport{incomplete, "resume"},
 		},
 		"an answer about another session": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			faults:  faultsOf("ResumeSession", fakessm.FaultWrongSession),
-			want:    resumption{incomplete, "resume:wrong-session"},
+			want:    resumeReport{incomplete, "resume:wrong-session"},
 		},
 		"an answer about a session that differs in case": {
-			session: known("Connected"),
-			wrap:    answering("ResumeSession", 1, 200, `{"SessionId":"`+strings.ToLower(sessionID)+`","TokenValue":"secret","StreamUrl":"wss://secret"}`),
-			want:    resumption{incomplete, "resume"},
+			session: knownSession("Connected"),
+			wrap:    answerRequests("ResumeSession", 1, 200, `{"SessionId":"`+strings.ToLower(sessionID)+`","TokenValue":"secret","StreamUrl":"wss://secret"}`),
+			want:    resumeReport{incomplete, "resume"},
 		},
 		"an answer about no session": {
-			session: known("Connected"),
-			wrap:    answering("ResumeSession", 1, 200, `{"TokenValue":"secret","StreamUrl":"wss://secret"}`),
-			want:    resumption{incomplete, "resume"},
+			session: knownSession("Connected"),
+			wrap:    answerRequests("ResumeSession", 1, 200, `{"TokenValue":"secret","StreamUrl":"wss://secret"}`),
+			want:    resumeReport{incomplete, "resume"},
 		},
 		"an empty answer": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			faults:  faultsOf("ResumeSession", fakessm.FaultEmpty),
-			want:    resumption{incomplete, "resume:empty"},
+			want:    resumeReport{incomplete, "resume:empty"},
 		},
 		"garbage": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			faults:  faultsOf("ResumeSession", fakessm.FaultGarbage),
-			want:    resumption{unavailable, "resume:garbage"},
+			want:    resumeReport{unavailable, "resume:garbage"},
 		},
 		"an answer that is no JSON but holds a token": {
-			session: known("Connected"),
-			wrap:    answering("ResumeSession", -1, 200, `TokenValue=secret&StreamUrl=wss://secret`),
-			want:    resumption{unavailable, "resume"},
+			session: knownSession("Connected"),
+			wrap:    answerRequests("ResumeSession", -1, 200, `TokenValue=secret&StreamUrl=wss://secret`),
+			want:    resumeReport{unavailable, "resume"},
 		},
 		"an answer that is nothing but a token": {
-			session: known("Connected"),
-			wrap:    answering("ResumeSession", -1, 200, `"secret"`),
-			want:    resumption{unavailable, "resume"},
+			session: knownSession("Connected"),
+			wrap:    answerRequests("ResumeSession", -1, 200, `"secret"`),
+			want:    resumeReport{unavailable, "resume"},
 		},
 		"an answer with a token of the wrong type": {
-			session: known("Connected"),
-			wrap:    answering("ResumeSession", -1, 200, `{"SessionId":"`+sessionID+`","TokenValue":["secret"],"StreamUrl":"wss://secret"}`),
-			want:    resumption{unavailable, "resume"},
+			session: knownSession("Connected"),
+			wrap:    answerRequests("ResumeSession", -1, 200, `{"SessionId":"`+sessionID+`","TokenValue":["secret"],"StreamUrl":"wss://secret"}`),
+			want:    resumeReport{unavailable, "resume"},
 		},
 		"an error that is no JSON but holds a token": {
-			session: known("Connected"),
-			wrap:    answering("ResumeSession", -1, 503, `TokenValue=secret&StreamUrl=wss://secret`),
-			want:    resumption{unavailable, "resume ..."},
+			session: knownSession("Connected"),
+			wrap:    answerRequests("ResumeSession", -1, 503, `TokenValue=secret&StreamUrl=wss://secret`),
+			want:    resumeReport{unavailable, "resume ..."},
 		},
 		"half an answer, each time": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			faults:  []fakessm.Fault{{Operation: "ResumeSession", Kind: fakessm.FaultTruncated, Times: -1}},
-			want:    resumption{unavailable, "resume:truncated ..."},
+			want:    resumeReport{unavailable, "resume:truncated ..."},
 		},
 		"connection reset after the work, each time": {
-			session: known("Connected"),
-			faults:  always("ResumeSession", fakessm.FaultResetAfter, 0),
-			want:    resumption{unavailable, "resume:reset-after ..."},
+			session: knownSession("Connected"),
+			faults:  faultAlways("ResumeSession", fakessm.FaultResetAfter, 0),
+			want:    resumeReport{unavailable, "resume:reset-after ..."},
 		},
 		"no answer": {
-			session: known("Connected"),
-			faults:  always("ResumeSession", fakessm.FaultHang, 0),
-			want:    resumption{unavailable, "resume:hang ..."},
+			session: knownSession("Connected"),
+			faults:  faultAlways("ResumeSession", fakessm.FaultHang, 0),
+			want:    resumeReport{unavailable, "resume:hang ..."},
 		},
 		"a session that has ended": {
-			session: known("Terminated"),
-			want:    resumption{hasEnded, "resume:ValidationException"},
+			session: knownSession("Terminated"),
+			want:    resumeReport{hasEnded, "resume:ValidationException"},
 		},
 		"a session that is ending": {
-			session: known("Terminating"),
-			want:    resumption{hasEnded, "resume:ValidationException"},
+			session: knownSession("Terminating"),
+			want:    resumeReport{hasEnded, "resume:ValidationException"},
 		},
 		"a session that nobody knows": {
-			want: resumption{notFound, "resume:DoesNotExistException"},
+			want: resumeReport{notFound, "resume:DoesNotExistException"},
 		},
 		"another validation error": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			faults:  []fakessm.Fault{{Kind: fakessm.FaultError, Code: "ValidationException", Message: "1 validation error detected"}},
-			want:    resumption{rejected, "resume:error"},
+			want:    resumeReport{rejected, "resume:error"},
 		},
 		"denied": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			faults:  faultsOf("ResumeSession", fakessm.FaultDenied),
-			want:    resumption{accessDenied, "resume:denied"},
+			want:    resumeReport{accessDenied, "resume:denied"},
 		},
 		"credentials expired": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			faults:  faultsOf("ResumeSession", fakessm.FaultExpired),
-			want:    resumption{credentialsWrong, "resume:expired"},
+			want:    resumeReport{credentialsWrong, "resume:expired"},
 		},
 		"throttled for ever": {
-			session: known("Connected"),
-			faults:  always("ResumeSession", fakessm.FaultThrottle, 0),
-			want:    resumption{throttled, "resume:throttle ..."},
+			session: knownSession("Connected"),
+			faults:  faultAlways("ResumeSession", fakessm.FaultThrottle, 0),
+			want:    resumeReport{throttled, "resume:throttle ..."},
 		},
 		"an internal error, each time": {
-			session: known("Connected"),
-			faults:  always("ResumeSession", fakessm.FaultInternal, 0),
-			want:    resumption{unavailable, "resume:internal ..."},
+			session: knownSession("Connected"),
+			faults:  faultAlways("ResumeSession", fakessm.FaultInternal, 0),
+			want:    resumeReport{unavailable, "resume:internal ..."},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -234,7 +234,7 @@ func TestClient_Resume_failures(t *testing.T) {
 
 				connection, err := ep.client().Resume(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: sessionID})
 
-				if diff := cmp.Diff(tc.want, resumption{Kind: kindOf(err), Calls: ep.calls(t)}); diff != "" {
+				if diff := cmp.Diff(tc.want, resumeReport{Kind: kindOf(err), Calls: ep.calls(t)}); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
 				}
 				checkError(t, err, sessionmanager.ResumeSession)
@@ -266,7 +266,7 @@ func checkSecrets(t *testing.T, fake *fakessm.Server, text string) {
 func TestClient_Resume_retried(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		fake := fakessm.New(fakessm.WithSessions(*known("Disconnected")))
+		fake := fakessm.New(fakessm.WithSessions(*knownSession("Disconnected")))
 		fake.Inject(faultsOf("ResumeSession", fakessm.FaultThrottle, fakessm.FaultResetAfter)...)
 		ep := newEndpoint(t, fake)
 
@@ -291,16 +291,16 @@ func TestClient_Resume_outOfTime(t *testing.T) {
 
 	for name, tc := range map[string]struct {
 		fault fakessm.Fault
-		want  resumption
+		want  resumeReport
 	}{
-		"no answer in time":   {fakessm.Fault{Kind: fakessm.FaultHang}, resumption{outOfTime, "resume:hang"}},
-		"half an answer":      {fakessm.Fault{Kind: fakessm.FaultSlow, Delay: 2 * time.Second}, resumption{outOfTime, "resume:slow"}},
-		"throttled all along": {fakessm.Fault{Kind: fakessm.FaultThrottle, Times: -1}, resumption{throttled, "resume:throttle resume:throttle"}},
+		"no answer in time":   {fakessm.Fault{Kind: fakessm.FaultHang}, resumeReport{outOfTime, "resume:hang"}},
+		"half an answer":      {fakessm.Fault{Kind: fakessm.FaultSlow, Delay: 2 * time.Second}, resumeReport{outOfTime, "resume:slow"}},
+		"throttled all along": {fakessm.Fault{Kind: fakessm.FaultThrottle, Times: -1}, resumeReport{throttled, "resume:throttle resume:throttle"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				fake := fakessm.New(fakessm.WithSessions(*known("Connected")))
+				fake := fakessm.New(fakessm.WithSessions(*knownSession("Connected")))
 				fake.Inject(tc.fault)
 				ep := newEndpoint(t, fake)
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -308,7 +308,7 @@ func TestClient_Resume_outOfTime(t *testing.T) {
 
 				_, err := ep.client().Resume(ctx, sessionmanager.SessionRef{Region: region, SessionID: sessionID})
 
-				if diff := cmp.Diff(tc.want, resumption{kindOf(err), ep.calls(t)}); diff != "" {
+				if diff := cmp.Diff(tc.want, resumeReport{kindOf(err), ep.calls(t)}); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
 				}
 				checkError(t, err, sessionmanager.ResumeSession)
@@ -326,7 +326,7 @@ func TestClient_Resume_concurrent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const calls = 200
-		sessions := others("Connected", 50)
+		sessions := otherSessions("Connected", 50)
 		ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(sessions...)))
 		client := ep.client()
 

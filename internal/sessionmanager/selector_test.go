@@ -29,8 +29,8 @@ const (
 // clock is what the service's clock shows in the tests of the selector.
 var clock = time.Date(2026, time.November, 22, 12, 0, 0, 0, time.UTC)
 
-// aged returns the condition on the age of a session.
-func aged(d time.Duration) *time.Duration {
+// olderThan returns a condition on the age of a session.
+func olderThan(d time.Duration) *time.Duration {
 	return &d
 }
 
@@ -104,13 +104,14 @@ func referenceMatches(selector sessionmanager.Selector, session sessionmanager.S
 // chooser makes choices, at random or as the fuzzer wants.
 type chooser func(n int) int
 
-// randomly chooses in a way that a seed repeats.
-func randomly(seed uint64) chooser {
+// randomChooser chooses at random, the same for the same seed.
+func randomChooser(seed uint64) chooser {
 	return rand.New(rand.NewPCG(seed, seed)).IntN
 }
 
-// fuzzed chooses by the bytes of a fuzzer's input, and always the first once they are used up.
-func fuzzed(data []byte) chooser {
+// fuzzedChooser chooses by the bytes of a fuzzer's input. Without bytes it chooses the
+// first.
+func fuzzedChooser(data []byte) chooser {
 	return func(n int) int {
 		if len(data) == 0 {
 			return 0
@@ -177,7 +178,7 @@ func (c chooser) selector() sessionmanager.Selector {
 		ExcludeSessionIDs: c.set(c.oneOf("", "a-1", "a-2", "*")),
 	}
 	if c(2) == 0 {
-		s.OlderThan = aged(time.Duration(c(7)-2) * time.Second)
+		s.OlderThan = olderThan(time.Duration(c(7)-2) * time.Second)
 	}
 
 	return s
@@ -231,9 +232,9 @@ func TestSelector_Matches_property(t *testing.T) {
 	}
 	matching := 0
 	for seed := range n {
-		checkSelector(t, randomly(seed))
+		checkSelector(t, randomChooser(seed))
 
-		c := randomly(seed)
+		c := randomChooser(seed)
 		if c.selector().Matches(c.session(), clock) {
 			matching++
 		}
@@ -252,7 +253,7 @@ func FuzzSelector(f *testing.F) {
 		f.Add(data)
 	}
 	f.Add([]byte{})
-	f.Fuzz(func(t *testing.T, data []byte) { checkSelector(t, fuzzed(data)) })
+	f.Fuzz(func(t *testing.T, data []byte) { checkSelector(t, fuzzedChooser(data)) })
 }
 
 func TestSelector_Matches(t *testing.T) {
@@ -308,27 +309,27 @@ func TestSelector_Matches(t *testing.T) {
 
 		"all conditions hold": {selector{
 			Targets: []string{"i-1"}, Owners: []string{"*mary"}, DocumentNames: []string{"Shell"}, AccessTypes: []string{"Standard"},
-			OlderThan: aged(time.Hour), StartedAfter: clock.Add(-9 * time.Hour), StartedBefore: clock,
+			OlderThan: olderThan(time.Hour), StartedAfter: clock.Add(-9 * time.Hour), StartedBefore: clock,
 			ExcludeOwners: []string{"*john"}, ExcludeSessionIDs: []string{"mary-2"},
 		}, full, true},
 		"all conditions but one hold": {selector{
 			Targets: []string{"i-1"}, Owners: []string{"*mary"}, DocumentNames: []string{"Shell"}, AccessTypes: []string{"JustInTime"},
-			OlderThan: aged(time.Hour), StartedAfter: clock.Add(-9 * time.Hour), StartedBefore: clock,
+			OlderThan: olderThan(time.Hour), StartedAfter: clock.Add(-9 * time.Hour), StartedBefore: clock,
 		}, full, false},
 		"all conditions hold, and an exclusion": {selector{
 			Targets: []string{"i-1"}, Owners: []string{"*mary"}, ExcludeSessionIDs: []string{"mary-2", "mary-1"},
 		}, full, false},
 
-		"exactly as old":                               {selector{OlderThan: aged(8 * time.Hour)}, full, true},
-		"a nanosecond too young":                       {selector{OlderThan: aged(8*time.Hour + 1)}, full, false},
-		"a nanosecond older":                           {selector{OlderThan: aged(8*time.Hour - 1)}, full, true},
-		"an age of zero":                               {selector{OlderThan: aged(0)}, full, true},
-		"an age of zero, started this very second":     {selector{OlderThan: aged(0)}, without(func(s *sessionmanager.Session) { s.StartDate = clock }), true},
-		"an age of zero, started after the clock":      {selector{OlderThan: aged(0)}, without(func(s *sessionmanager.Session) { s.StartDate = clock.Add(time.Second) }), false},
-		"an age of zero, no start date":                {selector{OlderThan: aged(0)}, bare, false},
-		"an age that no session reaches":               {selector{OlderThan: aged(1<<63 - 1)}, full, false},
-		"an age that a session of the year 1 has":      {selector{OlderThan: aged(1<<63 - 1)}, without(func(s *sessionmanager.Session) { s.StartDate = time.Time{}.Add(time.Second) }), true},
-		"a negative age":                               {selector{OlderThan: aged(-time.Second)}, full, true},
+		"exactly as old":                               {selector{OlderThan: olderThan(8 * time.Hour)}, full, true},
+		"a nanosecond too young":                       {selector{OlderThan: olderThan(8*time.Hour + 1)}, full, false},
+		"a nanosecond older":                           {selector{OlderThan: olderThan(8*time.Hour - 1)}, full, true},
+		"an age of zero":                               {selector{OlderThan: olderThan(0)}, full, true},
+		"an age of zero, started this very second":     {selector{OlderThan: olderThan(0)}, without(func(s *sessionmanager.Session) { s.StartDate = clock }), true},
+		"an age of zero, started after the clock":      {selector{OlderThan: olderThan(0)}, without(func(s *sessionmanager.Session) { s.StartDate = clock.Add(time.Second) }), false},
+		"an age of zero, no start date":                {selector{OlderThan: olderThan(0)}, bare, false},
+		"an age that no session reaches":               {selector{OlderThan: olderThan(1<<63 - 1)}, full, false},
+		"an age that a session of the year 1 has":      {selector{OlderThan: olderThan(1<<63 - 1)}, without(func(s *sessionmanager.Session) { s.StartDate = time.Time{}.Add(time.Second) }), true},
+		"a negative age":                               {selector{OlderThan: olderThan(-time.Second)}, full, true},
 		"started at the lower edge":                    {selector{StartedAfter: full.StartDate}, full, true},
 		"started just before the lower edge":           {selector{StartedAfter: full.StartDate.Add(1)}, full, false},
 		"started after, no start date":                 {selector{StartedAfter: full.StartDate}, bare, false},
@@ -500,13 +501,13 @@ func TestSelector_RequireCondition(t *testing.T) {
 		"any owner, in two signs":                 {selector{Owners: []string{"**"}}, true},
 		"any owner, among others":                 {selector{Owners: []string{ownerMary, "*"}}, true},
 		"any owner, before others":                {selector{Owners: []string{"*", "*/mary"}}, true},
-		"an age of zero":                          {selector{OlderThan: aged(0)}, true},
-		"a negative age":                          {selector{OlderThan: aged(-time.Hour)}, true},
-		"any owner and an age of zero":            {selector{Owners: []string{"*"}, OlderThan: aged(0)}, true},
+		"an age of zero":                          {selector{OlderThan: olderThan(0)}, true},
+		"a negative age":                          {selector{OlderThan: olderThan(-time.Hour)}, true},
+		"any owner and an age of zero":            {selector{Owners: []string{"*"}, OlderThan: olderThan(0)}, true},
 		"exclusions of owners only":               {selector{ExcludeOwners: []string{ownerMary}}, true},
 		"exclusions of sessions only":             {selector{ExcludeSessionIDs: []string{"mary-1"}}, true},
 		"exclusions and any owner":                {selector{Owners: []string{"*"}, ExcludeOwners: []string{ownerMary}}, true},
-		"exclusions and an age of zero":           {selector{OlderThan: aged(0), ExcludeSessionIDs: []string{"mary-1"}}, true},
+		"exclusions and an age of zero":           {selector{OlderThan: olderThan(0), ExcludeSessionIDs: []string{"mary-1"}}, true},
 		"empty exclusions":                        {selector{ExcludeOwners: []string{}, ExcludeSessionIDs: []string{}}, true},
 		"a target":                                {selector{Targets: []string{"i-1"}}, false},
 		"an empty set of targets":                 {selector{Targets: []string{}}, false},
@@ -517,9 +518,9 @@ func TestSelector_RequireCondition(t *testing.T) {
 		"an empty set of documents":               {selector{DocumentNames: []string{}}, false},
 		"an access type":                          {selector{AccessTypes: []string{"Standard"}}, false},
 		"an empty set of access types":            {selector{AccessTypes: []string{}}, false},
-		"an age":                                  {selector{OlderThan: aged(time.Minute)}, false},
-		"an age below a minute":                   {selector{OlderThan: aged(time.Minute - 1)}, true},
-		"an age of a nanosecond":                  {selector{OlderThan: aged(1)}, true},
+		"an age":                                  {selector{OlderThan: olderThan(time.Minute)}, false},
+		"an age below a minute":                   {selector{OlderThan: olderThan(time.Minute - 1)}, true},
+		"an age of a nanosecond":                  {selector{OlderThan: olderThan(1)}, true},
 		"every access type":                       {selector{AccessTypes: []string{"JustInTime", "Standard"}}, true},
 		"every access type and any owner":         {selector{AccessTypes: []string{"JustInTime", "Standard"}, Owners: []string{"*"}}, true},
 		"a whole partition":                       {selector{Owners: []string{"arn:aws:*"}}, true},
@@ -532,15 +533,15 @@ func TestSelector_RequireCondition(t *testing.T) {
 		"one service":                             {selector{Owners: []string{"arn:aws:sts::*"}}, false},
 		"all shapes but root":                     {selector{Owners: []string{"*:user/*", "*:assumed-role/*", "*:federated-user/*"}}, false},
 		"names with a letter":                     {selector{Owners: []string{"*:root", "*/*x*"}}, false},
-		"an age and any owner":                    {selector{OlderThan: aged(time.Hour), Owners: []string{"*"}}, false},
+		"an age and any owner":                    {selector{OlderThan: olderThan(time.Hour), Owners: []string{"*"}}, false},
 		"a target and any owner":                  {selector{Targets: []string{"i-1"}, Owners: []string{"*"}}, false},
-		"a target and an age of zero":             {selector{Targets: []string{"i-1"}, OlderThan: aged(0)}, false},
-		"an owner and an age of zero":             {selector{Owners: []string{ownerMary}, OlderThan: aged(0)}, false},
+		"a target and an age of zero":             {selector{Targets: []string{"i-1"}, OlderThan: olderThan(0)}, false},
+		"an owner and an age of zero":             {selector{Owners: []string{ownerMary}, OlderThan: olderThan(0)}, false},
 		"started after a date":                    {selector{StartedAfter: clock}, false},
 		"started before a date":                   {selector{StartedBefore: clock}, false},
 		"an empty set of targets and any owner":   {selector{Targets: []string{}, Owners: []string{"*"}}, false},
 		"a target, with exclusions":               {selector{Targets: []string{"i-1"}, ExcludeOwners: []string{"*"}}, false},
-		"an empty set of owners and an age of 0s": {selector{Owners: []string{}, OlderThan: aged(0)}, false},
+		"an empty set of owners and an age of 0s": {selector{Owners: []string{}, OlderThan: olderThan(0)}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -556,7 +557,7 @@ func BenchmarkSelector_Matches(b *testing.B) {
 	selector := sessionmanager.Selector{
 		Targets:           []string{"i-1", "i-2"},
 		Owners:            []string{ownerJohn, "arn:aws:sts::*:assumed-role/Operator/*"},
-		OlderThan:         aged(time.Hour),
+		OlderThan:         olderThan(time.Hour),
 		ExcludeOwners:     []string{"*/root"},
 		ExcludeSessionIDs: []string{"mary-2"},
 	}

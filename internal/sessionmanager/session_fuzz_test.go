@@ -23,13 +23,13 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
-// answer is an HTTP client that answers every request alike.
-type answer struct {
+// fixedHTTPClient is an HTTP client that answers every request alike.
+type fixedHTTPClient struct {
 	status int
 	body   []byte
 }
 
-func (a *answer) Do(*http.Request) (*http.Response, error) {
+func (a *fixedHTTPClient) Do(*http.Request) (*http.Response, error) {
 	return &http.Response{
 		StatusCode:    a.status,
 		Header:        http.Header{"Content-Type": {"application/x-amz-json-1.1"}},
@@ -39,7 +39,7 @@ func (a *answer) Do(*http.Request) (*http.Response, error) {
 }
 
 // client returns a client that asks once, and gets this answer.
-func (a *answer) client() *sessionmanager.Client {
+func (a *fixedHTTPClient) client() *sessionmanager.Client {
 	return sessionmanager.New(aws.Config{
 		Region:       region,
 		BaseEndpoint: aws.String(endpointURL),
@@ -49,16 +49,16 @@ func (a *answer) client() *sessionmanager.Client {
 	}, sessionmanager.Options{})
 }
 
-// said is what a body says, whatever its structure: the strings and the numbers of
+// bodyTexts are the texts of a body, whatever its structure: the strings and the numbers of
 // its JSON as far as that goes.
-type said struct {
+type bodyTexts struct {
 	texts   map[string]bool
 	numbers []float64
 	tokens  int
 }
 
-func hear(body []byte) said {
-	s := said{texts: map[string]bool{"": true}}
+func textsOf(body []byte) bodyTexts {
+	s := bodyTexts{texts: map[string]bool{"": true}}
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber()
 	for {
@@ -80,7 +80,7 @@ func hear(body []byte) said {
 
 // text reports whether a body says this text, but for bytes that are no UTF-8: some
 // keep them, some put a mark in their place, or several.
-func (s said) text(text string) bool {
+func (s bodyTexts) text(text string) bool {
 	return s.texts[oneMark(text)]
 }
 
@@ -98,7 +98,7 @@ func oneMark(text string) string {
 
 // date reports whether a body says this time, but for its fraction. The SDK counts
 // nanoseconds in 64 bits: what is beyond the year 2262 becomes any time.
-func (s said) date(t time.Time) bool {
+func (s bodyTexts) date(t time.Time) bool {
 	return slices.ContainsFunc(s.numbers, func(number float64) bool {
 		return math.Abs(number) > math.MaxInt64/1e9 || math.Abs(math.Floor(number)-float64(t.Unix())) <= 1
 	})
@@ -128,8 +128,8 @@ func FuzzDecodeSession(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte, status uint8) {
 		synctest.Test(t, func(t *testing.T) {
 			defer noPanic(t)
-			a := &answer{status: []int{200, 400, 503}[int(status)%3], body: body}
-			heard := hear(body)
+			a := &fixedHTTPClient{status: []int{200, 400, 503}[int(status)%3], body: body}
+			heard := textsOf(body)
 
 			listing, err := a.client().List(t.Context(), region, sessionmanager.StateActive, sessionmanager.Selector{}, time.Time{})
 
@@ -180,7 +180,7 @@ func noPanic(t *testing.T) {
 }
 
 // checkSaid checks that what is known of a session has been said.
-func checkSaid(t *testing.T, heard said, s sessionmanager.Session) {
+func checkSaid(t *testing.T, heard bodyTexts, s sessionmanager.Session) {
 	t.Helper()
 
 	for name, text := range map[string]string{
@@ -245,8 +245,8 @@ func FuzzDecodeResume(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte, status uint8) {
 		defer noPanic(t)
-		a := &answer{status: []int{200, 400, 503}[int(status)%3], body: body}
-		heard := hear(body)
+		a := &fixedHTTPClient{status: []int{200, 400, 503}[int(status)%3], body: body}
+		heard := textsOf(body)
 
 		connection, err := a.client().Resume(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: sessionID})
 

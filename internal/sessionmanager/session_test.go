@@ -67,7 +67,7 @@ func TestSession_translation(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				body := `{"Sessions":[{"SessionId":"` + sessionID + `",` + tc.answer + `}]}`
-				ep := newEndpoint(t, fakessm.New(), answering("DescribeSessions", -1, 200, body))
+				ep := newEndpoint(t, fakessm.New(), answerRequests("DescribeSessions", -1, 200, body))
 
 				got, err := ep.client().Find(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: sessionID})
 				if err != nil {
@@ -120,8 +120,8 @@ func TestSession_Live(t *testing.T) {
 				body := `{"Sessions":[{"SessionId":"` + sessionID + `","Status":` + tc.status + `}]}`
 				empty := map[string]int{"active": 0, "history": 1}[tc.list]
 				ep := newEndpoint(t, fakessm.New(),
-					answering("DescribeSessions", -1, 200, body),
-					answering("DescribeSessions", empty, 200, `{"Sessions":[]}`))
+					answerRequests("DescribeSessions", -1, 200, body),
+					answerRequests("DescribeSessions", empty, 200, `{"Sessions":[]}`))
 
 				session, err := ep.client().Find(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: sessionID})
 				if err != nil {

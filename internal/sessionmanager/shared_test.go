@@ -47,12 +47,12 @@ func TestClient_Terminate_looksShared(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				fake := fakessm.New(append(tc.options, fakessm.WithPageSize(200), fakessm.WithSessions(crowd(count)...))...)
+				fake := fakessm.New(append(tc.options, fakessm.WithPageSize(200), fakessm.WithSessions(crowdSessions(count)...))...)
 				ep := newEndpoint(t, fake).patient()
 
-				got := ep.work(t, 10, count, terminating(ep.client(), region, true))
+				got := ep.work(t, 10, count, terminateNext(ep.client(), region, true))
 
-				within(t, got.took, 0, tc.most)
+				wantBetween(t, got.took, 0, tc.most)
 				if looks := fake.Count("DescribeSessions"); looks > tc.looks {
 					t.Errorf("%d looks for %d sessions, want %d at most", looks, count, tc.looks)
 				}
@@ -81,15 +81,15 @@ func TestClient_Terminate_looksAlone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				fake := fakessm.New(append(tc.options, fakessm.WithTerminationLag(time.Hour), fakessm.WithPageSize(200), fakessm.WithSessions(crowd(20)...))...)
+				fake := fakessm.New(append(tc.options, fakessm.WithTerminationLag(time.Hour), fakessm.WithPageSize(200), fakessm.WithSessions(crowdSessions(20)...))...)
 				ep := newEndpoint(t, fake)
 				client := ep.client()
 				for i, want := range []pages{tc.first, tc.second, tc.second} {
 					start := time.Now()
-					if err := terminating(client, region, true)(t.Context(), i); err != nil {
+					if err := terminateNext(client, region, true)(t.Context(), i); err != nil {
 						t.Fatal(err)
 					}
-					within(t, time.Since(start), 0, 100*time.Millisecond)
+					wantBetween(t, time.Since(start), 0, 100*time.Millisecond)
 					if diff := cmp.Diff(want, ep.described(t)); diff != "" {
 						t.Errorf("termination %d (-want +got):\n%s", i+1, diff)
 					}
@@ -115,11 +115,11 @@ func TestClient_Terminate_looksOfManyPages(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				fake := fakessm.New(append(tc.options, fakessm.WithTerminatingActive(), fakessm.WithTerminationLag(time.Hour), fakessm.WithSessions(crowd(1000)...))...)
+				fake := fakessm.New(append(tc.options, fakessm.WithTerminatingActive(), fakessm.WithTerminationLag(time.Hour), fakessm.WithSessions(crowdSessions(1000)...))...)
 
-				got := newEndpoint(t, fake).work(t, 10, 40, terminating(newEndpoint(t, fake).client(), region, true))
+				got := newEndpoint(t, fake).work(t, 10, 40, terminateNext(newEndpoint(t, fake).client(), region, true))
 
-				within(t, got.took, 0, 10*time.Second)
+				wantBetween(t, got.took, 0, 10*time.Second)
 				if calls := fake.Count("DescribeSessions"); calls > tc.most {
 					t.Errorf("%d calls, want %d at most", calls, tc.most)
 				}
@@ -133,7 +133,7 @@ func TestClient_Terminate_looksOfManyPages(t *testing.T) {
 func TestClient_Terminate_looksProve(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		sessions := crowd(30)
+		sessions := crowdSessions(30)
 		for i := range 5 {
 			sessions[20+i].Behaviour = fakessm.BehaviourUnkillable
 		}
@@ -146,7 +146,7 @@ func TestClient_Terminate_looksProve(t *testing.T) {
 		for i := range 30 {
 			wg.Go(func() {
 				time.Sleep(time.Duration(i) * 100 * time.Millisecond)
-				err := terminating(client, region, true)(ctx, i)
+				err := terminateNext(client, region, true)(ctx, i)
 				want := ""
 				if sessions[i].Behaviour == fakessm.BehaviourUnkillable {
 					want = stillLive

@@ -319,7 +319,7 @@ func TestStart_lost(t *testing.T) {
 		},
 		"reasons are not told": {
 			wrap: func(next http.Handler) http.Handler {
-				return answering("DescribeSessions", -1, 200, `{"Sessions":[]}`)(next)
+				return answerRequests("DescribeSessions", -1, 200, `{"Sessions":[]}`)(next)
 			},
 			left: 1,
 			check: func(t *testing.T, lost *sessionmanager.LostStart) {
@@ -330,7 +330,7 @@ func TestStart_lost(t *testing.T) {
 		},
 		"the session shows late": {
 			wrap: func(next http.Handler) http.Handler {
-				return answering("DescribeSessions", 4, 200, `{"Sessions":[]}`)(next)
+				return answerRequests("DescribeSessions", 4, 200, `{"Sessions":[]}`)(next)
 			},
 			check: func(t *testing.T, lost *sessionmanager.LostStart) {
 				if !lost.Ended {

@@ -22,8 +22,8 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
-// ending is what a termination leaves to be seen.
-type ending struct {
+// terminationReport is the outcome of Terminate, as tests compare it.
+type terminationReport struct {
 	Outcome   sessionmanager.Outcome
 	Status    string // Status of the session that the result shows.
 	Requested bool
@@ -36,8 +36,8 @@ type ending struct {
 
 // How long a termination went on after its last TerminateSession.
 const (
-	settling = "settling"
-	deadline = "deadline"
+	waitedToSettle    = "settling"
+	waitedForDeadline = "deadline"
 )
 
 // terminationCase is a termination and what should come of it.
@@ -49,15 +49,15 @@ type terminationCase struct {
 	wrap       func(*fakessm.Server) func(http.Handler) http.Handler
 	notFoundOK bool
 	operation  *sessionmanager.Operation // Operation of the error, if not TerminateSession.
-	want       ending
+	want       terminationReport
 }
 
 func (tc terminationCase) run(t *testing.T, verify bool) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		fake := fakessm.New(tc.options...)
-		fake.AddSessions(others("Connected", tc.others)...)
-		fake.AddSessions(others("Terminated", tc.others)...)
+		fake.AddSessions(otherSessions("Connected", tc.others)...)
+		fake.AddSessions(otherSessions("Terminated", tc.others)...)
 		if tc.session != nil {
 			fake.AddSessions(*tc.session)
 		}
@@ -73,9 +73,9 @@ func (tc terminationCase) run(t *testing.T, verify bool) {
 			SessionRef: sessionmanager.SessionRef{Region: region, SessionID: sessionID}, Verify: verify, NotFoundOK: tc.notFoundOK,
 		})
 
-		got := ending{
+		got := terminationReport{
 			Outcome: result.Outcome, Status: result.Session.Status, Requested: result.Requested,
-			Kind: kindOf(err), Waited: waited(ctx, fake), Calls: ep.calls(t), Left: "gone",
+			Kind: kindOf(err), Waited: waitedAfterTermination(ctx, fake), Calls: ep.calls(t), Left: "gone",
 		}
 		if err == nil && result.Outcome != "not_found" {
 			got.Doubt = kindOf(result.Doubt)
@@ -96,10 +96,10 @@ func (tc terminationCase) run(t *testing.T, verify bool) {
 	})
 }
 
-// waited says how long ago the last TerminateSession was.
-func waited(ctx context.Context, fake *fakessm.Server) string {
+// waitedAfterTermination returns how long ago the last TerminateSession was, in words.
+func waitedAfterTermination(ctx context.Context, fake *fakessm.Server) string {
 	if ctx.Err() != nil {
-		return deadline
+		return waitedForDeadline
 	}
 	var last time.Time
 	for _, r := range fake.Requests() {
@@ -111,15 +111,15 @@ func waited(ctx context.Context, fake *fakessm.Server) string {
 	case last.IsZero(), ago < 5*time.Second:
 		return ""
 	case ago >= 15*time.Second && ago < 25*time.Second:
-		return settling
+		return waitedToSettle
 	default:
 		return ago.String()
 	}
 }
 
-// known returns a session that the endpoint knows.
-func known(status string, behaviour ...fakessm.Behaviour) *fakessm.Session {
-	s := here(sessionID, status, behaviour...)
+// knownSession returns a session that the endpoint knows.
+func knownSession(status string, behaviour ...fakessm.Behaviour) *fakessm.Session {
+	s := sessionInRegion(sessionID, status, behaviour...)
 
 	return &s
 }
@@ -134,8 +134,8 @@ func faultsOf(operation string, kinds ...fakessm.FaultKind) []fakessm.Fault {
 	return faults
 }
 
-// always returns a fault for every request but the first few.
-func always(operation string, kind fakessm.FaultKind, skip int) []fakessm.Fault {
+// faultAlways returns a fault of every request but the first few.
+func faultAlways(operation string, kind fakessm.FaultKind, skip int) []fakessm.Fault {
 	return []fakessm.Fault{{Operation: operation, Kind: kind, Times: -1, Skip: skip}}
 }
 
@@ -152,8 +152,8 @@ func withoutList(skip int) func(http.Handler) http.Handler {
 
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if operation(r) == "DescribeSessions" && int(count.Add(1)) > skip {
-				answering("DescribeSessions", -1, 200, `{"status":"ok"}`)(next).ServeHTTP(w, r)
+			if operationOf(r) == "DescribeSessions" && int(count.Add(1)) > skip {
+				answerRequests("DescribeSessions", -1, 200, `{"status":"ok"}`)(next).ServeHTTP(w, r)
 
 				return
 			}
@@ -171,8 +171,8 @@ func answeringIn(text string, status int, body string) func(http.Handler) http.H
 				return
 			}
 			r.Body = io.NopCloser(bytes.NewReader(question))
-			if operation(r) == "DescribeSessions" && bytes.Contains(question, []byte(text)) {
-				answering("DescribeSessions", -1, status, body)(next).ServeHTTP(w, r)
+			if operationOf(r) == "DescribeSessions" && bytes.Contains(question, []byte(text)) {
+				answerRequests("DescribeSessions", -1, status, body)(next).ServeHTTP(w, r)
 
 				return
 			}
@@ -183,13 +183,13 @@ func answeringIn(text string, status int, body string) func(http.Handler) http.H
 
 // endedMeanwhile has the session end after the look-up, before its termination.
 func endedMeanwhile(fake *fakessm.Server) func(http.Handler) http.Handler {
-	return before("TerminateSession", func() { fake.EndSession(sessionID) })
+	return beforeRequest("TerminateSession", func() { fake.EndSession(sessionID) })
 }
 
 // endedAtLookUp has the session end by itself once it was looked up n times.
 func endedAtLookUp(n int) func(*fakessm.Server) func(http.Handler) http.Handler {
 	return func(fake *fakessm.Server) func(http.Handler) http.Handler {
-		return after("DescribeSessions", func() {
+		return afterRequest("DescribeSessions", func() {
 			if fake.Count("DescribeSessions") == n {
 				fake.EndSession(sessionID)
 			}
@@ -200,7 +200,7 @@ func endedAtLookUp(n int) func(*fakessm.Server) func(http.Handler) http.Handler 
 // carriedOutBut has the endpoint terminate the session and then answer as given.
 func carriedOutBut(times, status int, body string) func(*fakessm.Server) func(http.Handler) http.Handler {
 	return func(*fakessm.Server) func(http.Handler) http.Handler {
-		return answering("TerminateSession", times, status, body)
+		return answerRequests("TerminateSession", times, status, body)
 	}
 }
 
@@ -208,192 +208,192 @@ func TestClient_Terminate(t *testing.T) {
 	t.Parallel()
 
 	// terminated is the ordinary ending, after the given calls.
-	terminated := func(calls string) ending {
-		return ending{Outcome: "terminated", Status: "Terminated", Requested: true, Calls: calls, Left: "Terminated"}
+	terminated := func(calls string) terminationReport {
+		return terminationReport{Outcome: "terminated", Status: "Terminated", Requested: true, Calls: calls, Left: "Terminated"}
 	}
-	alreadyEnded := func(status, calls string) ending {
-		return ending{Outcome: "already_ended", Status: status, Calls: calls, Left: status}
+	alreadyEnded := func(status, calls string) terminationReport {
+		return terminationReport{Outcome: "already_ended", Status: status, Calls: calls, Left: status}
 	}
 
 	for name, tc := range map[string]terminationCase{
 		"a live session": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			want:    terminated("active terminate history"),
 		},
 		"a disconnected session": {
-			session: known("Disconnected"),
+			session: knownSession("Disconnected"),
 			want:    terminated("active terminate history"),
 		},
 		"a connecting session": {
-			session: known("Connecting"),
+			session: knownSession("Connecting"),
 			want:    terminated("active terminate history"),
 		},
 		"a session with a status that nobody knows": {
-			session: known("Hibernating"),
+			session: knownSession("Hibernating"),
 			want:    terminated("active terminate history"),
 		},
 		"Terminating is good enough": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			options: []fakessm.Option{fakessm.WithTerminationLag(time.Hour)},
-			want:    ending{Outcome: "terminated", Status: "Terminating", Requested: true, Calls: "active terminate history", Left: "Terminating"},
+			want:    terminationReport{Outcome: "terminated", Status: "Terminating", Requested: true, Calls: "active terminate history", Left: "Terminating"},
 		},
 		"a session that stays Terminating for ever": {
-			session: known("Disconnected", fakessm.BehaviourStuck),
-			want:    ending{Outcome: "terminated", Status: "Terminating", Requested: true, Calls: "active terminate history", Left: "Terminating"},
+			session: knownSession("Disconnected", fakessm.BehaviourStuck),
+			want:    terminationReport{Outcome: "terminated", Status: "Terminating", Requested: true, Calls: "active terminate history", Left: "Terminating"},
 		},
 		"a session that vanishes": {
-			session: known("Connected", fakessm.BehaviourVanishes),
-			want:    ending{Outcome: "terminated", Requested: true, Calls: "active terminate history active history active", Left: "Terminated"},
+			session: knownSession("Connected", fakessm.BehaviourVanishes),
+			want:    terminationReport{Outcome: "terminated", Requested: true, Calls: "active terminate history active history active", Left: "Terminated"},
 		},
 		"a session that is not listed yet": {
-			session: known("Connected", fakessm.BehaviourUnlisted),
+			session: knownSession("Connected", fakessm.BehaviourUnlisted),
 			want:    terminated("active history active history terminate history"),
 		},
 		"a session whose end shows late": {
-			session: known("Connected", fakessm.BehaviourUnkillable),
+			session: knownSession("Connected", fakessm.BehaviourUnkillable),
 			wrap:    endedAtLookUp(7),
 			want:    terminated("active terminate history active ... history"),
 		},
 
 		"terminated before": {
-			session: known("Terminated"),
+			session: knownSession("Terminated"),
 			want:    alreadyEnded("Terminated", "active history"),
 		},
 		"terminating before": {
-			session: known("Terminating"),
+			session: knownSession("Terminating"),
 			want:    alreadyEnded("Terminating", "active history"),
 		},
 		"failed before": {
-			session: known("Failed"),
+			session: knownSession("Failed"),
 			want:    alreadyEnded("Failed", "active history"),
 		},
 		"ended between look-up and call": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			wrap:    endedMeanwhile,
 			want:    alreadyEnded("Terminated", "active terminate:ValidationException history"),
 		},
 		"ended between look-up and call, as the service was until 2026": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			options: []fakessm.Option{fakessm.WithEndedAccepted()},
 			wrap:    endedMeanwhile,
 			want:    terminated("active terminate history"),
 		},
 		"ended between look-up and call, and vanished": {
-			session: known("Connected", fakessm.BehaviourVanishes),
+			session: knownSession("Connected", fakessm.BehaviourVanishes),
 			wrap:    endedMeanwhile,
-			want: ending{
+			want: terminationReport{
 				Outcome: "already_ended", Calls: "active terminate:ValidationException history active history active", Left: "Terminated",
 			},
 		},
 		"forgotten between look-up and call": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			wrap: func(fake *fakessm.Server) func(http.Handler) http.Handler {
-				return before("TerminateSession", func() { fake.RemoveSession(sessionID) })
+				return beforeRequest("TerminateSession", func() { fake.RemoveSession(sessionID) })
 			},
-			want: ending{
+			want: terminationReport{
 				Outcome: "already_ended", Calls: "active terminate:DoesNotExistException history active history active", Left: "gone",
 			},
 		},
 
 		"connection reset after the work": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			faults:  faultsOf("TerminateSession", fakessm.FaultResetAfter),
 			want:    terminated("active terminate:reset-after terminate:ValidationException history"),
 		},
 		"connection reset after the work, as the service was until 2026": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			options: []fakessm.Option{fakessm.WithEndedAccepted()},
 			faults:  faultsOf("TerminateSession", fakessm.FaultResetAfter),
 			want:    terminated("active terminate:reset-after terminate history"),
 		},
 		"connection reset after the work, each time": {
-			session: known("Connected"),
-			faults:  always("TerminateSession", fakessm.FaultResetAfter, 0),
+			session: knownSession("Connected"),
+			faults:  faultAlways("TerminateSession", fakessm.FaultResetAfter, 0),
 			want:    terminated("active terminate:reset-after ... history"),
 		},
 		"connection reset after the work, and the session vanishes": {
-			session: known("Connected", fakessm.BehaviourVanishes),
+			session: knownSession("Connected", fakessm.BehaviourVanishes),
 			faults:  faultsOf("TerminateSession", fakessm.FaultResetAfter),
-			want: ending{
+			want: terminationReport{
 				Outcome: "terminated", Requested: true, Left: "Terminated",
 				Calls: "active terminate:reset-after terminate:ValidationException history active history active",
 			},
 		},
 		"answer lost, and the retry is denied": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			faults:  faultsOf("TerminateSession", fakessm.FaultResetAfter, fakessm.FaultDenied),
 			want:    terminated("active terminate:reset-after terminate:denied history"),
 		},
 		"answer lost, and the retry is throttled for ever": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			faults: append(faultsOf("TerminateSession", fakessm.FaultResetAfter),
-				always("TerminateSession", fakessm.FaultThrottle, 0)...),
+				faultAlways("TerminateSession", fakessm.FaultThrottle, 0)...),
 			want: terminated("active terminate:reset-after terminate:throttle ... history"),
 		},
 		"answer truncated": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			faults:  faultsOf("TerminateSession", fakessm.FaultTruncated),
 			want:    terminated("active terminate:truncated terminate:ValidationException history"),
 		},
 		"answer too slow": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			faults:  []fakessm.Fault{{Operation: "TerminateSession", Kind: fakessm.FaultSlow, Delay: time.Hour}},
 			want:    terminated("active terminate:slow terminate:ValidationException history"),
 		},
 		"an internal error after the work": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			wrap:    carriedOutBut(1, 500, `{"__type":"InternalServerError"}`),
 			want:    terminated("active terminate terminate:ValidationException history"),
 		},
 		"an HTML error of a proxy after the work": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			wrap:    carriedOutBut(1, 504, "<html><body><h1>504 Gateway Time-out</h1></body></html>"),
 			want:    terminated("active terminate terminate:ValidationException history"),
 		},
 		"an empty answer after the work": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			wrap:    carriedOutBut(1, 200, ""),
 			want:    terminated("active terminate history"),
 		},
 		"garbage after the work": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			wrap:    carriedOutBut(1, 200, "It works!"),
 			want:    terminated("active terminate history"),
 		},
 		"an answer about another session after the work": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			faults:  faultsOf("TerminateSession", fakessm.FaultWrongSession),
 			want:    terminated("active terminate:wrong-session history"),
 		},
 
 		"connection reset before the work": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			faults:  faultsOf("TerminateSession", fakessm.FaultResetBefore),
 			want:    terminated("active terminate:reset-before terminate history"),
 		},
 		"no answer, then one": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			faults:  faultsOf("TerminateSession", fakessm.FaultHang),
 			want:    terminated("active terminate:hang terminate history"),
 		},
 		"throttled, then not": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			faults:  faultsOf("TerminateSession", fakessm.FaultThrottle, fakessm.FaultThrottle),
 			want:    terminated("active terminate:throttle terminate:throttle terminate history"),
 		},
 		"an internal error, a proxy's error, then neither": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			faults:  faultsOf("TerminateSession", fakessm.FaultInternal, fakessm.FaultProxy),
 			want:    terminated("active terminate:internal terminate:proxy terminate history"),
 		},
 		"throttled, and ended by its user during the retries": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			faults:  faultsOf("TerminateSession", fakessm.FaultThrottle),
 			wrap:    endedMeanwhile,
 			want:    alreadyEnded("Terminated", "active terminate:throttle terminate:ValidationException history"),
 		},
 		"look-ups retried": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			faults: []fakessm.Fault{
 				{Operation: "DescribeSessions", Kind: fakessm.FaultThrottle},
 				{Operation: "DescribeSessions", Kind: fakessm.FaultResetAfter, Skip: 1},
@@ -402,197 +402,197 @@ func TestClient_Terminate(t *testing.T) {
 		},
 
 		"connection reset before the work, each time": {
-			session: known("Connected"),
-			faults:  always("TerminateSession", fakessm.FaultResetBefore, 0),
-			want: ending{
-				Kind: unavailable, Status: "Connected", Requested: true, Waited: settling, Left: "Connected",
+			session: knownSession("Connected"),
+			faults:  faultAlways("TerminateSession", fakessm.FaultResetBefore, 0),
+			want: terminationReport{
+				Kind: unavailable, Status: "Connected", Requested: true, Waited: waitedToSettle, Left: "Connected",
 				Calls: "active terminate:reset-before ... history active ...",
 			},
 		},
 		"an internal error, each time": {
-			session: known("Disconnected"),
-			faults:  always("TerminateSession", fakessm.FaultInternal, 0),
-			want: ending{
-				Kind: unavailable, Status: "Disconnected", Requested: true, Waited: settling, Left: "Disconnected",
+			session: knownSession("Disconnected"),
+			faults:  faultAlways("TerminateSession", fakessm.FaultInternal, 0),
+			want: terminationReport{
+				Kind: unavailable, Status: "Disconnected", Requested: true, Waited: waitedToSettle, Left: "Disconnected",
 				Calls: "active terminate:internal ... history active ...",
 			},
 		},
 		"an empty answer is no answer": {
-			session: known("Connected"),
-			faults:  always("TerminateSession", fakessm.FaultEmpty, 0),
-			want: ending{
-				Kind: incomplete, Status: "Connected", Requested: true, Waited: settling, Left: "Connected",
+			session: knownSession("Connected"),
+			faults:  faultAlways("TerminateSession", fakessm.FaultEmpty, 0),
+			want: terminationReport{
+				Kind: incomplete, Status: "Connected", Requested: true, Waited: waitedToSettle, Left: "Connected",
 				Calls: "active terminate:empty history active ...",
 			},
 		},
 		"an answer about another session is no answer": {
-			session: known("Connected", fakessm.BehaviourUnkillable),
-			faults:  always("TerminateSession", fakessm.FaultWrongSession, 0),
-			want: ending{
-				Kind: incomplete, Status: "Connected", Requested: true, Waited: settling, Left: "Connected",
+			session: knownSession("Connected", fakessm.BehaviourUnkillable),
+			faults:  faultAlways("TerminateSession", fakessm.FaultWrongSession, 0),
+			want: terminationReport{
+				Kind: incomplete, Status: "Connected", Requested: true, Waited: waitedToSettle, Left: "Connected",
 				Calls: "active terminate:wrong-session history active ...",
 			},
 		},
 		"garbage is no answer": {
-			session: known("Connected"),
-			faults:  always("TerminateSession", fakessm.FaultGarbage, 0),
-			want: ending{
-				Kind: unavailable, Status: "Connected", Requested: true, Waited: settling, Left: "Connected",
+			session: knownSession("Connected"),
+			faults:  faultAlways("TerminateSession", fakessm.FaultGarbage, 0),
+			want: terminationReport{
+				Kind: unavailable, Status: "Connected", Requested: true, Waited: waitedToSettle, Left: "Connected",
 				Calls: "active terminate:garbage history active ...",
 			},
 		},
 
 		"denied": {
-			session: known("Connected"),
-			faults:  always("TerminateSession", fakessm.FaultDenied, 0),
-			want:    ending{Kind: accessDenied, Status: "Connected", Calls: "active terminate:denied active", Left: "Connected"},
+			session: knownSession("Connected"),
+			faults:  faultAlways("TerminateSession", fakessm.FaultDenied, 0),
+			want:    terminationReport{Kind: accessDenied, Status: "Connected", Calls: "active terminate:denied active", Left: "Connected"},
 		},
 		"throttled for ever": {
-			session: known("Connected"),
-			faults:  always("TerminateSession", fakessm.FaultThrottle, 0),
-			want:    ending{Kind: throttled, Status: "Connected", Calls: "active terminate:throttle ...", Left: "Connected"},
+			session: knownSession("Connected"),
+			faults:  faultAlways("TerminateSession", fakessm.FaultThrottle, 0),
+			want:    terminationReport{Kind: throttled, Status: "Connected", Calls: "active terminate:throttle ...", Left: "Connected"},
 		},
 		"credentials expired since": {
-			session: known("Connected"),
-			faults:  always("TerminateSession", fakessm.FaultExpired, 0),
-			want:    ending{Kind: credentialsWrong, Status: "Connected", Calls: "active terminate:expired", Left: "Connected"},
+			session: knownSession("Connected"),
+			faults:  faultAlways("TerminateSession", fakessm.FaultExpired, 0),
+			want:    terminationReport{Kind: credentialsWrong, Status: "Connected", Calls: "active terminate:expired", Left: "Connected"},
 		},
 		"another validation error": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			faults: []fakessm.Fault{{
 				Operation: "TerminateSession", Kind: fakessm.FaultError, Code: "ValidationException",
 				Message: "1 validation error detected: Value at 'sessionId' failed to satisfy constraint: Member must have length less than or equal to 96",
 			}},
-			want: ending{Kind: rejected, Status: "Connected", Calls: "active terminate:error active", Left: "Connected"},
+			want: terminationReport{Kind: rejected, Status: "Connected", Calls: "active terminate:error active", Left: "Connected"},
 		},
 		"refused in other words, and ended": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			faults:  otherWords(),
 			wrap:    endedMeanwhile,
-			want: ending{
+			want: terminationReport{
 				Outcome: "already_ended", Status: "Terminated", Left: "Terminated",
 				Calls: "active terminate:error active history",
 			},
 		},
 		"refused in other words after a lost answer": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			faults:  append(faultsOf("TerminateSession", fakessm.FaultResetAfter), otherWords()...),
 			want:    terminated("active terminate:reset-after terminate:error history"),
 		},
 		"refused in other words, and gone": {
-			session: known("Connected", fakessm.BehaviourVanishes),
+			session: knownSession("Connected", fakessm.BehaviourVanishes),
 			faults:  otherWords(),
 			wrap:    endedMeanwhile,
-			want: ending{
+			want: terminationReport{
 				Outcome: "already_ended", Left: "Terminated",
 				Calls: "active terminate:error active history active history",
 			},
 		},
 		"refused in other words, and nobody can look": {
-			session: known("Connected"),
-			faults:  append(otherWords(), always("DescribeSessions", fakessm.FaultThrottle, 1)...),
+			session: knownSession("Connected"),
+			faults:  append(otherWords(), faultAlways("DescribeSessions", fakessm.FaultThrottle, 1)...),
 			wrap:    endedMeanwhile,
-			want: ending{
+			want: terminationReport{
 				Kind: rejected, Status: "Connected", Left: "Terminated",
 				Calls: "active terminate:error active:throttle ...",
 			},
 		},
 		"denied, and ended": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			faults:  faultsOf("TerminateSession", fakessm.FaultDenied),
 			wrap:    endedMeanwhile,
-			want: ending{
+			want: terminationReport{
 				Outcome: "already_ended", Status: "Terminated", Left: "Terminated",
 				Calls: "active terminate:denied active history",
 			},
 		},
 		"denied, and an answer without a list": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			faults:  faultsOf("TerminateSession", fakessm.FaultDenied),
 			wrap: func(*fakessm.Server) func(http.Handler) http.Handler {
 				return withoutList(1)
 			},
-			want: ending{Kind: accessDenied, Status: "Connected", Left: "Connected", Calls: "active terminate:denied active"},
+			want: terminationReport{Kind: accessDenied, Status: "Connected", Left: "Connected", Calls: "active terminate:denied active"},
 		},
 		"accepted, and an answer without a list": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			wrap: func(*fakessm.Server) func(http.Handler) http.Handler {
 				return withoutList(1)
 			},
 			operation: sessionmanager.DescribeSessions,
-			want: ending{
+			want: terminationReport{
 				Kind: incomplete, Status: "Connected", Requested: true, Left: "Terminated",
 				Calls: "active terminate history",
 			},
 		},
 		"the history has a status that nobody knows": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			wrap: func(fake *fakessm.Server) func(http.Handler) http.Handler {
 				return answeringIn("History", 200, `{"Sessions":[{"SessionId":"`+sessionID+`","Status":"Expired"}]}`)
 			},
-			want: ending{
+			want: terminationReport{
 				Outcome: "terminated", Status: "Expired", Requested: true, Left: "Terminated",
 				Calls: "active terminate history",
 			},
 		},
 		"another validation error, and the session is not listed": {
 			faults: []fakessm.Fault{{Operation: "TerminateSession", Kind: fakessm.FaultError, Code: "ValidationException", Message: "No."}},
-			want:   ending{Kind: rejected, Calls: "active history active history terminate:error active history active history", Left: "gone"},
+			want:   terminationReport{Kind: rejected, Calls: "active history active history terminate:error active history active history", Left: "gone"},
 		},
 
 		"a session that cannot be killed": {
-			session: known("Connected", fakessm.BehaviourUnkillable),
-			want: ending{
-				Kind: stillLive, Status: "Connected", Requested: true, Waited: deadline, Left: "Connected",
+			session: knownSession("Connected", fakessm.BehaviourUnkillable),
+			want: terminationReport{
+				Kind: stillLive, Status: "Connected", Requested: true, Waited: waitedForDeadline, Left: "Connected",
 				Calls: "active terminate history active ...",
 			},
 		},
 		"refused and still connected": {
-			session: known("Connected", fakessm.BehaviourUnreachable),
-			want: ending{
-				Kind: contradictory, Status: "Connected", Waited: settling, Left: "Connected",
+			session: knownSession("Connected", fakessm.BehaviourUnreachable),
+			want: terminationReport{
+				Kind: contradictory, Status: "Connected", Waited: waitedToSettle, Left: "Connected",
 				Calls: "active terminate:ValidationException history active ...",
 			},
 		},
 		"refused and still connecting": {
-			session: known("Connecting", fakessm.BehaviourUnreachable),
-			want: ending{
-				Kind: contradictory, Status: "Connecting", Waited: settling, Left: "Connecting",
+			session: knownSession("Connecting", fakessm.BehaviourUnreachable),
+			want: terminationReport{
+				Kind: contradictory, Status: "Connecting", Waited: waitedToSettle, Left: "Connecting",
 				Calls: "active terminate:ValidationException history active ...",
 			},
 		},
 		"refused and still disconnected": {
-			session: known("Disconnected", fakessm.BehaviourUnreachable),
-			want: ending{
-				Outcome: "unverified", Doubt: hasEnded, Status: "Disconnected", Waited: settling, Left: "Disconnected",
+			session: knownSession("Disconnected", fakessm.BehaviourUnreachable),
+			want: terminationReport{
+				Outcome: "unverified", Doubt: hasEnded, Status: "Disconnected", Waited: waitedToSettle, Left: "Disconnected",
 				Calls: "active terminate:ValidationException history active ...",
 			},
 		},
 		"refused and disconnected, and ended by itself": {
-			session: known("Disconnected", fakessm.BehaviourUnreachable),
+			session: knownSession("Disconnected", fakessm.BehaviourUnreachable),
 			wrap:    endedAtLookUp(5),
-			want: ending{
+			want: terminationReport{
 				Outcome: "already_ended", Status: "Terminated", Left: "Terminated",
 				Calls: "active terminate:ValidationException history active history active history",
 			},
 		},
 
 		"unknown and refused": {
-			want: ending{
+			want: terminationReport{
 				Kind: notFound, Left: "gone",
 				Calls: "active history active history terminate:DoesNotExistException history active history active",
 			},
 		},
 		"unknown and refused, which is fine": {
 			notFoundOK: true,
-			want: ending{
+			want: terminationReport{
 				Outcome: "not_found", Left: "gone",
 				Calls: "active history active history terminate:DoesNotExistException history active history active",
 			},
 		},
 		"unknown and accepted": {
 			options: []fakessm.Option{fakessm.WithUnknownSession(fakessm.UnknownAccepted)},
-			want: ending{
+			want: terminationReport{
 				Kind: notFound, Requested: true, Left: "gone",
 				Calls: "active history active history terminate history active history active",
 			},
@@ -600,14 +600,14 @@ func TestClient_Terminate(t *testing.T) {
 		"unknown and accepted, which is fine": {
 			options:    []fakessm.Option{fakessm.WithUnknownSession(fakessm.UnknownAccepted)},
 			notFoundOK: true,
-			want: ending{
+			want: terminationReport{
 				Outcome: "not_found", Requested: true, Left: "gone",
 				Calls: "active history active history terminate history active history active",
 			},
 		},
 		"unknown and in no valid state": {
 			options: []fakessm.Option{fakessm.WithUnknownSession(fakessm.UnknownInvalid)},
-			want: ending{
+			want: terminationReport{
 				Kind: notFound, Left: "gone",
 				Calls: "active history active history terminate:ValidationException history active history active",
 			},
@@ -615,14 +615,14 @@ func TestClient_Terminate(t *testing.T) {
 		"unknown and in no valid state, which is fine": {
 			options:    []fakessm.Option{fakessm.WithUnknownSession(fakessm.UnknownInvalid)},
 			notFoundOK: true,
-			want: ending{
+			want: terminationReport{
 				Outcome: "not_found", Left: "gone",
 				Calls: "active history active history terminate:ValidationException history active history active",
 			},
 		},
 		"unknown and denied": {
 			options: []fakessm.Option{fakessm.WithUnknownSession(fakessm.UnknownDenied)},
-			want: ending{
+			want: terminationReport{
 				Kind: notFound, Left: "gone",
 				Calls: "active history active history terminate:AccessDeniedException active history active history",
 			},
@@ -630,19 +630,19 @@ func TestClient_Terminate(t *testing.T) {
 		"unknown and denied, which is fine": {
 			options:    []fakessm.Option{fakessm.WithUnknownSession(fakessm.UnknownDenied)},
 			notFoundOK: true,
-			want: ending{
+			want: terminationReport{
 				Outcome: "not_found", Left: "gone",
 				Calls: "active history active history terminate:AccessDeniedException active history active history",
 			},
 		},
 		"not listed at first, and denied": {
-			session:    known("Connected", fakessm.BehaviourUnlisted),
-			faults:     always("TerminateSession", fakessm.FaultDenied, 0),
+			session:    knownSession("Connected", fakessm.BehaviourUnlisted),
+			faults:     faultAlways("TerminateSession", fakessm.FaultDenied, 0),
 			notFoundOK: true,
 			wrap: func(fake *fakessm.Server) func(http.Handler) http.Handler {
-				return after("TerminateSession", func() { fake.AddSessions(here(sessionID, "Connected")) })
+				return afterRequest("TerminateSession", func() { fake.AddSessions(sessionInRegion(sessionID, "Connected")) })
 			},
-			want: ending{
+			want: terminationReport{
 				Kind: accessDenied, Status: "Connected", Left: "Connected",
 				Calls: "active history active history terminate:denied active",
 			},
@@ -651,8 +651,8 @@ func TestClient_Terminate(t *testing.T) {
 			options: []fakessm.Option{fakessm.WithUnknownSession(fakessm.UnknownAccepted)},
 			wrap: func(fake *fakessm.Server) func(http.Handler) http.Handler {
 				return func(next http.Handler) http.Handler {
-					appear := after("TerminateSession", func() { fake.AddSessions(here(sessionID, "Connecting")) })
-					disappear := after("DescribeSessions", func() {
+					appear := afterRequest("TerminateSession", func() { fake.AddSessions(sessionInRegion(sessionID, "Connecting")) })
+					disappear := afterRequest("DescribeSessions", func() {
 						if fake.Count("DescribeSessions") == 6 {
 							fake.RemoveSession(sessionID)
 						}
@@ -661,156 +661,156 @@ func TestClient_Terminate(t *testing.T) {
 					return appear(disappear(next))
 				}
 			},
-			want: ending{
+			want: terminationReport{
 				Outcome: "terminated", Requested: true, Left: "gone",
 				Calls: "active history active history terminate history active ...",
 			},
 		},
 		"unknown and throttled for ever": {
-			faults:     always("TerminateSession", fakessm.FaultThrottle, 0),
+			faults:     faultAlways("TerminateSession", fakessm.FaultThrottle, 0),
 			notFoundOK: true,
-			want:       ending{Kind: throttled, Left: "gone", Calls: "active history active history terminate:throttle ..."},
+			want:       terminationReport{Kind: throttled, Left: "gone", Calls: "active history active history terminate:throttle ..."},
 		},
 
 		"look-ups denied": {
-			session: known("Connected"),
-			faults:  always("DescribeSessions", fakessm.FaultDenied, 0),
-			want: ending{
+			session: knownSession("Connected"),
+			faults:  faultAlways("DescribeSessions", fakessm.FaultDenied, 0),
+			want: terminationReport{
 				Outcome: "unverified", Doubt: accessDenied, Requested: true, Left: "Terminated",
 				Calls: "active:denied terminate",
 			},
 		},
 		"look-ups denied, and ended before": {
-			session: known("Terminated"),
-			faults:  always("DescribeSessions", fakessm.FaultDenied, 0),
-			want: ending{
+			session: knownSession("Terminated"),
+			faults:  faultAlways("DescribeSessions", fakessm.FaultDenied, 0),
+			want: terminationReport{
 				Outcome: "unverified", Doubt: accessDenied, Left: "Terminated",
 				Calls: "active:denied terminate:ValidationException",
 			},
 		},
 		"look-ups denied, and the answer lost": {
-			session: known("Connected"),
-			faults:  append(always("DescribeSessions", fakessm.FaultDenied, 0), faultsOf("TerminateSession", fakessm.FaultResetAfter)...),
-			want: ending{
+			session: knownSession("Connected"),
+			faults:  append(faultAlways("DescribeSessions", fakessm.FaultDenied, 0), faultsOf("TerminateSession", fakessm.FaultResetAfter)...),
+			want: terminationReport{
 				Outcome: "unverified", Doubt: accessDenied, Requested: true, Left: "Terminated",
 				Calls: "active:denied terminate:reset-after terminate:ValidationException",
 			},
 		},
 		"look-ups denied, and unknown": {
-			faults: always("DescribeSessions", fakessm.FaultDenied, 0),
-			want: ending{
+			faults: faultAlways("DescribeSessions", fakessm.FaultDenied, 0),
+			want: terminationReport{
 				Kind: notFound, Left: "gone",
 				Calls: "active:denied terminate:DoesNotExistException",
 			},
 		},
 		"look-ups denied, and unknown, which is fine": {
-			faults:     always("DescribeSessions", fakessm.FaultDenied, 0),
+			faults:     faultAlways("DescribeSessions", fakessm.FaultDenied, 0),
 			notFoundOK: true,
-			want: ending{
+			want: terminationReport{
 				Outcome: "not_found", Left: "gone",
 				Calls: "active:denied terminate:DoesNotExistException",
 			},
 		},
 		"everything denied": {
-			session: known("Connected"),
-			faults:  always("", fakessm.FaultDenied, 0),
-			want: ending{
+			session: knownSession("Connected"),
+			faults:  faultAlways("", fakessm.FaultDenied, 0),
+			want: terminationReport{
 				Kind: accessDenied, Left: "Connected",
 				Calls: "active:denied terminate:denied",
 			},
 		},
 		"look-ups denied, and throttled for ever": {
-			session: known("Connected"),
-			faults:  append(always("DescribeSessions", fakessm.FaultDenied, 0), always("TerminateSession", fakessm.FaultThrottle, 0)...),
-			want: ending{
+			session: knownSession("Connected"),
+			faults:  append(faultAlways("DescribeSessions", fakessm.FaultDenied, 0), faultAlways("TerminateSession", fakessm.FaultThrottle, 0)...),
+			want: terminationReport{
 				Kind: throttled, Left: "Connected",
 				Calls: "active:denied terminate:throttle ...",
 			},
 		},
 		"look-ups in the history denied": {
-			session: known("Terminated"),
-			faults:  always("DescribeSessions", fakessm.FaultDenied, 1),
-			want: ending{
+			session: knownSession("Terminated"),
+			faults:  faultAlways("DescribeSessions", fakessm.FaultDenied, 1),
+			want: terminationReport{
 				Outcome: "unverified", Doubt: accessDenied, Left: "Terminated",
 				Calls: "active history:denied terminate:ValidationException",
 			},
 		},
 		"look-ups denied after the request": {
-			session: known("Connected"),
-			faults:  always("DescribeSessions", fakessm.FaultDenied, 1),
-			want: ending{
+			session: knownSession("Connected"),
+			faults:  faultAlways("DescribeSessions", fakessm.FaultDenied, 1),
+			want: terminationReport{
 				Outcome: "unverified", Doubt: accessDenied, Status: "Connected", Requested: true, Left: "Terminated",
 				Calls: "active terminate history:denied",
 			},
 		},
 		"look-ups denied after a refused request": {
-			session: known("Connected"),
-			faults:  always("DescribeSessions", fakessm.FaultDenied, 1),
+			session: knownSession("Connected"),
+			faults:  faultAlways("DescribeSessions", fakessm.FaultDenied, 1),
 			wrap:    endedMeanwhile,
-			want: ending{
+			want: terminationReport{
 				Outcome: "unverified", Doubt: accessDenied, Status: "Connected", Left: "Terminated",
 				Calls: "active terminate:ValidationException history:denied",
 			},
 		},
 
 		"look-ups impossible": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			others:  9,
 			options: []fakessm.Option{fakessm.WithFiltersIgnored()},
-			want: ending{
+			want: terminationReport{
 				Outcome: "unverified", Doubt: undetermined, Requested: true, Left: "Terminated",
 				Calls: "active active+ active+ history history+ history+ terminate history history+ history+ active active+ active+",
 			},
 		},
 		"look-ups impossible, and denied": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			others:  9,
 			options: []fakessm.Option{fakessm.WithFiltersIgnored()},
-			faults:  always("TerminateSession", fakessm.FaultDenied, 0),
-			want: ending{
+			faults:  faultAlways("TerminateSession", fakessm.FaultDenied, 0),
+			want: terminationReport{
 				Kind: accessDenied, Left: "Connected",
 				Calls: "active active+ active+ history history+ history+ terminate:denied active active+ active+ history history+ history+",
 			},
 		},
 		"look-ups possible because there are few sessions": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			others:  1,
 			options: []fakessm.Option{fakessm.WithFiltersIgnored()},
 			want:    terminated("active terminate history"),
 		},
 
 		"look-up before throttled for ever": {
-			session:   known("Connected"),
-			faults:    always("DescribeSessions", fakessm.FaultThrottle, 0),
+			session:   knownSession("Connected"),
+			faults:    faultAlways("DescribeSessions", fakessm.FaultThrottle, 0),
 			operation: sessionmanager.DescribeSessions,
-			want:      ending{Kind: throttled, Left: "Connected", Calls: "active:throttle ..."},
+			want:      terminationReport{Kind: throttled, Left: "Connected", Calls: "active:throttle ..."},
 		},
 		"look-up before broken for ever": {
-			session:   known("Connected"),
-			faults:    always("DescribeSessions", fakessm.FaultInternal, 0),
+			session:   knownSession("Connected"),
+			faults:    faultAlways("DescribeSessions", fakessm.FaultInternal, 0),
 			operation: sessionmanager.DescribeSessions,
-			want:      ending{Kind: unavailable, Left: "Connected", Calls: "active:internal ..."},
+			want:      terminationReport{Kind: unavailable, Left: "Connected", Calls: "active:internal ..."},
 		},
 		"look-up before with expired credentials": {
-			session:   known("Connected"),
-			faults:    always("", fakessm.FaultExpired, 0),
+			session:   knownSession("Connected"),
+			faults:    faultAlways("", fakessm.FaultExpired, 0),
 			operation: sessionmanager.DescribeSessions,
-			want:      ending{Kind: credentialsWrong, Left: "Connected", Calls: "active:expired"},
+			want:      terminationReport{Kind: credentialsWrong, Left: "Connected", Calls: "active:expired"},
 		},
 		"look-up after throttled for ever": {
-			session:   known("Connected"),
-			faults:    always("DescribeSessions", fakessm.FaultThrottle, 1),
+			session:   knownSession("Connected"),
+			faults:    faultAlways("DescribeSessions", fakessm.FaultThrottle, 1),
 			operation: sessionmanager.DescribeSessions,
-			want: ending{
+			want: terminationReport{
 				Kind: throttled, Status: "Connected", Requested: true, Left: "Terminated",
 				Calls: "active terminate history:throttle ...",
 			},
 		},
 		"look-up after broken for ever": {
-			session:   known("Connected"),
-			faults:    always("DescribeSessions", fakessm.FaultInternal, 1),
+			session:   knownSession("Connected"),
+			faults:    faultAlways("DescribeSessions", fakessm.FaultInternal, 1),
 			operation: sessionmanager.DescribeSessions,
-			want: ending{
+			want: terminationReport{
 				Kind: unavailable, Status: "Connected", Requested: true, Left: "Terminated",
 				Calls: "active terminate history:internal ...",
 			},
@@ -827,48 +827,48 @@ func TestClient_Terminate_withoutVerification(t *testing.T) {
 	t.Parallel()
 
 	// unverified is the ordinary ending: nobody looks.
-	unverified := func(requested bool, calls, left string) ending {
-		return ending{Outcome: "unverified", Requested: requested, Calls: calls, Left: left}
+	unverified := func(requested bool, calls, left string) terminationReport {
+		return terminationReport{Outcome: "unverified", Requested: requested, Calls: calls, Left: left}
 	}
 
 	for name, tc := range map[string]terminationCase{
 		"a live session": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			want:    unverified(true, "terminate", "Terminated"),
 		},
 		"a session that cannot be killed": {
-			session: known("Connected", fakessm.BehaviourUnkillable),
+			session: knownSession("Connected", fakessm.BehaviourUnkillable),
 			want:    unverified(true, "terminate", "Connected"),
 		},
 		"ended before": {
-			session: known("Terminated"),
+			session: knownSession("Terminated"),
 			want:    unverified(false, "terminate:ValidationException", "Terminated"),
 		},
 		"ended before, as the service was until 2026": {
-			session: known("Terminated"),
+			session: knownSession("Terminated"),
 			options: []fakessm.Option{fakessm.WithEndedAccepted()},
 			want:    unverified(true, "terminate", "Terminated"),
 		},
 		"refused although disconnected": {
-			session: known("Disconnected", fakessm.BehaviourUnreachable),
+			session: knownSession("Disconnected", fakessm.BehaviourUnreachable),
 			want:    unverified(false, "terminate:ValidationException", "Disconnected"),
 		},
 		"answer lost": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			faults:  faultsOf("TerminateSession", fakessm.FaultResetAfter),
 			want:    unverified(true, "terminate:reset-after terminate:ValidationException", "Terminated"),
 		},
 		"connection reset before the work": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			faults:  faultsOf("TerminateSession", fakessm.FaultResetBefore),
 			want:    unverified(true, "terminate:reset-before terminate", "Terminated"),
 		},
 		"unknown and refused": {
-			want: ending{Kind: notFound, Calls: "terminate:DoesNotExistException", Left: "gone"},
+			want: terminationReport{Kind: notFound, Calls: "terminate:DoesNotExistException", Left: "gone"},
 		},
 		"unknown and refused, which is fine": {
 			notFoundOK: true,
-			want:       ending{Outcome: "not_found", Calls: "terminate:DoesNotExistException", Left: "gone"},
+			want:       terminationReport{Outcome: "not_found", Calls: "terminate:DoesNotExistException", Left: "gone"},
 		},
 		"unknown and accepted": {
 			options: []fakessm.Option{fakessm.WithUnknownSession(fakessm.UnknownAccepted)},
@@ -881,44 +881,44 @@ func TestClient_Terminate_withoutVerification(t *testing.T) {
 		"unknown and denied": {
 			options:    []fakessm.Option{fakessm.WithUnknownSession(fakessm.UnknownDenied)},
 			notFoundOK: true,
-			want:       ending{Kind: accessDenied, Calls: "terminate:AccessDeniedException", Left: "gone"},
+			want:       terminationReport{Kind: accessDenied, Calls: "terminate:AccessDeniedException", Left: "gone"},
 		},
 		"denied": {
-			session: known("Connected"),
-			faults:  always("TerminateSession", fakessm.FaultDenied, 0),
-			want:    ending{Kind: accessDenied, Calls: "terminate:denied", Left: "Connected"},
+			session: knownSession("Connected"),
+			faults:  faultAlways("TerminateSession", fakessm.FaultDenied, 0),
+			want:    terminationReport{Kind: accessDenied, Calls: "terminate:denied", Left: "Connected"},
 		},
 		"throttled for ever": {
-			session: known("Connected"),
-			faults:  always("TerminateSession", fakessm.FaultThrottle, 0),
-			want:    ending{Kind: throttled, Calls: "terminate:throttle ...", Left: "Connected"},
+			session: knownSession("Connected"),
+			faults:  faultAlways("TerminateSession", fakessm.FaultThrottle, 0),
+			want:    terminationReport{Kind: throttled, Calls: "terminate:throttle ...", Left: "Connected"},
 		},
 		"an internal error, each time": {
-			session: known("Connected"),
-			faults:  always("TerminateSession", fakessm.FaultInternal, 0),
-			want:    ending{Kind: unavailable, Requested: true, Calls: "terminate:internal ...", Left: "Connected"},
+			session: knownSession("Connected"),
+			faults:  faultAlways("TerminateSession", fakessm.FaultInternal, 0),
+			want:    terminationReport{Kind: unavailable, Requested: true, Calls: "terminate:internal ...", Left: "Connected"},
 		},
 		"connection reset after the work, each time": {
-			session: known("Connected"),
-			faults:  always("TerminateSession", fakessm.FaultResetAfter, 0),
-			want:    ending{Kind: unavailable, Requested: true, Calls: "terminate:reset-after ...", Left: "Terminated"},
+			session: knownSession("Connected"),
+			faults:  faultAlways("TerminateSession", fakessm.FaultResetAfter, 0),
+			want:    terminationReport{Kind: unavailable, Requested: true, Calls: "terminate:reset-after ...", Left: "Terminated"},
 		},
 		"an empty answer is no answer": {
-			session: known("Connected"),
-			faults:  always("TerminateSession", fakessm.FaultEmpty, 0),
-			want:    ending{Kind: incomplete, Requested: true, Calls: "terminate:empty", Left: "Connected"},
+			session: knownSession("Connected"),
+			faults:  faultAlways("TerminateSession", fakessm.FaultEmpty, 0),
+			want:    terminationReport{Kind: incomplete, Requested: true, Calls: "terminate:empty", Left: "Connected"},
 		},
 		"an answer about another session is no answer": {
-			session: known("Connected"),
-			faults:  always("TerminateSession", fakessm.FaultWrongSession, 0),
-			want:    ending{Kind: incomplete, Requested: true, Calls: "terminate:wrong-session", Left: "Terminated"},
+			session: knownSession("Connected"),
+			faults:  faultAlways("TerminateSession", fakessm.FaultWrongSession, 0),
+			want:    terminationReport{Kind: incomplete, Requested: true, Calls: "terminate:wrong-session", Left: "Terminated"},
 		},
 		"another validation error": {
-			session: known("Connected"),
+			session: knownSession("Connected"),
 			faults: []fakessm.Fault{{
 				Operation: "TerminateSession", Kind: fakessm.FaultError, Code: "ValidationException", Message: "1 validation error detected",
 			}},
-			want: ending{Kind: rejected, Calls: "terminate:error", Left: "Connected"},
+			want: terminationReport{Kind: rejected, Calls: "terminate:error", Left: "Connected"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -939,53 +939,53 @@ func TestClient_Terminate_outOfTime(t *testing.T) {
 		unseen    bool // Without verification.
 		timeout   time.Duration
 		operation *sessionmanager.Operation
-		want      ending
+		want      terminationReport
 	}{
 		"while an accepted termination does not show": {
-			session: known("Connected", fakessm.BehaviourUnkillable), timeout: soon, operation: sessionmanager.TerminateSession,
-			want: ending{Kind: stillLive, Status: "Connected", Requested: true, Calls: "active terminate history active ..."},
+			session: knownSession("Connected", fakessm.BehaviourUnkillable), timeout: soon, operation: sessionmanager.TerminateSession,
+			want: terminationReport{Kind: stillLive, Status: "Connected", Requested: true, Calls: "active terminate history active ..."},
 		},
 		"while a refused termination settles": {
-			session: known("Disconnected", fakessm.BehaviourUnreachable), timeout: soon, operation: sessionmanager.TerminateSession,
-			want: ending{Kind: stillLive, Status: "Disconnected", Calls: "active terminate:ValidationException history active ..."},
+			session: knownSession("Disconnected", fakessm.BehaviourUnreachable), timeout: soon, operation: sessionmanager.TerminateSession,
+			want: terminationReport{Kind: stillLive, Status: "Disconnected", Calls: "active terminate:ValidationException history active ..."},
 		},
 		"while a lost termination settles": {
-			session: known("Connected", fakessm.BehaviourUnkillable), timeout: soon, operation: sessionmanager.TerminateSession,
-			faults: always("TerminateSession", fakessm.FaultGarbage, 0),
-			want:   ending{Kind: stillLive, Status: "Connected", Requested: true, Calls: "active terminate:garbage history active ..."},
+			session: knownSession("Connected", fakessm.BehaviourUnkillable), timeout: soon, operation: sessionmanager.TerminateSession,
+			faults: faultAlways("TerminateSession", fakessm.FaultGarbage, 0),
+			want:   terminationReport{Kind: stillLive, Status: "Connected", Requested: true, Calls: "active terminate:garbage history active ..."},
 		},
 		"while a look-up hangs after the session was seen live": {
-			session: known("Connected", fakessm.BehaviourUnkillable), timeout: soon, operation: sessionmanager.TerminateSession,
-			faults: always("DescribeSessions", fakessm.FaultHang, 3),
-			want:   ending{Kind: stillLive, Status: "Connected", Requested: true, Calls: "active terminate history active history:hang"},
+			session: knownSession("Connected", fakessm.BehaviourUnkillable), timeout: soon, operation: sessionmanager.TerminateSession,
+			faults: faultAlways("DescribeSessions", fakessm.FaultHang, 3),
+			want:   terminationReport{Kind: stillLive, Status: "Connected", Requested: true, Calls: "active terminate history active history:hang"},
 		},
 		"while the first look-up after the request hangs": {
-			session: known("Connected"), timeout: soon, operation: sessionmanager.DescribeSessions,
-			faults: always("DescribeSessions", fakessm.FaultHang, 1),
-			want:   ending{Kind: outOfTime, Status: "Connected", Requested: true, Calls: "active terminate history:hang"},
+			session: knownSession("Connected"), timeout: soon, operation: sessionmanager.DescribeSessions,
+			faults: faultAlways("DescribeSessions", fakessm.FaultHang, 1),
+			want:   terminationReport{Kind: outOfTime, Status: "Connected", Requested: true, Calls: "active terminate history:hang"},
 		},
 		"while the look-up before hangs": {
-			session: known("Connected"), timeout: soon, operation: sessionmanager.DescribeSessions,
-			faults: always("DescribeSessions", fakessm.FaultHang, 0),
-			want:   ending{Kind: outOfTime, Calls: "active:hang"},
+			session: knownSession("Connected"), timeout: soon, operation: sessionmanager.DescribeSessions,
+			faults: faultAlways("DescribeSessions", fakessm.FaultHang, 0),
+			want:   terminationReport{Kind: outOfTime, Calls: "active:hang"},
 		},
 		"while a termination that is not verified hangs": {
-			session: known("Connected"), timeout: soon, unseen: true, operation: sessionmanager.TerminateSession,
-			faults: always("TerminateSession", fakessm.FaultHang, 0),
-			want:   ending{Kind: outOfTime, Requested: true, Calls: "terminate:hang"},
+			session: knownSession("Connected"), timeout: soon, unseen: true, operation: sessionmanager.TerminateSession,
+			faults: faultAlways("TerminateSession", fakessm.FaultHang, 0),
+			want:   terminationReport{Kind: outOfTime, Requested: true, Calls: "terminate:hang"},
 		},
 		"while a termination that is not verified is throttled": {
-			session: known("Connected"), timeout: timeout, unseen: true, operation: sessionmanager.TerminateSession,
-			faults: always("TerminateSession", fakessm.FaultThrottle, 0),
-			want:   ending{Kind: throttled, Calls: "terminate:throttle ..."},
+			session: knownSession("Connected"), timeout: timeout, unseen: true, operation: sessionmanager.TerminateSession,
+			faults: faultAlways("TerminateSession", fakessm.FaultThrottle, 0),
+			want:   terminationReport{Kind: throttled, Calls: "terminate:throttle ..."},
 		},
 		"cancelled before it begins": {
-			session: known("Connected"), operation: sessionmanager.DescribeSessions,
-			want: ending{Kind: outOfTime},
+			session: knownSession("Connected"), operation: sessionmanager.DescribeSessions,
+			want: terminationReport{Kind: outOfTime},
 		},
 		"cancelled before it begins, without verification": {
-			session: known("Connected"), unseen: true, operation: sessionmanager.TerminateSession,
-			want: ending{Kind: outOfTime},
+			session: knownSession("Connected"), unseen: true, operation: sessionmanager.TerminateSession,
+			want: terminationReport{Kind: outOfTime},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -1010,7 +1010,7 @@ func TestClient_Terminate_outOfTime(t *testing.T) {
 				if took := time.Since(start); took != tc.timeout {
 					t.Errorf("took %s, cancelled after %s", took, tc.timeout)
 				}
-				got := ending{
+				got := terminationReport{
 					Outcome: result.Outcome, Status: result.Session.Status, Requested: result.Requested,
 					Kind: kindOf(err), Calls: ep.calls(t),
 				}
@@ -1028,17 +1028,17 @@ func TestClient_Terminate_outOfTime(t *testing.T) {
 func TestClient_Terminate_connectionRefused(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		fake := fakessm.New(fakessm.WithSessions(*known("Connected")))
+		fake := fakessm.New(fakessm.WithSessions(*knownSession("Connected")))
 		var ep *endpoint
-		ep = newEndpoint(t, fake, after("DescribeSessions", func() { ep.local.Refuse() }))
+		ep = newEndpoint(t, fake, afterRequest("DescribeSessions", func() { ep.local.Refuse() }))
 		ep.transport(func(tr *http.Transport) { tr.DisableKeepAlives = true })
 
 		result, err := ep.client().Terminate(t.Context(), sessionmanager.TerminateInput{
 			SessionRef: sessionmanager.SessionRef{Region: region, SessionID: sessionID}, Verify: true, NotFoundOK: true,
 		})
 
-		want := ending{Kind: unavailable, Status: "Connected", Calls: "active"}
-		got := ending{
+		want := terminationReport{Kind: unavailable, Status: "Connected", Calls: "active"}
+		got := terminationReport{
 			Outcome: result.Outcome, Status: result.Session.Status, Requested: result.Requested,
 			Kind: kindOf(err), Calls: ep.calls(t),
 		}
@@ -1116,7 +1116,7 @@ func TestClient_Terminate_tooLongAnID(t *testing.T) {
 func TestClient_Terminate_oneOfMany(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		sessions := others("Connected", 60)
+		sessions := otherSessions("Connected", 60)
 		ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(sessions...), fakessm.WithDefaultQuotas()))
 		ep.retries(25)
 		client := ep.client()
