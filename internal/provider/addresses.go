@@ -102,7 +102,7 @@ func checkSharedAddresses(c *awsbase.Config, ambient *aws.Config) diag.Diagnosti
 			for _, service := range endpointServices {
 				key := strings.ToLower(service)
 				if configuredEndpoint(c, service) == "" {
-					check(fmt.Sprintf("endpoint_url for %s in the services section %q,", key, profile.ServicesSectionName), profile.Services.ServiceValues[key]["endpoint_url"])
+					check(fmt.Sprintf("endpoint_url for %s in the services section %q", key, profile.ServicesSectionName), profile.Services.ServiceValues[key]["endpoint_url"])
 				}
 			}
 		}

@@ -393,7 +393,13 @@ func configurationFailure(err error) string {
 	case errors.As(err, &profile):
 		return fmt.Sprintf("Check profile or AWS_PROFILE, and that the shared configuration or credentials files have it.\n\nError: there is no profile %q", profile.Profile)
 	case errors.As(err, &load):
-		return "Check the format of the file.\n\nError: the shared configuration file " + load.Filename + " could not be read"
+		return sharedFileFailure(load.Filename)
+	case strings.Contains(said, "partial credentials found"):
+		return "Give the profile both aws_access_key_id and aws_secret_access_key, or neither.\n\n" +
+			"Error: a profile of the shared credentials and configuration files has one half of a pair of keys"
+	case strings.Contains(said, "custom CA bundle PEM"):
+		return "Check custom_ca_bundle, the environment variable AWS_CA_BUNDLE, and ca_bundle of the profile.\n\n" +
+			"Error: the CA bundle holds no certificate in PEM format"
 	case errors.As(err, &mfa):
 		return "Sign in by other means, such as `aws sts get-session-token`, and use a profile or environment variables with the keys that they give.\n\n" +
 			"Error: the profile has mfa_serial, and a provider cannot ask for the code of a second factor"
@@ -401,12 +407,28 @@ func configurationFailure(err error) string {
 		// The SDK looks at the environment first, whatever the block says.
 		return "Set AWS_ROLE_ARN as well: the AWS SDK takes AWS_WEB_IDENTITY_TOKEN_FILE only together with it, also when the provider block names the role.\n\nError: role ARN is not set"
 	case errors.As(err, &file):
-		return "Check that the file is there, and that it may be read.\n\nError: " + strings.TrimSuffix(quotable(strings.Split(said, file.Op)[0]), ": ") + ": " + printable(file.Error())
+		what := strings.TrimRight(quotable(strings.Split(said, file.Op)[0]), ": ")
+		if what != "" {
+			what += ": "
+		}
+
+		return "Check that the file is there, and that it may be read.\n\nError: " + what + printable(file.Error())
 	case settingValue.MatchString(said):
 		return "Error: the AWS SDK does not take the value of the setting " + settingValue.FindStringSubmatch(said)[1]
 	default:
 		return "Error: " + quotable(said)
 	}
+}
+
+// sharedFileFailure says why a shared file was not taken. What is in it is not quoted.
+func sharedFileFailure(name string) string {
+	said := "Error: the shared file " + printable(name) + " could not be read"
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		return "Check shared_config_files and shared_credentials_files, or the environment variables AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE.\n\n" +
+			said + ": it is a directory"
+	}
+
+	return "Check the format of the file.\n\n" + said
 }
 
 // settingValue finds the name in texts of the SDK such as "invalid value
@@ -437,10 +459,10 @@ func accountDiagnostic(c *awsbase.Config, source credentialSource, d basediag.Di
 		return diag.NewErrorDiagnostic(summaryCredentials, "STS was not asked whose credentials these are: "+renewal.Error()+".\n\n"+source.advice)
 	case wrongRegion(err):
 		return diag.NewErrorDiagnostic(summaryConfigure, "The endpoint for STS belongs to another Region than the one that the request is signed for.\n\n"+
-			"Set sts_region to the Region of the endpoint, or remove the endpoint.\n\nError: "+awsAnswer(err))
+			"Set sts_region to the Region of the endpoint, or remove the endpoint.\n\n"+awsAnswerLines(err))
 	case !c.SkipCredsValidation && errors.As(err, &api):
 		return diag.NewErrorDiagnostic(summaryConfigure, fmt.Sprintf("STS did not confirm the credentials from %s.\n\n%s"+
-			"%s If they have expired, renew them or sign in again. A wrong clock of this machine and a wrong endpoint for STS have the same effect.\n\nError: %s", from, hint, source.advice, awsAnswer(err)))
+			"%s If they have expired, renew them or sign in again. A wrong clock of this machine and a wrong endpoint for STS have the same effect.\n\n%s", from, hint, source.advice, awsAnswerLines(err)))
 	case !c.SkipCredsValidation:
 		reason := transportFailure(err)
 		if reason == "" {
@@ -449,16 +471,16 @@ func accountDiagnostic(c *awsbase.Config, source credentialSource, d basediag.Di
 
 		return diag.NewErrorDiagnostic(summaryConfigure, "STS could not be asked whose credentials these are: "+reason+".\n\n"+adviceWay)
 	default:
-		reason := transportFailure(err)
-		if errors.As(err, &api) {
-			reason = awsAnswer(err)
-		}
-		if reason == "" {
-			reason = "no usable answer came" + statusOf(err)
+		reason := "Error: " + transportFailure(err)
+		switch {
+		case errors.As(err, &api):
+			reason = awsAnswerLines(err)
+		case reason == "Error: ":
+			reason += "no usable answer came" + statusOf(err)
 		}
 
 		return diag.NewErrorDiagnostic(summaryConfigure, "Neither IAM nor STS told which account the credentials from "+from+" belong to.\n\n"+hint+
-			"Set skip_requesting_account_id = true to do without, and check the network and the endpoints for IAM and STS.\n\nError: "+reason)
+			"Set skip_requesting_account_id = true to do without, and check the network and the endpoints for IAM and STS.\n\n"+reason)
 	}
 }
 

@@ -176,7 +176,7 @@ const (
 // sourceFailure says why a source gave no credentials: the reason in a clause of ours,
 // and what AWS answered, if it did. Nothing else is quoted: what a source printed, or
 // what was read from it, may hold secrets.
-type sourceFailure struct{ reason, answer string }
+type sourceFailure struct{ reason, answer, requestID string }
 
 // String puts all of it into one clause.
 func (f sourceFailure) String() string {
@@ -193,6 +193,12 @@ func (f sourceFailure) detail(sentence, advice string) string {
 	if f.answer != "" {
 		detail += "\n\nError: " + f.answer
 	}
+	if f.requestID != "" {
+		if f.answer == "" {
+			detail += "\n"
+		}
+		detail += "\n" + requestIDLine(f.requestID)
+	}
 
 	return detail
 }
@@ -205,11 +211,11 @@ func (s credentialSource) failure(err error) sourceFailure {
 	)
 	switch {
 	case errors.As(err, &below):
-		return sourceFailure{reason: below.text}
+		return sourceFailure{reason: below.text, requestID: requestIDOf(err)}
 	case errors.Is(err, context.DeadlineExceeded) && s.kind == sourceProcess:
 		return sourceFailure{reason: processTooSlow}
 	case errors.As(err, &api) && s.kind != sourceContainer && s.kind != sourceInstance:
-		return sourceFailure{reason: s.refusal(api), answer: awsAnswer(err)}
+		return sourceFailure{reason: s.refusal(api), answer: awsAnswer(err), requestID: awsRequestID(err)}
 	default:
 		return sourceFailure{reason: s.localFailure(err)}
 	}
@@ -267,7 +273,7 @@ func (s credentialSource) refusal(api smithy.APIError) string {
 	}
 }
 
-const processTooSlow = "the process did not end within a minute; does it wait for a second factor?"
+const processTooSlow = "the process did not end within a minute, as if it waited for a second factor"
 
 // processFailure says why a credential_process gave no credentials.
 func processFailure(err error) string {
@@ -409,9 +415,10 @@ func (g guardedCredentials) Retrieve(ctx context.Context) (aws.Credentials, erro
 		return keys, nil
 	}
 
-	text := g.redact("no credentials came from " + g.source.name + ": " + g.source.failure(err).String())
+	failure := g.source.failure(err)
+	text := g.redact("no credentials came from " + g.source.name + ": " + failure.String())
 	// The error of the context stays recognizable, nothing else does.
-	failed := &credentialsError{text: text, advice: g.source.advice, causes: []error{&sessionmanager.Cause{Text: text}}}
+	failed := &credentialsError{text: text, advice: g.source.advice, causes: []error{&sessionmanager.Cause{Text: text, RequestID: failure.requestID}}}
 	if g.source.kind == sourceRole {
 		failed.advice = roleAdvice(err, g.source.role)
 	}

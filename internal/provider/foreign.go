@@ -46,13 +46,27 @@ func transportFailure(err error) string {
 // Identity Center are sent tokens, which their errors may repeat.
 func awsAnswer(err error) string { return quotable(sessionmanager.CauseOf(err).Text) }
 
+// awsRequestID returns the request ID that came with an error of AWS, empty for none.
+func awsRequestID(err error) string { return sessionmanager.CauseOf(err).RequestID }
+
+// awsAnswerLines quotes an error of AWS at the end of a diagnostic's detail.
+func awsAnswerLines(err error) string {
+	lines := "Error: " + awsAnswer(err)
+	if id := awsRequestID(err); id != "" {
+		lines += "\n" + requestIDLine(id)
+	}
+
+	return lines
+}
+
 // longestWord is how long a word may be that is quoted from outside, unless it is an
 // ARN or an IAM action. Keys and tokens are longer.
 const longestWord = 24
 
-// harmlessWord matches ARNs, IAM actions and request IDs, which may be longer.
+// harmlessWord matches ARNs, IAM actions, request IDs, and the names of operations and
+// errors with the colon after them, which may be longer.
 var harmlessWord = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^\W?(arn:aws[a-z-]*:(iam|sts|sso):[a-z0-9-]*:[0-9]{12}:[\w+=,.@/*-]{1,200}|(iam|sts|sso):[A-Za-z*]{1,40}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})\W?$`)
+	return regexp.MustCompile(`^\W?(arn:aws[a-z-]*:(iam|sts|sso):[a-z0-9-]*:[0-9]{12}:[\w+=,.@/*-]{1,200}|(iam|sts|sso):[A-Za-z*]{1,40}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})\W?$|^([A-Z][a-z]+){2,8}:$`)
 })
 
 // quotable returns the part of a text from outside that can be shown: what follows a
