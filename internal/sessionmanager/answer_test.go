@@ -28,7 +28,8 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
-// answeringWith answers every request of an operation with a status and a body.
+// answeringWith makes the endpoint answer every request of an operation with a status
+// and a body. An empty operation means all operations.
 func answeringWith(operation string, status int, contentType, body string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -45,7 +46,7 @@ func answeringWith(operation string, status int, contentType, body string) func(
 	}
 }
 
-// everyCall has the client make each of its calls, by operation.
+// everyCall makes each call of the client once, and returns the errors by operation.
 func everyCall(ctx context.Context, client *sessionmanager.Client) map[*sessionmanager.Operation]error {
 	ref := sessionmanager.SessionRef{Region: region, SessionID: sessionID}
 	_, find := client.Find(ctx, ref)
@@ -60,9 +61,9 @@ func everyCall(ctx context.Context, client *sessionmanager.Client) map[*sessionm
 	}
 }
 
-// TestClient_saysNothing: an answer of success that lacks what was asked for is no
-// answer, of no operation.
-func TestClient_saysNothing(t *testing.T) {
+// TestClient_successWithoutContent checks that a successful answer without the required members is
+// an error in every operation.
+func TestClient_successWithoutContent(t *testing.T) {
 	t.Parallel()
 
 	for _, body := range []string{
@@ -86,9 +87,9 @@ func TestClient_saysNothing(t *testing.T) {
 	}
 }
 
-// TestClient_saysNothing_nobodyIsGone: such an answer to a look-up proves nothing, so
-// that nothing is taken for ended.
-func TestClient_saysNothing_nobodyIsGone(t *testing.T) {
+// TestClient_successWithoutContent_provesNothing checks that such an answer to a lookup does not
+// make a session count as ended.
+func TestClient_successWithoutContent_provesNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(*knownSession("Connected"))), answeringWith("DescribeSessions", http.StatusOK, "application/x-amz-json-1.1", "{}"))
@@ -116,7 +117,8 @@ func TestClient_saysNothing_nobodyIsGone(t *testing.T) {
 	})
 }
 
-// TestClient_throttled: what throttles need not be SSM, nor say so in its words.
+// TestClient_throttled checks answers of proxies and gateways that throttle in other ways
+// than SSM.
 func TestClient_throttled(t *testing.T) {
 	t.Parallel()
 
@@ -124,13 +126,13 @@ func TestClient_throttled(t *testing.T) {
 		status            int
 		contentType, body string
 	}{
-		"429 with a page":              {http.StatusTooManyRequests, "text/html", "<html>Slow down</html>"},
-		"429 without a body":           {http.StatusTooManyRequests, "application/x-amz-json-1.1", ""},
-		"429 without a code":           {http.StatusTooManyRequests, "application/x-amz-json-1.1", `{"error":"too many"}`},
-		"429 with another code":        {http.StatusTooManyRequests, "application/x-amz-json-1.1", `{"__type":"SlowerPlease","message":"no"}`},
-		"503 with a throttling code":   {http.StatusServiceUnavailable, "application/x-amz-json-1.1", `{"__type":"ThrottlingException","message":"Rate exceeded"}`},
-		"400 with a throttling code":   {http.StatusBadRequest, "application/x-amz-json-1.1", `{"__type":"RequestLimitExceeded","message":"Rate exceeded"}`},
-		"429 with a code for throttle": {http.StatusTooManyRequests, "application/x-amz-json-1.1", `{"__type":"ThrottlingException","message":"Rate exceeded"}`},
+		"429 with an HTML page":      {http.StatusTooManyRequests, "text/html", "<html>Slow down</html>"},
+		"429 without a body":         {http.StatusTooManyRequests, "application/x-amz-json-1.1", ""},
+		"429 without a code":         {http.StatusTooManyRequests, "application/x-amz-json-1.1", `{"error":"too many"}`},
+		"429 with another code":      {http.StatusTooManyRequests, "application/x-amz-json-1.1", `{"__type":"SlowerPlease","message":"no"}`},
+		"503 with a throttling code": {http.StatusServiceUnavailable, "application/x-amz-json-1.1", `{"__type":"ThrottlingException","message":"Rate exceeded"}`},
+		"400 with a throttling code": {http.StatusBadRequest, "application/x-amz-json-1.1", `{"__type":"RequestLimitExceeded","message":"Rate exceeded"}`},
+		"429 with a throttling code": {http.StatusTooManyRequests, "application/x-amz-json-1.1", `{"__type":"ThrottlingException","message":"Rate exceeded"}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -143,7 +145,7 @@ func TestClient_throttled(t *testing.T) {
 				result, err := client.Terminate(t.Context(), sessionmanager.TerminateInput{SessionRef: ref})
 
 				if !errors.Is(err, sessionmanager.ErrThrottled) || result.Requested {
-					t.Errorf("error is %v, requested %t; want throttled, and nothing asked", err, result.Requested)
+					t.Errorf("error is %v, requested %t; want the throttled error and requested false", err, result.Requested)
 				}
 				if attempts != maxAttempts {
 					t.Errorf("%d attempts, want %d", attempts, maxAttempts)
@@ -153,12 +155,12 @@ func TestClient_throttled(t *testing.T) {
 	}
 }
 
-// TestClient_throttled_together: look-ups that wait for the pace or for a listing of
-// another say what that other met, and not that time ran out.
-func TestClient_throttled_together(t *testing.T) {
+// TestClient_throttled_whileWaiting checks that lookups report throttling instead of a timeout
+// when they wait for the pace or for a shared listing that is throttled.
+func TestClient_throttled_whileWaiting(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowdSessions(10)...))).patient()
+		ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowdSessions(10)...))).retryLikeProvider()
 		ep.fake.Inject(fakessm.Fault{Kind: fakessm.FaultThrottle, Times: -1})
 		client := ep.client()
 		ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
@@ -169,7 +171,7 @@ func TestClient_throttled_together(t *testing.T) {
 			group.Go(func() {
 				_, preview := client.Preview(ctx, sessionmanager.SessionRef{Region: region, SessionID: crowdID(i)})
 				if !errors.Is(preview, sessionmanager.ErrThrottled) || !errors.Is(preview, context.DeadlineExceeded) {
-					t.Errorf("look-up %d: %v", i, preview)
+					t.Errorf("lookup %d: %v", i, preview)
 				}
 			})
 		}
@@ -177,8 +179,8 @@ func TestClient_throttled_together(t *testing.T) {
 	})
 }
 
-// TestClient_sourceOfCredentials: what a source of credentials says is no answer of
-// SSM, and is not quoted.
+// TestClient_sourceOfCredentials checks that an error of a credential source does not
+// count as an answer of SSM, and that its text is not shown.
 func TestClient_sourceOfCredentials(t *testing.T) {
 	t.Parallel()
 
@@ -188,10 +190,10 @@ func TestClient_sourceOfCredentials(t *testing.T) {
 		err  error
 		want string
 	}{
-		"STS refuses a renewal":          {err: denied, want: "STS AssumeRole: AccessDenied: no role/Operator"},
-		"a process prints its keys":      {err: &processcreds.ProviderError{Err: errors.New("parse failed of process output: " + canary)}, want: "credential_process"},
-		"a file that quotes what it has": {err: errors.New("unable to parse " + canary), want: "could not be obtained"},
-		"a code that is none":            {err: &smithy.GenericAPIError{Code: canary + " ", Message: canary}, want: "could not be obtained"},
+		"STS refuses a renewal":         {err: denied, want: "STS AssumeRole: AccessDenied: no role/Operator"},
+		"a process prints its keys":     {err: &processcreds.ProviderError{Err: errors.New("parse failed of process output: " + canary)}, want: "credential_process"},
+		"an error that quotes its file": {err: errors.New("unable to parse " + canary), want: "could not be obtained"},
+		"an invalid error code":         {err: &smithy.GenericAPIError{Code: canary + " ", Message: canary}, want: "could not be obtained"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -206,7 +208,7 @@ func TestClient_sourceOfCredentials(t *testing.T) {
 						continue
 					}
 					if !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), canary) {
-						t.Errorf("%s: error should tell %q, and quote nothing else: %v", operation, tc.want, err)
+						t.Errorf("%s: error must contain %q, and no text of the source: %v", operation, tc.want, err)
 					}
 				}
 				if diff := cmp.Diff("", ep.calls(t)); diff != "" {
@@ -217,8 +219,8 @@ func TestClient_sourceOfCredentials(t *testing.T) {
 	}
 }
 
-// TestClient_neverSent: a request that never left was not asked, and what stays as it
-// is is not tried again.
+// TestClient_neverSent checks that a request that was not sent does not count as sent, and
+// that permanent failures are not retried.
 func TestClient_neverSent(t *testing.T) {
 	t.Parallel()
 
@@ -239,11 +241,11 @@ func TestClient_neverSent(t *testing.T) {
 		token    string
 		want     string
 	}{
-		"a certificate that nobody signed": {endpoint: secure.URL, want: "not signed by an authority"},
-		"a port that speaks HTTP":          {endpoint: strings.Replace(refusing.URL, "http:", "https:", 1), want: "does not speak TLS"},
-		"a proxy that refuses":             {endpoint: "https://ssm.test", proxy: http.ProxyURL(proxyURL), want: "the proxy refused to connect to the endpoint (HTTP status 403)"},
-		"a token with a line break":        {endpoint: refusing.URL, token: "token\n", want: "the session token holds a character"},
-		"an endpoint without a scheme":     {endpoint: "ssm.test", want: "does not begin with https:// or http://"},
+		"an untrusted certificate":     {endpoint: secure.URL, want: "not signed by an authority"},
+		"a port that speaks HTTP":      {endpoint: strings.Replace(refusing.URL, "http:", "https:", 1), want: "does not speak TLS"},
+		"a proxy that refuses":         {endpoint: "https://ssm.test", proxy: http.ProxyURL(proxyURL), want: "the proxy refused to connect to the endpoint (HTTP status 403)"},
+		"a token with a line break":    {endpoint: refusing.URL, token: "token\n", want: "the session token holds a character"},
+		"an endpoint without a scheme": {endpoint: "ssm.test", want: "does not begin with https:// or http://"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -258,7 +260,7 @@ func TestClient_neverSent(t *testing.T) {
 			result, err := client.Terminate(t.Context(), sessionmanager.TerminateInput{SessionRef: ref})
 
 			if err == nil || result.Requested || !strings.Contains(err.Error(), tc.want) {
-				t.Errorf("requested %t, error %v; want that nothing was asked, since %q", result.Requested, err, tc.want)
+				t.Errorf("requested %t, error %v; want requested false and an error with %q", result.Requested, err, tc.want)
 			}
 			if attempts > 1 {
 				t.Errorf("%d attempts", attempts)

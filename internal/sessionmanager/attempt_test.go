@@ -59,7 +59,7 @@ func TestOptions_Observe(t *testing.T) {
 		if _, err := client.Find(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: sessionID}); err != nil {
 			t.Fatal(err)
 		}
-		// Garbage cannot be read, and its retry, if there were one, would succeed.
+		// Garbage is not retried. A retry would succeed here.
 		_, _ = client.Terminate(t.Context(), sessionmanager.TerminateInput{SessionRef: sessionmanager.SessionRef{Region: region, SessionID: sessionID}})
 		_, _ = client.Terminate(t.Context(), sessionmanager.TerminateInput{SessionRef: sessionmanager.SessionRef{Region: region, SessionID: sessionID}})
 		_, _ = client.Terminate(t.Context(), sessionmanager.TerminateInput{SessionRef: sessionmanager.SessionRef{Region: region, SessionID: sessionID}})
@@ -88,7 +88,7 @@ func TestOptions_Observe(t *testing.T) {
 		}
 		checkSecrets(t, fake, fmt.Sprintf("%+v", seen.attempts))
 		if connection.TokenValue == "" {
-			t.Error("there is no secret to look for")
+			t.Error("the test has no secret to search for")
 		}
 	})
 }
@@ -116,7 +116,7 @@ func TestOptions_Observe_withoutAnAnswer(t *testing.T) {
 	})
 }
 
-// TestOptions_Observe_context shows that an observer can tell whose call it is told of.
+// TestOptions_Observe_context checks that an observer gets the context of the call.
 func TestOptions_Observe_context(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -138,7 +138,7 @@ func TestOptions_Observe_context(t *testing.T) {
 		}
 		wg.Wait()
 
-		// Four calls each, of one attempt each.
+		// Four calls with one attempt each.
 		want := map[any]int{0: 4, 1: 4, 2: 4, 3: 4, 4: 4, 5: 4, 6: 4, 7: 4, 8: 4, 9: 4}
 		if diff := cmp.Diff(want, told); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)

@@ -20,7 +20,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
-// TestNew_endpoint is about which host is called, and for which Region.
+// TestNew_endpoint checks the host that is called, and the Region of the signature.
 func TestNew_endpoint(t *testing.T) {
 	t.Parallel()
 
@@ -29,8 +29,8 @@ func TestNew_endpoint(t *testing.T) {
 		UseDualStackEndpoint: aws.DualStackEndpointStateEnabled,
 	}
 	for name, tc := range map[string]struct {
-		base    string // Of the aws.Config.
-		sources []any  // Where the SDK looks for what is not in the aws.Config.
+		base    string // The BaseEndpoint of the aws.Config.
+		sources []any  // Other configuration sources of the SDK.
 		options sessionmanager.Options
 		want    string
 	}{
@@ -67,7 +67,7 @@ func TestNew_endpoint(t *testing.T) {
 			sources: []any{everything, config.LoadOptions{BaseEndpoint: "http://127.0.0.1:4566"}},
 			want:    "http://127.0.0.1:4566/",
 		},
-		"the options prevail": {
+		"the options take precedence": {
 			base:    "https://config.test",
 			sources: []any{everything, config.LoadOptions{BaseEndpoint: "https://environment.test"}},
 			options: sessionmanager.Options{Endpoint: "https://options.test"},
@@ -88,7 +88,7 @@ func TestNew_endpoint(t *testing.T) {
 				cfg.HTTPClient = smithyhttp.ClientDoFunc(func(r *http.Request) (*http.Response, error) {
 					called = r.URL.String()
 
-					return nil, errors.New("nobody there")
+					return nil, errors.New("connection refused")
 				})
 
 				_, err := sessionmanager.New(cfg, tc.options).Find(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: sessionID})
@@ -105,8 +105,8 @@ func TestNew_endpoint(t *testing.T) {
 	}
 }
 
-// TestClient_regions has one client call several Regions, with the same session
-// in a different state in each. The fake checks the signature of each request.
+// TestClient_regions calls several Regions with one client. The same session has a
+// different state in each Region. The fake checks the signature of each request.
 func TestClient_regions(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -156,7 +156,7 @@ func TestClient_regions(t *testing.T) {
 	})
 }
 
-// TestClient_nothingSent is about requests that fail before they are sent.
+// TestClient_nothingSent checks requests that fail before they are sent.
 func TestClient_nothingSent(t *testing.T) {
 	t.Parallel()
 
@@ -164,7 +164,7 @@ func TestClient_nothingSent(t *testing.T) {
 		spoil func(*aws.Config)
 		says  string
 	}{
-		"the Region is no host name": {
+		"the Region is not a valid host name": {
 			spoil: func(cfg *aws.Config) { cfg.BaseEndpoint = nil },
 			says:  "the request could not be made",
 		},
@@ -194,10 +194,10 @@ func TestClient_nothingSent(t *testing.T) {
 						t.Errorf("verify %t: result is %+v", verify, result)
 					}
 					if err == nil || !strings.Contains(err.Error(), tc.says) {
-						t.Errorf("verify %t: error does not tell of %q: %v", verify, tc.says, err)
+						t.Errorf("verify %t: error does not contain %q: %v", verify, tc.says, err)
 					}
 					if err != nil && strings.Contains(err.Error(), "SSO") {
-						t.Errorf("verify %t: error quotes the source of the credentials: %v", verify, err)
+						t.Errorf("verify %t: error quotes the credential source: %v", verify, err)
 					}
 					if kind := kindOf(err); kind == "none of the kinds" || kind == unavailable {
 						t.Errorf("verify %t: error is %q", verify, kind)

@@ -23,8 +23,8 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
-// concurrentAsker asks a client, which it shares with others, about its own sessions,
-// and checks that the answers are about them.
+// concurrentAsker calls a shared client about its own sessions, and checks that the answers
+// are about them.
 type concurrentAsker struct {
 	t      *testing.T
 	ep     *endpoint
@@ -36,8 +36,8 @@ type concurrentAsker struct {
 // named returns the ID of one of the asker's sessions.
 func (a concurrentAsker) named(what string) string { return a.name + "-" + what }
 
-// sessions are the asker's: some to look at, to resume and to end, a group of which
-// to end all, and some that must stay.
+// sessions returns the asker's sessions: some for lookups, resumptions and terminations, a
+// group for a drain, and some that must stay live.
 func (a concurrentAsker) sessions() []fakessm.Session {
 	var sessions []fakessm.Session
 	for what, node := range map[string]string{
@@ -52,8 +52,8 @@ func (a concurrentAsker) sessions() []fakessm.Session {
 	return sessions
 }
 
-// patience returns a context that ends before the work is done, or does not.
-func (a concurrentAsker) patience() (ctx context.Context, cancel context.CancelFunc, hurried bool) {
+// context returns a context that sometimes ends before the work is done.
+func (a concurrentAsker) context() (ctx context.Context, cancel context.CancelFunc, hurried bool) {
 	if a.random.IntN(3) > 0 {
 		return a.t.Context(), func() {}, false
 	}
@@ -62,7 +62,8 @@ func (a concurrentAsker) patience() (ctx context.Context, cancel context.CancelF
 	return ctx, cancel, true
 }
 
-// failed judges an error: only who is in a hurry may get one, and in his own name.
+// failed checks an error. Only a call with a short deadline may fail, and the error must
+// be about the call's own session.
 func (a concurrentAsker) failed(err error, sessionID string, hurried bool) bool {
 	if err == nil {
 		return false
@@ -72,15 +73,15 @@ func (a concurrentAsker) failed(err error, sessionID string, hurried bool) bool 
 	case !hurried:
 		a.t.Errorf("%s: %v", a.name, err)
 	case !errors.Is(err, context.DeadlineExceeded):
-		a.t.Errorf("%s ended without a reason: %v", a.name, err)
+		a.t.Errorf("%s failed without a reason: %v", a.name, err)
 	case !errors.As(err, &failed) || failed.SessionID != sessionID || failed.Region != region:
-		a.t.Errorf("%s got the error of another: %v", sessionID, err)
+		a.t.Errorf("%s got the error of another session: %v", sessionID, err)
 	}
 
 	return true
 }
 
-// shown checks that a session is the one that was asked for.
+// shown checks that the answer is about the session that was asked for.
 func (a concurrentAsker) shown(got sessionmanager.Session, id string) {
 	if got.SessionID != id || got.Owner != "owner of "+id {
 		a.t.Errorf("asked for %s, got %s of %q", id, got.SessionID, got.Owner)
@@ -88,7 +89,7 @@ func (a concurrentAsker) shown(got sessionmanager.Session, id string) {
 }
 
 func (a concurrentAsker) find() {
-	ctx, cancel, hurried := a.patience()
+	ctx, cancel, hurried := a.context()
 	defer cancel()
 	session, err := a.client.Find(ctx, sessionmanager.SessionRef{Region: region, SessionID: a.named("look")})
 	if !a.failed(err, a.named("look"), hurried) {
@@ -97,7 +98,7 @@ func (a concurrentAsker) find() {
 }
 
 func (a concurrentAsker) preview() {
-	ctx, cancel, hurried := a.patience()
+	ctx, cancel, hurried := a.context()
 	defer cancel()
 	session, err := a.client.Preview(ctx, sessionmanager.SessionRef{Region: region, SessionID: a.named("preview")})
 	if !a.failed(err, a.named("preview"), hurried) {
@@ -106,7 +107,7 @@ func (a concurrentAsker) preview() {
 }
 
 func (a concurrentAsker) resume() {
-	ctx, cancel, hurried := a.patience()
+	ctx, cancel, hurried := a.context()
 	defer cancel()
 	id := a.named("resume")
 	connection, err := a.client.Resume(ctx, sessionmanager.SessionRef{Region: region, SessionID: id})
@@ -120,7 +121,7 @@ func (a concurrentAsker) resume() {
 }
 
 func (a concurrentAsker) list() {
-	ctx, cancel, hurried := a.patience()
+	ctx, cancel, hurried := a.context()
 	defer cancel()
 	selector := sessionmanager.Selector{Targets: []string{a.named("node")}}
 	listing, err := a.client.List(ctx, region, sessionmanager.StateActive, selector, time.Time{})
@@ -133,7 +134,7 @@ func (a concurrentAsker) list() {
 }
 
 func (a concurrentAsker) status() {
-	ctx, cancel, hurried := a.patience()
+	ctx, cancel, hurried := a.context()
 	defer cancel()
 	target, want := a.named("node"), "connected"
 	if a.random.IntN(2) == 0 {
@@ -146,7 +147,7 @@ func (a concurrentAsker) status() {
 }
 
 func (a concurrentAsker) terminate() {
-	ctx, cancel, hurried := a.patience()
+	ctx, cancel, hurried := a.context()
 	defer cancel()
 	verify := a.random.IntN(2) == 0
 	id, outcome := a.named("end"), sessionmanager.OutcomeTerminated
@@ -162,12 +163,12 @@ func (a concurrentAsker) terminate() {
 	case !a.failed(err, id, hurried) && (result.Outcome != outcome || now.Status == "Connected"):
 		a.t.Errorf("session %s: %s, and is %s", id, result.Outcome, now.Status)
 	case !result.Requested && now.Status != "Connected":
-		a.t.Errorf("session %s is %s, and nobody knows why", id, now.Status)
+		a.t.Errorf("session %s is %s without an outcome", id, now.Status)
 	}
 }
 
 func (a concurrentAsker) drain() {
-	ctx, cancel, hurried := a.patience()
+	ctx, cancel, hurried := a.context()
 	defer cancel()
 	result, err := a.client.Drain(ctx, sessionmanager.DrainInput{
 		Region: region, Selector: sessionmanager.Selector{Targets: []string{a.named("group")}}, MaxSessions: 3,
@@ -180,24 +181,24 @@ func (a concurrentAsker) drain() {
 		outcome, told := result.Outcomes[now.SessionID]
 		switch {
 		case now.Status != "Connected" && !told:
-			a.t.Errorf("session %s was ended, and is not among the outcomes", now.SessionID)
+			a.t.Errorf("session %s was ended but has no outcome", now.SessionID)
 		case now.Status == "Connected" && (err == nil || told && outcome != sessionmanager.OutcomeFailed && outcome != sessionmanager.OutcomeUnverified):
-			a.t.Errorf("session %s is said to be %q, and is live", now.SessionID, outcome)
+			a.t.Errorf("session %s has the outcome %q but is live", now.SessionID, outcome)
 		}
 	}
 	if len(result.Outcomes) > 3 {
-		a.t.Errorf("%s has ended sessions of others: %v", a.name, result.Outcomes)
+		a.t.Errorf("%s has ended sessions of other askers: %v", a.name, result.Outcomes)
 	}
 }
 
-// askerTasks are what an asker does.
+// askerTasks are all calls that an asker can make.
 var askerTasks = []func(concurrentAsker){
 	concurrentAsker.find, concurrentAsker.preview, concurrentAsker.preview, concurrentAsker.resume, concurrentAsker.resume, concurrentAsker.list, concurrentAsker.status, concurrentAsker.terminate, concurrentAsker.drain,
 }
 
-// TestClient_concurrent has hundreds use one client for everything at once, some of
-// them in a hurry, on a service that has its bad moments. A goroutine that is left
-// behind fails the bubble.
+// TestClient_concurrent calls one client from many goroutines. Some calls have short
+// deadlines, and in some cases the service fails now and then. The synctest bubble fails
+// if a goroutine is left over.
 func TestClient_concurrent(t *testing.T) {
 	t.Parallel()
 
@@ -206,8 +207,8 @@ func TestClient_concurrent(t *testing.T) {
 		options sessionmanager.Options
 		fake    []fakessm.Option
 	}{
-		"on a good day": {},
-		"on a bad day": {faults: []fakessm.Fault{
+		"without faults": {},
+		"with faults": {faults: []fakessm.Fault{
 			{Kind: fakessm.FaultThrottle, Times: 100, Skip: 50},
 			{Kind: fakessm.FaultResetBefore, Times: 20, Skip: 20},
 			{Kind: fakessm.FaultProxy, Times: 20},
@@ -215,8 +216,8 @@ func TestClient_concurrent(t *testing.T) {
 			{Operation: "TerminateSession", Kind: fakessm.FaultResetAfter, Times: 20},
 			{Operation: "ResumeSession", Kind: fakessm.FaultHang, Times: 10},
 		}},
-		"under a quota":     {fake: []fakessm.Option{fakessm.WithQuota("DescribeSessions", 100), fakessm.WithQuota("TerminateSession", 50)}},
-		"at a pace of ours": {options: sessionmanager.Options{MaxRequestsPerSecond: 80}},
+		"under a quota":           {fake: []fakessm.Option{fakessm.WithQuota("DescribeSessions", 100), fakessm.WithQuota("TerminateSession", 50)}},
+		"with a configured limit": {options: sessionmanager.Options{MaxRequestsPerSecond: 80}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -224,7 +225,7 @@ func TestClient_concurrent(t *testing.T) {
 				const askers = 60
 				fake := fakessm.New(append(tc.fake, fakessm.WithPageSize(200))...)
 				fake.Inject(tc.faults...)
-				ep := newEndpoint(t, fake, delayUnevenly).patient()
+				ep := newEndpoint(t, fake, delayUnevenly).retryLikeProvider()
 				client := ep.client(tc.options)
 
 				var wg sync.WaitGroup
@@ -238,13 +239,13 @@ func TestClient_concurrent(t *testing.T) {
 					}
 				}
 				wg.Wait()
-				// What was given up on has to arrive before the endpoint closes.
+				// Abandoned requests must arrive before the endpoint closes.
 				time.Sleep(time.Minute)
 
 				for _, s := range fake.Sessions() {
 					_, what, _ := strings.Cut(strings.TrimPrefix(s.SessionID, "asker-"), "-")
 					if s.Status != "Connected" && slices.Contains([]string{"look", "preview", "resume"}, what) {
-						t.Errorf("session %s is %s, and nobody asked for that", s.SessionID, s.Status)
+						t.Errorf("session %s is %s without a request", s.SessionID, s.Status)
 					}
 				}
 			})
@@ -260,8 +261,8 @@ func delayUnevenly(next http.Handler) http.Handler {
 	})
 }
 
-// TestClient_aMillionSessions: however long the history is, a session is found by
-// its ID, and nobody reads the rest.
+// TestClient_aMillionSessions checks that a session is found by its ID without reading the
+// whole history.
 func TestClient_aMillionSessions(t *testing.T) {
 	if testing.Short() || raceDetector() {
 		t.Skip("a million sessions take three seconds and a gigabyte, and several times that with the race detector")
@@ -282,33 +283,33 @@ func TestClient_aMillionSessions(t *testing.T) {
 			question func() (string, error)
 			want     string
 			kind     string
-			calls    pages
+			calls    describeCalls
 		}{
 			"the oldest": {
 				question: func() (string, error) {
 					return foundStatus(client.Find(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: "past-0000000"}))
 				},
-				want: "Terminated", calls: pages{Lookups: 2},
+				want: "Terminated", calls: describeCalls{Lookups: 2},
 			},
-			"one in the middle, for a plan": {
+			"one in the middle, with Preview": {
 				question: func() (string, error) {
 					return foundStatus(client.Preview(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: "past-0500000"}))
 				},
-				want: "Terminated", calls: pages{Lookups: 2},
+				want: "Terminated", calls: describeCalls{Lookups: 2},
 			},
 			"one that does not exist": {
 				question: func() (string, error) {
 					return foundStatus(client.Preview(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: "past-none"}))
 				},
-				kind: notFound, calls: pages{Lookups: 4},
+				kind: notFound, calls: describeCalls{Lookups: 4},
 			},
-			"one that is live, to be ended": {
+			"a live one that is terminated": {
 				question: func() (string, error) {
 					result, err := client.Terminate(t.Context(), sessionmanager.TerminateInput{SessionRef: sessionmanager.SessionRef{Region: region, SessionID: crowdID(0)}, Verify: true})
 
 					return string(result.Outcome), err
 				},
-				want: "terminated", calls: pages{Lookups: 2},
+				want: "terminated", calls: describeCalls{Lookups: 2},
 			},
 		} {
 			time.Sleep(time.Hour)
@@ -317,7 +318,7 @@ func TestClient_aMillionSessions(t *testing.T) {
 			if got != tc.want || kindOf(err) != tc.kind {
 				t.Errorf("%s: %q, %v, want %q, %q", name, got, err, tc.want, tc.kind)
 			}
-			var calls pages
+			var calls describeCalls
 			for _, r := range fake.Requests() {
 				switch {
 				case r.Operation != "DescribeSessions":
@@ -334,7 +335,7 @@ func TestClient_aMillionSessions(t *testing.T) {
 	})
 }
 
-// raceDetector reports whether the race detector watches.
+// raceDetector reports whether the test was built with the race detector.
 func raceDetector() bool {
 	info, ok := debug.ReadBuildInfo()
 

@@ -51,7 +51,7 @@ func TestClient_ConnectionStatus(t *testing.T) {
 			sessions: []fakessm.Session{sessionInRegion(sessionID, "Connected")},
 			want:     connectionReport{Status: "connected", Calls: 1},
 		},
-		"a status of tomorrow": {
+		"an unknown status": {
 			wrap: []func(http.Handler) http.Handler{answerRequests("GetConnectionStatus", 1, 200, `{"Target":"`+target+`","Status":"connecting"}`)},
 			want: connectionReport{Status: "connecting", Calls: 1},
 		},
@@ -84,7 +84,7 @@ func TestClient_ConnectionStatus(t *testing.T) {
 			faults: []fakessm.Fault{{Kind: fakessm.FaultExpired}},
 			want:   connectionReport{Kind: credentialsWrong, Calls: 1},
 		},
-		"throttled for ever": {
+		"throttled until the retries are exhausted": {
 			faults: []fakessm.Fault{{Kind: fakessm.FaultThrottle, Times: -1}},
 			want:   connectionReport{Kind: throttled, Calls: maxAttempts},
 		},
@@ -118,7 +118,7 @@ func TestClient_ConnectionStatus(t *testing.T) {
 	}
 }
 
-// checkConnectionError checks what an error of asking for a connection status must be like.
+// checkConnectionError checks the properties of every error of ConnectionStatus.
 func checkConnectionError(t *testing.T, err error) {
 	t.Helper()
 
@@ -127,7 +127,7 @@ func checkConnectionError(t *testing.T, err error) {
 	}
 	var failed *sessionmanager.Error
 	if !errors.As(err, &failed) {
-		t.Fatalf("%T is no *sessionmanager.Error", err)
+		t.Fatalf("error is %T, want *sessionmanager.Error", err)
 	}
 	want := sessionmanager.Error{Operation: sessionmanager.GetConnectionStatus, SessionRef: sessionmanager.SessionRef{Region: region}}
 	got := sessionmanager.Error{Operation: failed.Operation, SessionRef: failed.SessionRef}
@@ -135,11 +135,12 @@ func checkConnectionError(t *testing.T, err error) {
 		t.Errorf("error (-want +got):\n%s", diff)
 	}
 	if !strings.HasPrefix(err.Error(), "asking for the connection status: ") {
-		t.Errorf("error does not tell what failed: %v", err)
+		t.Errorf("error does not say what failed: %v", err)
 	}
 }
 
-// TestClient_ConnectionStatus_noTarget leaves it to the service to refuse.
+// TestClient_ConnectionStatus_noTarget checks that the service refuses an empty target, not
+// the client.
 func TestClient_ConnectionStatus_noTarget(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -17,30 +17,30 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
-// decisions notes what a client tells of its decisions.
+// decisions records the decisions of a client.
 type decisions struct {
 	mutex sync.Mutex
 	lines []string
 }
 
-func (d *decisions) note(_ context.Context, decision sessionmanager.Decision) {
+func (d *decisions) record(_ context.Context, decision sessionmanager.Decision) {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
 	d.lines = append(d.lines, fmt.Sprint(decision.What, " ", decision.Fields))
 }
 
-// wants checks that one line has all of the parts.
-func (d *decisions) wants(t *testing.T, parts ...string) {
+// expectOne checks that one recorded decision contains all parts.
+func (d *decisions) expectOne(t *testing.T, parts ...string) {
 	t.Helper()
 
 	if !slices.ContainsFunc(d.lines, func(line string) bool {
 		return !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(line, part) })
 	}) {
-		t.Errorf("no decision tells of %q:\n%s", parts, strings.Join(d.lines, "\n"))
+		t.Errorf("no decision contains all of %q:\n%s", parts, strings.Join(d.lines, "\n"))
 	}
 }
 
-// TestClient_decisions: what a client decided can be read in the log.
+// TestClient_decisions checks that the decisions of a client are reported.
 func TestClient_decisions(t *testing.T) {
 	t.Parallel()
 
@@ -57,22 +57,22 @@ func TestClient_decisions(t *testing.T) {
 			most: 3,
 			want: [][]string{{"A drain counted the sessions to end", "matching:4", "max_sessions:3", "listing_age:1ms", "region:" + region}},
 		},
-		"a filter that shows nobody": {
+		"a filter that matches no session": {
 			selector: sessionmanager.Selector{Targets: []string{"mi-nobody"}},
 			want:     [][]string{{"The listing is empty", "filtered:true", "pages:1"}},
 		},
-		"why a session is left": {
+		"the reason why a session may still be live": {
 			faults: []fakessm.Fault{{Operation: "TerminateSession", SessionID: "crowd-00001", Kind: fakessm.FaultDenied}},
 			want:   [][]string{{"A drain leaves a session that it asked to end", "session_id:crowd-00001", "outcome:failed", "reason:access denied", "status:Connected"}},
 		},
-		"sessions that are looked up": {
+		"sessions that are looked up in the history": {
 			options: []fakessm.Option{fakessm.WithPageSize(1), fakessm.WithTerminationLag(time.Hour), fakessm.WithSessions(otherSessions("Connected", 5)...)},
 			selector: sessionmanager.Selector{
 				Targets: []string{node, "mi-nobody"}, ExcludeSessionIDs: []string{"other-Connected-0", "other-Connected-1", "other-Connected-2", "other-Connected-3", "other-Connected-4"},
 			},
 			want: [][]string{{"A drain looked for sessions in the history", "sessions:4", "found:4"}},
 		},
-		"listings that are shared": {
+		"shared listings": {
 			act: func(t *testing.T, client *sessionmanager.Client) {
 				t.Helper()
 				previewAtOnce(t, client, 0, 4)
@@ -83,14 +83,14 @@ func TestClient_decisions(t *testing.T) {
 				{"A lookup uses a shared listing", "session_id:crowd-00000", "age:"},
 			},
 		},
-		"look-ups that are not": {
+		"lookups that share no listing": {
 			act: func(t *testing.T, client *sessionmanager.Client) {
 				t.Helper()
 				previewAtOnce(t, client, 0, 1)
 			},
 			want: [][]string{{"A lookup asks for its own session", "session_id:crowd-00000", "recent_lookups:1"}},
 		},
-		"looks that gather": {
+		"lookups that wait for a listing": {
 			options: []fakessm.Option{fakessm.WithTerminationLag(time.Hour), fakessm.WithTerminatingActive(), fakessm.WithSessions(crowdSessions(40)...)},
 			act: func(t *testing.T, client *sessionmanager.Client) {
 				t.Helper()
@@ -115,7 +115,7 @@ func TestClient_decisions(t *testing.T) {
 				fake := fakessm.New(append([]fakessm.Option{fakessm.WithPageSize(200), fakessm.WithSessions(crowdSessions(4)...)}, tc.options...)...)
 				fake.Inject(tc.faults...)
 				var told decisions
-				client := newEndpoint(t, fake).client(sessionmanager.Options{Decided: told.note})
+				client := newEndpoint(t, fake).client(sessionmanager.Options{Decided: told.record})
 				if tc.act == nil {
 					tc.act = func(t *testing.T, client *sessionmanager.Client) {
 						t.Helper()
@@ -134,11 +134,11 @@ func TestClient_decisions(t *testing.T) {
 				tc.act(t, client)
 
 				for _, parts := range tc.want {
-					told.wants(t, parts...)
+					told.expectOne(t, parts...)
 				}
 				for _, line := range told.lines {
 					if strings.Contains(line, fakessm.DefaultSecretAccessKey) {
-						t.Errorf("a secret: %s", line)
+						t.Errorf("a decision contains a secret: %s", line)
 					}
 				}
 			})

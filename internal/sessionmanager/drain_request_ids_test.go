@@ -21,9 +21,9 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
-// checkRequestIDs checks that a drain tells the request ID of the last answer for each
-// session, as the endpoint sent it, and none where the last request got no answer. A
-// drain that was cancelled may have left before an answer came.
+// checkRequestIDs checks that the result has, for each session, the request ID that the
+// endpoint sent with its last answer, and none if the last request got no answer. A cancelled
+// drain may have returned before an answer came.
 func checkRequestIDs(t *testing.T, fake *fakessm.Server, result sessionmanager.DrainResult, err error) {
 	t.Helper()
 
@@ -43,7 +43,7 @@ func checkRequestIDs(t *testing.T, fake *fakessm.Server, result sessionmanager.D
 		}
 	}
 	if diff := cmp.Diff(want, result.RequestIDs, cmpopts.EquateEmpty()); diff != "" {
-		t.Errorf("request IDs (-sent +told):\n%s", diff)
+		t.Errorf("request IDs (-sent +got):\n%s", diff)
 	}
 	for id, err := range result.Failures {
 		var failure *sessionmanager.Error
@@ -53,7 +53,7 @@ func checkRequestIDs(t *testing.T, fake *fakessm.Server, result sessionmanager.D
 	}
 }
 
-// sentTo returns the request IDs of the answers to TerminateSession, in order.
+// sentTo returns the request IDs of the answers to TerminateSession for a session, in order.
 func sentTo(fake *fakessm.Server, id string) []string {
 	var sent []string
 	for _, r := range fake.Requests() {
@@ -74,10 +74,10 @@ func TestClient_Drain_requestIDs(t *testing.T) {
 		attempts int
 		outcome  sessionmanager.Outcome
 		requests int
-		answer   int // Which of the requests has the ID, from 1. 0 for none.
+		answer   int // The number of the request with the ID, from 1. 0 for none.
 	}{
 		"a success": {outcome: terminated, requests: 1, answer: 1},
-		"a session that has ended meanwhile": {
+		"a session that has already ended": {
 			wrap:    onTermination(1, func(fake *fakessm.Server) { fake.EndSession("a") }),
 			outcome: alreadyEnded, requests: 1, answer: 1,
 		},
@@ -93,15 +93,15 @@ func TestClient_Drain_requestIDs(t *testing.T) {
 			faults:  []fakessm.Fault{terminateFault("a", fakessm.FaultThrottle, 2)},
 			outcome: terminated, requests: 3, answer: 3,
 		},
-		"throttling for ever": {
+		"throttling until the retries are exhausted": {
 			faults:  []fakessm.Fault{terminateFault("a", fakessm.FaultThrottle, -1)},
 			outcome: failed, requests: maxAttempts, answer: maxAttempts,
 		},
-		"a lost answer, and a refusal of the retry": {
+		"a lost answer, then a refusal": {
 			faults:  []fakessm.Fault{terminateFault("a", fakessm.FaultResetAfter, 1)},
 			outcome: terminated, requests: 2, answer: 2,
 		},
-		"a lost answer, and no other": {
+		"only lost answers": {
 			faults: []fakessm.Fault{terminateFault("a", fakessm.FaultResetAfter, 1)}, attempts: 1,
 			outcome: terminated, requests: 1,
 		},
@@ -113,7 +113,7 @@ func TestClient_Drain_requestIDs(t *testing.T) {
 			faults:  []fakessm.Fault{terminateFault("a", fakessm.FaultThrottle, 1), terminateFault("a", fakessm.FaultResetBefore, -1)},
 			outcome: failed, requests: maxAttempts,
 		},
-		"an answer that is none": {
+		"an unusable answer": {
 			faults:  []fakessm.Fault{terminateFault("a", fakessm.FaultBare, 1)},
 			outcome: failed, requests: 1, answer: 1,
 		},
@@ -131,7 +131,7 @@ func TestClient_Drain_requestIDs(t *testing.T) {
 					ep.retries(tc.attempts)
 				}
 
-				_, result := drainWith(t, ep, sessionmanager.DrainInput{Selector: sessionmanager.Selector{Targets: []string{node}}, MaxSessions: maxSessions})
+				_, result := runDrainForResult(t, ep, sessionmanager.DrainInput{Selector: sessionmanager.Selector{Targets: []string{node}}, MaxSessions: maxSessions})
 
 				sent := sentTo(fake, "a")
 				if len(sent) != tc.requests {
@@ -152,13 +152,13 @@ func TestClient_Drain_requestIDs(t *testing.T) {
 	}
 }
 
-// TestClient_Drain_noCalls shows that nobody has a request ID who was not asked to end.
+// TestClient_Drain_noCalls checks that there is no request ID without a request.
 func TestClient_Drain_noCalls(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(connectedSessions("a", "b")...)))
 
-		_, result := drainWith(t, ep, sessionmanager.DrainInput{Selector: sessionmanager.Selector{Targets: []string{node}}, MaxSessions: 1})
+		_, result := runDrainForResult(t, ep, sessionmanager.DrainInput{Selector: sessionmanager.Selector{Targets: []string{node}}, MaxSessions: 1})
 
 		if result.RequestIDs == nil || len(result.RequestIDs) > 0 {
 			t.Errorf("the request IDs are %v, want an empty map", result.RequestIDs)
@@ -166,8 +166,8 @@ func TestClient_Drain_noCalls(t *testing.T) {
 	})
 }
 
-// TestClient_requestIDs_hostile has an endpoint send what is no request ID: it reaches
-// no result, no error and nobody who is told of the attempts.
+// TestClient_requestIDs_hostile checks that an invalid request ID does not reach a result, an
+// error or an observed attempt.
 func TestClient_requestIDs_hostile(t *testing.T) {
 	t.Parallel()
 
@@ -223,14 +223,14 @@ func TestClient_requestIDs_hostile(t *testing.T) {
 					}
 				}
 				if len(seen.attempts) == 0 {
-					t.Error("nobody is told of attempts")
+					t.Error("no attempt was observed")
 				}
 			})
 		})
 	}
 }
 
-// replacing sends another request ID than the handler's.
+// replacing is a ResponseWriter that sends another request ID than the handler's.
 type replacing struct {
 	http.ResponseWriter
 
@@ -243,8 +243,8 @@ func (w *replacing) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// TestError_requestID shows that each error of a call has the request ID of the
-// service's last answer, whatever the operation, and whatever was wrong with it.
+// TestError_requestID checks that every error of a call has the request ID of the service's
+// last answer.
 func TestError_requestID(t *testing.T) {
 	t.Parallel()
 
@@ -303,8 +303,8 @@ func TestError_requestID(t *testing.T) {
 	}
 }
 
-// TestError_requestID_undecodable shows that an error does not get the request ID of an
-// earlier attempt when the last answer breaks the SDK's decoder.
+// TestError_requestID_undecodable checks that an error does not get the request ID of an
+// earlier attempt if the SDK's decoder panics on the last answer.
 func TestError_requestID_undecodable(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -22,9 +22,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
@@ -36,36 +33,36 @@ const (
 	// node is the target that is drained, that of sessionInRegion.
 	node = "mi-0123456789abcdef0"
 
-	// cap of most drains here.
+	// maxSessions is the cap of most drains in these tests.
 	maxSessions = 10
 
-	// Outcomes, in short.
+	// Short names of the outcomes.
 	terminated   = sessionmanager.OutcomeTerminated
 	alreadyEnded = sessionmanager.OutcomeAlreadyEnded
 	unverified   = sessionmanager.OutcomeUnverified
 	failed       = sessionmanager.OutcomeFailed
 )
 
-// Kinds of errors of a drain as a whole.
+// Errors of a whole drain.
 const (
-	noCondition = "no condition says which sessions to end"
+	noCondition = "no condition narrows down the sessions to end"
 	notDrained  = "not all sessions could be ended"
 )
 
-// outcomes are a DrainResult's, written in short.
+// outcomes has the outcomes of a DrainResult.
 type outcomes = map[string]sessionmanager.Outcome
 
 // drainReport is the outcome of a drain, as tests compare it.
 type drainReport struct {
 	Outcomes outcomes
-	Failures map[string]string // Kinds.
+	Failures map[string]string // Kinds of the errors.
 	Left     []string
 	Kind     string   // Kind of the error.
 	Live     []string // Sessions of the node that are live at the endpoint.
-	Waited   string   // After the last TerminateSession, as for a termination.
+	Waited   string   // How long the drain waited after the last TerminateSession.
 }
 
-// drainKind names what kind of failure an error of a drain is.
+// drainKind returns the kind of an error of a drain.
 func drainKind(err error) string {
 	var tooMany *sessionmanager.TooManyError
 	switch {
@@ -80,7 +77,7 @@ func drainKind(err error) string {
 	}
 }
 
-// runDrain drains, checks what holds of every drain, and returns how long it took.
+// runDrain runs a drain, makes the common checks, and returns how long it took.
 func runDrain(ctx context.Context, t *testing.T, ep *endpoint, in sessionmanager.DrainInput) (drainReport, time.Duration) {
 	t.Helper()
 
@@ -90,8 +87,8 @@ func runDrain(ctx context.Context, t *testing.T, ep *endpoint, in sessionmanager
 	return got, time.Since(start)
 }
 
-// drainWith drains, and returns the result as well.
-func drainWith(t *testing.T, ep *endpoint, in sessionmanager.DrainInput) (drainReport, sessionmanager.DrainResult) {
+// runDrainForResult runs a drain, and also returns its full result.
+func runDrainForResult(t *testing.T, ep *endpoint, in sessionmanager.DrainInput) (drainReport, sessionmanager.DrainResult) {
 	t.Helper()
 
 	return drainUntil(t.Context(), t, ep, in)
@@ -123,12 +120,12 @@ func drainUntil(ctx context.Context, t *testing.T, ep *endpoint, in sessionmanag
 	return got, result
 }
 
-// checkDrain checks that a result agrees with itself and with what reached the endpoint.
+// checkDrain checks that a result is consistent and agrees with the requests.
 func checkDrain(t *testing.T, fake *fakessm.Server, result sessionmanager.DrainResult, err error) {
 	t.Helper()
 
 	if result.Outcomes == nil {
-		t.Error("there are no outcomes, not even none")
+		t.Error("Outcomes is nil, want an empty map")
 	}
 	var failures, doubtful []string
 	for id, outcome := range result.Outcomes {
@@ -139,13 +136,13 @@ func checkDrain(t *testing.T, fake *fakessm.Server, result sessionmanager.DrainR
 			doubtful = append(doubtful, id)
 		case terminated, alreadyEnded:
 		default:
-			t.Errorf("session %s has the outcome %q", id, outcome)
+			t.Errorf("session %s has the invalid outcome %q", id, outcome)
 		}
 		if slices.Contains(result.Left, id) {
-			t.Errorf("session %s is left, with the outcome %q", id, outcome)
+			t.Errorf("session %s is in Left but has the outcome %q", id, outcome)
 		}
 	}
-	// An answer that was lost is reported as well, though its session may have ended.
+	// Failures also contains lost answers, even if the session may have ended.
 	for id := range result.Failures {
 		if result.Outcomes[id] == unverified {
 			failures = append(failures, id)
@@ -169,13 +166,13 @@ func checkDrain(t *testing.T, fake *fakessm.Server, result sessionmanager.DrainR
 	}
 	for id, outcome := range result.Outcomes {
 		if (outcome == unverified) != (result.Doubts[id] != nil) {
-			t.Errorf("session %s has the outcome %q, for the reason: %v", id, outcome, result.Doubts[id])
+			t.Errorf("session %s has the outcome %q, with the doubt %v", id, outcome, result.Doubts[id])
 		}
 	}
 	if incomplete := len(failures)+len(result.Left) > 0; err == nil && incomplete {
 		t.Errorf("no error, although %v failed and %v are left", failures, result.Left)
 	} else if errors.Is(err, sessionmanager.ErrNotDrained) && !incomplete {
-		t.Error("an error, although nobody failed and nobody is left")
+		t.Error("an error, although no session failed or is left")
 	}
 
 	checkRequestIDs(t, fake, result, err)
@@ -189,7 +186,7 @@ func checkDrain(t *testing.T, fake *fakessm.Server, result sessionmanager.DrainR
 			continue
 		}
 		if _, recorded := result.Outcomes[r.SessionID]; !recorded {
-			t.Errorf("session %s was to be ended, and has no outcome", r.SessionID)
+			t.Errorf("session %s was asked to end but has no outcome", r.SessionID)
 		}
 		if r.Status == http.StatusOK {
 			accepted[r.SessionID]++
@@ -202,7 +199,7 @@ func checkDrain(t *testing.T, fake *fakessm.Server, result sessionmanager.DrainR
 	}
 }
 
-// bystanders are sessions that nothing may happen to.
+// bystanders returns sessions that a drain must not touch.
 func bystanders() []fakessm.Session {
 	sessions := []fakessm.Session{sessionInRegion("bystander-1", "Connected"), sessionInRegion("bystander-2", "Disconnected"), sessionInRegion("bystander-3", "Connected")}
 	sessions[0].Target = "mi-other"
@@ -212,7 +209,7 @@ func bystanders() []fakessm.Session {
 	return sessions
 }
 
-// checkBystanders checks that nothing has happened to them.
+// checkBystanders checks that the bystanders are unchanged.
 func checkBystanders(t *testing.T, fake *fakessm.Server) {
 	t.Helper()
 
@@ -238,7 +235,7 @@ func connectedSessions(ids ...string) []fakessm.Session {
 	return sessions
 }
 
-// terminateFault has requests to end a session go wrong, so many times.
+// terminateFault makes a number of requests to end a session fail.
 func terminateFault(id string, kind fakessm.FaultKind, times int) fakessm.Fault {
 	return fakessm.Fault{Operation: "TerminateSession", SessionID: id, Kind: kind, Times: times}
 }
@@ -248,7 +245,7 @@ func sessionOfNode(id, status string, behaviour ...fakessm.Behaviour) []fakessm.
 	return []fakessm.Session{sessionInRegion(id, status, behaviour...)}
 }
 
-// onTermination has something happen before the n-th TerminateSession arrives.
+// onTermination calls event before the n-th TerminateSession arrives.
 func onTermination(n int, event func(*fakessm.Server)) func(*fakessm.Server) func(http.Handler) http.Handler {
 	return func(fake *fakessm.Server) func(http.Handler) http.Handler {
 		var count atomic.Int32
@@ -261,20 +258,20 @@ func onTermination(n int, event func(*fakessm.Server)) func(*fakessm.Server) fun
 	}
 }
 
-// startSessions returns an event: sessions begin.
+// startSessions returns an event that starts sessions.
 func startSessions(ids ...string) func(*fakessm.Server) {
 	return func(fake *fakessm.Server) { fake.AddSessions(connectedSessions(ids...)...) }
 }
 
-// drainCase is a drain and what should come of it.
+// drainCase is a drain and its expected result.
 type drainCase struct {
 	sessions []fakessm.Session
 	options  []fakessm.Option
 	faults   []fakessm.Fault
 	wrap     func(*fakessm.Server) func(http.Handler) http.Handler
-	selector sessionmanager.Selector // Of the node's sessions if empty.
-	most     int                     // The cap, maxSessions if 0.
-	attempts int                     // maxAttempts if 0.
+	selector sessionmanager.Selector // All sessions of the node if empty.
+	most     int                     // The cap. maxSessions if 0.
+	attempts int                     // The maximum number of attempts. maxAttempts if 0.
 	want     drainReport
 }
 
@@ -318,14 +315,14 @@ func TestClient_Drain(t *testing.T) {
 
 	of := terminateFault
 	for name, tc := range map[string]drainCase{
-		"everybody on the node is ended": {
+		"every session on the node is ended": {
 			sessions: slices.Concat(connectedSessions("a", "b"), sessionOfNode("c", "Connecting"), sessionOfNode("d", "Disconnected"), sessionOfNode("e", "Terminated")),
 			want:     drainReport{Outcomes: outcomes{"a": terminated, "b": terminated, "c": terminated, "d": terminated}},
 		},
-		"nobody is there": {
+		"no session": {
 			want: drainReport{},
 		},
-		"nobody is left": {
+		"only ended sessions": {
 			sessions: slices.Concat(sessionOfNode("a", "Terminated"), sessionOfNode("b", "Terminating"), sessionOfNode("c", "Failed")),
 			want:     drainReport{},
 		},
@@ -357,7 +354,7 @@ func TestClient_Drain(t *testing.T) {
 			sessions: slices.Concat(connectedSessions("a"), sessionOfNode("b", "Connected", fakessm.BehaviourVanishes)),
 			want:     drainReport{Outcomes: outcomes{"a": terminated, "b": terminated}},
 		},
-		"some conditions hold, and exclusions": {
+		"several conditions and exclusions": {
 			sessions: func() []fakessm.Session {
 				sessions := connectedSessions("a", "b", "c", "d")
 				sessions[0].Owner, sessions[1].Owner, sessions[2].Owner = ownerMary, ownerJohn, ownerMary
@@ -367,7 +364,7 @@ func TestClient_Drain(t *testing.T) {
 			selector: sessionmanager.Selector{Targets: []string{node, "mi-x"}, Owners: []string{"*:assumed-role/*"}, ExcludeOwners: []string{"*/john"}, ExcludeSessionIDs: []string{"c"}},
 			want:     drainReport{Outcomes: outcomes{"a": terminated}, Live: []string{"b", "c", "d"}},
 		},
-		"an owner's sessions, wherever they are": {
+		"the sessions of an owner on all targets": {
 			sessions: func() []fakessm.Session {
 				sessions := connectedSessions("a", "b", "c")
 				sessions[0].Owner, sessions[1].Owner, sessions[2].Owner = ownerMary, ownerJohn, ownerMary
@@ -398,7 +395,7 @@ func TestClient_Drain(t *testing.T) {
 				Kind:     notDrained, Live: []string{"a", "b"},
 			},
 		},
-		"each fails in its own way": {
+		"different failures": {
 			sessions: slices.Concat(connectedSessions("a", "b", "c", "d"), sessionOfNode("e", "Connected", fakessm.BehaviourUnkillable), connectedSessions("f")),
 			faults: []fakessm.Fault{
 				of("a", fakessm.FaultDenied, -1), of("b", fakessm.FaultThrottle, -1), of("c", fakessm.FaultInternal, -1),
@@ -410,7 +407,7 @@ func TestClient_Drain(t *testing.T) {
 				Kind:     notDrained, Live: []string{"a", "b", "c", "d", "e"}, Waited: waitedForDeadline,
 			},
 		},
-		"one is throttled for ever": {
+		"one is throttled until the retries are exhausted": {
 			sessions: connectedSessions("a", "b"),
 			faults:   []fakessm.Fault{of("a", fakessm.FaultThrottle, -1)},
 			want: drainReport{
@@ -434,7 +431,7 @@ func TestClient_Drain(t *testing.T) {
 			sessions: slices.Concat(connectedSessions("a"), sessionOfNode("b", "Disconnected", fakessm.BehaviourUnreachable)),
 			want:     drainReport{Outcomes: outcomes{"a": terminated, "b": unverified}, Live: []string{"b"}, Waited: waitedToSettle},
 		},
-		"a session that is refused, and connected all the same": {
+		"a connected session that the service refuses to end": {
 			sessions: slices.Concat(connectedSessions("a"), sessionOfNode("b", "Connected", fakessm.BehaviourUnreachable)),
 			want: drainReport{
 				Outcomes: outcomes{"a": terminated, "b": failed}, Failures: map[string]string{"b": contradictory},
@@ -442,37 +439,37 @@ func TestClient_Drain(t *testing.T) {
 			},
 		},
 
-		// Sessions that end meanwhile.
-		"one has ended meanwhile, and is refused": {
+		// Sessions that end during the drain.
+		"one has ended, and the service refuses": {
 			sessions: connectedSessions("a", "b"),
 			wrap:     onTermination(1, func(fake *fakessm.Server) { fake.EndSession("a") }),
 			want:     drainReport{Outcomes: outcomes{"a": alreadyEnded, "b": terminated}},
 		},
-		"one has ended meanwhile, and is accepted": {
+		"one has ended, and the service accepts": {
 			sessions: connectedSessions("a", "b"),
 			options:  []fakessm.Option{fakessm.WithEndedAccepted()},
 			wrap:     onTermination(1, func(fake *fakessm.Server) { fake.EndSession("a") }),
 			want:     drainReport{Outcomes: outcomes{"a": terminated, "b": terminated}},
 		},
-		"one is forgotten meanwhile": {
+		"one is no longer listed": {
 			sessions: connectedSessions("a", "b"),
 			wrap:     onTermination(1, func(fake *fakessm.Server) { fake.RemoveSession("a") }),
 			want:     drainReport{Outcomes: outcomes{"a": alreadyEnded, "b": terminated}},
 		},
 
-		// Answers that do not come, or are none.
-		"a lost answer, and a refusal of the retry": {
+		// Lost and unusable answers.
+		"a lost answer, then a refusal": {
 			sessions: connectedSessions("a", "b"),
 			faults:   []fakessm.Fault{of("a", fakessm.FaultResetAfter, 1)},
 			want:     drainReport{Outcomes: outcomes{"a": terminated, "b": terminated}},
 		},
-		"a lost answer, and no other": {
+		"only lost answers": {
 			sessions: connectedSessions("a", "b"),
 			faults:   []fakessm.Fault{of("a", fakessm.FaultResetAfter, 1)},
 			attempts: 1,
 			want:     drainReport{Outcomes: outcomes{"a": terminated, "b": terminated}},
 		},
-		"lost answers of all, and refusals of the retries": {
+		"lost answers for all, then refusals": {
 			sessions: connectedSessions("a", "b", "c"),
 			faults:   []fakessm.Fault{of("a", fakessm.FaultResetAfter, 1), of("b", fakessm.FaultTruncated, 1), of("c", fakessm.FaultSlow, 1)},
 			want:     drainReport{Outcomes: outcomes{"a": terminated, "b": terminated, "c": terminated}},
@@ -485,7 +482,7 @@ func TestClient_Drain(t *testing.T) {
 				Kind: notDrained, Live: []string{"a"}, Waited: waitedToSettle,
 			},
 		},
-		"a request that is lost, and then denied": {
+		"a lost request, then a denial": {
 			sessions: connectedSessions("a", "b"),
 			faults:   []fakessm.Fault{of("a", fakessm.FaultResetBefore, 1), of("a", fakessm.FaultDenied, -1)},
 			want: drainReport{
@@ -523,18 +520,18 @@ func TestClient_Drain(t *testing.T) {
 			},
 		},
 
-		// Listings that fail.
+		// Failing listings.
 		"the first listing is denied": {
 			sessions: connectedSessions("a"),
 			faults:   []fakessm.Fault{{Operation: "DescribeSessions", Kind: fakessm.FaultDenied}},
 			want:     drainReport{Kind: accessDenied, Live: []string{"a"}},
 		},
-		"the first listing does not end": {
+		"the first listing repeats its page token": {
 			sessions: connectedSessions("a"),
 			faults:   faultAlways("DescribeSessions", fakessm.FaultRepeatToken, 0),
 			want:     drainReport{Kind: incomplete, Live: []string{"a"}},
 		},
-		"the listing after the ends is denied": {
+		"the listing after the terminations is denied": {
 			sessions: connectedSessions("a", "b", "c", "d"),
 			faults: append(faultAlways("DescribeSessions", fakessm.FaultDenied, 1),
 				of("b", fakessm.FaultDenied, -1), of("c", fakessm.FaultThrottle, -1)),
@@ -545,7 +542,7 @@ func TestClient_Drain(t *testing.T) {
 				Kind:     accessDenied, Live: []string{"b", "c"},
 			},
 		},
-		"the listing after the ends is throttled": {
+		"the listing after the terminations is throttled": {
 			sessions: connectedSessions("a"),
 			faults:   faultAlways("DescribeSessions", fakessm.FaultThrottle, 1),
 			want:     drainReport{Outcomes: outcomes{"a": unverified}, Kind: throttled},
@@ -556,13 +553,13 @@ func TestClient_Drain(t *testing.T) {
 			want:     drainReport{Outcomes: outcomes{"a": terminated, "b": terminated, "Someone-Else-0fedcba9876543210": alreadyEnded}},
 		},
 
-		// Newcomers.
+		// Sessions that start during the drain.
 		"a newcomer": {
 			sessions: connectedSessions("a", "b", "c"),
 			wrap:     onTermination(2, startSessions("n")),
 			want:     drainReport{Outcomes: outcomes{"a": terminated, "b": terminated, "c": terminated, "n": terminated}},
 		},
-		"a newcomer that the selector does not mean": {
+		"a newcomer that does not match": {
 			sessions: connectedSessions("a", "b", "c"),
 			wrap: onTermination(2, func(fake *fakessm.Server) {
 				s := sessionInRegion("n", "Connected")
@@ -604,7 +601,7 @@ func TestClient_Drain(t *testing.T) {
 			most:     4,
 			want:     drainReport{Outcomes: outcomes{"a": terminated, "b": terminated, "c": terminated}, Left: []string{"m", "n"}, Kind: notDrained, Live: []string{"m", "n"}},
 		},
-		"newcomers of newcomers": {
+		"newcomers during the second pass": {
 			sessions: connectedSessions("a", "b", "c"),
 			wrap: func(fake *fakessm.Server) func(http.Handler) http.Handler {
 				return func(next http.Handler) http.Handler {
@@ -622,7 +619,7 @@ func TestClient_Drain(t *testing.T) {
 				Kind: notDrained, Live: []string{"n"},
 			},
 		},
-		"a newcomer, and a failure before": {
+		"a failure in the first pass, then a newcomer": {
 			sessions: connectedSessions("a", "b"),
 			faults:   []fakessm.Fault{of("a", fakessm.FaultDenied, -1)},
 			wrap:     onTermination(2, startSessions("n")),
@@ -631,23 +628,23 @@ func TestClient_Drain(t *testing.T) {
 				Kind: notDrained, Live: []string{"a"},
 			},
 		},
-		"a newcomer, and a failure that mends itself": {
+		"a session that could not be ended ends later": {
 			sessions: connectedSessions("a", "b"),
 			faults:   []fakessm.Fault{of("a", fakessm.FaultHang, 1)},
 			attempts: 1,
 			wrap: func(fake *fakessm.Server) func(http.Handler) http.Handler {
 				return func(next http.Handler) http.Handler {
-					// The first pass gives up on a after 15 seconds; it ends while n does.
+					// The first pass gives up on a after 15 seconds. It ends during the pass for n.
 					return onTermination(2, startSessions("n"))(fake)(onTermination(3, func(fake *fakessm.Server) { fake.EndSession("a") })(fake)(next))
 				}
 			},
 			want: drainReport{Outcomes: outcomes{"a": terminated, "b": terminated, "n": terminated}},
 		},
-		"a newcomer, and no listing any more": {
+		"a newcomer, then listings fail": {
 			sessions: connectedSessions("a", "b"),
 			faults:   faultAlways("DescribeSessions", fakessm.FaultDenied, 2),
 			wrap:     onTermination(2, startSessions("n")),
-			// What the second listing has shown holds.
+			// The results of the second listing are kept.
 			want: drainReport{Outcomes: outcomes{"a": terminated, "b": terminated, "n": unverified}, Kind: accessDenied},
 		},
 	} {
@@ -659,7 +656,7 @@ func TestClient_Drain(t *testing.T) {
 	}
 }
 
-// TestClient_Drain_withoutACall is about drains that end nobody for reasons of their own.
+// TestClient_Drain_withoutACall checks drains that need no call of TerminateSession.
 func TestClient_Drain_withoutACall(t *testing.T) {
 	t.Parallel()
 
@@ -692,7 +689,7 @@ func TestClient_Drain_withoutACall(t *testing.T) {
 	}
 }
 
-// TestClient_Drain_capOfZero checks that no cap is not taken for no limit.
+// TestClient_Drain_capOfZero checks that a cap of zero does not mean unlimited.
 func TestClient_Drain_capOfZero(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -706,7 +703,7 @@ func TestClient_Drain_capOfZero(t *testing.T) {
 	})
 }
 
-// TestClient_Drain_gracePeriod has people come and go by the clock.
+// TestClient_Drain_gracePeriod lets sessions start and end during the grace period.
 func TestClient_Drain_gracePeriod(t *testing.T) {
 	t.Parallel()
 
@@ -721,19 +718,19 @@ func TestClient_Drain_gracePeriod(t *testing.T) {
 		sessions []fakessm.Session
 		faults   []fakessm.Fault
 		events   map[time.Duration]func(*fakessm.Server)
-		selector sessionmanager.Selector // Of the node's sessions if empty.
+		selector sessionmanager.Selector // All sessions of the node if empty.
 		grace    time.Duration
 		most     int
 		want     drainReport
 		seconds  int   // How long it takes.
 		lists    int   // How often the sessions are listed.
-		waiting  []int // Who is left, each time that the drain tells of waiting.
+		waiting  []int // The number of sessions at each waiting step.
 	}{
-		"nobody is there": {
+		"no session": {
 			grace: time.Hour,
 			lists: 2,
 		},
-		"everybody leaves": {
+		"all sessions end one by one": {
 			sessions: connectedSessions("a", "b"),
 			events:   map[time.Duration]func(*fakessm.Server){25 * time.Second: leave("a"), 35 * time.Second: leave("b")},
 			grace:    time.Hour,
@@ -742,7 +739,7 @@ func TestClient_Drain_gracePeriod(t *testing.T) {
 			lists:    6,
 			waiting:  []int{2, 2, 2, 1},
 		},
-		"everybody leaves at once": {
+		"all sessions end at once": {
 			sessions: connectedSessions("a", "b"),
 			events:   map[time.Duration]func(*fakessm.Server){time.Second: leave("a", "b")},
 			grace:    5 * time.Second,
@@ -751,7 +748,7 @@ func TestClient_Drain_gracePeriod(t *testing.T) {
 			lists:    3,
 			waiting:  []int{2},
 		},
-		"whoever is left is ended": {
+		"the remaining sessions are ended": {
 			sessions: connectedSessions("a", "b", "c"),
 			events:   map[time.Duration]func(*fakessm.Server){15 * time.Second: leave("a")},
 			grace:    25 * time.Second,
@@ -760,7 +757,7 @@ func TestClient_Drain_gracePeriod(t *testing.T) {
 			lists:    5,
 			waiting:  []int{3, 3, 2},
 		},
-		"a newcomer while waiting is ended as well": {
+		"a newcomer during the grace period is ended": {
 			sessions: connectedSessions("a"),
 			events:   map[time.Duration]func(*fakessm.Server){12 * time.Second: startSessions("n")},
 			grace:    25 * time.Second,
@@ -769,7 +766,7 @@ func TestClient_Drain_gracePeriod(t *testing.T) {
 			lists:    5,
 			waiting:  []int{1, 1, 2},
 		},
-		"too many in the end, and none is ended": {
+		"too many at the end, so none is ended": {
 			sessions: connectedSessions("a"),
 			events:   map[time.Duration]func(*fakessm.Server){12 * time.Second: startSessions("m", "n")},
 			grace:    25 * time.Second,
@@ -779,7 +776,7 @@ func TestClient_Drain_gracePeriod(t *testing.T) {
 			lists:    4,
 			waiting:  []int{1, 1, 3},
 		},
-		"too many at first, and not in the end": {
+		"too many at first, but not at the end": {
 			sessions: connectedSessions("a", "b", "c"),
 			events:   map[time.Duration]func(*fakessm.Server){12 * time.Second: leave("a")},
 			grace:    25 * time.Second,
@@ -805,7 +802,7 @@ func TestClient_Drain_gracePeriod(t *testing.T) {
 			lists:    8,
 			waiting:  []int{1, 1, 1, 1, 1, 1},
 		},
-		"a listing fails while waiting, and none is ended": {
+		"a listing fails, so none is ended": {
 			sessions: connectedSessions("a"),
 			faults:   []fakessm.Fault{{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Skip: 1}},
 			grace:    time.Minute,
@@ -851,7 +848,7 @@ func TestClient_Drain_gracePeriod(t *testing.T) {
 					t.Errorf("took %s, want %d s", took, tc.seconds)
 				}
 				if diff := cmp.Diff(tc.waiting, waiting); diff != "" {
-					t.Errorf("told of waiting (-want +got):\n%s", diff)
+					t.Errorf("waiting steps (-want +got):\n%s", diff)
 				}
 				if got := fake.Count("DescribeSessions"); got != tc.lists {
 					t.Errorf("listed %d times, want %d", got, tc.lists)
@@ -861,7 +858,7 @@ func TestClient_Drain_gracePeriod(t *testing.T) {
 	}
 }
 
-// TestClient_Drain_clock has the service live in another time than we do.
+// TestClient_Drain_clock checks a service whose clock differs from the local one.
 func TestClient_Drain_clock(t *testing.T) {
 	t.Parallel()
 
@@ -878,7 +875,7 @@ func TestClient_Drain_clock(t *testing.T) {
 					Selector: sessionmanager.Selector{OlderThan: olderThan(8 * time.Hour)}, GracePeriod: 30 * time.Second, MaxSessions: maxSessions,
 				})
 
-				// The requests' times are by the service's clock.
+				// The fake's request times follow the service's clock.
 				got.Waited = ""
 				want := drainReport{Outcomes: outcomes{"old": terminated}, Live: []string{"young"}}
 				if diff := cmp.Diff(want, got); diff != "" {
@@ -889,7 +886,7 @@ func TestClient_Drain_clock(t *testing.T) {
 	}
 }
 
-// TestClient_Drain_cancelled gives up at various moments.
+// TestClient_Drain_cancelled cancels a drain at different moments.
 func TestClient_Drain_cancelled(t *testing.T) {
 	t.Parallel()
 
@@ -921,12 +918,12 @@ func TestClient_Drain_cancelled(t *testing.T) {
 		})
 	})
 
-	for name, slow := range map[string]time.Duration{"while people have time to leave": 0, "while those who are left are counted": 4 * time.Second} {
+	for name, slow := range map[string]time.Duration{"during the grace period": 0, "during a listing of the grace period": 4 * time.Second} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				fake := fakessm.New(fakessm.WithLatency(slow), fakessm.WithSessions(connectedSessions("a")...))
-				// The first look begins at once, the second one after ten seconds.
+				// The first listing starts at once, the second one after ten seconds.
 				limit := 13*time.Second + slow/2
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
@@ -942,7 +939,7 @@ func TestClient_Drain_cancelled(t *testing.T) {
 					t.Errorf("error is %v", err)
 				}
 				if len(result.Outcomes) > 0 || fake.Count("TerminateSession") > 0 {
-					t.Errorf("somebody was to be ended: %v", result.Outcomes)
+					t.Errorf("sessions were asked to end: %v", result.Outcomes)
 				}
 				if took := time.Since(start); took != limit {
 					t.Errorf("took %s, want %s", took, limit)
@@ -980,7 +977,7 @@ func TestClient_Drain_cancelled(t *testing.T) {
 				synctest.Wait()
 
 				if took > 100*time.Millisecond {
-					t.Errorf("went on for %s", took)
+					t.Errorf("the drain took %s", took)
 				}
 				if got := kindOf(err); got != outOfTime || !errors.Is(err, context.Canceled) {
 					t.Errorf("error is %v", err)
@@ -990,7 +987,7 @@ func TestClient_Drain_cancelled(t *testing.T) {
 				for _, s := range fake.Sessions() {
 					switch outcome := result.Outcomes[s.SessionID]; {
 					case outcome == unverified && s.Status == "Connected":
-						// Cut off on its way: what became of it nobody here can tell.
+						// The request was cut off, so its effect is unknown.
 						cutOff++
 						if slices.ContainsFunc(fake.Requests(), func(r fakessm.Request) bool {
 							return r.Operation == "TerminateSession" && r.SessionID == s.SessionID
@@ -1006,10 +1003,10 @@ func TestClient_Drain_cancelled(t *testing.T) {
 					}
 				}
 				if cutOff > 40 {
-					t.Errorf("%d sessions were cut off, more than are asked for at once", cutOff)
+					t.Errorf("%d sessions were cut off, more than run at once", cutOff)
 				}
 				if accepted == 0 || live == 0 || len(result.Outcomes) != count {
-					t.Errorf("of %d sessions %d were accepted and %d are live: this is not the middle of a drain", len(result.Outcomes), accepted, live)
+					t.Errorf("of %d sessions %d were accepted and %d are live: the cancellation did not hit the middle of the drain", len(result.Outcomes), accepted, live)
 				}
 				for _, r := range fake.Requests() {
 					if r.Time.After(stopped.Add(20 * time.Millisecond)) {
@@ -1020,7 +1017,7 @@ func TestClient_Drain_cancelled(t *testing.T) {
 		})
 	}
 
-	t.Run("while the last ones do not go", func(t *testing.T) {
+	t.Run("while the last session stays live", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			fake := fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(slices.Concat(connectedSessions("a"), sessionOfNode("b", "Connected", fakessm.BehaviourUnkillable))...))
@@ -1042,7 +1039,7 @@ func TestClient_Drain_cancelled(t *testing.T) {
 		})
 	})
 
-	t.Run("before it is clear that a node is gone", func(t *testing.T) {
+	t.Run("before the settle time of an unreachable node is over", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			fake := fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(sessionOfNode("a", "Disconnected", fakessm.BehaviourUnreachable)...))
@@ -1052,12 +1049,12 @@ func TestClient_Drain_cancelled(t *testing.T) {
 			got, took := runDrain(ctx, t, newEndpoint(t, fake), sessionmanager.DrainInput{Selector: sessionmanager.Selector{Targets: []string{node}}, MaxSessions: 1})
 
 			if got.Kind == "" || took != 5*time.Second {
-				t.Errorf("a success, after 5 of the 15 seconds that it takes: %+v", got)
+				t.Errorf("success after 5 of 15 seconds: %+v", got)
 			}
 		})
 	})
 
-	t.Run("while the last ones do not go, and newcomers have come", func(t *testing.T) {
+	t.Run("while a session stays live and a newcomer has started", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			fake := fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(slices.Concat(connectedSessions("a"), sessionOfNode("b", "Connected", fakessm.BehaviourUnkillable))...))
@@ -1070,19 +1067,19 @@ func TestClient_Drain_cancelled(t *testing.T) {
 			})
 
 			if err == nil {
-				t.Error("no error")
+				t.Error("error is nil")
 			}
 			if result.Outcomes["a"] != terminated || result.Outcomes["b"] != failed {
-				t.Errorf("what was seen is forgotten: %v", result.Outcomes)
+				t.Errorf("earlier outcomes are lost: %v", result.Outcomes)
 			}
 			if s, _ := fake.Session("n"); s.Status != "Terminated" || result.Outcomes["n"] != terminated {
-				t.Errorf("the newcomer, who did not have to wait, is %s: %v", s.Status, result.Outcomes)
+				t.Errorf("the newcomer is %s: %v", s.Status, result.Outcomes)
 			}
 		})
 	})
 }
 
-// TestClient_Drain_atOnce counts how many calls are under way at a time.
+// TestClient_Drain_atOnce checks the number of concurrent calls.
 func TestClient_Drain_atOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -1109,7 +1106,7 @@ func TestClient_Drain_atOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 
-		// Enough to hide latency at the quota, and no more than a polite client has.
+		// Enough to hide latency at the quota, and not too many for the service.
 		if n := peak.Load(); n < 6 || n > 100 {
 			t.Errorf("%d calls at once", n)
 		}
@@ -1140,7 +1137,7 @@ func TestClient_Drain_progress(t *testing.T) {
 			Region: region, Selector: sessionmanager.Selector{Targets: []string{node}}, MaxSessions: 2 * count, GracePeriod: 15 * time.Second,
 			Progress: func(p sessionmanager.DrainProgress) {
 				if busy.Add(1) > 1 {
-					t.Error("told of two steps at once")
+					t.Error("two progress calls at once")
 				}
 				runtime.Gosched()
 				steps = append(steps, p)
@@ -1159,7 +1156,7 @@ func TestClient_Drain_progress(t *testing.T) {
 			want = append(want, sessionmanager.DrainProgress{Matching: 2, Answered: n})
 		}
 		for i := range min(len(steps), len(want)) {
-			// Which ones fail first is open.
+			// The order of failures is not determined.
 			want[i].Failed = steps[i].Failed
 			if i > 0 && !steps[i].Waiting && steps[i].Matching == steps[i-1].Matching && steps[i].Failed < steps[i-1].Failed {
 				t.Errorf("step %d: %d failed, after %d", i, steps[i].Failed, steps[i-1].Failed)
@@ -1174,18 +1171,7 @@ func TestClient_Drain_progress(t *testing.T) {
 	})
 }
 
-// likeTheProvider makes the endpoint's clients retry as the provider has them: up
-// to 25 attempts with the SDK's own pauses, and no bucket of retries.
-func (e *endpoint) likeTheProvider() {
-	e.config.Retryer = func() aws.Retryer {
-		return retry.NewStandard(func(o *retry.StandardOptions) {
-			o.MaxAttempts = 25
-			o.RateLimiter = ratelimit.None
-		})
-	}
-}
-
-// effectiveEnds counts how often each session was ended.
+// effectiveEnds counts the accepted terminations of each session.
 func effectiveEnds(fake *fakessm.Server) map[string]int {
 	ends := make(map[string]int)
 	for _, r := range fake.Requests() {
@@ -1197,8 +1183,8 @@ func effectiveEnds(fake *fakessm.Server) map[string]int {
 	return ends
 }
 
-// TestClient_Drain_manyAtTheQuota ends 500 of 700 sessions, 20 to a page, with
-// six calls a second.
+// TestClient_Drain_manyAtTheQuota ends 500 of 700 sessions at six calls per second, with
+// 20 sessions on a page.
 func TestClient_Drain_manyAtTheQuota(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -1241,11 +1227,11 @@ func TestClient_Drain_manyAtTheQuota(t *testing.T) {
 			sessions[i] = s
 		}
 		if len(wantEnds) != meant {
-			t.Fatalf("%d sessions are meant, want %d", len(wantEnds), meant)
+			t.Fatalf("%d sessions match, want %d", len(wantEnds), meant)
 		}
 		fake := fakessm.New(fakessm.WithPageSize(20), fakessm.WithDefaultQuotas(), fakessm.WithSessions(sessions...))
 		ep := newEndpoint(t, fake)
-		ep.likeTheProvider()
+		ep.retryLikeProvider()
 		limit := sessionmanager.DrainTimeout(0, meant)
 		ctx, cancel := context.WithTimeout(t.Context(), limit)
 		defer cancel()
@@ -1274,17 +1260,17 @@ func TestClient_Drain_manyAtTheQuota(t *testing.T) {
 		}
 		for _, r := range fake.Requests() {
 			if r.Operation == "TerminateSession" && wantEnds[r.SessionID] == 0 {
-				t.Errorf("session %s was to be ended", r.SessionID)
+				t.Errorf("session %s was asked to end", r.SessionID)
 			}
 		}
 		checkDrain(t, fake, result, err)
 		if floor := (meant - 6) * time.Second / 6; took < floor {
-			t.Errorf("took %s: the quota allows no less than %s", took, floor)
+			t.Errorf("took %s: the quota requires at least %s", took, floor)
 		}
 	})
 }
 
-// TestClient_Drain_tenThousand counts the calls of a drain that nothing hinders.
+// TestClient_Drain_tenThousand counts the calls of a large drain without faults.
 func TestClient_Drain_tenThousand(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -1350,11 +1336,11 @@ func TestClient_Matching(t *testing.T) {
 		kind     string
 		calls    int
 	}{
-		"those of the node":      {selector: sessionmanager.Selector{Targets: []string{node}}, want: []string{"a", "b"}, calls: 1},
-		"nobody":                 {selector: sessionmanager.Selector{Targets: []string{"mi-nobody"}}, want: []string{}, calls: 2},
-		"an empty set":           {selector: sessionmanager.Selector{Targets: []string{}}, want: []string{}},
-		"those that can be used": {wrap: []func(http.Handler) http.Handler{answerPages(statuses)}, selector: sessionmanager.Selector{Targets: []string{node}}, want: []string{"silent", "connected", "disconnected", "connecting", "tomorrow"}, calls: 1},
-		"denied":                 {faults: []fakessm.Fault{{Kind: fakessm.FaultDenied}}, selector: sessionmanager.Selector{Targets: []string{node}}, kind: accessDenied, calls: 1},
+		"the sessions of the node": {selector: sessionmanager.Selector{Targets: []string{node}}, want: []string{"a", "b"}, calls: 1},
+		"nobody":                   {selector: sessionmanager.Selector{Targets: []string{"mi-nobody"}}, want: []string{}, calls: 2},
+		"an empty set":             {selector: sessionmanager.Selector{Targets: []string{}}, want: []string{}},
+		"only live sessions":       {wrap: []func(http.Handler) http.Handler{answerPages(statuses)}, selector: sessionmanager.Selector{Targets: []string{node}}, want: []string{"silent", "connected", "disconnected", "connecting", "tomorrow"}, calls: 1},
+		"denied":                   {faults: []fakessm.Fault{{Kind: fakessm.FaultDenied}}, selector: sessionmanager.Selector{Targets: []string{node}}, kind: accessDenied, calls: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -1385,8 +1371,8 @@ func TestClient_Matching(t *testing.T) {
 	}
 }
 
-// TestClient_Drain_listsOnItsOwn has people come between what Matching shows and the
-// drain: whatever was shown, the drain counts for itself before it ends anybody.
+// TestClient_Drain_listsOnItsOwn starts a session between Matching and the drain. The
+// drain must count it, because it makes its own listing.
 func TestClient_Drain_listsOnItsOwn(t *testing.T) {
 	t.Parallel()
 
@@ -1395,10 +1381,10 @@ func TestClient_Drain_listsOnItsOwn(t *testing.T) {
 		most  int
 		want  drainReport
 	}{
-		"within the cap":  {most: 10, want: drainReport{Outcomes: outcomes{"crowd-00000": terminated, "crowd-00001": terminated, "newcomer": terminated}}},
-		"over the cap":    {most: 2, want: drainReport{Outcomes: outcomes{}, Kind: "3 instead of 2", Live: []string{"crowd-00000", "crowd-00001", "newcomer"}}},
-		"in their grace":  {most: 10, grace: time.Minute, want: drainReport{Outcomes: outcomes{"crowd-00000": terminated, "crowd-00001": terminated, "newcomer": terminated}}},
-		"too many, later": {most: 2, grace: time.Minute, want: drainReport{Outcomes: outcomes{}, Kind: "3 instead of 2", Live: []string{"crowd-00000", "crowd-00001", "newcomer"}}},
+		"within the cap":      {most: 10, want: drainReport{Outcomes: outcomes{"crowd-00000": terminated, "crowd-00001": terminated, "newcomer": terminated}}},
+		"over the cap":        {most: 2, want: drainReport{Outcomes: outcomes{}, Kind: "3 instead of 2", Live: []string{"crowd-00000", "crowd-00001", "newcomer"}}},
+		"with a grace period": {most: 10, grace: time.Minute, want: drainReport{Outcomes: outcomes{"crowd-00000": terminated, "crowd-00001": terminated, "newcomer": terminated}}},
+		"too many, later":     {most: 2, grace: time.Minute, want: drainReport{Outcomes: outcomes{}, Kind: "3 instead of 2", Live: []string{"crowd-00000", "crowd-00001", "newcomer"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -1413,7 +1399,7 @@ func TestClient_Drain_listsOnItsOwn(t *testing.T) {
 				client := ep.client()
 				selector := sessionmanager.Selector{Targets: []string{node, "mi-nobody"}}
 				if ids, err := client.Matching(t.Context(), region, selector); err != nil || len(ids) != 2 {
-					t.Fatalf("%v are shown: %v", ids, err)
+					t.Fatalf("Matching returned %v: %v", ids, err)
 				}
 				startSessions("newcomer")(fake)
 				start := time.Now()
@@ -1426,11 +1412,11 @@ func TestClient_Drain_listsOnItsOwn(t *testing.T) {
 				}
 				for _, r := range fake.Requests() {
 					if r.Operation == "TerminateSession" && r.Time.Sub(start) < tc.grace {
-						t.Errorf("%s was to be ended after %s", r.SessionID, r.Time.Sub(start))
+						t.Errorf("%s was asked to end after %s", r.SessionID, r.Time.Sub(start))
 					}
 				}
 				if len(tc.want.Live) > 0 && fake.Count("TerminateSession") > 0 {
-					t.Error("somebody was to be ended")
+					t.Error("a session was asked to end")
 				}
 			})
 		})
@@ -1440,11 +1426,11 @@ func TestClient_Drain_listsOnItsOwn(t *testing.T) {
 // hideFromFilter makes DescribeSessions list nothing for a filter of this key.
 func hideFromFilter(key string) func(*fakessm.Server) func(http.Handler) http.Handler {
 	return func(*fakessm.Server) func(http.Handler) http.Handler {
-		return answeringIn(`"`+key+`"`, 200, `{"Sessions":[]}`)
+		return answerRequestsWith(`"`+key+`"`, 200, `{"Sessions":[]}`)
 	}
 }
 
-// TestClient_Drain_blindFilter drains where the service's filters list nobody.
+// TestClient_Drain_blindFilter checks a service whose filters match nothing.
 func TestClient_Drain_blindFilter(t *testing.T) {
 	t.Parallel()
 
@@ -1457,11 +1443,11 @@ func TestClient_Drain_blindFilter(t *testing.T) {
 		return sessions
 	}
 	for name, tc := range map[string]drainCase{
-		"of targets": {
+		"targets": {
 			sessions: connectedSessions("a", "b", "c"), wrap: hideFromFilter("Target"),
 			want: drainReport{Outcomes: outcomes{"a": terminated, "b": terminated, "c": terminated}},
 		},
-		"of owners": {
+		"owners": {
 			sessions: withOwner(), wrap: hideFromFilter("Owner"), selector: sessionmanager.Selector{Owners: []string{ownerMary}},
 			want: drainReport{Outcomes: outcomes{"a": terminated, "b": terminated, "c": terminated}},
 		},
@@ -1478,7 +1464,7 @@ func TestClient_Drain_blindFilter(t *testing.T) {
 			},
 			want: drainReport{Outcomes: outcomes{"a": terminated, "b": terminated, "n": terminated}},
 		},
-		"with one who stays": {
+		"with a session that stays live": {
 			sessions: slices.Concat(connectedSessions("a"), sessionOfNode("b", "Connected", fakessm.BehaviourUnreachable)), wrap: hideFromFilter("Target"),
 			want: drainReport{
 				Outcomes: outcomes{"a": terminated, "b": failed}, Failures: map[string]string{"b": contradictory},
@@ -1524,11 +1510,11 @@ func TestClient_Drain_blindFilter(t *testing.T) {
 	})
 }
 
-// TestClient_Drain_everybodyAccountedFor is about drains that fail in more than one way.
-func TestClient_Drain_everybodyAccountedFor(t *testing.T) {
+// TestClient_Drain_severalFailures checks drains with several kinds of failure.
+func TestClient_Drain_severalFailures(t *testing.T) {
 	t.Parallel()
 
-	// Two of them cannot be a filter.
+	// Two targets cannot be sent as a filter.
 	selector := sessionmanager.Selector{Targets: []string{node, "i-nothing"}}
 	elsewhere := func() []fakessm.Session {
 		sessions := make([]fakessm.Session, 20)
@@ -1550,25 +1536,25 @@ func TestClient_Drain_everybodyAccountedFor(t *testing.T) {
 		want     drainReport
 		doubts   map[string]string
 	}{
-		"one look-up is denied": {
+		"one lookup is denied": {
 			sessions: connectedSessions("a", "b", "c"),
 			faults:   []fakessm.Fault{of("DescribeSessions", "b", fakessm.FaultDenied)},
 			want:     drainReport{Outcomes: outcomes{"a": terminated, "b": unverified, "c": terminated}},
 			doubts:   map[string]string{"b": accessDenied},
 		},
-		"no look-up is possible, and one session vanishes": {
+		"lookups are impossible and one session vanishes": {
 			sessions: slices.Concat(connectedSessions("a"), sessionOfNode("b", "Connected", fakessm.BehaviourVanishes), connectedSessions("c"), otherSessions("Terminated", 13)),
 			options:  []fakessm.Option{fakessm.WithFiltersIgnored()},
 			want:     drainReport{Outcomes: outcomes{"a": terminated, "b": unverified, "c": terminated}},
 			doubts:   map[string]string{"b": undetermined},
 		},
-		"one look-up is throttled": {
+		"one lookup is throttled": {
 			sessions: connectedSessions("a", "b", "c"),
 			faults:   []fakessm.Fault{of("DescribeSessions", "b", fakessm.FaultThrottle)},
 			want:     drainReport{Outcomes: outcomes{"a": terminated, "b": unverified, "c": terminated}, Kind: throttled},
 			doubts:   map[string]string{"b": throttled},
 		},
-		"one look-up is denied, and one was not ended": {
+		"one lookup and one termination are denied": {
 			sessions: connectedSessions("a", "b", "c"),
 			faults:   []fakessm.Fault{of("DescribeSessions", "b", fakessm.FaultDenied), of("TerminateSession", "c", fakessm.FaultDenied)},
 			want: drainReport{
@@ -1577,7 +1563,7 @@ func TestClient_Drain_everybodyAccountedFor(t *testing.T) {
 			},
 			doubts: map[string]string{"b": accessDenied},
 		},
-		"somebody is left, and a look-up fails": {
+		"a newcomer is left and a lookup fails": {
 			sessions: connectedSessions("a", "b"),
 			faults:   []fakessm.Fault{of("DescribeSessions", "b", fakessm.FaultThrottle)},
 			wrap:     onTermination(2, startSessions("n")),
@@ -1608,7 +1594,7 @@ func TestClient_Drain_everybodyAccountedFor(t *testing.T) {
 					in.MaxSessions = tc.most
 				}
 
-				got, result := drainWith(t, ep, in)
+				got, result := runDrainForResult(t, ep, in)
 
 				if diff := cmp.Diff(tc.want, got); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
@@ -1672,12 +1658,12 @@ func TestTooManyError(t *testing.T) {
 	}
 }
 
-// TestClient_Drain_noSnapshot drains while others leave a listing of many pages, so
-// that sessions slip past whoever reads it.
+// TestClient_Drain_noSnapshot checks listings of many pages. Sessions end while the pages
+// are read, so other sessions move between pages and are missed.
 func TestClient_Drain_noSnapshot(t *testing.T) {
 	t.Parallel()
 
-	const some = -1 // As many as the time allows.
+	const some = -1 // Any number.
 
 	elsewhere := func(n int) []fakessm.Session {
 		sessions := make([]fakessm.Session, n)
@@ -1689,32 +1675,32 @@ func TestClient_Drain_noSnapshot(t *testing.T) {
 	}
 	for name, tc := range map[string]struct {
 		behaviour fakessm.Behaviour
-		fault     fakessm.FaultKind // Of b.
-		slips     int               // How many listings lack b although it is live.
-		leave     int               // During how many listings somebody leaves.
+		fault     fakessm.FaultKind // In the termination of b.
+		slips     int               // How many listings miss b although it is live.
+		leave     int               // The number of listings during which a session ends.
 
 		want    drainReport
-		lookUps int // By session ID.
+		lookUps int // Lookups by session ID.
 		lists   int
 	}{
-		"nobody leaves": {
+		"no session ends": {
 			want:    drainReport{Outcomes: outcomes{"a": terminated, "b": terminated}},
 			lookUps: 2,
 			lists:   1,
 		},
-		"somebody leaves once": {
+		"a session ends during one listing": {
 			leave:   1,
 			want:    drainReport{Outcomes: outcomes{"a": terminated, "b": terminated}},
 			lookUps: 2,
 			lists:   1,
 		},
-		"somebody leaves all the time": {
+		"a session ends during every listing": {
 			leave:   9,
 			want:    drainReport{Outcomes: outcomes{"a": terminated, "b": terminated}},
 			lookUps: 2,
 			lists:   1,
 		},
-		"somebody leaves all the time, and one stays": {
+		"a session ends during every listing and b stays live": {
 			behaviour: fakessm.BehaviourUnkillable, leave: 50,
 			want: drainReport{
 				Outcomes: outcomes{"a": terminated, "b": failed}, Failures: map[string]string{"b": stillLive},
@@ -1723,7 +1709,7 @@ func TestClient_Drain_noSnapshot(t *testing.T) {
 			lookUps: 1,
 			lists:   some,
 		},
-		"a session slips past once": {
+		"one listing misses a session": {
 			behaviour: fakessm.BehaviourUnkillable, slips: 1, leave: 1,
 			want: drainReport{
 				Outcomes: outcomes{"a": terminated, "b": failed}, Failures: map[string]string{"b": stillLive},
@@ -1732,7 +1718,7 @@ func TestClient_Drain_noSnapshot(t *testing.T) {
 			lookUps: some,
 			lists:   some,
 		},
-		"a session slips past all the time": {
+		"every listing misses a session": {
 			behaviour: fakessm.BehaviourUnkillable, slips: 9, leave: 9,
 			want: drainReport{
 				Outcomes: outcomes{"a": terminated, "b": failed}, Failures: map[string]string{"b": stillLive},
@@ -1741,7 +1727,7 @@ func TestClient_Drain_noSnapshot(t *testing.T) {
 			lookUps: some,
 			lists:   some,
 		},
-		"a denied one slips past": {
+		"a denied session is missed": {
 			fault: fakessm.FaultDenied, slips: 9, leave: 9,
 			want: drainReport{
 				Outcomes: outcomes{"a": terminated, "b": failed}, Failures: map[string]string{"b": accessDenied},
@@ -1750,7 +1736,7 @@ func TestClient_Drain_noSnapshot(t *testing.T) {
 			lookUps: some,
 			lists:   1,
 		},
-		"a refused one slips past": {
+		"a refused session is missed": {
 			behaviour: fakessm.BehaviourUnreachable, slips: 9, leave: 9,
 			want: drainReport{
 				Outcomes: outcomes{"a": terminated, "b": failed}, Failures: map[string]string{"b": contradictory},
@@ -1759,7 +1745,7 @@ func TestClient_Drain_noSnapshot(t *testing.T) {
 			lookUps: some,
 			lists:   some,
 		},
-		"one that nobody answered for slips past": {
+		"a session without an answer is missed": {
 			fault: fakessm.FaultInternal, slips: 9, leave: 9,
 			want: drainReport{
 				Outcomes: outcomes{"a": terminated, "b": failed}, Failures: map[string]string{"b": unavailable},
@@ -1785,7 +1771,7 @@ func TestClient_Drain_noSnapshot(t *testing.T) {
 				}))
 
 				got, _ := runDrain(t.Context(), t, ep, sessionmanager.DrainInput{
-					// Two of them cannot be a filter.
+					// Two targets cannot be sent as a filter.
 					Selector: sessionmanager.Selector{Targets: []string{node, "i-nothing"}}, MaxSessions: 2,
 				})
 
@@ -1805,7 +1791,7 @@ func TestClient_Drain_noSnapshot(t *testing.T) {
 					}
 				}
 				if lookUps != tc.lookUps && (tc.lookUps != some || lookUps == 0) || lists != tc.lists && tc.lists != some {
-					t.Errorf("%d look-ups and %d listings, want %d and %d", lookUps, lists, tc.lookUps, tc.lists)
+					t.Errorf("%d lookups and %d listings, want %d and %d", lookUps, lists, tc.lookUps, tc.lists)
 				}
 			})
 		})
@@ -1859,7 +1845,7 @@ func hideFromListings(sessionID string, slips int, reading func(listing int)) fu
 			}
 			w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 			w.Header().Set("Date", recorder.Header().Get("Date"))
-			json.NewEncoder(w).Encode(page) //nolint:errcheck,errchkjson // What is lost is missed by the client.
+			json.NewEncoder(w).Encode(page) //nolint:errcheck,errchkjson // A lost answer makes the test fail.
 		})
 	}
 }

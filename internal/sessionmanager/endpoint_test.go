@@ -28,27 +28,26 @@ import (
 )
 
 const (
-	// region is where the sessions of these tests are, and not the Region of the aws.Config.
+	// region is the Region of the test sessions. It differs from the Region of the aws.Config.
 	region = "eu-central-1"
 
-	// sessionID is the session that a test is about. Its alphabet is the widest
-	// that AWS uses.
+	// sessionID is the session under test. It has every character that AWS uses in IDs.
 	sessionID = "Mary+Major=x,y.z@example-07a16060613c408b5"
 
-	// endpointURL leads to the fake whatever its host is.
+	// endpointURL leads to the fake, whatever its host.
 	endpointURL = "http://ssm.test"
 
-	// maxAttempts is how often a call is tried.
+	// maxAttempts is the number of attempts of a call.
 	maxAttempts = 5
 
 	// latency is how long a request takes to arrive.
 	latency = fakessm.LocalLatency
 
-	// timeout is how long a test lets the code under test go on, in the time of its bubble.
+	// timeout limits the code under test, in the time of the synctest bubble.
 	timeout = 2 * time.Minute
 )
 
-// TestMain keeps the configuration of whoever runs the tests out of them.
+// TestMain removes the AWS configuration of the user who runs the tests.
 func TestMain(m *testing.M) {
 	for _, variable := range os.Environ() {
 		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AWS_") {
@@ -58,16 +57,15 @@ func TestMain(m *testing.M) {
 	m.Run()
 }
 
-// endpoint is an SSM endpoint and a client of it. Tests use it within a synctest
-// bubble, so that waiting takes no time.
+// endpoint is an SSM endpoint and its clients. Tests use it in a synctest bubble, where
+// waiting takes no time.
 type endpoint struct {
 	fake   *fakessm.Server
 	config aws.Config
 	local  *fakessm.Local
 }
 
-// newEndpoint returns an endpoint with a fake behind it, and behind what wrap
-// makes of the fake.
+// newEndpoint returns an endpoint with a fake behind the handlers of wrap.
 func newEndpoint(t *testing.T, fake *fakessm.Server, wrap ...func(http.Handler) http.Handler) *endpoint {
 	t.Helper()
 
@@ -95,7 +93,7 @@ func (e *endpoint) client(options ...sessionmanager.Options) *sessionmanager.Cli
 	return sessionmanager.New(e.config, append(options, sessionmanager.Options{})[0])
 }
 
-// retries makes the endpoint's clients try so often, at a steady pace.
+// retries sets the number of attempts of the endpoint's clients, with a constant delay.
 func (e *endpoint) retries(attempts int) {
 	e.config.Retryer = func() aws.Retryer {
 		return retry.NewStandard(func(o *retry.StandardOptions) {
@@ -115,12 +113,10 @@ func (e *endpoint) transport(options func(*http.Transport)) {
 	})
 }
 
-// calls lists what reached the endpoint, in order, and checks what all requests
-// have in common. A call is named by what it is about: "active" and "history" are
-// DescribeSessions with that State, "+" asks for a further page; after a colon
-// follows the fault that struck or the error that it was answered with. Calls, or
-// pairs of calls, that come more than twice in a row are listed once and followed
-// by "...".
+// calls lists what reached the endpoint, in order, and checks the common properties of all
+// requests. "active" and "history" stand for DescribeSessions with that State. "+" stands
+// for a request of a further page. A colon precedes an injected fault or an error. A call
+// or pair of calls that occurs more than twice in a row is listed once, followed by "...".
 func (e *endpoint) calls(t *testing.T) string {
 	t.Helper()
 
@@ -156,7 +152,7 @@ func (e *endpoint) calls(t *testing.T) string {
 	return strings.Join(collapseRepetitions(calls), " ")
 }
 
-// collapseRepetitions shortens repetitions of one call, or of two in turn.
+// collapseRepetitions shortens repetitions of one call, or of two alternating calls.
 func collapseRepetitions(calls []string) []string {
 	var short []string
 	for i := 0; i < len(calls); {
@@ -271,7 +267,7 @@ const (
 	undetermined     = "session could not be looked up by its ID"
 )
 
-// kindOf names what kinds of failure an error is, which must not be several.
+// kindOf returns the kind of an error. An error of several kinds fails the comparison.
 func kindOf(err error) string {
 	if err == nil {
 		return ""
@@ -289,10 +285,10 @@ func kindOf(err error) string {
 	return strings.Join(matching, " and also ")
 }
 
-// sameOperation compares operations, which are values of their own.
+// sameOperation compares operations by identity.
 var sameOperation = cmp.Comparer(func(a, b *sessionmanager.Operation) bool { return a == b })
 
-// checkError checks what every error of a call must be like.
+// checkError checks the properties of every error of a call.
 func checkError(t *testing.T, err error, operation *sessionmanager.Operation) {
 	t.Helper()
 
@@ -301,7 +297,7 @@ func checkError(t *testing.T, err error, operation *sessionmanager.Operation) {
 	}
 	var failed *sessionmanager.Error
 	if !errors.As(err, &failed) {
-		t.Fatalf("%T is no *sessionmanager.Error", err)
+		t.Fatalf("error is %T, want *sessionmanager.Error", err)
 	}
 	want := sessionmanager.Error{Operation: operation, SessionRef: sessionmanager.SessionRef{Region: region, SessionID: sessionID}}
 	got := sessionmanager.Error{Operation: failed.Operation, SessionRef: failed.SessionRef}
@@ -314,9 +310,9 @@ func checkError(t *testing.T, err error, operation *sessionmanager.Operation) {
 		sessionmanager.TerminateSession: "terminating",
 	}[operation]
 	if text := doing + " session " + sessionID + ": "; !strings.HasPrefix(err.Error(), text) || strings.Count(err.Error(), text) != 1 {
-		t.Errorf("error text does not begin with %q, or says it twice: %s", text, err)
+		t.Errorf("error text must begin with %q and contain it once: %s", text, err)
 	}
 	if strings.Contains(err.Error(), fakessm.DefaultSecretAccessKey) {
-		t.Error("error text holds the secret access key")
+		t.Error("error text contains the secret access key")
 	}
 }

@@ -21,7 +21,7 @@ func TestError(t *testing.T) {
 		err  sessionmanager.Error
 		want string
 	}{
-		"a look-up": {
+		"a lookup": {
 			err:  sessionmanager.Error{Operation: sessionmanager.DescribeSessions, SessionRef: sessionmanager.SessionRef{Region: region, SessionID: "s"}, Kind: sessionmanager.ErrNotFound},
 			want: "looking up session s: session not found",
 		},
@@ -33,7 +33,7 @@ func TestError(t *testing.T) {
 			err:  sessionmanager.Error{Operation: sessionmanager.ResumeSession, SessionRef: sessionmanager.SessionRef{Region: region, SessionID: "s"}, Kind: sessionmanager.ErrTimedOut},
 			want: "resuming session s: session has timed out",
 		},
-		"a look-up of no session in particular": {
+		"a lookup of all sessions": {
 			err:  sessionmanager.Error{Operation: sessionmanager.DescribeSessions, SessionRef: sessionmanager.SessionRef{Region: region}, Kind: sessionmanager.ErrThrottled},
 			want: "looking up sessions: request quota exhausted",
 		},
@@ -41,7 +41,7 @@ func TestError(t *testing.T) {
 			err:  sessionmanager.Error{Operation: sessionmanager.GetConnectionStatus, SessionRef: sessionmanager.SessionRef{Region: region}, Kind: sessionmanager.ErrAccessDenied},
 			want: "asking for the connection status: access denied",
 		},
-		"the cause tells more than the kind": {
+		"the cause is more specific than the kind": {
 			err: sessionmanager.Error{
 				Operation: sessionmanager.ResumeSession, SessionRef: sessionmanager.SessionRef{Region: region, SessionID: "s"},
 				Kind: sessionmanager.ErrDeadline, Err: context.DeadlineExceeded,
@@ -62,11 +62,11 @@ func TestError(t *testing.T) {
 				}
 			}
 			if tc.err.Err != nil && !errors.Is(err, tc.err.Err) {
-				t.Error("the cause is lost")
+				t.Error("errors.Is does not find the cause")
 			}
 			var failed *sessionmanager.Error
 			if !errors.As(err, &failed) || failed != &tc.err {
-				t.Error("the error cannot be taken out of its wrapping")
+				t.Error("errors.As does not find the error")
 			}
 		})
 	}

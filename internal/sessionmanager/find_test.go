@@ -21,7 +21,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
-// sessionInRegion returns a session of the tests' Region.
+// sessionInRegion returns a session in the tests' Region.
 func sessionInRegion(id, status string, behaviour ...fakessm.Behaviour) fakessm.Session {
 	s := fakessm.Session{SessionID: id, Region: region, Status: status, Target: "mi-0123456789abcdef0"}
 	if len(behaviour) > 0 {
@@ -31,7 +31,7 @@ func sessionInRegion(id, status string, behaviour ...fakessm.Behaviour) fakessm.
 	return s
 }
 
-// otherSessions returns sessions of other people that are listed first.
+// otherSessions returns other sessions, which are listed first.
 func otherSessions(status string, n int) []fakessm.Session {
 	sessions := make([]fakessm.Session, n)
 	for i := range sessions {
@@ -101,7 +101,7 @@ func TestClient_Find(t *testing.T) {
 			},
 			want: findReport{Kind: notFound, Calls: "active history active history"},
 		},
-		"a session that moves from list to list is found at the second look": {
+		"a session that moves between the lists is found in the second round": {
 			sessions: func() []fakessm.Session {
 				return []fakessm.Session{sessionInRegion(sessionID, "Connected", fakessm.BehaviourUnlisted)}
 			},
@@ -122,7 +122,7 @@ func TestClient_Find(t *testing.T) {
 			options: []fakessm.Option{fakessm.WithFiltersIgnored()},
 			want:    findReport{Status: "Connected", Calls: "active active+ active+"},
 		},
-		"filters ignored: on the fourth page, which is too far": {
+		"filters ignored: not found on the fourth page": {
 			sessions: func() []fakessm.Session {
 				return append(otherSessions("Connected", 6), sessionInRegion(sessionID, "Connected"))
 			},
@@ -143,7 +143,7 @@ func TestClient_Find(t *testing.T) {
 			options: []fakessm.Option{fakessm.WithFiltersIgnored()},
 			want:    findReport{Kind: undetermined, Calls: "active active+ active+ history history+ history+"},
 		},
-		"filters ignored: a listing of two pages is no snapshot and proves nothing": {
+		"filters ignored: a listing of two pages is not a snapshot and proves nothing": {
 			sessions: func() []fakessm.Session { return otherSessions("Terminated", 3) },
 			options:  []fakessm.Option{fakessm.WithFiltersIgnored()},
 			want:     findReport{Kind: undetermined, Calls: "active history history+"},
@@ -167,7 +167,7 @@ func TestClient_Find(t *testing.T) {
 			options:  []fakessm.Option{fakessm.WithEmptyPages()},
 			want:     findReport{Status: "Connected", Calls: "active active+"},
 		},
-		"a token that the service no longer takes, and the look-up begins anew": {
+		"a rejected page token restarts the listing": {
 			sessions: func() []fakessm.Session { return []fakessm.Session{sessionInRegion(sessionID, "Connected")} },
 			options:  []fakessm.Option{fakessm.WithEmptyPages()},
 			faults:   []fakessm.Fault{{Operation: "DescribeSessions", Kind: fakessm.FaultError, Code: "InvalidNextToken", Skip: 1}},
@@ -177,31 +177,31 @@ func TestClient_Find(t *testing.T) {
 			options: []fakessm.Option{fakessm.WithEmptyPages()},
 			want:    findReport{Kind: notFound, Calls: "active active+ history history+ active active+ history history+"},
 		},
-		"a token that repeats for ever proves nothing": {
+		"a token that repeats proves nothing": {
 			faults: []fakessm.Fault{{Operation: "DescribeSessions", Kind: fakessm.FaultRepeatToken, Times: -1}},
 			want:   findReport{Kind: undetermined, Calls: "active:repeat-token active+:repeat-token history:repeat-token history+:repeat-token"},
 		},
-		"a token that repeats in one list does not hide the other": {
+		"a token that repeats in one list does not affect the other list": {
 			sessions: func() []fakessm.Session { return []fakessm.Session{sessionInRegion(sessionID, "Terminated")} },
 			faults:   []fakessm.Fault{{Operation: "DescribeSessions", Kind: fakessm.FaultRepeatToken, Times: 2}},
 			want:     findReport{Status: "Terminated", Calls: "active:repeat-token active+:repeat-token history"},
 		},
-		"another session in answer to the filter is not this one": {
+		"a filter that returns another session": {
 			sessions: func() []fakessm.Session { return []fakessm.Session{sessionInRegion(sessionID, "Connected")} },
 			faults:   []fakessm.Fault{{Operation: "DescribeSessions", Kind: fakessm.FaultWrongSession, Times: -1}},
 			want:     findReport{Kind: notFound, Calls: "active:wrong-session history:wrong-session active:wrong-session history:wrong-session"},
 		},
-		"a throttled look-up is retried": {
+		"a throttled lookup is retried": {
 			sessions: func() []fakessm.Session { return []fakessm.Session{sessionInRegion(sessionID, "Connected")} },
 			faults:   []fakessm.Fault{{Operation: "DescribeSessions", Kind: fakessm.FaultThrottle, Times: maxAttempts - 1}},
 			want:     findReport{Status: "Connected", Calls: "active:throttle ... active"},
 		},
-		"a broken look-up is retried": {
+		"a broken lookup is retried": {
 			sessions: func() []fakessm.Session { return []fakessm.Session{sessionInRegion(sessionID, "Connected")} },
 			faults:   []fakessm.Fault{{Kind: fakessm.FaultResetBefore}, {Kind: fakessm.FaultInternal}, {Kind: fakessm.FaultProxy}},
 			want:     findReport{Status: "Connected", Calls: "active:reset-before active:internal active:proxy active"},
 		},
-		"a slow answer is an answer": {
+		"a slow answer is accepted": {
 			sessions: func() []fakessm.Session { return []fakessm.Session{sessionInRegion(sessionID, "Connected")} },
 			faults:   []fakessm.Fault{{Kind: fakessm.FaultSlow, Delay: 15 * time.Second}},
 			want:     findReport{Status: "Connected", Calls: "active:slow"},
@@ -231,14 +231,14 @@ func TestClient_Find(t *testing.T) {
 					t.Errorf("found session %q", session.SessionID)
 				}
 				if err != nil && !cmp.Equal(session, sessionmanager.Session{}, cmpopts.IgnoreUnexported(session)) {
-					t.Errorf("found %+v along with an error", session)
+					t.Errorf("found %+v and an error", session)
 				}
 			})
 		})
 	}
 }
 
-func TestClient_Find_pausesBeforeItAsksAgain(t *testing.T) {
+func TestClient_Find_pausesBetweenRounds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ep := newEndpoint(t, fakessm.New())
@@ -317,7 +317,7 @@ func TestClient_Find_failures(t *testing.T) {
 	}
 }
 
-// TestClient_Find_unreadable is about answers that are none of the service's.
+// TestClient_Find_unreadable checks answers that do not come from the service.
 func TestClient_Find_unreadable(t *testing.T) {
 	t.Parallel()
 
@@ -327,14 +327,14 @@ func TestClient_Find_unreadable(t *testing.T) {
 		body   string
 		want   findReport
 	}{
-		"a page of HTML":                   {200, page, findReport{Kind: unavailable, Calls: "active"}},
-		"a page of HTML with status 403":   {403, page, findReport{Kind: unavailable, Calls: "active"}},
-		"a page of HTML with status 502":   {502, page, findReport{Kind: unavailable, Calls: "active ..."}},
-		"half an answer":                   {200, `{"Sessions":[{"SessionId":`, findReport{Kind: unavailable, Calls: "active"}},
-		"a date that is text":              {200, `{"Sessions":[{"SessionId":"` + sessionID + `","StartDate":"2024-08-29"}]}`, findReport{Kind: unavailable, Calls: "active"}},
-		"an error without a word":          {400, "", findReport{Kind: rejected, Calls: "active"}},
-		"a server's error without a word":  {500, "", findReport{Kind: unavailable, Calls: "active ..."}},
-		"a gateway's error without a word": {504, "", findReport{Kind: unavailable, Calls: "active ..."}},
+		"a page of HTML":                 {200, page, findReport{Kind: unavailable, Calls: "active"}},
+		"a page of HTML with status 403": {403, page, findReport{Kind: unavailable, Calls: "active"}},
+		"a page of HTML with status 502": {502, page, findReport{Kind: unavailable, Calls: "active ..."}},
+		"half an answer":                 {200, `{"Sessions":[{"SessionId":`, findReport{Kind: unavailable, Calls: "active"}},
+		"a date that is text":            {200, `{"Sessions":[{"SessionId":"` + sessionID + `","StartDate":"2024-08-29"}]}`, findReport{Kind: unavailable, Calls: "active"}},
+		"an error without a body":        {400, "", findReport{Kind: rejected, Calls: "active"}},
+		"a server error without a body":  {500, "", findReport{Kind: unavailable, Calls: "active ..."}},
+		"a gateway error without a body": {504, "", findReport{Kind: unavailable, Calls: "active ..."}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -349,7 +349,7 @@ func TestClient_Find_unreadable(t *testing.T) {
 				}
 				checkError(t, err, sessionmanager.DescribeSessions)
 				if strings.Contains(fmt.Sprint(err), "Welcome") {
-					t.Errorf("the error quotes what it could not read: %v", err)
+					t.Errorf("the error quotes the unreadable answer: %v", err)
 				}
 			})
 		})
@@ -361,7 +361,7 @@ func TestClient_Find_outOfTime(t *testing.T) {
 
 	for name, tc := range map[string]struct {
 		fault   fakessm.Fault
-		timeout time.Duration // Zero means that the work is cancelled before it begins.
+		timeout time.Duration // Zero cancels the context before the call.
 		want    findReport
 		says    string
 	}{
@@ -375,12 +375,12 @@ func TestClient_Find_outOfTime(t *testing.T) {
 			want: findReport{Kind: unavailable, Calls: "active:internal ..."},
 			says: "context deadline exceeded",
 		},
-		"nothing but an answer that does not come": {
+		"an answer that never comes": {
 			fault: fakessm.Fault{Kind: fakessm.FaultHang, Times: -1}, timeout: time.Second,
 			want: findReport{Kind: outOfTime, Calls: "active:hang"},
 			says: "context deadline exceeded",
 		},
-		"an answer that is not all there at the last moment": {
+		"an answer that is incomplete at the deadline": {
 			fault: fakessm.Fault{Kind: fakessm.FaultSlow, Times: -1, Delay: time.Minute}, timeout: time.Second,
 			want: findReport{Kind: outOfTime, Calls: "active:slow"},
 			says: "context deadline exceeded",
@@ -422,7 +422,7 @@ func TestClient_Find_outOfTime(t *testing.T) {
 				}
 				checkError(t, err, sessionmanager.DescribeSessions)
 				if !errors.Is(err, ctx.Err()) || !strings.Contains(err.Error(), tc.says) {
-					t.Errorf("error does not tell of %q: %v", tc.says, err)
+					t.Errorf("error does not contain %q: %v", tc.says, err)
 				}
 			})
 		})
@@ -442,7 +442,7 @@ func TestClient_Find_connectionRefused(t *testing.T) {
 		if diff := cmp.Diff(findReport{Kind: unavailable}, findReport{Kind: kindOf(err), Calls: ep.calls(t)}); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
-		// A service that is not there does not come with more attempts.
+		// A refused connection is retried less often than other failures.
 		if want := 4; len(attempts) != want {
 			t.Errorf("%d attempts, want %d", len(attempts), want)
 		}
@@ -467,17 +467,17 @@ func TestClient_Preview(t *testing.T) {
 			sessions: func() []fakessm.Session { return []fakessm.Session{sessionInRegion(sessionID, "Failed")} },
 			want:     findReport{Status: "Failed", Calls: "active history"},
 		},
-		"nothing is known of a session that is not found": {
+		"a session that is not found is not shown": {
 			want: findReport{Kind: notFound, Calls: "active history active history"},
 		},
-		"nothing is known of a session that cannot be looked up": {
+		"a session that cannot be looked up is not shown": {
 			sessions: func() []fakessm.Session {
 				return append(otherSessions("Connected", 9), sessionInRegion(sessionID, "Connected"))
 			},
 			options: []fakessm.Option{fakessm.WithFiltersIgnored()},
 			want:    findReport{Kind: undetermined, Calls: "active active+ active+ history"},
 		},
-		"nothing is known without permission": {
+		"nothing is shown without permission": {
 			sessions: func() []fakessm.Session { return []fakessm.Session{sessionInRegion(sessionID, "Connected")} },
 			fault:    fakessm.FaultDenied,
 			want:     findReport{Kind: accessDenied, Calls: "active:denied"},

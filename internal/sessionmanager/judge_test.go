@@ -13,7 +13,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
-// judgeOne returns the verdict on one value, and its text.
+// judgeOne returns the verdict on one value and the text of the finding.
 func judgeOne(field sessionmanager.Field, value string, place sessionmanager.Place) (verdict, text string) {
 	findings := sessionmanager.Judge(field, []string{value}, false, place)
 	switch {
@@ -39,9 +39,9 @@ func TestJudge_owners(t *testing.T) {
 	gov := sessionmanager.Place{Partition: "aws-us-gov", Account: "123456789012"}
 	for name, tc := range map[string]struct {
 		place    sessionmanager.Place
-		patterns map[string]string // The verdict, and words of its text.
+		patterns map[string]string // The expected verdict and part of its text.
 	}{
-		"owners and patterns for them": {place, map[string]string{
+		"owners and patterns": {place, map[string]string{
 			ownerMary:                             fine,
 			ownerRoot:                             fine,
 			"arn:aws:iam::123456789012:user/mary": fine,
@@ -64,7 +64,7 @@ func TestJudge_owners(t *testing.T) {
 			"arn:aws:sts::*:assumed-role*": fine,
 			"arn:aws:iam::123456789012:user/" + strings.Repeat("x", 64): fine,
 		}},
-		"what is no ARN": {place, map[string]string{
+		"not an ARN": {place, map[string]string{
 			"": noARN, "mary": noARN, "Operator/mary": noARN, "123456789012": noARN, "AIDACKCEVSQ6C2EXAMPLE": noARN,
 			"mary*": noARN, "b*": noARN, "ARN:*": noARN, "Arn:aws:iam::123456789012:x/": noARN, "arn/*": noARN,
 			"aarn:*": noARN, "arn:": noARN, "arn:aws:sts:": noARN, "arn": noARN, "https://example.com/*": noARN,
@@ -121,7 +121,7 @@ func TestJudge_owners(t *testing.T) {
 			"arn:aws*:iam::123456789012:user/mary":       fine,
 			"arn:aws-cn:iam::123456789012:user/mary":     "error: Owner of Another Partition",
 		}},
-		"a place that is not known": {sessionmanager.Place{}, map[string]string{
+		"an unknown place": {sessionmanager.Place{}, map[string]string{
 			"arn:aws-cn:iam::210987654321:user/mary":   fine,
 			"arn:aws-us-gov:iam::123456789012:role/Op": `error: "arn:aws-us-gov:sts::123456789012:assumed-role/Op/*"`,
 		}},
@@ -155,10 +155,10 @@ func TestJudge_partitions(t *testing.T) {
 		incomplete bool
 		want       int
 	}{
-		"one of them fits":            {[]string{theirs, ours}, false, 0},
-		"none fits":                   {[]string{theirs, "arn:aws-eusc:iam::*:root"}, false, 2},
-		"one that is not known yet":   {[]string{theirs}, true, 0},
-		"what fits has another fault": {[]string{theirs, ours + " "}, false, 2},
+		"one of them fits":                   {[]string{theirs, ours}, false, 0},
+		"none fits":                          {[]string{theirs, "arn:aws-eusc:iam::*:root"}, false, 2},
+		"an unknown value":                   {[]string{theirs}, true, 0},
+		"the matching value has white space": {[]string{theirs, ours + " "}, false, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -218,10 +218,11 @@ func TestJudge_values(t *testing.T) {
 	}
 }
 
-// formIn finds the form that a text gives.
+// formIn finds the suggested pattern in a text.
 var formIn = regexp.MustCompile(`Use "(arn:[^"]*)"`)
 
-// The form that an error gives is itself fine, and selects the sessions of the role.
+// TestJudge_formIsFine checks that a suggested pattern is valid, and selects the sessions of
+// the role.
 func TestJudge_formIsFine(t *testing.T) {
 	t.Parallel()
 
@@ -232,11 +233,11 @@ func TestJudge_formIsFine(t *testing.T) {
 		_, text := judgeOne(sessionmanager.FieldOwners, pattern, sessionmanager.Place{})
 		form := formIn.FindStringSubmatch(text)
 		if form == nil {
-			t.Errorf("no form for %q: %s", pattern, text)
+			t.Errorf("no suggestion for %q: %s", pattern, text)
 			continue
 		}
 		if verdict, text := judgeOne(sessionmanager.FieldOwners, form[1], sessionmanager.Place{Account: "123456789012"}); verdict != "fine" {
-			t.Errorf("%q leads to %q, which is no good: %s", pattern, form[1], text)
+			t.Errorf("%q leads to the suggestion %q, which has a finding: %s", pattern, form[1], text)
 		}
 		for owner, want := range map[string]bool{
 			ownerMary: true, ownerRoot: false, "arn:aws:sts::123456789012:assumed-role/Operators/mary": false,
@@ -248,11 +249,11 @@ func TestJudge_formIsFine(t *testing.T) {
 	}
 }
 
-// recordedOwner is the shape of the owners that SSM records, written plainly.
+// recordedOwner is an independent definition of the owners that SSM records.
 var recordedOwner = regexp.MustCompile(`^arn:aws[a-z-]*:(?:iam::[0-9]{12}:(?:root|user/(?:[\w+=,.@/-]+/)?[\w+=,.@-]{1,64})|sts::[0-9]{12}:(?:assumed-role/[\w+=,.@-]{1,64}/[\w+=,.@-]{2,64}|federated-user/[\w+=,.@-]{2,32}))$`)
 
-// randomPattern returns a pattern that resembles an owner: one with pieces of it
-// replaced, doubled, dropped or turned into wildcards.
+// randomPattern returns a variation of an owner: some of its parts are replaced, doubled,
+// dropped or turned into wildcards.
 func randomPattern(r *rand.Rand) string {
 	pieces := []string{"arn", "aws", "aws-cn", "iam", "sts", "", "123456789012", "210987654321", "1", "root", "user/", "role/", "assumed-role/",
 		"federated-user/", "group/", "Operator", "/", "mary", "m@x.y", ":", "*", "*", "*", " ", "Ä"}
@@ -275,12 +276,12 @@ func randomPattern(r *rand.Rand) string {
 	return strings.Join(parts, "")
 }
 
-// What passes without a word can match a session that SSM could record, and what is
-// refused for its shape matches none: an example stands for the first, tries for the second.
+// TestJudge_property checks two properties. A pattern without a finding matches an example
+// that SSM could record. A rejected pattern matches none of many random owners.
 func TestJudge_property(t *testing.T) {
 	t.Parallel()
 
-	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // The same cases each time.
+	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // The cases must be repeatable.
 	place := sessionmanager.Place{Partition: "aws", Account: "123456789012"}
 	var owners []string
 	for len(owners) < 60 {
@@ -297,14 +298,14 @@ func TestJudge_property(t *testing.T) {
 		example, ok := sessionmanager.OwnerExample(pattern, place)
 		switch {
 		case ok != (verdict == "fine"):
-			t.Errorf("%q is %s (%s), and its example is %q, %t", pattern, verdict, text, example, ok)
+			t.Errorf("%q is %s (%s), but its example is %q, %t", pattern, verdict, text, example, ok)
 		case ok && (!recordedOwner.MatchString(example) || !referencePattern(pattern, example) ||
 			!strings.HasPrefix(example, "arn:aws:") || !strings.Contains(example, ":123456789012:")):
-			t.Errorf("%q passes, but its example %q is no owner that it matches", pattern, example)
+			t.Errorf("%q passes, but its example %q is not an owner or does not match", pattern, example)
 		case !ok:
 			for _, owner := range owners {
 				if strings.HasPrefix(owner, "arn:aws:") && strings.Contains(owner, ":123456789012:") && referencePattern(pattern, owner) {
-					t.Errorf("%q is %s, and matches %q", pattern, verdict, owner)
+					t.Errorf("%q is %s, but matches %q", pattern, verdict, owner)
 				}
 			}
 		}
@@ -328,11 +329,11 @@ func FuzzJudge(f *testing.F) {
 	f.Fuzz(func(t *testing.T, pattern, owner string) {
 		verdict, text := judgeOne(sessionmanager.FieldOwners, pattern, sessionmanager.Place{})
 		if verdict != "fine" && len(owner) <= 256 && recordedOwner.MatchString(owner) && matchesPattern(pattern, owner) {
-			t.Errorf("%q is %s, and matches %q: %s", pattern, verdict, owner, text)
+			t.Errorf("%q is %s, but matches %q: %s", pattern, verdict, owner, text)
 		}
 		if form := formIn.FindStringSubmatch(text); form != nil && strings.HasPrefix(text, "Invalid Owner") {
 			if verdict, text := judgeOne(sessionmanager.FieldOwners, form[1], sessionmanager.Place{}); verdict != "fine" {
-				t.Errorf("%q leads to %q, which is no good: %s", pattern, form[1], text)
+				t.Errorf("%q leads to the suggestion %q, which has a finding: %s", pattern, form[1], text)
 			}
 		}
 	})

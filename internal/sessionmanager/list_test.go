@@ -34,9 +34,9 @@ type listReport struct {
 	Calls string
 }
 
-// listCalls lists the requests that reached the fake, which must all be
-// DescribeSessions: the list, "+" for a further page, the filters, and after a colon
-// the fault or the error.
+// listCalls lists the requests that reached the fake, and checks that all of them are
+// DescribeSessions. Each entry has the list, "+" for a further page, the filters and, after
+// a colon, the fault or error.
 func listCalls(t *testing.T, fake *fakessm.Server) string {
 	t.Helper()
 
@@ -67,7 +67,7 @@ func listCalls(t *testing.T, fake *fakessm.Server) string {
 	return strings.Join(collapseRepetitions(calls), " ")
 }
 
-// checkListError checks what an error of a listing must be like.
+// checkListError checks the properties of every error of a listing.
 func checkListError(t *testing.T, err error) {
 	t.Helper()
 
@@ -76,7 +76,7 @@ func checkListError(t *testing.T, err error) {
 	}
 	var failed *sessionmanager.Error
 	if !errors.As(err, &failed) {
-		t.Fatalf("%T is no *sessionmanager.Error", err)
+		t.Fatalf("error is %T, want *sessionmanager.Error", err)
 	}
 	want := sessionmanager.Error{Operation: sessionmanager.DescribeSessions, SessionRef: sessionmanager.SessionRef{Region: region}}
 	got := sessionmanager.Error{Operation: failed.Operation, SessionRef: failed.SessionRef}
@@ -84,11 +84,11 @@ func checkListError(t *testing.T, err error) {
 		t.Errorf("error (-want +got):\n%s", diff)
 	}
 	if !strings.HasPrefix(err.Error(), "looking up sessions: ") {
-		t.Errorf("error does not tell what failed: %v", err)
+		t.Errorf("error does not say what failed: %v", err)
 	}
 }
 
-// idsOf returns the IDs of sessions in their order.
+// idsOf returns the IDs of sessions in order.
 func idsOf(sessions []sessionmanager.Session) []string {
 	var ids []string
 	for _, s := range sessions {
@@ -122,7 +122,7 @@ func answerPages(bodies ...string) func(http.Handler) http.Handler {
 	}
 }
 
-// sessionStartedAgo returns a session of the tests' Region that began ago before now.
+// sessionStartedAgo returns a session in the tests' Region with a given age.
 func sessionStartedAgo(id string, ago time.Duration) fakessm.Session {
 	s := sessionInRegion(id, "Connected")
 	s.StartDate = time.Now().Add(-ago)
@@ -206,7 +206,7 @@ func TestClient_List(t *testing.T) {
 				`{"Sessions":[{"SessionId":"c","StartDate":0},{"SessionId":"b"},{"SessionId":"a"}]}`)},
 			want: listReport{IDs: []string{"a", "b", "c"}, Calls: "active"},
 		},
-		"a throttled page is asked for again": {
+		"a throttled page is requested again": {
 			sessions: func() []fakessm.Session { return otherSessions("Connected", 3) },
 			faults:   []fakessm.Fault{{Kind: fakessm.FaultThrottle, Skip: 1, Times: 2}},
 			want:     listReport{IDs: []string{"other-Connected-0", "other-Connected-1", "other-Connected-2"}, Calls: "active active+:throttle active+:throttle active+"},
@@ -221,7 +221,7 @@ func TestClient_List(t *testing.T) {
 			faults:   []fakessm.Fault{{Kind: fakessm.FaultRepeatToken, Skip: 2, Times: -1}},
 			want:     listReport{Kind: incomplete, Calls: "active active+ active+:repeat-token"},
 		},
-		"page tokens that go in a circle": {
+		"page tokens that form a loop": {
 			wrap: []func(http.Handler) http.Handler{answerPages(`{"Sessions":[],"NextToken":"1"}`, `{"Sessions":[],"NextToken":"2"}`, `{"Sessions":[],"NextToken":"3"}`, `{"Sessions":[],"NextToken":"1"}`)},
 			want: listReport{Kind: incomplete, Calls: "active active+:InvalidNextToken ..."},
 		},
@@ -230,12 +230,12 @@ func TestClient_List(t *testing.T) {
 			faults:   []fakessm.Fault{{Kind: fakessm.FaultDenied}},
 			want:     listReport{Kind: accessDenied, Calls: "active:denied"},
 		},
-		"a later page fails, and nothing is listed": {
+		"a failure of a later page fails the listing": {
 			sessions: func() []fakessm.Session { return otherSessions("Connected", 5) },
 			faults:   []fakessm.Fault{{Kind: fakessm.FaultInternal, Skip: 2, Times: -1}},
 			want:     listReport{Kind: unavailable, Calls: "active active+ active+:internal ..."},
 		},
-		"a token that the service no longer takes, and the listing begins anew": {
+		"a rejected page token restarts the listing": {
 			sessions: func() []fakessm.Session { return otherSessions("Connected", 5) },
 			faults:   []fakessm.Fault{{Kind: fakessm.FaultError, Code: "InvalidNextToken", Skip: 1}},
 			want: listReport{
@@ -243,12 +243,12 @@ func TestClient_List(t *testing.T) {
 				Calls: "active active+:error active active+ active+",
 			},
 		},
-		"no token is taken, and the listing ends": {
+		"the listing fails if every token is rejected": {
 			sessions: func() []fakessm.Session { return otherSessions("Connected", 5) },
-			wrap:     []func(http.Handler) http.Handler{answeringIn("NextToken", 400, `{"__type":"InvalidNextToken"}`)},
+			wrap:     []func(http.Handler) http.Handler{answerRequestsWith("NextToken", 400, `{"__type":"InvalidNextToken"}`)},
 			want:     listReport{Kind: rejected, Calls: "active active+ ..."},
 		},
-		"what was seen before the listing began anew is kept": {
+		"a restarted listing keeps the sessions seen before": {
 			sessions: func() []fakessm.Session { return otherSessions("Connected", 3) },
 			wrap: []func(http.Handler) http.Handler{answerPages(
 				`{"Sessions":[{"SessionId":"a","Status":"Connected"},{"SessionId":"b","Status":"Connected"}],"NextToken":"1"}`,
@@ -257,7 +257,7 @@ func TestClient_List(t *testing.T) {
 			)},
 			want: listReport{IDs: []string{"a", "b"}, Calls: "active active+:InvalidNextToken active"},
 		},
-		"a first question that is told of a bad token is not repeated": {
+		"a rejected token in the first request is not retried": {
 			faults: []fakessm.Fault{{Kind: fakessm.FaultError, Code: "InvalidNextToken"}},
 			want:   listReport{Kind: rejected, Calls: "active:error"},
 		},
@@ -265,7 +265,7 @@ func TestClient_List(t *testing.T) {
 			faults: []fakessm.Fault{{Kind: fakessm.FaultEmpty}},
 			want:   listReport{Kind: incomplete, Calls: "active:empty"},
 		},
-		"an empty answer of a length that is not told": {
+		"an empty answer without a Content-Length": {
 			sessions: func() []fakessm.Session { return otherSessions("Connected", 1) },
 			wrap: []func(http.Handler) http.Handler{func(next http.Handler) http.Handler {
 				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -306,12 +306,12 @@ func TestClient_List(t *testing.T) {
 	}
 }
 
-// TestClient_List_filters is about what of a selector is sent, and that the
-// result does not depend on what the service makes of it.
+// TestClient_List_filters checks which part of a selector is sent as a filter, and that the
+// result does not depend on the service's handling of filters.
 func TestClient_List_filters(t *testing.T) {
 	t.Parallel()
 
-	// The time within a bubble.
+	// The time in a synctest bubble.
 	bubble := time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
 	west := time.FixedZone("west", -5*3600)
 	inventory := func() []fakessm.Session {
@@ -337,37 +337,37 @@ func TestClient_List_filters(t *testing.T) {
 		filter   string
 		want     []string
 	}{
-		"no condition":                       {sessionmanager.Selector{}, "", []string{"a", "b", "c", "d", "e", "f"}},
-		"a target":                           {sessionmanager.Selector{Targets: []string{"i-1"}}, "[Target=i-1]", []string{"a", "b"}},
-		"several targets":                    {sessionmanager.Selector{Targets: []string{"i-1", "i-3"}}, "", []string{"a", "b", "e"}},
-		"a target that has none":             {sessionmanager.Selector{Targets: []string{"i-9"}}, "[Target=i-9]", nil},
-		"an owner":                           {sessionmanager.Selector{Owners: []string{ownerMary}}, "[Owner=" + ownerMary + "]", []string{"a", "c"}},
-		"several owners":                     {sessionmanager.Selector{Owners: []string{ownerMary, ownerRoot}}, "", []string{"a", "c", "d"}},
-		"a pattern of owners":                {sessionmanager.Selector{Owners: []string{"*/john"}}, "", []string{"b", "f"}},
-		"an owner and a pattern":             {sessionmanager.Selector{Owners: []string{ownerRoot, "*/john"}}, "", []string{"b", "d", "f"}},
-		"any owner":                          {sessionmanager.Selector{Owners: []string{"*"}}, "", []string{"a", "b", "c", "d", "f"}},
-		"a target and an owner":              {sessionmanager.Selector{Targets: []string{"i-1"}, Owners: []string{ownerMary}}, "[Target=i-1]", []string{"a"}},
-		"a target and a pattern":             {sessionmanager.Selector{Targets: []string{"i-2"}, Owners: []string{"*:root"}}, "[Target=i-2]", []string{"d"}},
-		"several targets and an owner":       {sessionmanager.Selector{Targets: []string{"i-1", "i-2"}, Owners: []string{ownerMary}}, "[Owner=" + ownerMary + "]", []string{"a", "c"}},
-		"several targets and owners":         {sessionmanager.Selector{Targets: []string{"i-1", "i-2"}, Owners: []string{ownerMary, ownerRoot}}, "", []string{"a", "c", "d"}},
-		"a document":                         {sessionmanager.Selector{DocumentNames: []string{"Shell"}}, "", []string{"a", "c", "f"}},
-		"a target and a document":            {sessionmanager.Selector{Targets: []string{"i-1"}, DocumentNames: []string{"Shell"}}, "[Target=i-1]", []string{"a"}},
-		"several access types":               {sessionmanager.Selector{AccessTypes: []string{"Standard", "JustInTime"}}, "", []string{"a", "b", "c", "e", "f"}},
-		"an access type":                     {sessionmanager.Selector{AccessTypes: []string{"Standard"}}, "", []string{"a", "e", "f"}},
-		"an age":                             {sessionmanager.Selector{OlderThan: olderThan(20 * time.Hour)}, "", []string{"a", "b", "c"}},
-		"an age that nobody is quite":        {sessionmanager.Selector{OlderThan: olderThan(50*time.Hour + time.Second)}, "", nil},
-		"an age and a target":                {sessionmanager.Selector{OlderThan: olderThan(40 * time.Hour), Targets: []string{"i-1"}}, "[Target=i-1]", []string{"a"}},
-		"an excluded owner":                  {sessionmanager.Selector{ExcludeOwners: []string{ownerMary}}, "", []string{"b", "d", "f"}},
-		"excluded sessions":                  {sessionmanager.Selector{ExcludeSessionIDs: []string{"a", "f"}}, "", []string{"b", "c", "d", "e"}},
-		"started after":                      {sessionmanager.Selector{StartedAfter: bubble.Add(-20 * time.Hour)}, "[InvokedAfter=1999-12-30T04:00:00Z]", []string{"c", "d", "e", "f"}},
-		"started before":                     {sessionmanager.Selector{StartedBefore: bubble.Add(-20 * time.Hour)}, "[InvokedBefore=2000-01-01T04:00:00Z]", []string{"a", "b"}},
-		"started between":                    {sessionmanager.Selector{StartedAfter: bubble.Add(-40 * time.Hour), StartedBefore: bubble.Add(-15 * time.Hour)}, "[InvokedAfter=1999-12-29T08:00:00Z]", []string{"b", "c"}},
-		"started after, in another zone":     {sessionmanager.Selector{StartedAfter: bubble.Add(-20 * time.Hour).In(west)}, "[InvokedAfter=1999-12-30T04:00:00Z]", []string{"c", "d", "e", "f"}},
-		"started after, with a fraction":     {sessionmanager.Selector{StartedAfter: bubble.Add(-time.Hour - 1)}, "[InvokedAfter=1999-12-30T22:59:59Z]", []string{"e", "f"}},
-		"started in a year without sessions": {sessionmanager.Selector{StartedBefore: time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC)}, "[InvokedBefore=1970-01-02T00:00:00Z]", nil},
-		"a target and a date":                {sessionmanager.Selector{Targets: []string{"i-2"}, StartedAfter: bubble.Add(-15 * time.Hour)}, "[Target=i-2]", []string{"d"}},
-		"an owner and a date":                {sessionmanager.Selector{Owners: []string{ownerMary}, StartedBefore: bubble.Add(-24 * time.Hour)}, "[Owner=" + ownerMary + "]", []string{"a"}},
-		"a pattern and a date":               {sessionmanager.Selector{Owners: []string{"*mary"}, StartedBefore: bubble.Add(-24 * time.Hour)}, "[InvokedBefore=2000-01-01T00:00:00Z]", []string{"a"}},
+		"no condition":                             {sessionmanager.Selector{}, "", []string{"a", "b", "c", "d", "e", "f"}},
+		"a target":                                 {sessionmanager.Selector{Targets: []string{"i-1"}}, "[Target=i-1]", []string{"a", "b"}},
+		"several targets":                          {sessionmanager.Selector{Targets: []string{"i-1", "i-3"}}, "", []string{"a", "b", "e"}},
+		"a target without sessions":                {sessionmanager.Selector{Targets: []string{"i-9"}}, "[Target=i-9]", nil},
+		"an owner":                                 {sessionmanager.Selector{Owners: []string{ownerMary}}, "[Owner=" + ownerMary + "]", []string{"a", "c"}},
+		"several owners":                           {sessionmanager.Selector{Owners: []string{ownerMary, ownerRoot}}, "", []string{"a", "c", "d"}},
+		"a pattern of owners":                      {sessionmanager.Selector{Owners: []string{"*/john"}}, "", []string{"b", "f"}},
+		"an owner and a pattern":                   {sessionmanager.Selector{Owners: []string{ownerRoot, "*/john"}}, "", []string{"b", "d", "f"}},
+		"any owner":                                {sessionmanager.Selector{Owners: []string{"*"}}, "", []string{"a", "b", "c", "d", "f"}},
+		"a target and an owner":                    {sessionmanager.Selector{Targets: []string{"i-1"}, Owners: []string{ownerMary}}, "[Target=i-1]", []string{"a"}},
+		"a target and a pattern":                   {sessionmanager.Selector{Targets: []string{"i-2"}, Owners: []string{"*:root"}}, "[Target=i-2]", []string{"d"}},
+		"several targets and an owner":             {sessionmanager.Selector{Targets: []string{"i-1", "i-2"}, Owners: []string{ownerMary}}, "[Owner=" + ownerMary + "]", []string{"a", "c"}},
+		"several targets and owners":               {sessionmanager.Selector{Targets: []string{"i-1", "i-2"}, Owners: []string{ownerMary, ownerRoot}}, "", []string{"a", "c", "d"}},
+		"a document":                               {sessionmanager.Selector{DocumentNames: []string{"Shell"}}, "", []string{"a", "c", "f"}},
+		"a target and a document":                  {sessionmanager.Selector{Targets: []string{"i-1"}, DocumentNames: []string{"Shell"}}, "[Target=i-1]", []string{"a"}},
+		"several access types":                     {sessionmanager.Selector{AccessTypes: []string{"Standard", "JustInTime"}}, "", []string{"a", "b", "c", "e", "f"}},
+		"an access type":                           {sessionmanager.Selector{AccessTypes: []string{"Standard"}}, "", []string{"a", "e", "f"}},
+		"an age":                                   {sessionmanager.Selector{OlderThan: olderThan(20 * time.Hour)}, "", []string{"a", "b", "c"}},
+		"an age slightly above the oldest session": {sessionmanager.Selector{OlderThan: olderThan(50*time.Hour + time.Second)}, "", nil},
+		"an age and a target":                      {sessionmanager.Selector{OlderThan: olderThan(40 * time.Hour), Targets: []string{"i-1"}}, "[Target=i-1]", []string{"a"}},
+		"an excluded owner":                        {sessionmanager.Selector{ExcludeOwners: []string{ownerMary}}, "", []string{"b", "d", "f"}},
+		"excluded sessions":                        {sessionmanager.Selector{ExcludeSessionIDs: []string{"a", "f"}}, "", []string{"b", "c", "d", "e"}},
+		"started after":                            {sessionmanager.Selector{StartedAfter: bubble.Add(-20 * time.Hour)}, "[InvokedAfter=1999-12-30T04:00:00Z]", []string{"c", "d", "e", "f"}},
+		"started before":                           {sessionmanager.Selector{StartedBefore: bubble.Add(-20 * time.Hour)}, "[InvokedBefore=2000-01-01T04:00:00Z]", []string{"a", "b"}},
+		"started between":                          {sessionmanager.Selector{StartedAfter: bubble.Add(-40 * time.Hour), StartedBefore: bubble.Add(-15 * time.Hour)}, "[InvokedAfter=1999-12-29T08:00:00Z]", []string{"b", "c"}},
+		"started after, in another zone":           {sessionmanager.Selector{StartedAfter: bubble.Add(-20 * time.Hour).In(west)}, "[InvokedAfter=1999-12-30T04:00:00Z]", []string{"c", "d", "e", "f"}},
+		"started after, with a fraction":           {sessionmanager.Selector{StartedAfter: bubble.Add(-time.Hour - 1)}, "[InvokedAfter=1999-12-30T22:59:59Z]", []string{"e", "f"}},
+		"started in a year without sessions":       {sessionmanager.Selector{StartedBefore: time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC)}, "[InvokedBefore=1970-01-02T00:00:00Z]", nil},
+		"a target and a date":                      {sessionmanager.Selector{Targets: []string{"i-2"}, StartedAfter: bubble.Add(-15 * time.Hour)}, "[Target=i-2]", []string{"d"}},
+		"an owner and a date":                      {sessionmanager.Selector{Owners: []string{ownerMary}, StartedBefore: bubble.Add(-24 * time.Hour)}, "[Owner=" + ownerMary + "]", []string{"a"}},
+		"a pattern and a date":                     {sessionmanager.Selector{Owners: []string{"*mary"}, StartedBefore: bubble.Add(-24 * time.Hour)}, "[InvokedBefore=2000-01-01T00:00:00Z]", []string{"a"}},
 	} {
 		for mode, options := range map[string][]fakessm.Option{
 			"joined by AND":   nil,
@@ -400,8 +400,8 @@ func TestClient_List_filters(t *testing.T) {
 	}
 }
 
-// TestClient_List_property holds whole listings against the reference, whatever
-// the service makes of the filters.
+// TestClient_List_property compares whole listings with the reference, with every handling
+// of filters.
 func TestClient_List_property(t *testing.T) {
 	t.Parallel()
 
@@ -471,7 +471,7 @@ func TestClient_List_property(t *testing.T) {
 	}
 }
 
-// TestClient_List_unfit has conditions that the service refuses as filters.
+// TestClient_List_unfit checks conditions that the service rejects as filters.
 func TestClient_List_unfit(t *testing.T) {
 	t.Parallel()
 
@@ -479,11 +479,11 @@ func TestClient_List_unfit(t *testing.T) {
 		selector sessionmanager.Selector
 		want     []string
 	}{
-		"an owner longer than any":           {sessionmanager.Selector{Owners: []string{ownerMary + strings.Repeat("y", 400)}}, nil},
-		"started before the end of all days": {sessionmanager.Selector{StartedBefore: time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)}, []string{"a"}},
-		"started after the first second":     {sessionmanager.Selector{StartedAfter: time.Date(1, 1, 1, 0, 0, 1, 0, time.UTC)}, []string{"a"}},
-		"started after the end of all days":  {sessionmanager.Selector{StartedAfter: time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)}, nil},
-		"started before the first second":    {sessionmanager.Selector{StartedBefore: time.Date(1, 1, 1, 0, 0, 1, 0, time.UTC)}, nil},
+		"an owner of more than 256 characters":        {sessionmanager.Selector{Owners: []string{ownerMary + strings.Repeat("y", 400)}}, nil},
+		"started before the last second of year 9999": {sessionmanager.Selector{StartedBefore: time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)}, []string{"a"}},
+		"started after the first second of year 1":    {sessionmanager.Selector{StartedAfter: time.Date(1, 1, 1, 0, 0, 1, 0, time.UTC)}, []string{"a"}},
+		"started after the last second of year 9999":  {sessionmanager.Selector{StartedAfter: time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)}, nil},
+		"started before the first second of year 1":   {sessionmanager.Selector{StartedBefore: time.Date(1, 1, 1, 0, 0, 1, 0, time.UTC)}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -528,7 +528,7 @@ func TestClient_List_emptySet(t *testing.T) {
 	}
 }
 
-// TestClient_List_clock is about the clock by which the age of a session goes.
+// TestClient_List_clock checks that the service's clock determines the age of a session.
 func TestClient_List_clock(t *testing.T) {
 	t.Parallel()
 
@@ -569,17 +569,17 @@ func TestClient_List_clock(t *testing.T) {
 					t.Fatal(err)
 				}
 				if diff := cmp.Diff([]string{"old", "young"}, idsOf(again.Sessions)); diff != "" {
-					t.Errorf("at a time that the caller names (-want +got):\n%s", diff)
+					t.Errorf("with the caller's time (-want +got):\n%s", diff)
 				}
 				if !again.Now.Equal(result.Now.Add(time.Hour)) {
-					t.Errorf("the listing's clock is %s, not what the caller named", again.Now)
+					t.Errorf("the listing's clock is %s, want the caller's time", again.Now)
 				}
 			})
 		})
 	}
 }
 
-// TestClient_List_clockAtTheBeginning has an hour pass between two pages.
+// TestClient_List_clockAtTheBeginning lets an hour pass between two pages.
 func TestClient_List_clockAtTheBeginning(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -593,7 +593,7 @@ func TestClient_List_clockAtTheBeginning(t *testing.T) {
 		}
 
 		if len(result.Sessions) != 0 {
-			t.Errorf("lists %v, which became old enough while the pages were read", idsOf(result.Sessions))
+			t.Errorf("lists %v, which reached the age during the listing", idsOf(result.Sessions))
 		}
 		if !result.Now.Equal(start.UTC().Truncate(time.Second)) {
 			t.Errorf("the listing's clock is %s, it began at %s", result.Now, start)
@@ -638,9 +638,9 @@ func TestClient_List_outOfTime(t *testing.T) {
 		fault fakessm.FaultKind
 		want  string
 	}{
-		"pages without end":  {wrap: endless, want: outOfTime},
-		"hanging for ever":   {fault: fakessm.FaultHang, want: outOfTime},
-		"throttled for ever": {fault: fakessm.FaultThrottle, want: throttled},
+		"endless pages":                {wrap: endless, want: outOfTime},
+		"no answer":                    {fault: fakessm.FaultHang, want: outOfTime},
+		"throttled until the deadline": {fault: fakessm.FaultThrottle, want: throttled},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -729,7 +729,7 @@ func cannedClient() *sessionmanager.Client {
 	}, sessionmanager.Options{})
 }
 
-// BenchmarkClient_List decodes one full page, of which every tenth session matches.
+// BenchmarkClient_List decodes one full page. One session in ten matches.
 func BenchmarkClient_List(b *testing.B) {
 	client := cannedClient()
 	selector := sessionmanager.Selector{Targets: []string{"i-3"}, Owners: []string{"*/mary"}, OlderThan: olderThan(time.Hour)}
@@ -743,8 +743,8 @@ func BenchmarkClient_List(b *testing.B) {
 	}
 }
 
-// A session that comes again is listed once; rows without an ID are not known to be
-// the same.
+// TestClient_List_again checks that a session that occurs twice is listed once. Entries
+// without an ID are not merged.
 func TestClient_List_again(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

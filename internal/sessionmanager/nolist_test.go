@@ -14,8 +14,8 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
-// TestClient_answerWithoutList: an answer of DescribeSessions without a list proves
-// nothing, whatever asks. AWS sends an empty list when there is nobody.
+// TestClient_answerWithoutList checks that an answer of DescribeSessions without a list is
+// an error in every method. AWS sends an empty list if there is no session.
 func TestClient_answerWithoutList(t *testing.T) {
 	t.Parallel()
 
@@ -27,7 +27,7 @@ func TestClient_answerWithoutList(t *testing.T) {
 		"null":              `{"Sessions":null}`,
 		"a message":         `{"message":"moved"}`,
 		"an error's body":   `{"__type":"ThrottlingException"}`,
-		"nothing but pages": `{"NextToken":"1"}`,
+		"only a page token": `{"NextToken":"1"}`,
 	} {
 		for what, ask := range map[string]func(*testing.T, *sessionmanager.Client) error{
 			"find": func(t *testing.T, client *sessionmanager.Client) error {
@@ -40,7 +40,7 @@ func TestClient_answerWithoutList(t *testing.T) {
 				t.Helper()
 				_, err := client.Preview(t.Context(), ref)
 				if sessionmanager.NothingToShow(err) {
-					t.Errorf("there is nothing to show: %v", err)
+					t.Errorf("NothingToShow is true for %v", err)
 				}
 
 				return err
@@ -88,7 +88,7 @@ func TestClient_answerWithoutList(t *testing.T) {
 						t.Errorf("error is %q, want %q: %v", got, incomplete, err)
 					}
 					if fake.Count("TerminateSession") > 0 {
-						t.Error("a session was to be ended")
+						t.Error("a session was asked to end")
 					}
 				})
 			})
@@ -96,15 +96,15 @@ func TestClient_answerWithoutList(t *testing.T) {
 	}
 }
 
-// TestClient_Drain_answersWithoutList: what was asked to end before the answers lost
-// their list is not recorded as gone.
+// TestClient_Drain_answersWithoutList checks that a session that was asked to end is not
+// recorded as ended if the later listings have no list.
 func TestClient_Drain_answersWithoutList(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		fake := fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(connectedSessions("a", "b")...))
 		fake.Inject(fakessm.Fault{Operation: "TerminateSession", SessionID: "b", Kind: fakessm.FaultDenied, Times: -1})
 
-		got, result := drainWith(t, newEndpoint(t, fake, withoutList(1)), sessionmanager.DrainInput{
+		got, result := runDrainForResult(t, newEndpoint(t, fake, withoutList(1)), sessionmanager.DrainInput{
 			Selector: sessionmanager.Selector{Targets: []string{node}}, MaxSessions: 2,
 		})
 

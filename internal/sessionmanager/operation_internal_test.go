@@ -11,37 +11,37 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 )
 
-// TestOperations finds what an operation of the table lacks.
+// TestOperations checks that each operation of the table is complete.
 func TestOperations(t *testing.T) {
 	t.Parallel()
 
 	seen := make(map[string]bool)
 	for _, o := range Operations() {
 		if o.name == "" || seen[o.name] {
-			t.Errorf("an operation has no name of its own: %q", o.name)
+			t.Errorf("the name %q is empty or used twice", o.name)
 		}
 		seen[o.name] = true
 		if _, known := reflect.TypeFor[*ssm.Client]().MethodByName(o.name); !known {
 			t.Errorf("the SDK has no operation %q", o.name)
 		}
 		if o.doing == nil {
-			t.Errorf("%s has no words for what it does", o)
+			t.Errorf("%s has no doing function", o)
 			continue
 		}
 		doing := o.doing(&Error{SessionRef: SessionRef{Region: "us-east-1", SessionID: "jane-1"}, Target: "i-1"})
 		if verb, _, _ := strings.Cut(doing, " "); !strings.HasSuffix(verb, "ing") {
-			t.Errorf("%s: its errors begin with %q, which says nothing of what is being done", o, doing)
+			t.Errorf("%s: its errors begin with %q, want a verb that ends in -ing", o, doing)
 		}
 		if o.quota <= 0 {
-			t.Errorf("%s has no quota: its first throttled call would wait for ever", o)
+			t.Errorf("%s has no quota, so its first throttled call would wait forever", o)
 		}
 		if o.iamResource == "" {
-			t.Errorf("%s does not say what its IAM action is granted on", o)
+			t.Errorf("%s has no IAM resource", o)
 		}
 	}
 }
 
-// TestAPI checks that each operation has its own call, and each call an operation.
+// TestAPI checks that each operation has exactly one call.
 func TestAPI(t *testing.T) {
 	t.Parallel()
 
@@ -54,7 +54,7 @@ func TestAPI(t *testing.T) {
 		case operation == nil:
 			t.Errorf("%s has no operation", name)
 		case !strings.EqualFold(operation.name, name):
-			t.Errorf("%s is the call of %s", name, operation)
+			t.Errorf("%s is a call of %s", name, operation)
 		case value.Field(i).FieldByName("send").IsNil():
 			t.Errorf("%s sends nothing", name)
 		}

@@ -21,9 +21,9 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
-// patient makes the endpoint's clients retry as the provider does: often, and with
-// the SDK's own pauses.
-func (e *endpoint) patient() *endpoint {
+// retryLikeProvider gives the endpoint's clients the provider's retry settings: up to 26
+// attempts with the SDK's delays, without the SDK's retry quota.
+func (e *endpoint) retryLikeProvider() *endpoint {
 	e.config.Retryer = func() aws.Retryer {
 		return retry.NewStandard(func(o *retry.StandardOptions) {
 			o.MaxAttempts = 26
@@ -41,9 +41,9 @@ type paceReport struct {
 	throttled int
 }
 
-// work has so many workers make n calls, one after the other, and reports what
-// reached the endpoint, but for calls about nobody.
-func (e *endpoint) work(t *testing.T, workers, n int, call func(ctx context.Context, i int) error) paceReport {
+// runCalls makes n calls with a number of workers, and reports what reached the endpoint. It
+// leaves out calls without a session ID.
+func (e *endpoint) runCalls(t *testing.T, workers, n int, call func(ctx context.Context, i int) error) paceReport {
 	t.Helper()
 
 	var (
@@ -98,21 +98,21 @@ func wantBetween(t *testing.T, took, least, most time.Duration) {
 	}
 }
 
-// TestClient_pace_noBrake: nothing is held back from a service that grants it.
+// TestClient_pace_noBrake checks that calls are not delayed without throttling.
 func TestClient_pace_noBrake(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowdSessions(500)...)))
 
-		got := ep.work(t, 50, 500, terminateNext(ep.client(), region, false))
+		got := ep.runCalls(t, 50, 500, terminateNext(ep.client(), region, false))
 
 		wantBetween(t, got.took, 0, time.Second)
 	})
 }
 
-// TestClient_pace_quota has as many workers as Terraform, or more, end sessions at
-// the service's quota. They cannot take less than the quota allows, and should not
-// take much more, nor be refused often.
+// TestClient_pace_quota ends sessions at the service's quota, with as many workers as
+// Terraform or more. The time must be close to the minimum that the quota allows, and few
+// calls may be throttled.
 func TestClient_pace_quota(t *testing.T) {
 	t.Parallel()
 
@@ -120,19 +120,19 @@ func TestClient_pace_quota(t *testing.T) {
 		workers, sessions int
 		verify            bool
 		least, most       time.Duration
-		throttled         float64 // Part of the calls, at most.
+		throttled         float64 // The maximum fraction of the calls.
 	}{
-		"ten workers, verified":     {workers: 10, sessions: 300, verify: true, least: 49 * time.Second, most: 52500 * time.Millisecond, throttled: 0.025},
-		"ten workers":               {workers: 10, sessions: 300, least: 49 * time.Second, most: 52500 * time.Millisecond, throttled: 0.06},
-		"one worker":                {workers: 1, sessions: 60, least: 9 * time.Second, most: 12 * time.Second, throttled: 0.06},
-		"no more than one second's": {workers: 6, sessions: 6, most: time.Second},
+		"ten workers, verified":   {workers: 10, sessions: 300, verify: true, least: 49 * time.Second, most: 52500 * time.Millisecond, throttled: 0.025},
+		"ten workers":             {workers: 10, sessions: 300, least: 49 * time.Second, most: 52500 * time.Millisecond, throttled: 0.06},
+		"one worker":              {workers: 1, sessions: 60, least: 9 * time.Second, most: 12 * time.Second, throttled: 0.06},
+		"the calls of one second": {workers: 6, sessions: 6, most: time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithDefaultQuotas(), fakessm.WithSessions(crowdSessions(tc.sessions)...))).patient()
+				ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithDefaultQuotas(), fakessm.WithSessions(crowdSessions(tc.sessions)...))).retryLikeProvider()
 
-				got := ep.work(t, tc.workers, tc.sessions, terminateNext(ep.client(), region, tc.verify))
+				got := ep.runCalls(t, tc.workers, tc.sessions, terminateNext(ep.client(), region, tc.verify))
 
 				wantBetween(t, got.took, tc.least, tc.most)
 				if most := int(tc.throttled * float64(got.calls)); got.throttled > most {
@@ -143,8 +143,8 @@ func TestClient_pace_quota(t *testing.T) {
 	}
 }
 
-// TestClient_pace_drain ends sessions by one drain, which has more calls under way
-// than a second grants.
+// TestClient_pace_drain ends sessions with one drain, which runs more calls at once than
+// the quota allows per second.
 func TestClient_pace_drain(t *testing.T) {
 	t.Parallel()
 
@@ -153,18 +153,18 @@ func TestClient_pace_drain(t *testing.T) {
 		least, most time.Duration
 		throttled   int
 	}{
-		"as few as a second grants": {6, 0, time.Second, 0},
-		"120":                       {120, 19 * time.Second, 21 * time.Second, 45},
-		"300":                       {300, 49 * time.Second, 52500 * time.Millisecond, 55},
-		"1200":                      {1200, 199 * time.Second, 210 * time.Second, 80},
+		"the calls of one second": {6, 0, time.Second, 0},
+		"120":                     {120, 19 * time.Second, 21 * time.Second, 45},
+		"300":                     {300, 49 * time.Second, 52500 * time.Millisecond, 55},
+		"1200":                    {1200, 199 * time.Second, 210 * time.Second, 80},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithDefaultQuotas(), fakessm.WithSessions(crowdSessions(tc.sessions)...))).patient()
+				ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithDefaultQuotas(), fakessm.WithSessions(crowdSessions(tc.sessions)...))).retryLikeProvider()
 				client := ep.client()
 
-				got := ep.work(t, 1, 1, func(ctx context.Context, _ int) error {
+				got := ep.runCalls(t, 1, 1, func(ctx context.Context, _ int) error {
 					result, err := client.Drain(ctx, sessionmanager.DrainInput{
 						Region: region, Selector: sessionmanager.Selector{Targets: []string{"mi-0123456789abcdef0"}}, MaxSessions: tc.sessions,
 					})
@@ -184,20 +184,20 @@ func TestClient_pace_drain(t *testing.T) {
 	}
 }
 
-// TestClient_pace_adapts is about a quota that is not the usual one.
+// TestClient_pace_adapts checks quotas that differ from the usual one.
 func TestClient_pace_adapts(t *testing.T) {
 	t.Parallel()
 
-	t.Run("a larger quota is found out", func(t *testing.T) {
+	t.Run("a larger quota is used", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			const granted = 20
-			ep := newEndpoint(t, fakessm.New(fakessm.WithQuota("TerminateSession", granted), fakessm.WithSessions(crowdSessions(1200)...))).patient()
+			ep := newEndpoint(t, fakessm.New(fakessm.WithQuota("TerminateSession", granted), fakessm.WithSessions(crowdSessions(1200)...))).retryLikeProvider()
 			client := ep.client()
 
-			got := ep.work(t, 40, 1200, terminateNext(client, region, false))
+			got := ep.runCalls(t, 40, 1200, terminateNext(client, region, false))
 
-			// A minute is what the quota needs, 200 seconds what 6 calls a second would.
+			// The quota needs one minute. 6 calls per second would need 200 seconds.
 			wantBetween(t, got.took, 59*time.Second, 110*time.Second)
 			if got.throttled > 100 {
 				t.Errorf("%d calls were throttled", got.throttled)
@@ -205,12 +205,12 @@ func TestClient_pace_adapts(t *testing.T) {
 		})
 	})
 
-	t.Run("a smaller quota is kept to", func(t *testing.T) {
+	t.Run("a smaller quota is respected", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			ep := newEndpoint(t, fakessm.New(fakessm.WithQuota("TerminateSession", 2), fakessm.WithSessions(crowdSessions(200)...))).patient()
+			ep := newEndpoint(t, fakessm.New(fakessm.WithQuota("TerminateSession", 2), fakessm.WithSessions(crowdSessions(200)...))).retryLikeProvider()
 
-			got := ep.work(t, 10, 200, terminateNext(ep.client(), region, false))
+			got := ep.runCalls(t, 10, 200, terminateNext(ep.client(), region, false))
 
 			wantBetween(t, got.took, 99*time.Second, 125*time.Second)
 			if got.throttled > 40 {
@@ -219,25 +219,25 @@ func TestClient_pace_adapts(t *testing.T) {
 		})
 	})
 
-	t.Run("a quota that others use as well is shared, and taken over when they leave", func(t *testing.T) {
+	t.Run("a quota is shared with another client until it stops", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			ep := newEndpoint(t, fakessm.New(fakessm.WithQuota("TerminateSession", 6), fakessm.WithSessions(crowdSessions(600)...)))
 			ep.retries(1)
 			other := ep.client(sessionmanager.Options{MaxRequestsPerSecond: 3})
-			client := ep.patient().client()
+			client := ep.retryLikeProvider().client()
 
-			// For a minute somebody else asks at half the quota, and does not mind a no.
+			// For one minute another client uses half of the quota and ignores throttling.
 			var wg sync.WaitGroup
 			wg.Go(func() {
 				for range 180 {
 					_, _ = other.Terminate(t.Context(), sessionmanager.TerminateInput{SessionRef: sessionmanager.SessionRef{Region: region, SessionID: "nobody"}})
 				}
 			})
-			got := ep.work(t, 10, 600, terminateNext(client, region, false))
+			got := ep.runCalls(t, 10, 600, terminateNext(client, region, false))
 			wg.Wait()
 
-			// A quota of its own takes 100 seconds, half a quota all the time 200.
+			// The full quota needs 100 seconds, half of it 200.
 			wantBetween(t, got.took, 99*time.Second, 150*time.Second)
 			if got.throttled > 60 {
 				t.Errorf("%d calls were throttled", got.throttled)
@@ -245,50 +245,50 @@ func TestClient_pace_adapts(t *testing.T) {
 		})
 	})
 
-	t.Run("a moment of throttling does not brake for ever", func(t *testing.T) {
+	t.Run("the pace recovers from a short period of throttling", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowdSessions(1000)...))).patient()
+			ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowdSessions(1000)...))).retryLikeProvider()
 			ep.fake.Inject(fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultThrottle, Times: 20})
 
-			got := ep.work(t, 10, 1000, terminateNext(ep.client(), region, false))
+			got := ep.runCalls(t, 10, 1000, terminateNext(ep.client(), region, false))
 
-			// 167 seconds at 6 calls a second.
+			// 167 seconds at 6 calls per second.
 			wantBetween(t, got.took, 0, 90*time.Second)
 		})
 	})
 }
 
-// TestClient_pace_fixed is about max_requests_per_second.
+// TestClient_pace_fixed checks max_requests_per_second.
 func TestClient_pace_fixed(t *testing.T) {
 	t.Parallel()
 
-	t.Run("calls keep their distance", func(t *testing.T) {
+	t.Run("calls are evenly spaced", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowdSessions(21)...)))
 			client := ep.client(sessionmanager.Options{MaxRequestsPerSecond: 2})
 
-			got := ep.work(t, 10, 21, terminateNext(client, region, false))
+			got := ep.runCalls(t, 10, 21, terminateNext(client, region, false))
 
 			wantBetween(t, got.took, 10*time.Second, 10*time.Second+10*latency)
 			requests := ep.fake.Requests()
 			for i := range requests[1:] {
 				if gap := requests[i+1].Time.Sub(requests[i].Time); gap < 490*time.Millisecond {
-					t.Errorf("call %d came %s after the one before it", i+1, gap)
+					t.Errorf("call %d came %s after the previous call", i+1, gap)
 				}
 			}
 		})
 	})
 
-	t.Run("a throttled call counts, and changes nothing", func(t *testing.T) {
+	t.Run("a throttled call counts but does not change the pace", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowdSessions(31)...)))
 			ep.fake.Inject(fakessm.Fault{Kind: fakessm.FaultThrottle, Times: 10})
 			client := ep.client(sessionmanager.Options{MaxRequestsPerSecond: 4})
 
-			got := ep.work(t, 10, 31, terminateNext(client, region, false))
+			got := ep.runCalls(t, 10, 31, terminateNext(client, region, false))
 
 			wantBetween(t, got.took, 10*time.Second, 10*time.Second+10*latency)
 			if got.calls != 41 {
@@ -301,10 +301,10 @@ func TestClient_pace_fixed(t *testing.T) {
 	t.Run("more than the quota", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowdSessions(300)...), fakessm.WithDefaultQuotas())).patient()
+			ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowdSessions(300)...), fakessm.WithDefaultQuotas())).retryLikeProvider()
 			client := ep.client(sessionmanager.Options{MaxRequestsPerSecond: 50})
 
-			got := ep.work(t, 10, 300, terminateNext(client, region, false))
+			got := ep.runCalls(t, 10, 300, terminateNext(client, region, false))
 
 			if most := got.calls / 10; got.throttled > most {
 				t.Errorf("%d of %d calls were throttled, want at most %d", got.throttled, got.calls, most)
@@ -312,21 +312,21 @@ func TestClient_pace_fixed(t *testing.T) {
 		})
 	})
 
-	t.Run("less than one a second", func(t *testing.T) {
+	t.Run("less than one call per second", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowdSessions(4)...)))
 			client := ep.client(sessionmanager.Options{MaxRequestsPerSecond: 0.1})
 
-			got := ep.work(t, 4, 4, terminateNext(client, region, false))
+			got := ep.runCalls(t, 4, 4, terminateNext(client, region, false))
 
 			wantBetween(t, got.took, 30*time.Second, 31*time.Second)
 		})
 	})
 }
 
-// TestClient_pace_lanes: the service counts the calls of each operation in each
-// Region by themselves, and so does the client.
+// TestClient_pace_lanes checks that each operation in each Region has its own pace, because
+// the service counts calls this way.
 func TestClient_pace_lanes(t *testing.T) {
 	t.Parallel()
 
@@ -339,17 +339,17 @@ func TestClient_pace_lanes(t *testing.T) {
 		return sessions
 	}
 	for name, options := range map[string]sessionmanager.Options{
-		"a fixed pace":          {MaxRequestsPerSecond: 6},
-		"a pace that was found": {},
+		"a fixed pace":     {MaxRequestsPerSecond: 6},
+		"an adaptive pace": {},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				fake := fakessm.New(fakessm.WithDefaultQuotas(), fakessm.WithSessions(crowdSessions(60)...), fakessm.WithSessions(elsewhere(60)...))
-				ep := newEndpoint(t, fake).patient()
+				ep := newEndpoint(t, fake).retryLikeProvider()
 				client := ep.client(options)
 
-				// Half a dozen calls are granted at once; the rest needs ten seconds in each lane.
+				// The first half dozen calls are immediate. The rest needs ten seconds per lane.
 				var wg sync.WaitGroup
 				for what, call := range map[string]func(context.Context, int) error{
 					"terminating":           terminateNext(client, region, false),
@@ -364,9 +364,9 @@ func TestClient_pace_lanes(t *testing.T) {
 					},
 				} {
 					wg.Go(func() {
-						got := ep.work(t, 5, 60, call)
+						got := ep.runCalls(t, 5, 60, call)
 						if what == "looking up" {
-							// Sessions that have ended take two calls.
+							// A lookup of an ended session takes two calls.
 							wantBetween(t, got.took, 8*time.Second, 25*time.Second)
 						} else {
 							wantBetween(t, got.took, 8*time.Second, 13*time.Second)
@@ -379,8 +379,8 @@ func TestClient_pace_lanes(t *testing.T) {
 	}
 }
 
-// TestClient_pace_cancelled: who waits for a turn and is told to stop does so at
-// once, without a call, and leaves the turn to the next.
+// TestClient_pace_cancelled checks that a cancelled call stops waiting at once, is not
+// sent, and does not use up its turn.
 func TestClient_pace_cancelled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -404,7 +404,7 @@ func TestClient_pace_cancelled(t *testing.T) {
 					t.Errorf("session %d: %v", i, err)
 				}
 				if result.Requested {
-					t.Errorf("session %d was asked for", i)
+					t.Errorf("the call for session %d was sent", i)
 				}
 			})
 			synctest.Wait()
@@ -419,16 +419,15 @@ func TestClient_pace_cancelled(t *testing.T) {
 			t.Errorf("%d calls, want 1", got)
 		}
 
-		// The thirty turns are not lost.
-		got := ep.work(t, 5, 5, func(ctx context.Context, i int) error {
+		// The turns of the thirty cancelled calls are not used up.
+		got := ep.runCalls(t, 5, 5, func(ctx context.Context, i int) error {
 			return terminateNext(client, region, false)(ctx, 31+i)
 		})
 		wantBetween(t, got.took, 4*time.Second, 6*time.Second)
 	})
 }
 
-// TestClient_pace_outOfTime: a turn that comes too late is a matter of time, and not
-// of what the service said.
+// TestClient_pace_outOfTime checks the error of a call whose turn does not come in time.
 func TestClient_pace_outOfTime(t *testing.T) {
 	t.Parallel()
 
@@ -466,14 +465,14 @@ func TestClient_pace_outOfTime(t *testing.T) {
 	t.Run("after a throttled call", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowdSessions(2)...))).patient()
+			ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowdSessions(2)...))).retryLikeProvider()
 			ep.fake.Inject(fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultThrottle, Times: -1})
 			ctx, cancel := context.WithTimeout(t.Context(), 7*time.Second)
 			defer cancel()
 
 			result, err := ep.client().Terminate(ctx, sessionmanager.TerminateInput{SessionRef: sessionmanager.SessionRef{Region: region, SessionID: crowdID(1)}})
 
-			// What kept the call from succeeding in time tells more than the clock does.
+			// The failure of the last attempt is more useful than the deadline.
 			if got := kindOf(err); got != throttled || result.Requested {
 				t.Errorf("error is %q, want %q; requested: %t: %v", got, throttled, result.Requested, err)
 			}
@@ -481,12 +480,12 @@ func TestClient_pace_outOfTime(t *testing.T) {
 	})
 }
 
-// TestClient_pace_idle: a pace that held nothing back was not tried, and says nothing
-// about what the service grants. The pace stays where it was until calls come faster.
+// TestClient_pace_idle checks that a pace stays unchanged while calls come more slowly. Such
+// calls say nothing about the quota.
 func TestClient_pace_idle(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowdSessions(1)...))).patient()
+		ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowdSessions(1)...))).retryLikeProvider()
 		var lifted int
 		client := ep.client(sessionmanager.Options{Decided: func(_ context.Context, d sessionmanager.Decision) {
 			if d.What == "Raised the pace of calls" {
@@ -498,19 +497,19 @@ func TestClient_pace_idle(t *testing.T) {
 			_ = terminateNext(client, region, false)(t.Context(), 0)
 			time.Sleep(2500 * time.Millisecond)
 		}
-		// The rest after the throttled call may hold its repetition back.
+		// The pause after the throttled call may delay its retry.
 		if lifted > 1 {
-			t.Errorf("a pace that held nothing back was lifted %d times", lifted)
+			t.Errorf("the pace was raised %d times although it delayed no call", lifted)
 		}
 	})
 }
 
-// TestClient_pace_highest: a service that grants everything does not make the pace
-// grow without end.
+// TestClient_pace_highest checks the limit of the pace with a service that never throttles
+// again.
 func TestClient_pace_highest(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowdSessions(1)...))).patient()
+		ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowdSessions(1)...))).retryLikeProvider()
 		var (
 			mu      sync.Mutex
 			fastest float64
@@ -523,7 +522,7 @@ func TestClient_pace_highest(t *testing.T) {
 			}
 		}})
 		ep.fake.Inject(fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultThrottle})
-		ep.work(t, 20, 3000, func(ctx context.Context, _ int) error { return terminateNext(client, region, false)(ctx, 0) })
+		ep.runCalls(t, 20, 3000, func(ctx context.Context, _ int) error { return terminateNext(client, region, false)(ctx, 0) })
 
 		if want := 10 * sessionmanager.TerminateSession.Quota(); fastest != want {
 			t.Errorf("the pace grew to %g calls a second, want %g", fastest, want)

@@ -23,10 +23,10 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
-// listingAge is how old a listing may be that look-ups share.
+// listingAge is the maximum age of a shared listing.
 const listingAge = 10 * time.Second
 
-// crowdSessions returns n live sessions; crowdID names them.
+// crowdSessions returns n live sessions with the IDs of crowdID.
 func crowdSessions(n int) []fakessm.Session {
 	sessions := make([]fakessm.Session, n)
 	for i := range sessions {
@@ -39,17 +39,17 @@ func crowdSessions(n int) []fakessm.Session {
 
 func crowdID(i int) string { return fmt.Sprintf("crowd-%05d", i) }
 
-// pages are how many calls of DescribeSessions were about one session, and how
-// many read a page of all active ones.
-type pages struct{ Lookups, Pages int }
+// describeCalls counts the calls of DescribeSessions: lookups of one session, and pages of the whole
+// active list.
+type describeCalls struct{ Lookups, Pages int }
 
-// described counts the calls of DescribeSessions since the last look, and checks
-// that each is of one of the two kinds.
-func (e *endpoint) described(t *testing.T) pages {
+// described counts the calls of DescribeSessions since its last call, and checks that each
+// is of one of the two kinds.
+func (e *endpoint) described(t *testing.T) describeCalls {
 	t.Helper()
 
 	synctest.Wait()
-	var got pages
+	var got describeCalls
 	for _, r := range e.fake.Requests() {
 		switch {
 		case r.Operation != "DescribeSessions":
@@ -58,7 +58,7 @@ func (e *endpoint) described(t *testing.T) pages {
 		case len(r.Filters) == 0 && r.State == "Active" && r.MaxResults == 200:
 			got.Pages++
 		default:
-			t.Errorf("neither the look-up of one session nor a page of all: %+v", r)
+			t.Errorf("neither a lookup of one session nor a page of the active list: %+v", r)
 		}
 	}
 	e.fake.ResetRequests()
@@ -86,24 +86,24 @@ func previewAtOnce(t *testing.T, client *sessionmanager.Client, from, n int) {
 	wg.Wait()
 }
 
-// TestClient_Preview_together is about what questions cost that come together.
+// TestClient_Preview_together counts the calls of concurrent previews.
 func TestClient_Preview_together(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
 		live, questions int
-		want            pages
+		want            describeCalls
 	}{
-		"one":                                   {live: 1000, questions: 1, want: pages{Lookups: 1}},
-		"two":                                   {live: 1000, questions: 2, want: pages{Lookups: 2}},
-		"three":                                 {live: 1000, questions: 3, want: pages{Lookups: 3}},
-		"four share a listing of one page":      {live: 200, questions: 4, want: pages{Pages: 1}},
-		"four share a listing of two pages":     {live: 201, questions: 4, want: pages{Pages: 2}},
-		"a hundred share a listing of one page": {live: 100, questions: 100, want: pages{Pages: 1}},
-		"ten share a listing of five pages":     {live: 1000, questions: 10, want: pages{Pages: 5}},
-		"ten share a listing of ten pages":      {live: 2000, questions: 10, want: pages{Pages: 10}},
-		"six give up on a listing of ten pages": {live: 2000, questions: 6, want: pages{Lookups: 6, Pages: 6}},
-		"four give up on a listing of six":      {live: 1200, questions: 4, want: pages{Lookups: 4, Pages: 4}},
+		"one":                                   {live: 1000, questions: 1, want: describeCalls{Lookups: 1}},
+		"two":                                   {live: 1000, questions: 2, want: describeCalls{Lookups: 2}},
+		"three":                                 {live: 1000, questions: 3, want: describeCalls{Lookups: 3}},
+		"four share a listing of one page":      {live: 200, questions: 4, want: describeCalls{Pages: 1}},
+		"four share a listing of two pages":     {live: 201, questions: 4, want: describeCalls{Pages: 2}},
+		"a hundred share a listing of one page": {live: 100, questions: 100, want: describeCalls{Pages: 1}},
+		"ten share a listing of five pages":     {live: 1000, questions: 10, want: describeCalls{Pages: 5}},
+		"ten share a listing of ten pages":      {live: 2000, questions: 10, want: describeCalls{Pages: 10}},
+		"six give up on a listing of ten pages": {live: 2000, questions: 6, want: describeCalls{Lookups: 6, Pages: 6}},
+		"four give up on a listing of six":      {live: 1200, questions: 4, want: describeCalls{Lookups: 4, Pages: 4}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -120,19 +120,19 @@ func TestClient_Preview_together(t *testing.T) {
 	}
 }
 
-// TestClient_Preview_plan has as many workers as Terraform look up the sessions of
-// a large plan.
+// TestClient_Preview_plan looks up the sessions of a large plan with as many workers as
+// Terraform.
 func TestClient_Preview_plan(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
 		live, pageSize int
-		most           int // Calls, for 1000 questions.
+		most           int // Maximum number of calls for 1000 previews.
 	}{
 		"five pages": {live: 1000, pageSize: 200, most: 5},
 		"one page":   {live: 200, pageSize: 200, most: 1},
-		// Not knowing beforehand how many pages and questions there are may cost twice
-		// what knowing it would.
+		// The number of pages and previews is unknown at the start, so twice the optimum is
+		// acceptable.
 		"five hundred pages": {live: 1000, pageSize: 2, most: 2000},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -172,18 +172,17 @@ func TestClient_Preview_plan(t *testing.T) {
 	}
 }
 
-// TestClient_Preview_age is about how long a listing is good for, and when there is
-// reason for a new one.
+// TestClient_Preview_age checks how long a listing is used, and when a new one is made.
 func TestClient_Preview_age(t *testing.T) {
 	t.Parallel()
 
-	// listed has a client that has just listed all: the listing began at the time that it returns.
+	// listed returns a client with a shared listing that has just begun, and the time.
 	listed := func(t *testing.T, ep *endpoint) (*sessionmanager.Client, time.Time) {
 		t.Helper()
 
 		client, began := ep.client(), time.Now()
 		previewAtOnce(t, client, 0, 4)
-		if diff := cmp.Diff(pages{Pages: 1}, ep.described(t)); diff != "" {
+		if diff := cmp.Diff(describeCalls{Pages: 1}, ep.described(t)); diff != "" {
 			t.Fatalf("calls (-want +got):\n%s", diff)
 		}
 
@@ -191,16 +190,16 @@ func TestClient_Preview_age(t *testing.T) {
 	}
 
 	for name, tc := range map[string]struct {
-		after     time.Duration // From the beginning of the listing.
+		after     time.Duration // Time since the start of the listing.
 		questions int
-		want      pages
+		want      describeCalls
 	}{
-		"one question a moment later":            {after: time.Second, questions: 1, want: pages{}},
-		"ninety questions a moment later":        {after: time.Second, questions: 90, want: pages{}},
-		"at the end of its time":                 {after: listingAge, questions: 5, want: pages{}},
-		"too late, and the first for some time":  {after: listingAge + time.Millisecond, questions: 3, want: pages{Lookups: 3}},
-		"too late, and enough for a new listing": {after: listingAge + time.Millisecond, questions: 4, want: pages{Pages: 1}},
-		"much too late":                          {after: time.Hour, questions: 2, want: pages{Lookups: 2}},
+		"one preview shortly afterwards":                                 {after: time.Second, questions: 1, want: describeCalls{}},
+		"ninety previews shortly afterwards":                             {after: time.Second, questions: 90, want: describeCalls{}},
+		"at the maximum age":                                             {after: listingAge, questions: 5, want: describeCalls{}},
+		"beyond the maximum age, with few previews":                      {after: listingAge + time.Millisecond, questions: 3, want: describeCalls{Lookups: 3}},
+		"beyond the maximum age, with enough previews for a new listing": {after: listingAge + time.Millisecond, questions: 4, want: describeCalls{Pages: 1}},
+		"far beyond the maximum age":                                     {after: time.Hour, questions: 2, want: describeCalls{Lookups: 2}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -218,7 +217,7 @@ func TestClient_Preview_age(t *testing.T) {
 		})
 	}
 
-	t.Run("a listing that takes long is as old as its beginning", func(t *testing.T) {
+	t.Run("the age of a slow listing counts from its start", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(crowdSessions(100)...), fakessm.WithLatency(4*time.Second)))
@@ -227,14 +226,14 @@ func TestClient_Preview_age(t *testing.T) {
 			time.Sleep(time.Until(began.Add(listingAge + time.Millisecond)))
 			previewAtOnce(t, client, 5, 1)
 
-			// It asks for itself, or for all; what counts is that it asks.
+			// Both kinds of call are acceptable here.
 			if got := ep.described(t); got.Lookups+got.Pages != 1 {
 				t.Errorf("%+v calls, want one", got)
 			}
 		})
 	})
 
-	t.Run("a question every other second", func(t *testing.T) {
+	t.Run("one preview every two seconds", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(crowdSessions(100)...)))
@@ -244,14 +243,14 @@ func TestClient_Preview_age(t *testing.T) {
 				time.Sleep(2 * time.Second)
 			}
 
-			// Two minutes are good for a dozen listings.
+			// A dozen listings are enough for two minutes.
 			if got := ep.described(t); got.Lookups > 3 || got.Pages > 12 {
-				t.Errorf("60 questions took %+v", got)
+				t.Errorf("60 previews took %+v", got)
 			}
 		})
 	})
 
-	t.Run("a question a minute", func(t *testing.T) {
+	t.Run("one preview per minute", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(crowdSessions(100)...)))
@@ -261,41 +260,41 @@ func TestClient_Preview_age(t *testing.T) {
 				time.Sleep(time.Minute)
 			}
 
-			if diff := cmp.Diff(pages{Lookups: 60}, ep.described(t)); diff != "" {
+			if diff := cmp.Diff(describeCalls{Lookups: 60}, ep.described(t)); diff != "" {
 				t.Errorf("calls (-want +got):\n%s", diff)
 			}
 		})
 	})
 }
 
-// TestClient_Preview_proves is about what a listing can prove: that a session is
-// there, and nothing else.
+// TestClient_Preview_proves checks that a shared listing can only prove that a session is
+// there.
 func TestClient_Preview_proves(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
-		happens func(*testing.T, *endpoint, *sessionmanager.Client) // After the listing.
+		happens func(*testing.T, *endpoint, *sessionmanager.Client) // Called after the listing.
 		id      string
-		want    string // Status.
-		calls   pages
+		want    string // The expected status.
+		calls   describeCalls
 	}{
-		"a session that is listed is live": {
+		"a listed session is live": {
 			id: crowdID(9), want: "Connected",
 		},
-		"a session that is missing may be in the history": {
+		"a missing session may be in the history": {
 			happens: func(_ *testing.T, ep *endpoint, _ *sessionmanager.Client) {
 				ep.fake.AddSessions(sessionInRegion("ended", "Failed"))
 			},
-			id: "ended", want: "Failed", calls: pages{Lookups: 1},
+			id: "ended", want: "Failed", calls: describeCalls{Lookups: 1},
 		},
-		"a session that is missing may have begun since": {
+		"a missing session may have started since": {
 			happens: func(_ *testing.T, ep *endpoint, _ *sessionmanager.Client) {
 				ep.fake.AddSessions(sessionInRegion("new", "Connecting"))
 			},
-			id: "new", want: "Connecting", calls: pages{Lookups: 2},
+			id: "new", want: "Connecting", calls: describeCalls{Lookups: 2},
 		},
-		"a session that is missing may not exist": {
-			id: "nobody", calls: pages{Lookups: 4},
+		"a missing session may not exist": {
+			id: "nobody", calls: describeCalls{Lookups: 4},
 		},
 		"a session that this client has ended is looked up": {
 			happens: func(t *testing.T, ep *endpoint, client *sessionmanager.Client) {
@@ -306,9 +305,9 @@ func TestClient_Preview_proves(t *testing.T) {
 				}
 				ep.described(t)
 			},
-			id: crowdID(9), want: "Terminated", calls: pages{Lookups: 1},
+			id: crowdID(9), want: "Terminated", calls: describeCalls{Lookups: 1},
 		},
-		"a session whose end was asked for in vain is looked up": {
+		"a session that could not be ended is looked up": {
 			happens: func(t *testing.T, ep *endpoint, client *sessionmanager.Client) {
 				t.Helper()
 				ep.fake.Inject(fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultDenied})
@@ -318,27 +317,27 @@ func TestClient_Preview_proves(t *testing.T) {
 				}
 				ep.described(t)
 			},
-			id: crowdID(9), want: "Connected", calls: pages{Lookups: 2},
+			id: crowdID(9), want: "Connected", calls: describeCalls{Lookups: 2},
 		},
-		"a session that ended since is still live, for as long as the listing counts": {
+		"a session that ended since then is shown as live until the listing is too old": {
 			happens: func(_ *testing.T, ep *endpoint, _ *sessionmanager.Client) { ep.fake.EndSession(crowdID(9)) },
 			id:      crowdID(9), want: "Connected",
 		},
-		"a session that ended is seen to have, once the listing is too old": {
+		"an ended session is shown as ended when the listing is too old": {
 			happens: func(_ *testing.T, ep *endpoint, _ *sessionmanager.Client) {
 				ep.fake.EndSession(crowdID(9))
 				time.Sleep(listingAge)
 			},
-			id: crowdID(9), want: "Terminated", calls: pages{Lookups: 2},
+			id: crowdID(9), want: "Terminated", calls: describeCalls{Lookups: 2},
 		},
-		"a listing is of one Region": {
+		"a listing covers one Region": {
 			happens: func(t *testing.T, ep *endpoint, client *sessionmanager.Client) {
 				t.Helper()
 				session, err := client.Preview(t.Context(), sessionmanager.SessionRef{Region: "us-east-1", SessionID: crowdID(9)})
 				if kindOf(err) != notFound || session.Status != "" {
 					t.Errorf("session %+v of another Region, %v", session, err)
 				}
-				if diff := cmp.Diff(pages{Lookups: 4}, ep.described(t)); diff != "" {
+				if diff := cmp.Diff(describeCalls{Lookups: 4}, ep.described(t)); diff != "" {
 					t.Errorf("calls in another Region (-want +got):\n%s", diff)
 				}
 			},
@@ -372,24 +371,24 @@ func TestClient_Preview_proves(t *testing.T) {
 	}
 }
 
-// TestClient_Terminate_sharedListing is about terminations that know from a listing
-// how things stood: what proves their outcome must be asked for afterwards.
+// TestClient_Terminate_sharedListing checks terminations that use a shared listing before the
+// call. The lookup afterwards must not use it.
 func TestClient_Terminate_sharedListing(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
 		happens func(*fakessm.Server)
 		want    sessionmanager.Outcome
-		calls   pages
+		calls   describeCalls
 	}{
-		"a live session":                          {want: sessionmanager.OutcomeTerminated, calls: pages{Lookups: 1}},
-		"a session that has ended since":          {happens: func(f *fakessm.Server) { f.EndSession(crowdID(9)) }, want: sessionmanager.OutcomeAlreadyEnded, calls: pages{Lookups: 1}},
-		"a session that has been forgotten since": {happens: func(f *fakessm.Server) { f.RemoveSession(crowdID(9)) }, want: sessionmanager.OutcomeAlreadyEnded, calls: pages{Lookups: 4}},
-		"a session that ended, and the reply is lost": {
+		"a live session":                      {want: sessionmanager.OutcomeTerminated, calls: describeCalls{Lookups: 1}},
+		"a session that has ended since then": {happens: func(f *fakessm.Server) { f.EndSession(crowdID(9)) }, want: sessionmanager.OutcomeAlreadyEnded, calls: describeCalls{Lookups: 1}},
+		"a session that is no longer listed":  {happens: func(f *fakessm.Server) { f.RemoveSession(crowdID(9)) }, want: sessionmanager.OutcomeAlreadyEnded, calls: describeCalls{Lookups: 4}},
+		"a session that ended, with a lost answer": {
 			happens: func(f *fakessm.Server) {
 				f.Inject(fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultResetAfter})
 			},
-			want: sessionmanager.OutcomeTerminated, calls: pages{Lookups: 1},
+			want: sessionmanager.OutcomeTerminated, calls: describeCalls{Lookups: 1},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -444,7 +443,7 @@ func startPreview(t *testing.T, client *sessionmanager.Client, i int) *waitingPr
 	return w
 }
 
-// answered reports whether the question has been answered by now.
+// answered reports whether the preview has returned.
 func (w *waitingPreview) answered() bool {
 	synctest.Wait()
 	select {
@@ -455,9 +454,8 @@ func (w *waitingPreview) answered() bool {
 	}
 }
 
-// slowListing is an endpoint at which a page of all sessions takes its time, while
-// a single session is looked up as fast as ever. It tells how many pages are being
-// waited for.
+// slowListing returns an endpoint where pages of the active list are slow and lookups of one
+// session are fast. The function returns how many pages are being read.
 func slowListing(t *testing.T, fake *fakessm.Server) (ep *endpoint, underWay func() int) {
 	t.Helper()
 
@@ -482,7 +480,7 @@ func slowListing(t *testing.T, fake *fakessm.Server) (ep *endpoint, underWay fun
 		})
 	})
 
-	// What was given up on has to arrive before the endpoint closes.
+	// Abandoned requests must arrive before the endpoint closes.
 	t.Cleanup(func() { time.Sleep(time.Second) })
 
 	return ep, func() int {
@@ -493,14 +491,14 @@ func slowListing(t *testing.T, fake *fakessm.Server) (ep *endpoint, underWay fun
 	}
 }
 
-// listingTime is how long a page takes at a slowListing.
+// listingTime is how long one page takes at a slowListing.
 const listingTime = 5 * time.Second
 
-// TestClient_Preview_waiting is about many who wait for one listing.
+// TestClient_Preview_waiting checks several previews that wait for one listing.
 func TestClient_Preview_waiting(t *testing.T) {
 	t.Parallel()
 
-	// waiting has so many questions wait for a listing.
+	// waiting starts n previews that wait for a listing.
 	waiting := func(t *testing.T, client *sessionmanager.Client, n int) []*waitingPreview {
 		t.Helper()
 
@@ -513,77 +511,77 @@ func TestClient_Preview_waiting(t *testing.T) {
 		return waiters
 	}
 	for name, body := range map[string]func(*testing.T, *endpoint, *sessionmanager.Client, func() int){
-		"all get what one asks for": func(t *testing.T, ep *endpoint, client *sessionmanager.Client, underWay func() int) {
+		"all previews share one listing": func(t *testing.T, ep *endpoint, client *sessionmanager.Client, underWay func() int) {
 			waiters := waiting(t, client, 50)
 			if n := underWay(); n != 1 {
-				t.Errorf("%d listings are under way, want 1", n)
+				t.Errorf("%d listings are running, want 1", n)
 			}
 			for i, w := range waiters {
 				if w.answered() {
-					t.Errorf("question %d did not wait: %v", i, w.err)
+					t.Errorf("preview %d did not wait: %v", i, w.err)
 				}
 			}
 			time.Sleep(listingTime + time.Second)
 			for i, w := range waiters {
 				if !w.answered() || w.err != nil || w.session.Owner != "owner of "+crowdID(i) {
-					t.Errorf("question %d got %+v, %v", i, w.session, w.err)
+					t.Errorf("preview %d got %+v, %v", i, w.session, w.err)
 				}
 			}
-			if diff := cmp.Diff(pages{Lookups: 3, Pages: 1}, ep.described(t)); diff != "" {
+			if diff := cmp.Diff(describeCalls{Lookups: 3, Pages: 1}, ep.described(t)); diff != "" {
 				t.Errorf("calls (-want +got):\n%s", diff)
 			}
 		},
-		"one who leaves does not disturb the others, not even the first": func(t *testing.T, ep *endpoint, client *sessionmanager.Client, underWay func() int) {
+		"a cancelled preview does not affect the others, even if it is the first": func(t *testing.T, ep *endpoint, client *sessionmanager.Client, underWay func() int) {
 			waiters := waiting(t, client, 10)
 			for _, i := range []int{0, 7} {
 				waiters[i].cancel()
 				if !waiters[i].answered() || kindOf(waiters[i].err) != outOfTime || !errors.Is(waiters[i].err, context.Canceled) {
-					t.Errorf("question %d did not end when it was cancelled: %v", i, waiters[i].err)
+					t.Errorf("preview %d did not end when it was cancelled: %v", i, waiters[i].err)
 				}
 			}
 			if n := underWay(); n != 1 {
-				t.Errorf("%d listings are under way, want 1", n)
+				t.Errorf("%d listings are running, want 1", n)
 			}
 			time.Sleep(listingTime + time.Second)
 			for i, w := range waiters {
 				if i != 0 && i != 7 && (!w.answered() || w.err != nil || w.session.Owner != "owner of "+crowdID(i)) {
-					t.Errorf("question %d got %+v, %v", i, w.session, w.err)
+					t.Errorf("preview %d got %+v, %v", i, w.session, w.err)
 				}
 			}
-			if diff := cmp.Diff(pages{Lookups: 3, Pages: 1}, ep.described(t)); diff != "" {
+			if diff := cmp.Diff(describeCalls{Lookups: 3, Pages: 1}, ep.described(t)); diff != "" {
 				t.Errorf("calls (-want +got):\n%s", diff)
 			}
 		},
-		"a listing ends with the last who waits": func(t *testing.T, ep *endpoint, client *sessionmanager.Client, underWay func() int) {
+		"a listing ends when its last preview is cancelled": func(t *testing.T, ep *endpoint, client *sessionmanager.Client, underWay func() int) {
 			for _, w := range waiting(t, client, 5) {
 				if n := underWay(); n != 1 {
-					t.Errorf("%d listings are under way, want 1", n)
+					t.Errorf("%d listings are running, want 1", n)
 				}
 				w.cancel()
 				<-w.done
 			}
 			if n := underWay(); n != 0 {
-				t.Errorf("%d listings go on for nobody", n)
+				t.Errorf("%d listings still run", n)
 			}
 			time.Sleep(time.Minute)
 			if got := ep.described(t); got.Pages > 1 {
-				t.Errorf("somebody goes on listing: %+v", got)
+				t.Errorf("the listing continues: %+v", got)
 			}
 		},
-		"whoever comes after all have left begins anew": func(t *testing.T, _ *endpoint, client *sessionmanager.Client, underWay func() int) {
+		"a preview after a cancelled listing starts a new one": func(t *testing.T, _ *endpoint, client *sessionmanager.Client, underWay func() int) {
 			for _, w := range waiting(t, client, 5) {
 				w.cancel()
 			}
 			later := startPreview(t, client, 8)
 			if n := underWay(); n != 1 || later.answered() {
-				t.Fatalf("%d listings are under way, want 1; the answer is %v", n, later.err)
+				t.Fatalf("%d listings are running, want 1; the answer is %v", n, later.err)
 			}
 			time.Sleep(listingTime + time.Second)
 			if !later.answered() || later.err != nil || later.session.Owner != "owner of "+crowdID(8) {
 				t.Errorf("it got %+v, %v", later.session, later.err)
 			}
 		},
-		"whoever comes right after the last one has left does not join in his end": func(t *testing.T, _ *endpoint, client *sessionmanager.Client, _ func() int) {
+		"a preview right after the last cancellation does not join the cancelled listing": func(t *testing.T, _ *endpoint, client *sessionmanager.Client, _ func() int) {
 			last := waiting(t, client, 1)[0]
 			for i := range 20 {
 				last.cancel()
@@ -596,7 +594,7 @@ func TestClient_Preview_waiting(t *testing.T) {
 				next.session, next.err = client.Preview(ctx, sessionmanager.SessionRef{Region: region, SessionID: crowdID(i)})
 				close(next.done)
 				if kindOf(next.err) != outOfTime || left.Stop() {
-					t.Fatalf("question %d did not wait for a listing of its own: %v", i, next.err)
+					t.Fatalf("preview %d did not wait for a listing of its own: %v", i, next.err)
 				}
 				last = startPreview(t, client, i)
 			}
@@ -605,8 +603,8 @@ func TestClient_Preview_waiting(t *testing.T) {
 				t.Errorf("the last one got %+v, %v", last.session, last.err)
 			}
 		},
-		"whoever comes as the last one leaves gets an answer": func(t *testing.T, _ *endpoint, client *sessionmanager.Client, _ func() int) {
-			// Which of the two is first is left to chance.
+		"a preview during the last cancellation gets an answer": func(t *testing.T, _ *endpoint, client *sessionmanager.Client, _ func() int) {
+			// The order of the two is random.
 			last := waiting(t, client, 1)[0]
 			for i := range 40 {
 				left := make(chan struct{})
@@ -618,7 +616,7 @@ func TestClient_Preview_waiting(t *testing.T) {
 				next := startPreview(t, client, i)
 				<-left
 				if next.answered() {
-					t.Errorf("question %d ended at once: %v", i, next.err)
+					t.Errorf("preview %d ended at once: %v", i, next.err)
 				}
 				last = next
 			}
@@ -627,7 +625,7 @@ func TestClient_Preview_waiting(t *testing.T) {
 				t.Errorf("the last one got %+v, %v", last.session, last.err)
 			}
 		},
-		"one whose time is up leaves": func(t *testing.T, ep *endpoint, client *sessionmanager.Client, _ func() int) {
+		"a preview ends at its deadline": func(t *testing.T, ep *endpoint, client *sessionmanager.Client, _ func() int) {
 			waiters := waiting(t, client, 1)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
@@ -643,11 +641,11 @@ func TestClient_Preview_waiting(t *testing.T) {
 			if waiters[0].err != nil {
 				t.Error(waiters[0].err)
 			}
-			if diff := cmp.Diff(pages{Lookups: 3, Pages: 1}, ep.described(t)); diff != "" {
+			if diff := cmp.Diff(describeCalls{Lookups: 3, Pages: 1}, ep.described(t)); diff != "" {
 				t.Errorf("calls (-want +got):\n%s", diff)
 			}
 		},
-		"one that never had time does not begin a listing that goes on": func(t *testing.T, ep *endpoint, client *sessionmanager.Client, underWay func() int) {
+		"an expired preview does not leave a listing running": func(t *testing.T, ep *endpoint, client *sessionmanager.Client, underWay func() int) {
 			previewAtOnce(t, client, 0, 3)
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
@@ -656,7 +654,7 @@ func TestClient_Preview_waiting(t *testing.T) {
 				t.Errorf("error is %v", err)
 			}
 			if n := underWay(); n != 0 {
-				t.Errorf("%d listings go on for nobody", n)
+				t.Errorf("%d listings still run", n)
 			}
 			ep.described(t)
 		},
@@ -672,8 +670,8 @@ func TestClient_Preview_waiting(t *testing.T) {
 	}
 }
 
-// TestClient_Preview_sharedFailure is about a listing that fails: its failure is that
-// of all who wait for it, each in its own name, and of nobody who comes later.
+// TestClient_Preview_sharedFailure checks a listing that fails. All previews that wait for it
+// fail, each with its own session ID. Later previews are not affected.
 func TestClient_Preview_sharedFailure(t *testing.T) {
 	t.Parallel()
 
@@ -707,24 +705,24 @@ func TestClient_Preview_sharedFailure(t *testing.T) {
 				for i, w := range waiters {
 					<-w.done
 					if got := kindOf(w.err); got != tc.want {
-						t.Errorf("question %d: error is %q, want %q", i, got, tc.want)
+						t.Errorf("preview %d: error is %q, want %q", i, got, tc.want)
 					}
 					var failed *sessionmanager.Error
 					if !errors.As(w.err, &failed) || failed.SessionID != crowdID(i) {
-						t.Errorf("question %d got the error of another: %v", i, w.err)
+						t.Errorf("preview %d got the error of another preview: %v", i, w.err)
 					}
 					if w.session.Status != "" {
-						t.Errorf("question %d got %+v", i, w.session)
+						t.Errorf("preview %d got %+v", i, w.session)
 					}
 				}
-				if diff := cmp.Diff(pages{Pages: tc.pages}, ep.described(t)); diff != "" {
+				if diff := cmp.Diff(describeCalls{Pages: tc.pages}, ep.described(t)); diff != "" {
 					t.Errorf("calls (-want +got):\n%s", diff)
 				}
 
 				ep.fake.ClearFaults()
 				time.Sleep(listingAge)
 				previewAtOnce(t, client, 0, 8)
-				if diff := cmp.Diff(pages{Pages: 1}, ep.described(t)); diff != "" {
+				if diff := cmp.Diff(describeCalls{Pages: 1}, ep.described(t)); diff != "" {
 					t.Errorf("calls afterwards (-want +got):\n%s", diff)
 				}
 			})
@@ -732,16 +730,15 @@ func TestClient_Preview_sharedFailure(t *testing.T) {
 	}
 }
 
-// TestClient_Preview_strangeListings is about listings that are not what the API
-// promises.
+// TestClient_Preview_strangeListings checks listings that violate the API's contract.
 func TestClient_Preview_strangeListings(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
 		options []fakessm.Option
 		fault   fakessm.FaultKind
-		refused bool // Page tokens are.
-		most    int  // Calls, for 20 questions.
+		refused bool // The service rejects page tokens.
+		most    int  // Maximum number of calls for 20 previews.
 	}{
 		"empty pages before the full ones": {options: []fakessm.Option{fakessm.WithEmptyPages()}, most: 40},
 		"filters are ignored":              {options: []fakessm.Option{fakessm.WithFiltersIgnored()}, most: 20},
@@ -754,7 +751,7 @@ func TestClient_Preview_strangeListings(t *testing.T) {
 				fake := fakessm.New(append([]fakessm.Option{fakessm.WithPageSize(200), fakessm.WithSessions(crowdSessions(150)...)}, tc.options...)...)
 				ep := newEndpoint(t, fake)
 				if tc.refused {
-					ep = newEndpoint(t, fake, answeringIn("NextToken", 400, `{"__type":"InvalidNextToken"}`))
+					ep = newEndpoint(t, fake, answerRequestsWith("NextToken", 400, `{"__type":"InvalidNextToken"}`))
 				}
 				if tc.fault != "" {
 					ep.fake.Inject(fakessm.Fault{Operation: "DescribeSessions", Kind: tc.fault, Times: -1})
@@ -770,8 +767,8 @@ func TestClient_Preview_strangeListings(t *testing.T) {
 	}
 }
 
-// BenchmarkClient_Preview looks up as many sessions as a page holds, ten at a time
-// as Terraform does. All but the first few share one listing.
+// BenchmarkClient_Preview looks up the sessions of one full page, ten at a time like
+// Terraform. All lookups except the first few share one listing.
 func BenchmarkClient_Preview(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {

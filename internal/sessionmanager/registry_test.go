@@ -18,7 +18,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
-// startSome starts sessions and returns their names.
+// startSome starts n sessions and returns references to them.
 func startSome(t *testing.T, client *sessionmanager.Client, n int) []sessionmanager.SessionRef {
 	t.Helper()
 
@@ -34,8 +34,8 @@ func startSome(t *testing.T, client *sessionmanager.Client, n int) []sessionmana
 	return refs
 }
 
-// TestRegistry_endAll ends everything that is open, in the time that a process has
-// when its server has ended.
+// TestRegistry_endAll ends all sessions within the time that a process has after its
+// server has stopped.
 func TestRegistry_endAll(t *testing.T) {
 	t.Parallel()
 
@@ -49,14 +49,14 @@ func TestRegistry_endAll(t *testing.T) {
 	}{
 		"nothing": {want: map[string]int{}},
 		"one":     {open: 1, want: map[string]int{"TerminateSession": 1}},
-		"many, at once": {
+		"many at once": {
 			open: 40, latency: 500 * time.Millisecond, want: map[string]int{"TerminateSession": 40},
 		},
-		"one that has ended": {
+		"a session that has ended": {
 			open: 1, fault: fakessm.Fault{Kind: fakessm.FaultError, Code: "ValidationException", Message: "Session is not in a valid state"},
 			left: 1, want: map[string]int{"TerminateSession": 1},
 		},
-		"an answer that is lost": {
+		"a lost answer": {
 			open: 3, fault: fakessm.Fault{Kind: fakessm.FaultResetAfter}, want: map[string]int{"TerminateSession": 4},
 		},
 		"a service that hangs": {
@@ -104,8 +104,8 @@ func TestRegistry_endAll(t *testing.T) {
 	}
 }
 
-// TestRegistry_endAllWhileStarting ends everything while sessions are being started:
-// none is left behind, whenever that is.
+// TestRegistry_endAllWhileStarting calls EndAll at different moments of several starts. No
+// session may be left.
 func TestRegistry_endAllWhileStarting(t *testing.T) {
 	t.Parallel()
 
@@ -114,7 +114,7 @@ func TestRegistry_endAllWhileStarting(t *testing.T) {
 		t.Run(after.String(), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				// The answer to every third start is lost.
+				// The answer of every third start is lost.
 				var (
 					mutex  sync.Mutex
 					starts int
@@ -161,14 +161,14 @@ func TestRegistry_endAllWhileStarting(t *testing.T) {
 					t.Errorf("%d sessions are left, %d registered", len(live), registry.Len())
 				}
 				if after := len(ep.fake.Requests()); after != settled {
-					t.Errorf("%d calls came after the end", after-settled)
+					t.Errorf("%d calls after EndAll", after-settled)
 				}
 			})
 		})
 	}
 }
 
-// TestRegistry_hooks checks in which order the end of a session with a channel goes.
+// TestRegistry_hooks checks the order of the steps that end a session with a channel.
 func TestRegistry_hooks(t *testing.T) {
 	t.Parallel()
 
@@ -208,7 +208,7 @@ func TestRegistry_hooks(t *testing.T) {
 				client := ep.client(sessionmanager.Options{Own: registry})
 				ref := startSome(t, client, 1)[0]
 				client.Attach(ref, sessionmanager.Hooks{
-					Terminate: func(context.Context) error { note("flag"); return errors.New("nobody there") },
+					Terminate: func(context.Context) error { note("flag"); return errors.New("connection lost") },
 					Close:     func(ctx context.Context) error { note("close"); <-ctx.Done(); return ctx.Err() },
 				})
 
@@ -227,13 +227,13 @@ func TestRegistry_hooks(t *testing.T) {
 	}
 }
 
-// TestEndOwn ends one session and sees to it that it has ended.
+// TestEndOwn ends one session and checks that it has ended.
 func TestEndOwn(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
 		fault   fakessm.Fault
-		refuses bool // As after a flag over the channel.
+		refuses bool // The service refuses, as it does after the agent ended the session.
 
 		unkillable bool
 		kind       string
@@ -241,13 +241,13 @@ func TestEndOwn(t *testing.T) {
 		left       int
 	}{
 		"a session":                        {outcome: "terminated"},
-		"one that had ended":               {refuses: true, outcome: "already_ended"},
-		"looking is denied":                {fault: fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Times: -1}, outcome: "unverified"},
-		"ending is denied":                 {fault: fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultDenied, Times: -1}, kind: accessDenied, left: 1},
+		"a session that has ended":         {refuses: true, outcome: "already_ended"},
+		"DescribeSessions is denied":       {fault: fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Times: -1}, outcome: "unverified"},
+		"TerminateSession is denied":       {fault: fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultDenied, Times: -1}, kind: accessDenied, left: 1},
 		"the answer names another session": {fault: fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultWrongSession, Times: -1}, outcome: "terminated"},
-		"nobody answers":                   {fault: fakessm.Fault{Kind: fakessm.FaultHang, Times: -1}, kind: outOfTime, left: 1},
+		"no answer":                        {fault: fakessm.Fault{Kind: fakessm.FaultHang, Times: -1}, kind: outOfTime, left: 1},
 		"no answer, once":                  {fault: fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultHang}, outcome: "terminated"},
-		"it stays live":                    {unkillable: true, kind: stillLive, left: 1},
+		"a session that stays live":        {unkillable: true, kind: stillLive, left: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -285,8 +285,7 @@ func TestEndOwn(t *testing.T) {
 	}
 }
 
-// TestDrain_own drains a target on which this process has sessions of its own: they
-// go on, however they come into the listing.
+// TestDrain_own drains a target with sessions of this process. They must stay live.
 func TestDrain_own(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -300,13 +299,13 @@ func TestDrain_own(t *testing.T) {
 		selector := sessionmanager.Selector{Targets: []string{startTarget}}
 		first := startSome(t, client, 2)
 
-		// Such a long listing serves the drain that follows.
+		// This long listing is shared with the drain below.
 		shown, err := client.Matching(t.Context(), region, selector)
 		if err != nil || len(shown) != 8 {
 			t.Fatalf("%d sessions match, %v", len(shown), err)
 		}
 		second := startSome(t, client, 1)
-		// Its answer is lost, and it cannot be found either: only its mark tells.
+		// The answer is lost and the session cannot be looked up. Only its mark identifies it.
 		ep.fake.Inject(fakessm.Fault{Operation: "StartSession", Kind: fakessm.FaultResetAfter})
 		ep.fake.Inject(fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultDenied})
 		if _, err := client.Start(t.Context(), startInput()); err == nil {
@@ -331,7 +330,7 @@ func TestDrain_own(t *testing.T) {
 			t.Errorf("%d sessions are live, want 4", len(live))
 		}
 
-		// Another process knows nothing of them.
+		// Another process does not know these sessions.
 		others, err := ep.client().Matching(t.Context(), region, selector)
 		if err != nil || len(others) != 4 {
 			t.Errorf("another process sees %v, %v", others, err)

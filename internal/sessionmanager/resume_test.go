@@ -41,12 +41,12 @@ func TestClient_Resume(t *testing.T) {
 					urls = append(urls, connection.StreamURL)
 				}
 
-				// Comparisons do not print what they compare: it is secret.
+				// Failed comparisons must not print the secrets.
 				if !slices.Equal(tokens, ep.fake.Tokens(sessionID)) || tokens[0] == tokens[1] || tokens[0] == "" {
-					t.Error("the tokens are not those that the endpoint gave out, or not fresh")
+					t.Error("the tokens are not the issued ones, or not new")
 				}
 				if !slices.Equal(urls, ep.fake.StreamURLs(sessionID)) || urls[0] == urls[1] || !strings.Contains(urls[0], "+") {
-					t.Error("the stream URLs are not those that the endpoint gave out, byte for byte, or not fresh")
+					t.Error("the stream URLs are not exactly the issued ones, or not new")
 				}
 				if diff := cmp.Diff("resume resume", ep.calls(t)); diff != "" {
 					t.Errorf("calls (-want +got):\n%s", diff)
@@ -56,8 +56,7 @@ func TestClient_Resume(t *testing.T) {
 	}
 }
 
-// TestClient_Resume_byteForByte has an answer with all that a client could be
-// tempted to decode.
+// TestClient_Resume_byteForByte checks that characters with a meaning in URLs are not decoded.
 func TestClient_Resume_byteForByte(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -147,12 +146,12 @@ func TestClient_Resume_failures(t *testing.T) {
 			faults:  faultsOf("ResumeSession", fakessm.FaultGarbage),
 			want:    resumeReport{unavailable, "resume:garbage"},
 		},
-		"an answer that is no JSON but holds a token": {
+		"an answer that is not JSON but contains a token": {
 			session: knownSession("Connected"),
 			wrap:    answerRequests("ResumeSession", -1, 200, `TokenValue=secret&StreamUrl=wss://secret`),
 			want:    resumeReport{unavailable, "resume"},
 		},
-		"an answer that is nothing but a token": {
+		"an answer that is only a token": {
 			session: knownSession("Connected"),
 			wrap:    answerRequests("ResumeSession", -1, 200, `"secret"`),
 			want:    resumeReport{unavailable, "resume"},
@@ -162,7 +161,7 @@ func TestClient_Resume_failures(t *testing.T) {
 			wrap:    answerRequests("ResumeSession", -1, 200, `{"SessionId":"`+sessionID+`","TokenValue":["secret"],"StreamUrl":"wss://secret"}`),
 			want:    resumeReport{unavailable, "resume"},
 		},
-		"an error that is no JSON but holds a token": {
+		"an error that is not JSON but contains a token": {
 			session: knownSession("Connected"),
 			wrap:    answerRequests("ResumeSession", -1, 503, `TokenValue=secret&StreamUrl=wss://secret`),
 			want:    resumeReport{unavailable, "resume ..."},
@@ -190,7 +189,7 @@ func TestClient_Resume_failures(t *testing.T) {
 			session: knownSession("Terminating"),
 			want:    resumeReport{hasEnded, "resume:ValidationException"},
 		},
-		"a session that nobody knows": {
+		"an unknown session": {
 			want: resumeReport{notFound, "resume:DoesNotExistException"},
 		},
 		"another validation error": {
@@ -208,7 +207,7 @@ func TestClient_Resume_failures(t *testing.T) {
 			faults:  faultsOf("ResumeSession", fakessm.FaultExpired),
 			want:    resumeReport{credentialsWrong, "resume:expired"},
 		},
-		"throttled for ever": {
+		"throttled until the retries are exhausted": {
 			session: knownSession("Connected"),
 			faults:  faultAlways("ResumeSession", fakessm.FaultThrottle, 0),
 			want:    resumeReport{throttled, "resume:throttle ..."},
@@ -239,7 +238,7 @@ func TestClient_Resume_failures(t *testing.T) {
 				}
 				checkError(t, err, sessionmanager.ResumeSession)
 				if connection != (sessionmanager.Connection{}) {
-					t.Error("a connection came along with an error")
+					t.Error("a connection and an error")
 				}
 				checkSecrets(t, fake, fmt.Sprintf("%v %+v %#v", err, err, err))
 			})
@@ -247,8 +246,8 @@ func TestClient_Resume_failures(t *testing.T) {
 	}
 }
 
-// checkSecrets checks that a text holds nothing that gives access to a session or
-// to the account, not even a part of it.
+// checkSecrets checks that a text contains no secret of a session or of the account, not even
+// a part of one.
 func checkSecrets(t *testing.T, fake *fakessm.Server, text string) {
 	t.Helper()
 
@@ -278,7 +277,7 @@ func TestClient_Resume_retried(t *testing.T) {
 		if diff := cmp.Diff("resume:throttle resume:reset-after resume", ep.calls(t)); diff != "" {
 			t.Errorf("calls (-want +got):\n%s", diff)
 		}
-		// The token of the answer that was lost is lost.
+		// The token of the lost answer is lost.
 		tokens := fake.Tokens(sessionID)
 		if len(tokens) != 2 || connection.TokenValue != tokens[1] {
 			t.Errorf("the token is not the last one of %d", len(tokens))
@@ -293,9 +292,9 @@ func TestClient_Resume_outOfTime(t *testing.T) {
 		fault fakessm.Fault
 		want  resumeReport
 	}{
-		"no answer in time":   {fakessm.Fault{Kind: fakessm.FaultHang}, resumeReport{outOfTime, "resume:hang"}},
-		"half an answer":      {fakessm.Fault{Kind: fakessm.FaultSlow, Delay: 2 * time.Second}, resumeReport{outOfTime, "resume:slow"}},
-		"throttled all along": {fakessm.Fault{Kind: fakessm.FaultThrottle, Times: -1}, resumeReport{throttled, "resume:throttle resume:throttle"}},
+		"no answer in time":            {fakessm.Fault{Kind: fakessm.FaultHang}, resumeReport{outOfTime, "resume:hang"}},
+		"half an answer":               {fakessm.Fault{Kind: fakessm.FaultSlow, Delay: 2 * time.Second}, resumeReport{outOfTime, "resume:slow"}},
+		"throttled until the deadline": {fakessm.Fault{Kind: fakessm.FaultThrottle, Times: -1}, resumeReport{throttled, "resume:throttle resume:throttle"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -314,14 +313,14 @@ func TestClient_Resume_outOfTime(t *testing.T) {
 				checkError(t, err, sessionmanager.ResumeSession)
 				checkSecrets(t, fake, err.Error())
 				if !errors.Is(err, context.DeadlineExceeded) {
-					t.Errorf("error does not tell of the deadline: %v", err)
+					t.Errorf("error does not mention the deadline: %v", err)
 				}
 			})
 		})
 	}
 }
 
-// TestClient_Resume_concurrent guards against answers that reach the wrong caller.
+// TestClient_Resume_concurrent checks that no answer reaches the wrong caller.
 func TestClient_Resume_concurrent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -19,14 +19,14 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
-// Owners as SSM records them.
+// Owners in the form that SSM records.
 const (
 	ownerMary = "arn:aws:sts::123456789012:assumed-role/Operator/mary"
 	ownerJohn = "arn:aws:sts::123456789012:assumed-role/Operator/john"
 	ownerRoot = "arn:aws:iam::123456789012:root"
 )
 
-// clock is what the service's clock shows in the tests of the selector.
+// clock is the service's time in the selector tests.
 var clock = time.Date(2026, time.November, 22, 12, 0, 0, 0, time.UTC)
 
 // olderThan returns a condition on the age of a session.
@@ -34,21 +34,21 @@ func olderThan(d time.Duration) *time.Duration {
 	return &d
 }
 
-// matchesPattern asks the selector whether a pattern matches an owner.
+// matchesPattern reports whether the selector matches an owner with a pattern.
 func matchesPattern(pattern, owner string) bool {
 	selector := sessionmanager.Selector{Owners: []string{pattern}}
 
 	return selector.Matches(sessionmanager.Session{Owner: owner}, clock)
 }
 
-// referencePattern says the same as matchesPattern, by other means.
+// referencePattern is an independent implementation of matchesPattern.
 func referencePattern(pattern, owner string) bool {
 	expression := strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, ".*")
 
 	return owner != "" && regexp.MustCompile("(?s)^(?:"+expression+")$").MatchString(owner)
 }
 
-// referenceMatches is what Selector.Matches should say, rule by rule.
+// referenceMatches is an independent implementation of Selector.Matches.
 func referenceMatches(selector sessionmanager.Selector, session sessionmanager.Session, now time.Time) bool {
 	hit := func(set []string, value string, equal func(element, value string) bool) bool {
 		for _, element := range set {
@@ -101,16 +101,15 @@ func referenceMatches(selector sessionmanager.Selector, session sessionmanager.S
 	return true
 }
 
-// chooser makes choices, at random or as the fuzzer wants.
+// chooser makes choices at random or from the input of a fuzzer.
 type chooser func(n int) int
 
-// randomChooser chooses at random, the same for the same seed.
+// randomChooser chooses at random. A seed makes the choices repeatable.
 func randomChooser(seed uint64) chooser {
 	return rand.New(rand.NewPCG(seed, seed)).IntN
 }
 
-// fuzzedChooser chooses by the bytes of a fuzzer's input. Without bytes it chooses the
-// first.
+// fuzzedChooser chooses by the bytes of a fuzzer's input, and then always the first choice.
 func fuzzedChooser(data []byte) chooser {
 	return func(n int) int {
 		if len(data) == 0 {
@@ -123,7 +122,7 @@ func fuzzedChooser(data []byte) chooser {
 	}
 }
 
-// text returns a short text over an alphabet so small that texts meet.
+// text returns a short text. A small alphabet makes equal texts likely.
 func (c chooser) text(alphabet string) string {
 	letters := []rune(alphabet)
 	var b strings.Builder
@@ -134,7 +133,7 @@ func (c chooser) text(alphabet string) string {
 	return b.String()
 }
 
-// set returns a set: none, an empty one, or one with a few elements.
+// set returns a nil set, an empty one, or one with a few elements.
 func (c chooser) set(element func() string) []string {
 	const none = 12
 	switch n := c(none + 4); {
@@ -150,12 +149,12 @@ func (c chooser) set(element func() string) []string {
 	}
 }
 
-// oneOf returns one of some words, of which the empty one means that a field is missing.
+// oneOf returns a function that picks a word. The empty word means a missing field.
 func (c chooser) oneOf(words ...string) func() string {
 	return func() string { return words[c(len(words))] }
 }
 
-// date returns the zero time or one around the clock.
+// date returns the zero time or a time near the clock.
 func (c chooser) date() time.Time {
 	if c(3) == 0 {
 		return time.Time{}
@@ -164,7 +163,7 @@ func (c chooser) date() time.Time {
 	return clock.Add(time.Duration(c(7)-5) * time.Second)
 }
 
-// selector returns a selector of which sessions often meet some conditions.
+// selector returns a random selector. Sessions often meet some of its conditions.
 func (c chooser) selector() sessionmanager.Selector {
 	pattern := func() string { return c.text("ab*é/\n") }
 	s := sessionmanager.Selector{
@@ -184,7 +183,7 @@ func (c chooser) selector() sessionmanager.Selector {
 	return s
 }
 
-// session returns a session of which any field may be missing.
+// session returns a random session. Any field may be missing.
 func (c chooser) session() sessionmanager.Session {
 	return sessionmanager.Session{
 		SessionID:    c.oneOf("", "a-1", "a-2", "a-3")(),
@@ -196,21 +195,21 @@ func (c chooser) session() sessionmanager.Session {
 	}
 }
 
-// checkSelector holds a selector against the reference, and against what
-// conditions and exclusions are for.
+// checkSelector compares a selector with the reference, and checks general properties of
+// conditions and exclusions.
 func checkSelector(t *testing.T, c chooser) {
 	t.Helper()
 
 	selector, session := c.selector(), c.session()
 	got := selector.Matches(session, clock)
 	if want := referenceMatches(selector, session, clock); got != want {
-		t.Fatalf("Matches says %t, the reference %t\nselector %+v\nsession  %+v", got, want, selector, session)
+		t.Fatalf("Matches is %t, the reference is %t\nselector %+v\nsession  %+v", got, want, selector, session)
 	}
 
 	more := selector
 	more.ExcludeOwners = append(slices.Clone(selector.ExcludeOwners), c.text("ab*"))
 	if more.Matches(session, clock) && !got {
-		t.Fatalf("a further exclusion brings in a session\nselector %+v\nsession  %+v", selector, session)
+		t.Fatalf("an additional exclusion adds a session\nselector %+v\nsession  %+v", selector, session)
 	}
 	var inOne bool
 	for _, owner := range selector.Owners {
@@ -219,7 +218,7 @@ func checkSelector(t *testing.T, c chooser) {
 		inOne = inOne || one.Matches(session, clock)
 	}
 	if selector.Owners != nil && inOne != got {
-		t.Fatalf("a set of owners is not what its elements are\nselector %+v\nsession  %+v", selector, session)
+		t.Fatalf("a set of owners differs from the union of its elements\nselector %+v\nsession  %+v", selector, session)
 	}
 }
 
@@ -240,7 +239,7 @@ func TestSelector_Matches_property(t *testing.T) {
 		}
 	}
 	if matching < int(n)/20 || matching > int(n)*19/20 {
-		t.Errorf("%d of %d sessions match: the generator is no use", matching, n)
+		t.Errorf("%d of %d sessions match: the generator is not useful", matching, n)
 	}
 }
 
@@ -320,42 +319,42 @@ func TestSelector_Matches(t *testing.T) {
 			Targets: []string{"i-1"}, Owners: []string{"*mary"}, ExcludeSessionIDs: []string{"mary-2", "mary-1"},
 		}, full, false},
 
-		"exactly as old":                               {selector{OlderThan: olderThan(8 * time.Hour)}, full, true},
-		"a nanosecond too young":                       {selector{OlderThan: olderThan(8*time.Hour + 1)}, full, false},
-		"a nanosecond older":                           {selector{OlderThan: olderThan(8*time.Hour - 1)}, full, true},
-		"an age of zero":                               {selector{OlderThan: olderThan(0)}, full, true},
-		"an age of zero, started this very second":     {selector{OlderThan: olderThan(0)}, without(func(s *sessionmanager.Session) { s.StartDate = clock }), true},
-		"an age of zero, started after the clock":      {selector{OlderThan: olderThan(0)}, without(func(s *sessionmanager.Session) { s.StartDate = clock.Add(time.Second) }), false},
-		"an age of zero, no start date":                {selector{OlderThan: olderThan(0)}, bare, false},
-		"an age that no session reaches":               {selector{OlderThan: olderThan(1<<63 - 1)}, full, false},
-		"an age that a session of the year 1 has":      {selector{OlderThan: olderThan(1<<63 - 1)}, without(func(s *sessionmanager.Session) { s.StartDate = time.Time{}.Add(time.Second) }), true},
-		"a negative age":                               {selector{OlderThan: olderThan(-time.Second)}, full, true},
-		"started at the lower edge":                    {selector{StartedAfter: full.StartDate}, full, true},
-		"started just before the lower edge":           {selector{StartedAfter: full.StartDate.Add(1)}, full, false},
-		"started after, no start date":                 {selector{StartedAfter: full.StartDate}, bare, false},
-		"started at the upper edge":                    {selector{StartedBefore: full.StartDate}, full, false},
-		"started just before the upper edge":           {selector{StartedBefore: full.StartDate.Add(1)}, full, true},
-		"started before, no start date":                {selector{StartedBefore: clock}, bare, false},
-		"between two edges":                            {selector{StartedAfter: full.StartDate, StartedBefore: full.StartDate.Add(1)}, full, true},
-		"between two edges that leave nothing between": {selector{StartedAfter: full.StartDate, StartedBefore: full.StartDate}, full, false},
-		"an edge in another time zone":                 {selector{StartedAfter: full.StartDate.In(time.FixedZone("west", -3600))}, full, true},
+		"exactly as old":                          {selector{OlderThan: olderThan(8 * time.Hour)}, full, true},
+		"a nanosecond too young":                  {selector{OlderThan: olderThan(8*time.Hour + 1)}, full, false},
+		"a nanosecond older":                      {selector{OlderThan: olderThan(8*time.Hour - 1)}, full, true},
+		"an age of zero":                          {selector{OlderThan: olderThan(0)}, full, true},
+		"an age of zero, started now":             {selector{OlderThan: olderThan(0)}, without(func(s *sessionmanager.Session) { s.StartDate = clock }), true},
+		"an age of zero, started after the clock": {selector{OlderThan: olderThan(0)}, without(func(s *sessionmanager.Session) { s.StartDate = clock.Add(time.Second) }), false},
+		"an age of zero, no start date":           {selector{OlderThan: olderThan(0)}, bare, false},
+		"an age that no session reaches":          {selector{OlderThan: olderThan(1<<63 - 1)}, full, false},
+		"an age that a session of the year 1 has": {selector{OlderThan: olderThan(1<<63 - 1)}, without(func(s *sessionmanager.Session) { s.StartDate = time.Time{}.Add(time.Second) }), true},
+		"a negative age":                          {selector{OlderThan: olderThan(-time.Second)}, full, true},
+		"started at the lower limit":              {selector{StartedAfter: full.StartDate}, full, true},
+		"started just before the lower limit":     {selector{StartedAfter: full.StartDate.Add(1)}, full, false},
+		"started after, no start date":            {selector{StartedAfter: full.StartDate}, bare, false},
+		"started at the upper limit":              {selector{StartedBefore: full.StartDate}, full, false},
+		"started just before the upper limit":     {selector{StartedBefore: full.StartDate.Add(1)}, full, true},
+		"started before, no start date":           {selector{StartedBefore: clock}, bare, false},
+		"between two dates":                       {selector{StartedAfter: full.StartDate, StartedBefore: full.StartDate.Add(1)}, full, true},
+		"between two equal dates":                 {selector{StartedAfter: full.StartDate, StartedBefore: full.StartDate}, full, false},
+		"a date in another time zone":             {selector{StartedAfter: full.StartDate.In(time.FixedZone("west", -3600))}, full, true},
 
-		"an excluded owner":                           {selector{ExcludeOwners: []string{ownerMary}}, full, false},
-		"an excluded pattern of owners":               {selector{ExcludeOwners: []string{ownerJohn, "*Operator*"}}, full, false},
-		"another excluded owner":                      {selector{ExcludeOwners: []string{ownerJohn}}, full, true},
-		"all owners excluded":                         {selector{ExcludeOwners: []string{"*"}}, full, false},
-		"an exclusion spares a session without owner": {selector{ExcludeOwners: []string{ownerJohn}}, bare, false},
-		"an empty exclusion of owners":                {selector{ExcludeOwners: []string{}}, full, true},
-		"an empty exclusion, and there is no owner":   {selector{ExcludeOwners: []string{}}, bare, true},
-		"an excluded session":                         {selector{ExcludeSessionIDs: []string{"mary-1"}}, full, false},
-		"another excluded session":                    {selector{ExcludeSessionIDs: []string{"mary-2", "MARY-1", "*"}}, full, true},
-		"an exclusion spares a session without ID":    {selector{ExcludeSessionIDs: []string{"mary-2"}}, sessionmanager.Session{Owner: ownerMary}, false},
-		"an empty exclusion of sessions":              {selector{ExcludeSessionIDs: []string{}}, sessionmanager.Session{}, true},
+		"an excluded owner":                             {selector{ExcludeOwners: []string{ownerMary}}, full, false},
+		"an excluded pattern of owners":                 {selector{ExcludeOwners: []string{ownerJohn, "*Operator*"}}, full, false},
+		"another excluded owner":                        {selector{ExcludeOwners: []string{ownerJohn}}, full, true},
+		"all owners excluded":                           {selector{ExcludeOwners: []string{"*"}}, full, false},
+		"an exclusion excludes a session without owner": {selector{ExcludeOwners: []string{ownerJohn}}, bare, false},
+		"an empty exclusion of owners":                  {selector{ExcludeOwners: []string{}}, full, true},
+		"an empty exclusion, and there is no owner":     {selector{ExcludeOwners: []string{}}, bare, true},
+		"an excluded session":                           {selector{ExcludeSessionIDs: []string{"mary-1"}}, full, false},
+		"another excluded session":                      {selector{ExcludeSessionIDs: []string{"mary-2", "MARY-1", "*"}}, full, true},
+		"an exclusion excludes a session without ID":    {selector{ExcludeSessionIDs: []string{"mary-2"}}, sessionmanager.Session{Owner: ownerMary}, false},
+		"an empty exclusion of sessions":                {selector{ExcludeSessionIDs: []string{}}, sessionmanager.Session{}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if got := tc.selector.Matches(tc.session, clock); got != tc.want {
-				t.Errorf("Matches says %t\nselector %+v\nsession  %+v", got, tc.selector, tc.session)
+				t.Errorf("Matches is %t\nselector %+v\nsession  %+v", got, tc.selector, tc.session)
 			}
 		})
 	}
@@ -429,13 +428,13 @@ func TestSelector_Matches_patterns(t *testing.T) {
 				t.Errorf("matches: %t", got)
 			}
 			if got := referencePattern(tc.pattern, tc.owner); got != tc.want {
-				t.Errorf("the reference says %t", got)
+				t.Errorf("the reference is %t", got)
 			}
 		})
 	}
 }
 
-// TestSelector_Matches_hostilePatterns does not end if matching goes back to try again.
+// TestSelector_Matches_hostilePatterns does not end if the matching uses backtracking.
 func TestSelector_Matches_hostilePatterns(t *testing.T) {
 	t.Parallel()
 
@@ -496,52 +495,52 @@ func TestSelector_RequireCondition(t *testing.T) {
 		selector selector
 		refused  bool
 	}{
-		"no condition":                            {selector{}, true},
-		"any owner":                               {selector{Owners: []string{"*"}}, true},
-		"any owner, in two signs":                 {selector{Owners: []string{"**"}}, true},
-		"any owner, among others":                 {selector{Owners: []string{ownerMary, "*"}}, true},
-		"any owner, before others":                {selector{Owners: []string{"*", "*/mary"}}, true},
-		"an age of zero":                          {selector{OlderThan: olderThan(0)}, true},
-		"a negative age":                          {selector{OlderThan: olderThan(-time.Hour)}, true},
-		"any owner and an age of zero":            {selector{Owners: []string{"*"}, OlderThan: olderThan(0)}, true},
-		"exclusions of owners only":               {selector{ExcludeOwners: []string{ownerMary}}, true},
-		"exclusions of sessions only":             {selector{ExcludeSessionIDs: []string{"mary-1"}}, true},
-		"exclusions and any owner":                {selector{Owners: []string{"*"}, ExcludeOwners: []string{ownerMary}}, true},
-		"exclusions and an age of zero":           {selector{OlderThan: olderThan(0), ExcludeSessionIDs: []string{"mary-1"}}, true},
-		"empty exclusions":                        {selector{ExcludeOwners: []string{}, ExcludeSessionIDs: []string{}}, true},
-		"a target":                                {selector{Targets: []string{"i-1"}}, false},
-		"an empty set of targets":                 {selector{Targets: []string{}}, false},
-		"an owner":                                {selector{Owners: []string{ownerMary}}, false},
-		"a pattern of owners":                     {selector{Owners: []string{"*/mary"}}, false},
-		"an empty set of owners":                  {selector{Owners: []string{}}, false},
-		"a document":                              {selector{DocumentNames: []string{"Shell"}}, false},
-		"an empty set of documents":               {selector{DocumentNames: []string{}}, false},
-		"an access type":                          {selector{AccessTypes: []string{"Standard"}}, false},
-		"an empty set of access types":            {selector{AccessTypes: []string{}}, false},
-		"an age":                                  {selector{OlderThan: olderThan(time.Minute)}, false},
-		"an age below a minute":                   {selector{OlderThan: olderThan(time.Minute - 1)}, true},
-		"an age of a nanosecond":                  {selector{OlderThan: olderThan(1)}, true},
-		"every access type":                       {selector{AccessTypes: []string{"JustInTime", "Standard"}}, true},
-		"every access type and any owner":         {selector{AccessTypes: []string{"JustInTime", "Standard"}, Owners: []string{"*"}}, true},
-		"a whole partition":                       {selector{Owners: []string{"arn:aws:*"}}, true},
-		"a whole partition of another name":       {selector{Owners: []string{"arn:aws-us-gov:*"}}, true},
-		"both services":                           {selector{Owners: []string{"arn:aws:sts::*", "arn:aws:iam::*"}}, true},
-		"a letter that all owners have":           {selector{Owners: []string{"*n*"}}, true},
-		"all owners of an account":                {selector{Owners: []string{"arn:*:123456789012:*"}}, true},
-		"all shapes, one by one":                  {selector{Owners: []string{"*:root", "*:user/*", "*:assumed-role/*", "*:federated-user/*"}}, true},
-		"all names, at length":                    {selector{Owners: []string{"*:root", "*/*"}}, true},
-		"one service":                             {selector{Owners: []string{"arn:aws:sts::*"}}, false},
-		"all shapes but root":                     {selector{Owners: []string{"*:user/*", "*:assumed-role/*", "*:federated-user/*"}}, false},
-		"names with a letter":                     {selector{Owners: []string{"*:root", "*/*x*"}}, false},
-		"an age and any owner":                    {selector{OlderThan: olderThan(time.Hour), Owners: []string{"*"}}, false},
-		"a target and any owner":                  {selector{Targets: []string{"i-1"}, Owners: []string{"*"}}, false},
-		"a target and an age of zero":             {selector{Targets: []string{"i-1"}, OlderThan: olderThan(0)}, false},
-		"an owner and an age of zero":             {selector{Owners: []string{ownerMary}, OlderThan: olderThan(0)}, false},
-		"started after a date":                    {selector{StartedAfter: clock}, false},
-		"started before a date":                   {selector{StartedBefore: clock}, false},
-		"an empty set of targets and any owner":   {selector{Targets: []string{}, Owners: []string{"*"}}, false},
-		"a target, with exclusions":               {selector{Targets: []string{"i-1"}, ExcludeOwners: []string{"*"}}, false},
-		"an empty set of owners and an age of 0s": {selector{Owners: []string{}, OlderThan: olderThan(0)}, false},
+		"no condition":                              {selector{}, true},
+		"any owner":                                 {selector{Owners: []string{"*"}}, true},
+		"any owner, with two wildcards":             {selector{Owners: []string{"**"}}, true},
+		"any owner, among others":                   {selector{Owners: []string{ownerMary, "*"}}, true},
+		"any owner, before others":                  {selector{Owners: []string{"*", "*/mary"}}, true},
+		"an age of zero":                            {selector{OlderThan: olderThan(0)}, true},
+		"a negative age":                            {selector{OlderThan: olderThan(-time.Hour)}, true},
+		"any owner and an age of zero":              {selector{Owners: []string{"*"}, OlderThan: olderThan(0)}, true},
+		"exclusions of owners only":                 {selector{ExcludeOwners: []string{ownerMary}}, true},
+		"exclusions of sessions only":               {selector{ExcludeSessionIDs: []string{"mary-1"}}, true},
+		"exclusions and any owner":                  {selector{Owners: []string{"*"}, ExcludeOwners: []string{ownerMary}}, true},
+		"exclusions and an age of zero":             {selector{OlderThan: olderThan(0), ExcludeSessionIDs: []string{"mary-1"}}, true},
+		"empty exclusions":                          {selector{ExcludeOwners: []string{}, ExcludeSessionIDs: []string{}}, true},
+		"a target":                                  {selector{Targets: []string{"i-1"}}, false},
+		"an empty set of targets":                   {selector{Targets: []string{}}, false},
+		"an owner":                                  {selector{Owners: []string{ownerMary}}, false},
+		"a pattern of owners":                       {selector{Owners: []string{"*/mary"}}, false},
+		"an empty set of owners":                    {selector{Owners: []string{}}, false},
+		"a document":                                {selector{DocumentNames: []string{"Shell"}}, false},
+		"an empty set of documents":                 {selector{DocumentNames: []string{}}, false},
+		"an access type":                            {selector{AccessTypes: []string{"Standard"}}, false},
+		"an empty set of access types":              {selector{AccessTypes: []string{}}, false},
+		"an age":                                    {selector{OlderThan: olderThan(time.Minute)}, false},
+		"an age below a minute":                     {selector{OlderThan: olderThan(time.Minute - 1)}, true},
+		"an age of a nanosecond":                    {selector{OlderThan: olderThan(1)}, true},
+		"every access type":                         {selector{AccessTypes: []string{"JustInTime", "Standard"}}, true},
+		"every access type and any owner":           {selector{AccessTypes: []string{"JustInTime", "Standard"}, Owners: []string{"*"}}, true},
+		"a whole partition":                         {selector{Owners: []string{"arn:aws:*"}}, true},
+		"another whole partition":                   {selector{Owners: []string{"arn:aws-us-gov:*"}}, true},
+		"both services":                             {selector{Owners: []string{"arn:aws:sts::*", "arn:aws:iam::*"}}, true},
+		"a letter that all owners have":             {selector{Owners: []string{"*n*"}}, true},
+		"all owners of an account":                  {selector{Owners: []string{"arn:*:123456789012:*"}}, true},
+		"all shapes, one by one":                    {selector{Owners: []string{"*:root", "*:user/*", "*:assumed-role/*", "*:federated-user/*"}}, true},
+		"all names, written out":                    {selector{Owners: []string{"*:root", "*/*"}}, true},
+		"one service":                               {selector{Owners: []string{"arn:aws:sts::*"}}, false},
+		"all shapes but root":                       {selector{Owners: []string{"*:user/*", "*:assumed-role/*", "*:federated-user/*"}}, false},
+		"names with a letter":                       {selector{Owners: []string{"*:root", "*/*x*"}}, false},
+		"an age and any owner":                      {selector{OlderThan: olderThan(time.Hour), Owners: []string{"*"}}, false},
+		"a target and any owner":                    {selector{Targets: []string{"i-1"}, Owners: []string{"*"}}, false},
+		"a target and an age of zero":               {selector{Targets: []string{"i-1"}, OlderThan: olderThan(0)}, false},
+		"an owner and an age of zero":               {selector{Owners: []string{ownerMary}, OlderThan: olderThan(0)}, false},
+		"started after a date":                      {selector{StartedAfter: clock}, false},
+		"started before a date":                     {selector{StartedBefore: clock}, false},
+		"an empty set of targets and any owner":     {selector{Targets: []string{}, Owners: []string{"*"}}, false},
+		"a target, with exclusions":                 {selector{Targets: []string{"i-1"}, ExcludeOwners: []string{"*"}}, false},
+		"an empty set of owners and an age of zero": {selector{Owners: []string{}, OlderThan: olderThan(0)}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -23,7 +23,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
-// fixedHTTPClient is an HTTP client that answers every request alike.
+// fixedHTTPClient is an HTTP client that gives the same answer to every request.
 type fixedHTTPClient struct {
 	status int
 	body   []byte
@@ -38,7 +38,7 @@ func (a *fixedHTTPClient) Do(*http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// client returns a client that asks once, and gets this answer.
+// client returns a client that makes one attempt and gets this answer.
 func (a *fixedHTTPClient) client() *sessionmanager.Client {
 	return sessionmanager.New(aws.Config{
 		Region:       region,
@@ -49,8 +49,7 @@ func (a *fixedHTTPClient) client() *sessionmanager.Client {
 	}, sessionmanager.Options{})
 }
 
-// bodyTexts are the texts of a body, whatever its structure: the strings and the numbers of
-// its JSON as far as that goes.
+// bodyTexts has the strings and numbers of a JSON body, up to the first syntax error.
 type bodyTexts struct {
 	texts   map[string]bool
 	numbers []float64
@@ -69,7 +68,7 @@ func textsOf(body []byte) bodyTexts {
 		s.tokens++
 		switch token := token.(type) {
 		case string:
-			s.texts[oneMark(token)] = true
+			s.texts[mergeInvalidBytes(token)] = true
 		case json.Number:
 			if number, err := token.Float64(); err == nil || math.IsInf(number, 0) {
 				s.numbers = append(s.numbers, number)
@@ -78,15 +77,14 @@ func textsOf(body []byte) bodyTexts {
 	}
 }
 
-// text reports whether a body says this text, but for bytes that are no UTF-8: some
-// keep them, some put a mark in their place, or several.
+// text reports whether a body contains a text. Bytes that are not UTF-8 count as equal to
+// U+FFFD, because decoders keep or replace them in different ways.
 func (s bodyTexts) text(text string) bool {
-	return s.texts[oneMark(text)]
+	return s.texts[mergeInvalidBytes(text)]
 }
 
-// oneMark returns a text with one U+FFFD in the place of bytes that are no UTF-8, and
-// of the marks that others put there.
-func oneMark(text string) string {
+// mergeInvalidBytes replaces each run of bytes that are not UTF-8, and of U+FFFD, with one U+FFFD.
+func mergeInvalidBytes(text string) string {
 	const mark = "\ufffd"
 	text = strings.ToValidUTF8(text, mark)
 	for strings.Contains(text, mark+mark) {
@@ -96,16 +94,16 @@ func oneMark(text string) string {
 	return text
 }
 
-// date reports whether a body says this time, but for its fraction. The SDK counts
-// nanoseconds in 64 bits: what is beyond the year 2262 becomes any time.
+// date reports whether a body contains a time, except for its fraction. The SDK counts
+// nanoseconds in 64 bits, so a time after the year 2262 can become any time.
 func (s bodyTexts) date(t time.Time) bool {
 	return slices.ContainsFunc(s.numbers, func(number float64) bool {
 		return math.Abs(number) > math.MaxInt64/1e9 || math.Abs(math.Floor(number)-float64(t.Unix())) <= 1
 	})
 }
 
-// FuzzDecodeSession has DescribeSessions answer with anything. What is listed must
-// have been said, and what cannot be read must be an error.
+// FuzzDecodeSession decodes arbitrary answers of DescribeSessions. Each value of a listed
+// session must come from the answer, and an unreadable answer must be an error.
 func FuzzDecodeSession(f *testing.F) {
 	for _, body := range []string{
 		``, `{}`, `null`, `[]`, `""`, `0`, `{`, `It works!`, `<html></html>`, "\xff\xfe{}", `{"Sessions":null}`, `{"Sessions":[]}`, `{"Sessions":[null]}`,
@@ -136,11 +134,11 @@ func FuzzDecodeSession(f *testing.F) {
 			if err != nil {
 				checkFuzzed(t, err)
 				if len(listing.Sessions) > 0 {
-					t.Errorf("%d sessions along with an error", len(listing.Sessions))
+					t.Errorf("%d sessions and an error", len(listing.Sessions))
 				}
 			}
 			if err == nil && (a.status != 200 || heard.tokens == 0) {
-				t.Errorf("an answer with status %d and %d tokens of JSON is no error", a.status, heard.tokens)
+				t.Errorf("no error for an answer with status %d and %d JSON tokens", a.status, heard.tokens)
 			}
 			seen := map[string]bool{}
 			for _, s := range listing.Sessions {
@@ -151,7 +149,7 @@ func FuzzDecodeSession(f *testing.F) {
 				checkSaid(t, heard, s)
 			}
 
-			// Looked up by its ID, a session is the one that was asked for, or is not found.
+			// A lookup by ID returns the requested session or an error.
 			id := sessionID
 			if len(listing.Sessions) > 0 {
 				id = listing.Sessions[0].SessionID
@@ -170,7 +168,7 @@ func FuzzDecodeSession(f *testing.F) {
 	})
 }
 
-// noPanic makes a panic an ordinary failure, so that other tests go on.
+// noPanic turns a panic into a test failure, so other tests continue.
 func noPanic(t *testing.T) {
 	t.Helper()
 
@@ -179,7 +177,7 @@ func noPanic(t *testing.T) {
 	}
 }
 
-// checkSaid checks that what is known of a session has been said.
+// checkSaid checks that each value of a session comes from the answer.
 func checkSaid(t *testing.T, heard bodyTexts, s sessionmanager.Session) {
 	t.Helper()
 
@@ -188,7 +186,7 @@ func checkSaid(t *testing.T, heard bodyTexts, s sessionmanager.Session) {
 		"details": s.Details, "duration": s.MaxSessionDuration, "access type": s.AccessType, "S3 URL": s.S3OutputURL, "CloudWatch URL": s.CloudWatchOutputURL,
 	} {
 		if !heard.text(text) {
-			t.Errorf("the %s %q was never said", name, text)
+			t.Errorf("the %s %q is not in the answer", name, text)
 		}
 	}
 	for name, date := range map[string]time.Time{"start": s.StartDate, "end": s.EndDate} {
@@ -197,35 +195,34 @@ func checkSaid(t *testing.T, heard bodyTexts, s sessionmanager.Session) {
 		case date.Nanosecond() != 0, date.Location() != time.UTC, date.Year() < 1, date.Year() > 9999:
 			t.Errorf("the %s %s is not in whole seconds of UTC that RFC 3339 can express", name, date)
 		case !heard.date(date):
-			t.Errorf("the %s %s was never said", name, date)
+			t.Errorf("the %s %s is not in the answer", name, date)
 		}
 	}
 }
 
-// checkFuzzed checks what every error must be like, whatever caused it.
+// checkFuzzed checks the properties of every error.
 func checkFuzzed(t *testing.T, err error) {
 	t.Helper()
 
 	var failed *sessionmanager.Error
 	if !errors.As(err, &failed) {
-		t.Fatalf("%T is no *sessionmanager.Error", err)
+		t.Fatalf("error is %T, want *sessionmanager.Error", err)
 	}
 	if kind := kindOf(err); kind == "none of the kinds" || strings.Contains(kind, " and also ") {
 		t.Errorf("error is %q: %v", kind, err)
 	}
 }
 
-// resumeErrors are what a resumption can fail with if the answer is one of success:
-// not a word of it is the service's.
+// resumeErrors are the possible errors of Resume after an answer of success. They contain no
+// text of the service.
 var resumeErrors = []string{
 	"session has timed out",
 	"the answer names no session", "the answer names another session", "the answer has a token but no stream URL", "the answer is empty",
 	"the answer (HTTP status 200) could not be decoded",
 }
 
-// FuzzDecodeResume has ResumeSession answer with anything. Either there is all that
-// it takes to connect, or an error that repeats nothing of an answer that may hold
-// half of it.
+// FuzzDecodeResume decodes arbitrary answers of ResumeSession. The result is a complete
+// Connection, or an error that quotes nothing of the answer, which may contain secrets.
 func FuzzDecodeResume(f *testing.F) {
 	for _, body := range []string{
 		``, `{}`, `null`, `[]`, `It works!`, `<html></html>`,
@@ -251,25 +248,25 @@ func FuzzDecodeResume(f *testing.F) {
 		connection, err := a.client().Resume(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: sessionID})
 
 		if err == nil {
-			// Comparisons do not print what they compare: elsewhere it is secret.
+			// Failed comparisons do not print values, because they are secrets elsewhere.
 			if connection.TokenValue == "" || connection.StreamURL == "" {
-				t.Error("there is no error, and something is missing")
+				t.Error("no error, but a value is missing")
 			}
 			if !heard.text(connection.TokenValue) || !heard.text(connection.StreamURL) || !heard.text(sessionID) || a.status != 200 {
-				t.Error("what was returned was never said")
+				t.Error("a returned value is not in the answer")
 			}
 
 			return
 		}
 		if connection != (sessionmanager.Connection{}) {
-			t.Error("something is returned along with an error")
+			t.Error("a value and an error")
 		}
 		checkFuzzed(t, err)
 		text := strings.TrimPrefix(err.Error(), "resuming session "+sessionID+": ")
 		if a.status == 200 && !slices.Contains(resumeErrors, text) {
-			t.Errorf("an error that may be the answer's own words: %q", text)
+			t.Errorf("the error may quote the answer: %q", text)
 		}
-		// Of a refusal, the code and the message are shown, and nothing else.
+		// The error of a refusal shows its code and message, and nothing else of the answer.
 		var refusal map[string]any
 		if json.Unmarshal(body, &refusal) == nil {
 			for _, member := range []string{"TokenValue", "StreamUrl"} {
@@ -281,8 +278,8 @@ func FuzzDecodeResume(f *testing.F) {
 	})
 }
 
-// shownAnyway reports whether a text is part of what a refusal is shown by, or what
-// every refusal shows.
+// shownAnyway reports whether a text is part of the code or message of a refusal, or of the
+// text that every refusal has.
 func shownAnyway(refusal map[string]any, text string) bool {
 	const always = "operation error SSM: ResumeSession, https response error StatusCode: 400 503, RequestID: , api error UnknownError: could not be decoded the answer (HTTP status )"
 	for name, value := range refusal {

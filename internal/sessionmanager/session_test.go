@@ -16,14 +16,13 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
-// TestSession_translation has DescribeSessions answer with what the fake never
-// says, in the words of the API.
+// TestSession_translation checks answers in the API's format that the fake never sends.
 func TestSession_translation(t *testing.T) {
 	t.Parallel()
 
 	day := time.Date(2024, time.August, 29, 0, 0, 0, 0, time.UTC)
 	for name, tc := range map[string]struct {
-		answer string // The session, but for its ID.
+		answer string // The session without its ID.
 		want   sessionmanager.Session
 	}{
 		"every field present": {
@@ -50,7 +49,7 @@ func TestSession_translation(t *testing.T) {
 		"an output URL without its fields": {
 			answer: `"OutputUrl":{}`,
 		},
-		"values that this version does not know": {
+		"unknown values": {
 			answer: `"Status":"Hibernating","AccessType":"Biometric"`,
 			want:   sessionmanager.Session{Status: "Hibernating", AccessType: "Biometric"},
 		},

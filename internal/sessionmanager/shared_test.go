@@ -15,9 +15,9 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 )
 
-// TestClient_Terminate_looksShared has as many workers as Terraform end 120 sessions,
-// each verified, at endpoints that differ in where they list a session that is ending.
-func TestClient_Terminate_looksShared(t *testing.T) {
+// TestClient_Terminate_lookupsShared ends 120 sessions with as many workers as Terraform, with
+// verification. The endpoints differ in the list that contains sessions that are ending.
+func TestClient_Terminate_lookupsShared(t *testing.T) {
 	t.Parallel()
 
 	const count = 120
@@ -26,7 +26,7 @@ func TestClient_Terminate_looksShared(t *testing.T) {
 	for name, tc := range map[string]struct {
 		options []fakessm.Option
 		most    time.Duration
-		looks   int // DescribeSessions, at most.
+		looks   int // Maximum number of DescribeSessions.
 	}{
 		"Terminating is active for 1.5 s": {
 			options: []fakessm.Option{quota, lag(1500 * time.Millisecond), fakessm.WithTerminatingActive()}, most: 22 * time.Second, looks: 90,
@@ -37,10 +37,10 @@ func TestClient_Terminate_looksShared(t *testing.T) {
 		"Terminating stays active, without quotas": {
 			options: []fakessm.Option{lag(time.Hour), fakessm.WithTerminatingActive()}, most: 22 * time.Second, looks: 90,
 		},
-		"the history has it at once": {
+		"the history shows it at once": {
 			options: []fakessm.Option{quota}, most: 21 * time.Second, looks: 140,
 		},
-		"the history has it Terminating": {
+		"the history shows it as Terminating": {
 			options: []fakessm.Option{quota, lag(time.Hour)}, most: 21 * time.Second, looks: 140,
 		},
 	} {
@@ -48,13 +48,13 @@ func TestClient_Terminate_looksShared(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				fake := fakessm.New(append(tc.options, fakessm.WithPageSize(200), fakessm.WithSessions(crowdSessions(count)...))...)
-				ep := newEndpoint(t, fake).patient()
+				ep := newEndpoint(t, fake).retryLikeProvider()
 
-				got := ep.work(t, 10, count, terminateNext(ep.client(), region, true))
+				got := ep.runCalls(t, 10, count, terminateNext(ep.client(), region, true))
 
 				wantBetween(t, got.took, 0, tc.most)
 				if looks := fake.Count("DescribeSessions"); looks > tc.looks {
-					t.Errorf("%d looks for %d sessions, want %d at most", looks, count, tc.looks)
+					t.Errorf("%d lookups of %d sessions, want %d at most", looks, count, tc.looks)
 				}
 				for _, s := range fake.Sessions() {
 					if s.Status == "Connected" {
@@ -66,17 +66,17 @@ func TestClient_Terminate_looksShared(t *testing.T) {
 	}
 }
 
-// TestClient_Terminate_looksAlone: a look that comes alone waits for nobody, and asks
-// first where sessions that are ending were seen.
-func TestClient_Terminate_looksAlone(t *testing.T) {
+// TestClient_Terminate_lookupsAlone checks a single lookup. It does not wait for others, and
+// begins with the list where sessions that are ending were seen.
+func TestClient_Terminate_lookupsAlone(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
 		options       []fakessm.Option
-		first, second pages // With the look before.
+		first, second describeCalls // Including the lookup before the call.
 	}{
-		"Terminating is active":         {[]fakessm.Option{fakessm.WithTerminatingActive()}, pages{Lookups: 3}, pages{Lookups: 2}},
-		"Terminating is in the history": {nil, pages{Lookups: 2}, pages{Lookups: 2}},
+		"Terminating is active":         {[]fakessm.Option{fakessm.WithTerminatingActive()}, describeCalls{Lookups: 3}, describeCalls{Lookups: 2}},
+		"Terminating is in the history": {nil, describeCalls{Lookups: 2}, describeCalls{Lookups: 2}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -84,7 +84,7 @@ func TestClient_Terminate_looksAlone(t *testing.T) {
 				fake := fakessm.New(append(tc.options, fakessm.WithTerminationLag(time.Hour), fakessm.WithPageSize(200), fakessm.WithSessions(crowdSessions(20)...))...)
 				ep := newEndpoint(t, fake)
 				client := ep.client()
-				for i, want := range []pages{tc.first, tc.second, tc.second} {
+				for i, want := range []describeCalls{tc.first, tc.second, tc.second} {
 					start := time.Now()
 					if err := terminateNext(client, region, true)(t.Context(), i); err != nil {
 						t.Fatal(err)
@@ -100,14 +100,14 @@ func TestClient_Terminate_looksAlone(t *testing.T) {
 	}
 }
 
-// TestClient_Terminate_looksOfManyPages: looks do not share a listing that has more
-// pages than it replaces look-ups.
-func TestClient_Terminate_looksOfManyPages(t *testing.T) {
+// TestClient_Terminate_lookupsOfManyPages checks that lookups do not share a listing that has
+// more pages than it saves lookups.
+func TestClient_Terminate_lookupsOfManyPages(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
 		options []fakessm.Option
-		most    int // Calls of DescribeSessions, for 40 terminations.
+		most    int // Maximum number of DescribeSessions for 40 terminations.
 	}{
 		"five pages": {[]fakessm.Option{fakessm.WithPageSize(200)}, 100},
 		"more pages": {[]fakessm.Option{fakessm.WithPageSize(50)}, 200},
@@ -117,7 +117,7 @@ func TestClient_Terminate_looksOfManyPages(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				fake := fakessm.New(append(tc.options, fakessm.WithTerminatingActive(), fakessm.WithTerminationLag(time.Hour), fakessm.WithSessions(crowdSessions(1000)...))...)
 
-				got := newEndpoint(t, fake).work(t, 10, 40, terminateNext(newEndpoint(t, fake).client(), region, true))
+				got := newEndpoint(t, fake).runCalls(t, 10, 40, terminateNext(newEndpoint(t, fake).client(), region, true))
 
 				wantBetween(t, got.took, 0, 10*time.Second)
 				if calls := fake.Count("DescribeSessions"); calls > tc.most {
@@ -128,9 +128,9 @@ func TestClient_Terminate_looksOfManyPages(t *testing.T) {
 	}
 }
 
-// TestClient_Terminate_looksProve: a look counts only if it began after the answer. A
-// session that is not ended by its request shows as live in a shared listing, too.
-func TestClient_Terminate_looksProve(t *testing.T) {
+// TestClient_Terminate_lookupsProve checks that a lookup counts only if it began after the
+// answer. A session that stays live must show as live in a shared listing too.
+func TestClient_Terminate_lookupsProve(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sessions := crowdSessions(30)

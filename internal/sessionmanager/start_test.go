@@ -24,20 +24,20 @@ import (
 
 const startTarget = "i-0123456789abcdef0"
 
-// startKinds are the kinds that only a start has.
+// The kinds of error that only a start has.
 const (
 	notConnected  = "target is not connected"
 	badDocument   = "document is invalid"
 	badParameters = "parameters are invalid"
 )
 
-// startInput starts a session on the target.
+// startInput returns an input for a session on startTarget.
 func startInput() sessionmanager.StartInput {
 	return sessionmanager.StartInput{Region: region, Target: startTarget, Reason: "on call"}
 }
 
-// bystandersOf are sessions on the target that a start must never touch, however
-// much they look like its own.
+// bystandersOf returns sessions on the target that a start must not touch, although they
+// resemble its own session.
 func bystandersOf(target string) []fakessm.Session {
 	mark := "terraform-provider-ssm:" + strings.Repeat("0", 32)
 
@@ -49,8 +49,8 @@ func bystandersOf(target string) []fakessm.Session {
 	}
 }
 
-// checkStart checks that none of the bystanders was touched, and returns the
-// sessions that were started and are live.
+// checkStart checks that the bystanders are unchanged, and returns the live sessions that
+// were started.
 func checkStart(t *testing.T, fake *fakessm.Server) []fakessm.Session {
 	t.Helper()
 
@@ -59,7 +59,7 @@ func checkStart(t *testing.T, fake *fakessm.Server) []fakessm.Session {
 		ended := s.Status != "Connected" && s.Status != "Disconnected"
 		switch {
 		case strings.HasPrefix(s.SessionID, "bystander-") && ended:
-			t.Errorf("session %s, which is somebody else's, is %s", s.SessionID, s.Status)
+			t.Errorf("session %s of another user is %s", s.SessionID, s.Status)
 		case strings.HasPrefix(s.SessionID, "bystander-"), ended:
 		default:
 			live = append(live, s)
@@ -69,7 +69,7 @@ func checkStart(t *testing.T, fake *fakessm.Server) []fakessm.Session {
 	return live
 }
 
-// callCounts counts the requests that reached the endpoint.
+// callCounts counts the requests that reached the endpoint, by operation.
 func callCounts(fake *fakessm.Server) map[string]int {
 	counts := map[string]int{}
 	for _, r := range fake.Requests() {
@@ -127,7 +127,7 @@ func TestStart(t *testing.T) {
 		in := startInput()
 		in.Reason = strings.Repeat("x", sessionmanager.MaxStartReason+1)
 		if _, err := client.Start(t.Context(), in); kindOf(err) != rejected {
-			t.Errorf("a reason that is too long is answered with %v", err)
+			t.Errorf("error of a reason that is too long: %v", err)
 		}
 		if diff := cmp.Diff(map[string]int{"StartSession": 3}, callCounts(ep.fake)); diff != "" {
 			t.Errorf("unexpected calls (-want +got):\n%s", diff)
@@ -135,7 +135,7 @@ func TestStart(t *testing.T) {
 	})
 }
 
-// TestOpened_printed prints a session in every way there is.
+// TestOpened_printed prints a session with every print method.
 func TestOpened_printed(t *testing.T) {
 	t.Parallel()
 
@@ -155,9 +155,9 @@ func TestOpened_printed(t *testing.T) {
 	}
 }
 
-// TestStart_fails has StartSession fail in every way. Whatever it leaves behind has
-// ended when Start returns, unless the service did not list it; and StartSession
-// is called once, unless it certainly did nothing.
+// TestStart_fails checks all failures of StartSession. When Start returns, a session that was
+// started has ended, unless the service did not list it. StartSession is called once,
+// unless the service certainly did nothing.
 func TestStart_fails(t *testing.T) {
 	t.Parallel()
 
@@ -166,9 +166,9 @@ func TestStart_fails(t *testing.T) {
 	}
 	fault := func(kind fakessm.FaultKind) fakessm.Fault { return fakessm.Fault{Kind: kind, Times: -1} }
 	const (
-		nothing = ""          // Nothing can be left behind.
+		nothing = ""          // No session was started.
 		ended   = "ended"     // A session was started, found and ended.
-		unknown = "not found" // There may be a session; none is listed.
+		unknown = "not found" // A session may have been started, but none is listed.
 	)
 	for name, tc := range map[string]struct {
 		fault  fakessm.Fault
@@ -187,11 +187,11 @@ func TestStart_fails(t *testing.T) {
 			"User: arn:aws:sts::1:assumed-role/x/y is not authorized to perform: ssm:StartSession on resource: arn:aws:ec2:eu-central-1:1:instance/i-1 because no identity-based policy allows the ssm:StartSession action"), accessDenied, 1, nothing, sessionmanager.DeniedTarget},
 		"denied on the document": {refused("AccessDeniedException",
 			"User: x is not authorized to perform: ssm:StartSession on resource: arn:aws:ssm:eu-central-1::document/AWS-StartSSHSession because no identity-based policy allows the ssm:StartSession action"), accessDenied, 1, nothing, sessionmanager.DeniedDocument},
-		"denied without a word":             {refused("AccessDeniedException", ""), accessDenied, 1, nothing, ""},
+		"denied without a message":          {refused("AccessDeniedException", ""), accessDenied, 1, nothing, ""},
 		"expired credentials":               {fault(fakessm.FaultExpired), credentialsWrong, 1, nothing, ""},
 		"throttled":                         {fault(fakessm.FaultThrottle), throttled, maxAttempts, nothing, ""},
 		"an internal error":                 {fault(fakessm.FaultInternal), unavailable, 1, unknown, ""},
-		"a page of a proxy":                 {fault(fakessm.FaultProxy), unavailable, 1, unknown, ""},
+		"a proxy's error page":              {fault(fakessm.FaultProxy), unavailable, 1, unknown, ""},
 		"a reset before the work":           {fault(fakessm.FaultResetBefore), unavailable, 1, unknown, ""},
 		"a reset after the work":            {fault(fakessm.FaultResetAfter), unavailable, 1, ended, ""},
 		"half of the answer":                {fault(fakessm.FaultTruncated), unavailable, 1, ended, ""},
@@ -221,7 +221,7 @@ func TestStart_fails(t *testing.T) {
 				}
 				synctest.Wait()
 				if live := checkStart(t, ep.fake); len(live) > 0 {
-					t.Errorf("this is left behind: %+v", live)
+					t.Errorf("sessions are left: %+v", live)
 				}
 				counts := callCounts(ep.fake)
 				if counts["StartSession"] != tc.starts {
@@ -229,7 +229,7 @@ func TestStart_fails(t *testing.T) {
 				}
 				switch {
 				case tc.lost == nothing && (failed.Lost != nil || counts["DescribeSessions"]+counts["TerminateSession"] > 0):
-					t.Errorf("something was looked for: %+v, %v", failed.Lost, counts)
+					t.Errorf("Start searched for a session: %+v, %v", failed.Lost, counts)
 				case tc.lost == nothing:
 				case failed.Lost == nil || failed.Lost.Ended != (tc.lost == ended) || failed.Lost.Err != nil || failed.Lost.Mark == "":
 					t.Errorf("unexpected %+v", failed.Lost)
@@ -244,7 +244,7 @@ func TestStart_fails(t *testing.T) {
 	}
 }
 
-// TestStart_repeated has the first requests fail such that nothing was done.
+// TestStart_repeated checks that a start is retried if the service certainly did nothing.
 func TestStart_repeated(t *testing.T) {
 	t.Parallel()
 
@@ -252,7 +252,7 @@ func TestStart_repeated(t *testing.T) {
 		"throttled": func(ep *endpoint) {
 			ep.fake.Inject(fakessm.Fault{Operation: "StartSession", Kind: fakessm.FaultThrottle, Times: 2})
 		},
-		"nobody there": func(ep *endpoint) {
+		"connection refused": func(ep *endpoint) {
 			dials := 0
 			ep.transport(func(tr *http.Transport) {
 				tr.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -283,7 +283,7 @@ func TestStart_repeated(t *testing.T) {
 	}
 }
 
-// TestStart_lost loses the answer while things are worse than that.
+// TestStart_lost checks lost answers together with further failures.
 func TestStart_lost(t *testing.T) {
 	t.Parallel()
 
@@ -293,7 +293,7 @@ func TestStart_lost(t *testing.T) {
 		check func(*testing.T, *sessionmanager.LostStart)
 		left  int
 	}{
-		"looking is denied": {
+		"DescribeSessions is denied": {
 			fault: fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Times: -1}, left: 1,
 			check: func(t *testing.T, lost *sessionmanager.LostStart) {
 				if lost.Ended || lost.SessionID != "" || kindOf(lost.Err) != accessDenied {
@@ -301,7 +301,7 @@ func TestStart_lost(t *testing.T) {
 				}
 			},
 		},
-		"ending is denied": {
+		"TerminateSession is denied": {
 			fault: fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultDenied, Times: -1}, left: 1,
 			check: func(t *testing.T, lost *sessionmanager.LostStart) {
 				if lost.Ended || lost.SessionID == "" || kindOf(lost.Err) != accessDenied {
@@ -309,7 +309,7 @@ func TestStart_lost(t *testing.T) {
 				}
 			},
 		},
-		"looking fails for a while": {
+		"DescribeSessions fails for a while": {
 			fault: fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultInternal, Times: 3},
 			check: func(t *testing.T, lost *sessionmanager.LostStart) {
 				if !lost.Ended || lost.Err != nil {
@@ -317,7 +317,7 @@ func TestStart_lost(t *testing.T) {
 				}
 			},
 		},
-		"reasons are not told": {
+		"the lists stay empty": {
 			wrap: func(next http.Handler) http.Handler {
 				return answerRequests("DescribeSessions", -1, 200, `{"Sessions":[]}`)(next)
 			},
@@ -328,7 +328,7 @@ func TestStart_lost(t *testing.T) {
 				}
 			},
 		},
-		"the session shows late": {
+		"the session is listed late": {
 			wrap: func(next http.Handler) http.Handler {
 				return answerRequests("DescribeSessions", 4, 200, `{"Sessions":[]}`)(next)
 			},
@@ -372,7 +372,7 @@ func TestStart_lost(t *testing.T) {
 	}
 }
 
-// TestStart_cancelled cancels a start that is under way: nothing is left behind.
+// TestStart_cancelled cancels a running start. No session may be left.
 func TestStart_cancelled(t *testing.T) {
 	t.Parallel()
 
@@ -381,10 +381,10 @@ func TestStart_cancelled(t *testing.T) {
 		after   time.Duration
 		starts  int
 	}{
-		"before it is sent":               {0, 0, 0},
-		"while the answer is on its way":  {300 * time.Millisecond, 200 * time.Millisecond, 1},
-		"while no answer comes in time":   {3 * time.Second, 200 * time.Millisecond, 1},
-		"after the answer, as if nothing": {10 * time.Millisecond, time.Minute, 1},
+		"before it is sent":              {0, 0, 0},
+		"while the answer is on its way": {300 * time.Millisecond, 200 * time.Millisecond, 1},
+		"while no answer comes in time":  {3 * time.Second, 200 * time.Millisecond, 1},
+		"after the answer":               {10 * time.Millisecond, time.Minute, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

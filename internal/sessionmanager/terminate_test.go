@@ -25,30 +25,30 @@ import (
 // terminationReport is the outcome of Terminate, as tests compare it.
 type terminationReport struct {
 	Outcome   sessionmanager.Outcome
-	Status    string // Status of the session that the result shows.
+	Status    string // Status of the session in the result.
 	Requested bool
 	Doubt     string // Kind of the doubt.
 	Kind      string // Kind of the error.
 	Calls     string
-	Waited    string // After the last TerminateSession: "settling", "deadline" or not noticeably.
-	Left      string // Status of the session at the endpoint, "gone" if it has none.
+	Waited    string // Wait after the last TerminateSession: "settling", "deadline", or empty if it was short.
+	Left      string // Status of the session at the endpoint, "gone" if there is none.
 }
 
-// How long a termination went on after its last TerminateSession.
+// The wait of a termination after its last TerminateSession.
 const (
 	waitedToSettle    = "settling"
 	waitedForDeadline = "deadline"
 )
 
-// terminationCase is a termination and what should come of it.
+// terminationCase is a termination and its expected result.
 type terminationCase struct {
-	session    *fakessm.Session // Nil means that the endpoint does not know it.
-	others     int              // How many sessions of others the endpoint lists before, in each list.
+	session    *fakessm.Session // Nil means that the session does not exist.
+	others     int              // How many other sessions each list has before it.
 	options    []fakessm.Option
 	faults     []fakessm.Fault
 	wrap       func(*fakessm.Server) func(http.Handler) http.Handler
 	notFoundOK bool
-	operation  *sessionmanager.Operation // Operation of the error, if not TerminateSession.
+	operation  *sessionmanager.Operation // Operation of the error. TerminateSession if nil.
 	want       terminationReport
 }
 
@@ -96,7 +96,7 @@ func (tc terminationCase) run(t *testing.T, verify bool) {
 	})
 }
 
-// waitedAfterTermination returns how long ago the last TerminateSession was, in words.
+// waitedAfterTermination classifies the time since the last TerminateSession.
 func waitedAfterTermination(ctx context.Context, fake *fakessm.Server) string {
 	if ctx.Err() != nil {
 		return waitedForDeadline
@@ -117,14 +117,14 @@ func waitedAfterTermination(ctx context.Context, fake *fakessm.Server) string {
 	}
 }
 
-// knownSession returns a session that the endpoint knows.
+// knownSession returns a session that exists.
 func knownSession(status string, behaviour ...fakessm.Behaviour) *fakessm.Session {
 	s := sessionInRegion(sessionID, status, behaviour...)
 
 	return &s
 }
 
-// faultsOf returns a fault for each kind, to strike one request each.
+// faultsOf returns faults that each affect one request.
 func faultsOf(operation string, kinds ...fakessm.FaultKind) []fakessm.Fault {
 	faults := make([]fakessm.Fault, len(kinds))
 	for i, kind := range kinds {
@@ -134,19 +134,19 @@ func faultsOf(operation string, kinds ...fakessm.FaultKind) []fakessm.Fault {
 	return faults
 }
 
-// faultAlways returns a fault of every request but the first few.
+// faultAlways returns a fault for every request except the first few.
 func faultAlways(operation string, kind fakessm.FaultKind, skip int) []fakessm.Fault {
 	return []fakessm.Fault{{Operation: operation, Kind: kind, Times: -1, Skip: skip}}
 }
 
-// otherWords is a refusal of a session that has ended, in words that nobody has seen.
-func otherWords() []fakessm.Fault {
+// otherRefusal returns the refusal of an ended session with an unknown message.
+func otherRefusal() []fakessm.Fault {
 	return []fakessm.Fault{{
 		Operation: "TerminateSession", Kind: fakessm.FaultError, Code: "ValidationException", Message: "Session is in an invalid state",
 	}}
 }
 
-// withoutList has DescribeSessions answer without a list, after so many answers.
+// withoutList makes DescribeSessions answer without a list, after a number of answers.
 func withoutList(skip int) func(http.Handler) http.Handler {
 	var count atomic.Int32
 
@@ -162,8 +162,8 @@ func withoutList(skip int) func(http.Handler) http.Handler {
 	}
 }
 
-// answeringIn has DescribeSessions answer as given to each question that holds a text.
-func answeringIn(text string, status int, body string) func(http.Handler) http.Handler {
+// answerRequestsWith replaces the answer to each DescribeSessions request that contains a text.
+func answerRequestsWith(text string, status int, body string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			question, err := io.ReadAll(r.Body)
@@ -181,12 +181,12 @@ func answeringIn(text string, status int, body string) func(http.Handler) http.H
 	}
 }
 
-// endedMeanwhile has the session end after the look-up, before its termination.
+// endedMeanwhile ends the session between the lookup and its termination.
 func endedMeanwhile(fake *fakessm.Server) func(http.Handler) http.Handler {
 	return beforeRequest("TerminateSession", func() { fake.EndSession(sessionID) })
 }
 
-// endedAtLookUp has the session end by itself once it was looked up n times.
+// endedAtLookUp ends the session before its n-th lookup.
 func endedAtLookUp(n int) func(*fakessm.Server) func(http.Handler) http.Handler {
 	return func(fake *fakessm.Server) func(http.Handler) http.Handler {
 		return afterRequest("DescribeSessions", func() {
@@ -197,7 +197,7 @@ func endedAtLookUp(n int) func(*fakessm.Server) func(http.Handler) http.Handler 
 	}
 }
 
-// carriedOutBut has the endpoint terminate the session and then answer as given.
+// carriedOutBut makes the endpoint terminate the session, but replaces the answer.
 func carriedOutBut(times, status int, body string) func(*fakessm.Server) func(http.Handler) http.Handler {
 	return func(*fakessm.Server) func(http.Handler) http.Handler {
 		return answerRequests("TerminateSession", times, status, body)
@@ -207,7 +207,7 @@ func carriedOutBut(times, status int, body string) func(*fakessm.Server) func(ht
 func TestClient_Terminate(t *testing.T) {
 	t.Parallel()
 
-	// terminated is the ordinary ending, after the given calls.
+	// terminated is the usual result, after the given calls.
 	terminated := func(calls string) terminationReport {
 		return terminationReport{Outcome: "terminated", Status: "Terminated", Requested: true, Calls: calls, Left: "Terminated"}
 	}
@@ -228,16 +228,16 @@ func TestClient_Terminate(t *testing.T) {
 			session: knownSession("Connecting"),
 			want:    terminated("active terminate history"),
 		},
-		"a session with a status that nobody knows": {
+		"a session with an unknown status": {
 			session: knownSession("Hibernating"),
 			want:    terminated("active terminate history"),
 		},
-		"Terminating is good enough": {
+		"a Terminating session counts as ended": {
 			session: knownSession("Connected"),
 			options: []fakessm.Option{fakessm.WithTerminationLag(time.Hour)},
 			want:    terminationReport{Outcome: "terminated", Status: "Terminating", Requested: true, Calls: "active terminate history", Left: "Terminating"},
 		},
-		"a session that stays Terminating for ever": {
+		"a session that stays Terminating": {
 			session: knownSession("Disconnected", fakessm.BehaviourStuck),
 			want:    terminationReport{Outcome: "terminated", Status: "Terminating", Requested: true, Calls: "active terminate history", Left: "Terminating"},
 		},
@@ -267,25 +267,25 @@ func TestClient_Terminate(t *testing.T) {
 			session: knownSession("Failed"),
 			want:    alreadyEnded("Failed", "active history"),
 		},
-		"ended between look-up and call": {
+		"ended between lookup and call": {
 			session: knownSession("Connected"),
 			wrap:    endedMeanwhile,
 			want:    alreadyEnded("Terminated", "active terminate:ValidationException history"),
 		},
-		"ended between look-up and call, as the service was until 2026": {
+		"ended between lookup and call, with the service's behaviour before 2026": {
 			session: knownSession("Connected"),
 			options: []fakessm.Option{fakessm.WithEndedAccepted()},
 			wrap:    endedMeanwhile,
 			want:    terminated("active terminate history"),
 		},
-		"ended between look-up and call, and vanished": {
+		"ended between lookup and call, and vanished": {
 			session: knownSession("Connected", fakessm.BehaviourVanishes),
 			wrap:    endedMeanwhile,
 			want: terminationReport{
 				Outcome: "already_ended", Calls: "active terminate:ValidationException history active history active", Left: "Terminated",
 			},
 		},
-		"forgotten between look-up and call": {
+		"no longer known between lookup and call": {
 			session: knownSession("Connected"),
 			wrap: func(fake *fakessm.Server) func(http.Handler) http.Handler {
 				return beforeRequest("TerminateSession", func() { fake.RemoveSession(sessionID) })
@@ -300,7 +300,7 @@ func TestClient_Terminate(t *testing.T) {
 			faults:  faultsOf("TerminateSession", fakessm.FaultResetAfter),
 			want:    terminated("active terminate:reset-after terminate:ValidationException history"),
 		},
-		"connection reset after the work, as the service was until 2026": {
+		"connection reset after the work, with the service's behaviour before 2026": {
 			session: knownSession("Connected"),
 			options: []fakessm.Option{fakessm.WithEndedAccepted()},
 			faults:  faultsOf("TerminateSession", fakessm.FaultResetAfter),
@@ -324,7 +324,7 @@ func TestClient_Terminate(t *testing.T) {
 			faults:  faultsOf("TerminateSession", fakessm.FaultResetAfter, fakessm.FaultDenied),
 			want:    terminated("active terminate:reset-after terminate:denied history"),
 		},
-		"answer lost, and the retry is throttled for ever": {
+		"answer lost, and every retry is throttled": {
 			session: knownSession("Connected"),
 			faults: append(faultsOf("TerminateSession", fakessm.FaultResetAfter),
 				faultAlways("TerminateSession", fakessm.FaultThrottle, 0)...),
@@ -392,7 +392,7 @@ func TestClient_Terminate(t *testing.T) {
 			wrap:    endedMeanwhile,
 			want:    alreadyEnded("Terminated", "active terminate:throttle terminate:ValidationException history"),
 		},
-		"look-ups retried": {
+		"lookups retried": {
 			session: knownSession("Connected"),
 			faults: []fakessm.Fault{
 				{Operation: "DescribeSessions", Kind: fakessm.FaultThrottle},
@@ -417,7 +417,7 @@ func TestClient_Terminate(t *testing.T) {
 				Calls: "active terminate:internal ... history active ...",
 			},
 		},
-		"an empty answer is no answer": {
+		"an empty answer does not count": {
 			session: knownSession("Connected"),
 			faults:  faultAlways("TerminateSession", fakessm.FaultEmpty, 0),
 			want: terminationReport{
@@ -425,7 +425,7 @@ func TestClient_Terminate(t *testing.T) {
 				Calls: "active terminate:empty history active ...",
 			},
 		},
-		"an answer about another session is no answer": {
+		"an answer about another session does not count": {
 			session: knownSession("Connected", fakessm.BehaviourUnkillable),
 			faults:  faultAlways("TerminateSession", fakessm.FaultWrongSession, 0),
 			want: terminationReport{
@@ -433,7 +433,7 @@ func TestClient_Terminate(t *testing.T) {
 				Calls: "active terminate:wrong-session history active ...",
 			},
 		},
-		"garbage is no answer": {
+		"garbage does not count": {
 			session: knownSession("Connected"),
 			faults:  faultAlways("TerminateSession", fakessm.FaultGarbage, 0),
 			want: terminationReport{
@@ -447,12 +447,12 @@ func TestClient_Terminate(t *testing.T) {
 			faults:  faultAlways("TerminateSession", fakessm.FaultDenied, 0),
 			want:    terminationReport{Kind: accessDenied, Status: "Connected", Calls: "active terminate:denied active", Left: "Connected"},
 		},
-		"throttled for ever": {
+		"throttled until the retries are exhausted": {
 			session: knownSession("Connected"),
 			faults:  faultAlways("TerminateSession", fakessm.FaultThrottle, 0),
 			want:    terminationReport{Kind: throttled, Status: "Connected", Calls: "active terminate:throttle ...", Left: "Connected"},
 		},
-		"credentials expired since": {
+		"credentials expired after the lookup": {
 			session: knownSession("Connected"),
 			faults:  faultAlways("TerminateSession", fakessm.FaultExpired, 0),
 			want:    terminationReport{Kind: credentialsWrong, Status: "Connected", Calls: "active terminate:expired", Left: "Connected"},
@@ -465,32 +465,32 @@ func TestClient_Terminate(t *testing.T) {
 			}},
 			want: terminationReport{Kind: rejected, Status: "Connected", Calls: "active terminate:error active", Left: "Connected"},
 		},
-		"refused in other words, and ended": {
+		"refused with another message, and ended": {
 			session: knownSession("Connected"),
-			faults:  otherWords(),
+			faults:  otherRefusal(),
 			wrap:    endedMeanwhile,
 			want: terminationReport{
 				Outcome: "already_ended", Status: "Terminated", Left: "Terminated",
 				Calls: "active terminate:error active history",
 			},
 		},
-		"refused in other words after a lost answer": {
+		"refused with another message after a lost answer": {
 			session: knownSession("Connected"),
-			faults:  append(faultsOf("TerminateSession", fakessm.FaultResetAfter), otherWords()...),
+			faults:  append(faultsOf("TerminateSession", fakessm.FaultResetAfter), otherRefusal()...),
 			want:    terminated("active terminate:reset-after terminate:error history"),
 		},
-		"refused in other words, and gone": {
+		"refused with another message, and gone": {
 			session: knownSession("Connected", fakessm.BehaviourVanishes),
-			faults:  otherWords(),
+			faults:  otherRefusal(),
 			wrap:    endedMeanwhile,
 			want: terminationReport{
 				Outcome: "already_ended", Left: "Terminated",
 				Calls: "active terminate:error active history active history",
 			},
 		},
-		"refused in other words, and nobody can look": {
+		"refused with another message, and lookups fail": {
 			session: knownSession("Connected"),
-			faults:  append(otherWords(), faultAlways("DescribeSessions", fakessm.FaultThrottle, 1)...),
+			faults:  append(otherRefusal(), faultAlways("DescribeSessions", fakessm.FaultThrottle, 1)...),
 			wrap:    endedMeanwhile,
 			want: terminationReport{
 				Kind: rejected, Status: "Connected", Left: "Terminated",
@@ -525,10 +525,10 @@ func TestClient_Terminate(t *testing.T) {
 				Calls: "active terminate history",
 			},
 		},
-		"the history has a status that nobody knows": {
+		"an unknown status in the history": {
 			session: knownSession("Connected"),
 			wrap: func(fake *fakessm.Server) func(http.Handler) http.Handler {
-				return answeringIn("History", 200, `{"Sessions":[{"SessionId":"`+sessionID+`","Status":"Expired"}]}`)
+				return answerRequestsWith("History", 200, `{"Sessions":[{"SessionId":"`+sessionID+`","Status":"Expired"}]}`)
 			},
 			want: terminationReport{
 				Outcome: "terminated", Status: "Expired", Requested: true, Left: "Terminated",
@@ -540,7 +540,7 @@ func TestClient_Terminate(t *testing.T) {
 			want:   terminationReport{Kind: rejected, Calls: "active history active history terminate:error active history active history", Left: "gone"},
 		},
 
-		"a session that cannot be killed": {
+		"a session that cannot be ended": {
 			session: knownSession("Connected", fakessm.BehaviourUnkillable),
 			want: terminationReport{
 				Kind: stillLive, Status: "Connected", Requested: true, Waited: waitedForDeadline, Left: "Connected",
@@ -583,7 +583,7 @@ func TestClient_Terminate(t *testing.T) {
 				Calls: "active history active history terminate:DoesNotExistException history active history active",
 			},
 		},
-		"unknown and refused, which is fine": {
+		"unknown and refused, with NotFoundOK": {
 			notFoundOK: true,
 			want: terminationReport{
 				Outcome: "not_found", Left: "gone",
@@ -597,7 +597,7 @@ func TestClient_Terminate(t *testing.T) {
 				Calls: "active history active history terminate history active history active",
 			},
 		},
-		"unknown and accepted, which is fine": {
+		"unknown and accepted, with NotFoundOK": {
 			options:    []fakessm.Option{fakessm.WithUnknownSession(fakessm.UnknownAccepted)},
 			notFoundOK: true,
 			want: terminationReport{
@@ -612,7 +612,7 @@ func TestClient_Terminate(t *testing.T) {
 				Calls: "active history active history terminate:ValidationException history active history active",
 			},
 		},
-		"unknown and in no valid state, which is fine": {
+		"unknown and in no valid state, with NotFoundOK": {
 			options:    []fakessm.Option{fakessm.WithUnknownSession(fakessm.UnknownInvalid)},
 			notFoundOK: true,
 			want: terminationReport{
@@ -627,7 +627,7 @@ func TestClient_Terminate(t *testing.T) {
 				Calls: "active history active history terminate:AccessDeniedException active history active history",
 			},
 		},
-		"unknown and denied, which is fine": {
+		"unknown and denied, with NotFoundOK": {
 			options:    []fakessm.Option{fakessm.WithUnknownSession(fakessm.UnknownDenied)},
 			notFoundOK: true,
 			want: terminationReport{
@@ -666,13 +666,13 @@ func TestClient_Terminate(t *testing.T) {
 				Calls: "active history active history terminate history active ...",
 			},
 		},
-		"unknown and throttled for ever": {
+		"unknown and throttled until the retries are exhausted": {
 			faults:     faultAlways("TerminateSession", fakessm.FaultThrottle, 0),
 			notFoundOK: true,
 			want:       terminationReport{Kind: throttled, Left: "gone", Calls: "active history active history terminate:throttle ..."},
 		},
 
-		"look-ups denied": {
+		"lookups denied": {
 			session: knownSession("Connected"),
 			faults:  faultAlways("DescribeSessions", fakessm.FaultDenied, 0),
 			want: terminationReport{
@@ -680,7 +680,7 @@ func TestClient_Terminate(t *testing.T) {
 				Calls: "active:denied terminate",
 			},
 		},
-		"look-ups denied, and ended before": {
+		"lookups denied, and ended before": {
 			session: knownSession("Terminated"),
 			faults:  faultAlways("DescribeSessions", fakessm.FaultDenied, 0),
 			want: terminationReport{
@@ -688,7 +688,7 @@ func TestClient_Terminate(t *testing.T) {
 				Calls: "active:denied terminate:ValidationException",
 			},
 		},
-		"look-ups denied, and the answer lost": {
+		"lookups denied, and the answer lost": {
 			session: knownSession("Connected"),
 			faults:  append(faultAlways("DescribeSessions", fakessm.FaultDenied, 0), faultsOf("TerminateSession", fakessm.FaultResetAfter)...),
 			want: terminationReport{
@@ -696,14 +696,14 @@ func TestClient_Terminate(t *testing.T) {
 				Calls: "active:denied terminate:reset-after terminate:ValidationException",
 			},
 		},
-		"look-ups denied, and unknown": {
+		"lookups denied, and unknown": {
 			faults: faultAlways("DescribeSessions", fakessm.FaultDenied, 0),
 			want: terminationReport{
 				Kind: notFound, Left: "gone",
 				Calls: "active:denied terminate:DoesNotExistException",
 			},
 		},
-		"look-ups denied, and unknown, which is fine": {
+		"lookups denied, and unknown, with NotFoundOK": {
 			faults:     faultAlways("DescribeSessions", fakessm.FaultDenied, 0),
 			notFoundOK: true,
 			want: terminationReport{
@@ -719,7 +719,7 @@ func TestClient_Terminate(t *testing.T) {
 				Calls: "active:denied terminate:denied",
 			},
 		},
-		"look-ups denied, and throttled for ever": {
+		"lookups denied, and throttled until the retries are exhausted": {
 			session: knownSession("Connected"),
 			faults:  append(faultAlways("DescribeSessions", fakessm.FaultDenied, 0), faultAlways("TerminateSession", fakessm.FaultThrottle, 0)...),
 			want: terminationReport{
@@ -727,7 +727,7 @@ func TestClient_Terminate(t *testing.T) {
 				Calls: "active:denied terminate:throttle ...",
 			},
 		},
-		"look-ups in the history denied": {
+		"lookups in the history denied": {
 			session: knownSession("Terminated"),
 			faults:  faultAlways("DescribeSessions", fakessm.FaultDenied, 1),
 			want: terminationReport{
@@ -735,7 +735,7 @@ func TestClient_Terminate(t *testing.T) {
 				Calls: "active history:denied terminate:ValidationException",
 			},
 		},
-		"look-ups denied after the request": {
+		"lookups denied after the request": {
 			session: knownSession("Connected"),
 			faults:  faultAlways("DescribeSessions", fakessm.FaultDenied, 1),
 			want: terminationReport{
@@ -743,7 +743,7 @@ func TestClient_Terminate(t *testing.T) {
 				Calls: "active terminate history:denied",
 			},
 		},
-		"look-ups denied after a refused request": {
+		"lookups denied after a refused request": {
 			session: knownSession("Connected"),
 			faults:  faultAlways("DescribeSessions", fakessm.FaultDenied, 1),
 			wrap:    endedMeanwhile,
@@ -753,7 +753,7 @@ func TestClient_Terminate(t *testing.T) {
 			},
 		},
 
-		"look-ups impossible": {
+		"lookups impossible": {
 			session: knownSession("Connected"),
 			others:  9,
 			options: []fakessm.Option{fakessm.WithFiltersIgnored()},
@@ -762,7 +762,7 @@ func TestClient_Terminate(t *testing.T) {
 				Calls: "active active+ active+ history history+ history+ terminate history history+ history+ active active+ active+",
 			},
 		},
-		"look-ups impossible, and denied": {
+		"lookups impossible, and denied": {
 			session: knownSession("Connected"),
 			others:  9,
 			options: []fakessm.Option{fakessm.WithFiltersIgnored()},
@@ -772,32 +772,32 @@ func TestClient_Terminate(t *testing.T) {
 				Calls: "active active+ active+ history history+ history+ terminate:denied active active+ active+ history history+ history+",
 			},
 		},
-		"look-ups possible because there are few sessions": {
+		"lookups possible because there are few sessions": {
 			session: knownSession("Connected"),
 			others:  1,
 			options: []fakessm.Option{fakessm.WithFiltersIgnored()},
 			want:    terminated("active terminate history"),
 		},
 
-		"look-up before throttled for ever": {
+		"lookup before the call throttled until the retries are exhausted": {
 			session:   knownSession("Connected"),
 			faults:    faultAlways("DescribeSessions", fakessm.FaultThrottle, 0),
 			operation: sessionmanager.DescribeSessions,
 			want:      terminationReport{Kind: throttled, Left: "Connected", Calls: "active:throttle ..."},
 		},
-		"look-up before broken for ever": {
+		"lookup before the call fails": {
 			session:   knownSession("Connected"),
 			faults:    faultAlways("DescribeSessions", fakessm.FaultInternal, 0),
 			operation: sessionmanager.DescribeSessions,
 			want:      terminationReport{Kind: unavailable, Left: "Connected", Calls: "active:internal ..."},
 		},
-		"look-up before with expired credentials": {
+		"lookup before the call with expired credentials": {
 			session:   knownSession("Connected"),
 			faults:    faultAlways("", fakessm.FaultExpired, 0),
 			operation: sessionmanager.DescribeSessions,
 			want:      terminationReport{Kind: credentialsWrong, Left: "Connected", Calls: "active:expired"},
 		},
-		"look-up after throttled for ever": {
+		"lookup after the call throttled until the retries are exhausted": {
 			session:   knownSession("Connected"),
 			faults:    faultAlways("DescribeSessions", fakessm.FaultThrottle, 1),
 			operation: sessionmanager.DescribeSessions,
@@ -806,7 +806,7 @@ func TestClient_Terminate(t *testing.T) {
 				Calls: "active terminate history:throttle ...",
 			},
 		},
-		"look-up after broken for ever": {
+		"lookup after the call fails": {
 			session:   knownSession("Connected"),
 			faults:    faultAlways("DescribeSessions", fakessm.FaultInternal, 1),
 			operation: sessionmanager.DescribeSessions,
@@ -826,7 +826,7 @@ func TestClient_Terminate(t *testing.T) {
 func TestClient_Terminate_withoutVerification(t *testing.T) {
 	t.Parallel()
 
-	// unverified is the ordinary ending: nobody looks.
+	// unverified is the usual result without a lookup.
 	unverified := func(requested bool, calls, left string) terminationReport {
 		return terminationReport{Outcome: "unverified", Requested: requested, Calls: calls, Left: left}
 	}
@@ -836,7 +836,7 @@ func TestClient_Terminate_withoutVerification(t *testing.T) {
 			session: knownSession("Connected"),
 			want:    unverified(true, "terminate", "Terminated"),
 		},
-		"a session that cannot be killed": {
+		"a session that cannot be ended": {
 			session: knownSession("Connected", fakessm.BehaviourUnkillable),
 			want:    unverified(true, "terminate", "Connected"),
 		},
@@ -844,7 +844,7 @@ func TestClient_Terminate_withoutVerification(t *testing.T) {
 			session: knownSession("Terminated"),
 			want:    unverified(false, "terminate:ValidationException", "Terminated"),
 		},
-		"ended before, as the service was until 2026": {
+		"ended before, with the service's behaviour before 2026": {
 			session: knownSession("Terminated"),
 			options: []fakessm.Option{fakessm.WithEndedAccepted()},
 			want:    unverified(true, "terminate", "Terminated"),
@@ -866,7 +866,7 @@ func TestClient_Terminate_withoutVerification(t *testing.T) {
 		"unknown and refused": {
 			want: terminationReport{Kind: notFound, Calls: "terminate:DoesNotExistException", Left: "gone"},
 		},
-		"unknown and refused, which is fine": {
+		"unknown and refused, with NotFoundOK": {
 			notFoundOK: true,
 			want:       terminationReport{Outcome: "not_found", Calls: "terminate:DoesNotExistException", Left: "gone"},
 		},
@@ -888,7 +888,7 @@ func TestClient_Terminate_withoutVerification(t *testing.T) {
 			faults:  faultAlways("TerminateSession", fakessm.FaultDenied, 0),
 			want:    terminationReport{Kind: accessDenied, Calls: "terminate:denied", Left: "Connected"},
 		},
-		"throttled for ever": {
+		"throttled until the retries are exhausted": {
 			session: knownSession("Connected"),
 			faults:  faultAlways("TerminateSession", fakessm.FaultThrottle, 0),
 			want:    terminationReport{Kind: throttled, Calls: "terminate:throttle ...", Left: "Connected"},
@@ -903,12 +903,12 @@ func TestClient_Terminate_withoutVerification(t *testing.T) {
 			faults:  faultAlways("TerminateSession", fakessm.FaultResetAfter, 0),
 			want:    terminationReport{Kind: unavailable, Requested: true, Calls: "terminate:reset-after ...", Left: "Terminated"},
 		},
-		"an empty answer is no answer": {
+		"an empty answer does not count": {
 			session: knownSession("Connected"),
 			faults:  faultAlways("TerminateSession", fakessm.FaultEmpty, 0),
 			want:    terminationReport{Kind: incomplete, Requested: true, Calls: "terminate:empty", Left: "Connected"},
 		},
-		"an answer about another session is no answer": {
+		"an answer about another session does not count": {
 			session: knownSession("Connected"),
 			faults:  faultAlways("TerminateSession", fakessm.FaultWrongSession, 0),
 			want:    terminationReport{Kind: incomplete, Requested: true, Calls: "terminate:wrong-session", Left: "Terminated"},
@@ -931,7 +931,7 @@ func TestClient_Terminate_withoutVerification(t *testing.T) {
 func TestClient_Terminate_outOfTime(t *testing.T) {
 	t.Parallel()
 
-	const soon = 3 * time.Second // Well before a refused termination has settled.
+	const soon = 3 * time.Second // Well before settleTime is over.
 	for name, tc := range map[string]struct {
 		session   *fakessm.Session
 		faults    []fakessm.Fault
@@ -954,27 +954,27 @@ func TestClient_Terminate_outOfTime(t *testing.T) {
 			faults: faultAlways("TerminateSession", fakessm.FaultGarbage, 0),
 			want:   terminationReport{Kind: stillLive, Status: "Connected", Requested: true, Calls: "active terminate:garbage history active ..."},
 		},
-		"while a look-up hangs after the session was seen live": {
+		"while a lookup hangs after the session was seen live": {
 			session: knownSession("Connected", fakessm.BehaviourUnkillable), timeout: soon, operation: sessionmanager.TerminateSession,
 			faults: faultAlways("DescribeSessions", fakessm.FaultHang, 3),
 			want:   terminationReport{Kind: stillLive, Status: "Connected", Requested: true, Calls: "active terminate history active history:hang"},
 		},
-		"while the first look-up after the request hangs": {
+		"while the first lookup after the request hangs": {
 			session: knownSession("Connected"), timeout: soon, operation: sessionmanager.DescribeSessions,
 			faults: faultAlways("DescribeSessions", fakessm.FaultHang, 1),
 			want:   terminationReport{Kind: outOfTime, Status: "Connected", Requested: true, Calls: "active terminate history:hang"},
 		},
-		"while the look-up before hangs": {
+		"while the lookup before the request hangs": {
 			session: knownSession("Connected"), timeout: soon, operation: sessionmanager.DescribeSessions,
 			faults: faultAlways("DescribeSessions", fakessm.FaultHang, 0),
 			want:   terminationReport{Kind: outOfTime, Calls: "active:hang"},
 		},
-		"while a termination that is not verified hangs": {
+		"while a termination without verification hangs": {
 			session: knownSession("Connected"), timeout: soon, unseen: true, operation: sessionmanager.TerminateSession,
 			faults: faultAlways("TerminateSession", fakessm.FaultHang, 0),
 			want:   terminationReport{Kind: outOfTime, Requested: true, Calls: "terminate:hang"},
 		},
-		"while a termination that is not verified is throttled": {
+		"while a termination without verification is throttled": {
 			session: knownSession("Connected"), timeout: timeout, unseen: true, operation: sessionmanager.TerminateSession,
 			faults: faultAlways("TerminateSession", fakessm.FaultThrottle, 0),
 			want:   terminationReport{Kind: throttled, Calls: "terminate:throttle ..."},
@@ -1023,8 +1023,8 @@ func TestClient_Terminate_outOfTime(t *testing.T) {
 	}
 }
 
-// TestClient_Terminate_connectionRefused is about a request that cannot have had
-// an effect, unlike one whose connection broke.
+// TestClient_Terminate_connectionRefused checks a refused connection. Such a request certainly
+// had no effect.
 func TestClient_Terminate_connectionRefused(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -1049,18 +1049,18 @@ func TestClient_Terminate_connectionRefused(t *testing.T) {
 	})
 }
 
-// TestClient_Terminate_shows is about what is known of a session that was ended.
+// TestClient_Terminate_shows checks which fields of an ended session the result has.
 func TestClient_Terminate_shows(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
 		behaviour fakessm.Behaviour
 		status    string
-		ended     bool // Its end date is known.
+		ended     bool // The end date is known.
 	}{
-		"a session that ended":                   {"", "Terminated", true},
-		"a session that is stuck":                {fakessm.BehaviourStuck, "Terminating", false},
-		"a session as it was before it was gone": {fakessm.BehaviourVanishes, "", false},
+		"a session that ended":    {"", "Terminated", true},
+		"a session that is stuck": {fakessm.BehaviourStuck, "Terminating", false},
+		"a session that vanishes": {fakessm.BehaviourVanishes, "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -1095,7 +1095,7 @@ func TestClient_Terminate_shows(t *testing.T) {
 	}
 }
 
-// TestClient_Terminate_tooLongAnID relies on the endpoint's own checks.
+// TestClient_Terminate_tooLongAnID checks that the endpoint, not the client, rejects the ID.
 func TestClient_Terminate_tooLongAnID(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -1112,7 +1112,7 @@ func TestClient_Terminate_tooLongAnID(t *testing.T) {
 	})
 }
 
-// TestClient_Terminate_oneOfMany ends sessions that share a Region at once.
+// TestClient_Terminate_oneOfMany ends sessions of one Region concurrently.
 func TestClient_Terminate_oneOfMany(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -13,8 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestEnd_judge ranges over every answer and every sight: a termination and a drain
-// have no other judge.
+// TestEnd_judge combines every answer with every look. Terminations and drains both use this
+// function.
 func TestEnd_judge(t *testing.T) {
 	t.Parallel()
 
@@ -90,7 +90,7 @@ func TestEnd_judge(t *testing.T) {
 				case cut:
 					v = tc.answer.judge(seenLive, disconnected, nil, context.Canceled)
 					if !errors.Is(v.err, context.Canceled) {
-						t.Errorf("%s: the error does not tell that it was cancelled: %v", sees, v.err)
+						t.Errorf("%s: the error does not mention the cancellation: %v", sees, v.err)
 					}
 				case late:
 					v = tc.answer.judge(seenLive, disconnected, nil, context.DeadlineExceeded)
@@ -112,11 +112,11 @@ func TestEnd_judge(t *testing.T) {
 		})
 	}
 	if got := kindText(errors.New("something else")); got != "" {
-		t.Errorf("the reason of an error of others is %q", got)
+		t.Errorf("the kind of a foreign error is %q", got)
 	}
 }
 
-// TestSharedListings_noteEnd: what no listing can be older than is forgotten.
+// TestSharedListings_noteEnd checks that entries older than every listing are dropped.
 func TestSharedListings_noteEnd(t *testing.T) {
 	t.Parallel()
 
@@ -130,7 +130,7 @@ func TestSharedListings_noteEnd(t *testing.T) {
 		t.Errorf("%d ends are known, want 1", got)
 	}
 
-	// A listing that is still under way began before them.
+	// A running listing began before these entries.
 	s.region("eu-central-1").flight = &listingFlight{began: long.Add(-time.Second)}
 	for i := range 1023 {
 		s.noteEnd(SessionRef{Region: "eu-central-1", SessionID: fmt.Sprint("old-", i)}, long)
