@@ -100,11 +100,10 @@ func (c *Client) findIn(ctx context.Context, ref SessionRef, state State) (Sessi
 		return Session{}, undetermined
 	case err != nil:
 		return Session{}, err
-	case filtered || pages == 1 && input.NextToken == nil:
+	case filtered:
 		return Session{}, newError(DescribeSessions, ref, ErrNotFound, nil)
 	default:
-		// Sessions can leave an unfiltered listing of several pages while it is read. A
-		// missing session may therefore still be live.
+		// Other sessions answer another question. Only a lookup by ID proves absence.
 		return Session{}, undetermined
 	}
 }
