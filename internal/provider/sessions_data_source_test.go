@@ -98,10 +98,19 @@ check "nobody" {
 			},
 		},
 	})
-	for _, listing := range testListings(fake) {
-		if want := "us-east-1 Active map[Target:" + testTarget + "]"; listing != want {
-			t.Errorf("listed %s, want %s", listing, want)
+	// That the filter leaves nobody proves nothing: all sessions are listed then.
+	want := []string{"us-east-1 Active map[Target:" + testTarget + "]", "us-east-1 Active map[]"}
+	listings := testListings(fake)
+	for i := range listings {
+		if i > 0 && listings[i] == want[1] && listings[i-1] == want[0] {
+			continue
 		}
+		if listings[i] != want[0] {
+			t.Errorf("listed %s, want %s", listings[i], want)
+		}
+	}
+	if listings[len(listings)-1] != want[1] {
+		t.Errorf("nobody is listed in the end, and the last listing is %s", listings[len(listings)-1])
 	}
 }
 
@@ -146,7 +155,7 @@ func TestSessionsDataSource_conditions(t *testing.T) {
 	for name, tc := range map[string]struct {
 		config  map[string]any
 		want    []any
-		listing string // What is asked for; empty for nothing.
+		listing string // What is asked for, in lines.
 	}{
 		"no condition":               {map[string]any{}, testInventoryIDs, "us-east-1 Active map[]"},
 		"any owner":                  {map[string]any{"owners": []any{"*"}}, []any{"eve-1", "ann-1", "dan-1", "cat-1", "gus-1"}, "us-east-1 Active map[]"},
@@ -165,7 +174,7 @@ func TestSessionsDataSource_conditions(t *testing.T) {
 		"started in another zone":    {map[string]any{"started_after": now.Add(-150 * time.Minute).In(time.FixedZone("", -5*3600)).Format(time.RFC3339)}, []any{"cat-1", "gus-1", "bare-1"}, "us-east-1 Active map[InvokedAfter:" + at(24*time.Hour+150*time.Minute) + "]"},
 		"started and of an age":      {map[string]any{"started_after": at(11 * time.Hour), "older_than": "3h"}, []any{"ann-1", "dan-1"}, "us-east-1 Active map[InvokedAfter:" + at(35*time.Hour) + "]"},
 		"the history before":         {map[string]any{"state": "History", "started_before": at(4 * time.Hour)}, []any{"old-1"}, "us-east-1 History map[InvokedBefore:" + at(-20*time.Hour) + "]"},
-		"a target in another Region": {map[string]any{"region": "eu-central-1", "targets": []any{"i-a"}}, []any{}, "eu-central-1 Active map[Target:i-a]"},
+		"a target in another Region": {map[string]any{"region": "eu-central-1", "targets": []any{"i-a"}}, []any{}, "eu-central-1 Active map[Target:i-a]\neu-central-1 Active map[]"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -187,7 +196,7 @@ func TestSessionsDataSource_conditions(t *testing.T) {
 			}
 			var listings []string
 			if tc.listing != "" {
-				listings = []string{tc.listing}
+				listings = strings.Split(tc.listing, "\n")
 			}
 			if diff := cmp.Diff(append([]string{}, listings...), testListings(fake)); diff != "" {
 				t.Errorf("unexpected listings (-want +got):\n%s", diff)

@@ -44,9 +44,25 @@ func (l Listing) snapshot() bool {
 // the history. A listing of several pages is not a snapshot, because sessions come and
 // go while it is read.
 //
+// AWS does not document what filters match. If a filter leaves none of the active
+// sessions, List lists them again without a filter. The history can be too long for that.
+//
 // A zero now means the service's time.
 func (c *Client) List(ctx context.Context, region string, state State, selector Selector, now time.Time) (Listing, error) {
-	return c.list(ctx, region, state, selector, selector.filters(), now)
+	listing, err := c.list(ctx, region, state, selector, selector.filters(), now)
+	if err != nil || len(listing.Sessions) > 0 || !listing.filtered || state != StateActive {
+		return listing, err
+	}
+	c.decidedToListAll(ctx, region, listing)
+
+	return c.list(ctx, region, state, selector, nil, listing.Now)
+}
+
+// decidedToListAll logs why a listing is repeated without a filter.
+func (c *Client) decidedToListAll(ctx context.Context, region string, listing Listing) {
+	c.decided(ctx, Decision{What: "The listing is empty: listing all sessions again without a filter", Fields: map[string]any{
+		"region": region, "filtered": listing.filtered, "pages": listing.pages,
+	}})
 }
 
 // list is List with separate filters for the service.
@@ -172,9 +188,7 @@ func (c *Client) matching(ctx context.Context, region string, selector Selector,
 		return listing, err
 	}
 
-	c.decided(ctx, Decision{What: "The listing is empty: listing all sessions again without a filter", Fields: map[string]any{
-		"region": region, "filtered": listing.filtered, "pages": listing.pages,
-	}})
+	c.decidedToListAll(ctx, region, listing)
 
 	return c.live(ctx, region, selector, false, listing.Now)
 }
