@@ -69,8 +69,8 @@ func (r *sessionTerminationResource) ImportState(ctx context.Context, req resour
 			failureDetail(r.failureSentence(ref, "was not imported", err), err))
 	case session.Live():
 		resp.Diagnostics.AddError(summaryStillLive,
-			fmt.Sprintf("Session %q in Region %s was not imported: it is live (status %s), and importing ends nothing.\n\n"+
-				"To end it, create the resource instead of importing it: remove the import block, and apply.", ref.SessionID, ref.Region, printable(session.Status)))
+			fmt.Sprintf("Session %q in Region %s was not imported: it is live (status %s), and importing ends nothing.%s\n\n"+
+				"To end it, create the resource instead of importing it: remove the import block, and apply.", ref.SessionID, ref.Region, printable(session.Status), whoseSentence(session)))
 	}
 	if resp.Diagnostics.HasError() {
 		return

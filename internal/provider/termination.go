@@ -32,14 +32,29 @@ func (m *providerMeta) reportTermination(session sessionmanager.SessionRef, resu
 		if result.Requested {
 			what = "was asked to terminate, but its end could not be confirmed"
 		}
-		diags.AddAttributeError(at, summary, failureDetail(m.failureSentence(session, what, err), err))
+		diags.AddAttributeError(at, summary, failureDetail(m.failureSentence(session, what, err)+whoseSentence(result.Session), err))
 	case result.Outcome == sessionmanager.OutcomeUnverified && errors.Is(result.Doubt, sessionmanager.ErrEnded):
 		diags.AddAttributeWarning(at, summaryUnverified,
-			fmt.Sprintf("Session %q in Region %s is still listed as %s, and SSM refuses to terminate it because it is not in a valid state. Its node is probably gone; nobody is connected.",
-				session.SessionID, session.Region, printable(result.Session.Status)))
+			fmt.Sprintf("Session %q in Region %s is still listed as %s, and SSM refuses to terminate it because it is not in a valid state. Its node is probably gone; nobody is connected.%s",
+				session.SessionID, session.Region, printable(result.Session.Status), whoseSentence(result.Session)))
 	case result.Outcome == sessionmanager.OutcomeUnverified && result.Doubt != nil:
 		diags.AddAttributeWarning(at, summaryUnverified,
-			failureDetail(m.failureSentence(session, "was asked to terminate, but its end could not be seen", result.Doubt), result.Doubt))
+			failureDetail(m.failureSentence(session, "was asked to terminate, but its end could not be seen", result.Doubt)+whoseSentence(result.Session), result.Doubt))
+	}
+}
+
+// whoseSentence tells whose a session is and where, to follow a sentence about it. It
+// is empty for a session that was not seen.
+func whoseSentence(session sessionmanager.Session) string {
+	switch {
+	case session.Owner == "" && session.Target == "":
+		return ""
+	case session.Owner == "":
+		return fmt.Sprintf(" Its target is %s.", printable(session.Target))
+	case session.Target == "":
+		return fmt.Sprintf(" Its owner is %s.", printable(session.Owner))
+	default:
+		return fmt.Sprintf(" Its owner is %s, its target %s.", printable(session.Owner), printable(session.Target))
 	}
 }
 
