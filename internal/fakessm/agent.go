@@ -89,6 +89,7 @@ type agent struct {
 	expected  int64
 	ahead     map[int64]frame
 	input     []byte // Bytes of the stream that the session's plugin has not read.
+	unwritten int    // Bytes that the connection of a basic port has not taken.
 	port      *basicPort
 }
 
@@ -364,6 +365,7 @@ func (a *agent) process(f frame) bool {
 			a.changed.Wait()
 		}
 		a.input = append(a.input, f.data...)
+		a.unwritten += len(f.data)
 		a.changed.Broadcast()
 	case f.payload == payloadFlag && len(f.data) == 4:
 		switch binary.BigEndian.Uint32(f.data) {
@@ -374,6 +376,10 @@ func (a *agent) process(f frame) bool {
 		case flagDisconnect:
 			a.mu.Lock()
 			port := a.port
+			// What came before the flag goes first.
+			for port != nil && !a.over && a.unwritten > 0 {
+				a.changed.Wait()
+			}
 			a.mu.Unlock()
 			if port != nil {
 				port.disconnect()

@@ -4,6 +4,7 @@
 package fakessm
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -72,7 +73,10 @@ func (a *agent) dialTarget() (net.Conn, error) {
 		return nil, errors.New("the host is not known")
 	}
 
-	return net.DialTimeout("tcp", address, dialTime)
+	ctx, cancel := context.WithTimeout(context.Background(), dialTime)
+	defer cancel()
+
+	return a.server.dial(ctx, "tcp", address)
 }
 
 // resolve returns the address that stands for a host and a port. It is always one of
@@ -140,13 +144,21 @@ func (a *agent) multiplex(client agentVersion) {
 
 			continue
 		}
-		go join(stream, target)
+		go join(a.done, stream, target)
 	}
 }
 
 // join carries bytes both ways. Whichever side ends, both do: the protocol has no end of
-// one direction.
-func join(stream io.ReadWriteCloser, target net.Conn) {
+// one direction. A target that reads nothing is left when the session ends.
+func join(done <-chan struct{}, stream io.ReadWriteCloser, target net.Conn) {
+	joined := make(chan struct{})
+	go func() {
+		select {
+		case <-done:
+			_ = target.Close()
+		case <-joined:
+		}
+	}()
 	var both sync.WaitGroup
 	both.Go(func() {
 		_, _ = io.Copy(target, stream)
@@ -157,6 +169,7 @@ func join(stream io.ReadWriteCloser, target net.Conn) {
 		_ = stream.Close()
 	})
 	both.Wait()
+	close(joined)
 }
 
 // basicPort is the one connection of a session that is not multiplexed.
@@ -233,5 +246,9 @@ func (a *agent) single() {
 			return
 		}
 		_, _ = conn.Write(buffer[:n])
+		a.mu.Lock()
+		a.unwritten -= n
+		a.changed.Broadcast()
+		a.mu.Unlock()
 	}
 }

@@ -145,7 +145,7 @@ func (s *Server) strikeChannel(fault ChannelFault, c *channel, a *agent, out *ou
 		out.send(frame{kind: messagePause, id: newUUID()}.encode(s.now()))
 	case ChannelClose:
 		if a != nil {
-			go a.end(fault.Words)
+			a.end(fault.Words)
 		}
 	}
 }

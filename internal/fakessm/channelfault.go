@@ -48,6 +48,9 @@ var channelFaultKinds = []ChannelFaultKind{
 	ChannelDelay, ChannelCorrupt, ChannelSilent, ChannelPause, ChannelClose,
 }
 
+// ChannelFaultKinds returns every kind, so that a test can check that it covers all.
+func ChannelFaultKinds() []ChannelFaultKind { return slices.Clone(channelFaultKinds) }
+
 // The directions of messages.
 const (
 	ToClient = "to-client"

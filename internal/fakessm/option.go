@@ -4,7 +4,9 @@
 package fakessm
 
 import (
+	"context"
 	"maps"
+	"net"
 	"strings"
 	"time"
 )
@@ -153,6 +155,12 @@ func WithDocuments(documents ...Document) Option {
 // no other machine.
 func WithHosts(hosts map[string]string) Option {
 	return func(s *Server) { maps.Copy(s.hosts, hosts) }
+}
+
+// WithDialer sets how nodes connect to the hosts that they can reach. In a bubble of
+// testing/synctest the connections have to be in memory.
+func WithDialer(dial func(ctx context.Context, network, address string) (net.Conn, error)) Option {
+	return func(s *Server) { s.dial = dial }
 }
 
 // WithAgentVersion sets the version of the agents on all nodes, which decides how they

@@ -5,6 +5,7 @@ package fakessm
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"strconv"
 	"sync/atomic"
@@ -39,6 +40,7 @@ type Server struct {
 	initial          []Session
 	documents        map[string]Document
 	hosts            map[string]string // Addresses on this machine, by the names that nodes use.
+	dial             func(ctx context.Context, network, address string) (net.Conn, error)
 	agentVersion     string
 	agentPacing      bool
 	agentCatchUp     bool
@@ -69,6 +71,7 @@ func New(options ...Option) *Server {
 		log:             &requestLog{counts: map[string]int{}},
 		documents:       documents(),
 		hosts:           map[string]string{},
+		dial:            new(net.Dialer).DialContext,
 		agentVersion:    defaultAgentVersion,
 	}
 	for _, option := range options {
