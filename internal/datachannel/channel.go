@@ -161,6 +161,8 @@ func (c *Channel) missing() error {
 	switch {
 	case c.refusal != nil:
 		return c.refusal
+	case c.agent.Version != "" && c.out.cause != nil:
+		return fmt.Errorf("%w: agent %s did not say that it is done: %w", ErrNoHandshake, c.agent.Version, c.out.cause)
 	case c.agent.Version != "":
 		return fmt.Errorf("%w: agent %s did not say that it is done", ErrNoHandshake, c.agent.Version)
 	case !c.connected && c.out.cause != nil:
@@ -250,15 +252,10 @@ func (c *Channel) Agent() Agent {
 }
 
 // SendFlag sends a flag, after the data that was written before, and waits
-// until the agent acknowledges it. If the context ends first, the flag may still
-// arrive.
+// until the agent has acknowledged both: an agent also acknowledges what comes
+// before its turn. If the context ends first, the flag may still arrive.
 func (c *Channel) SendFlag(ctx context.Context, f Flag) error {
-	stop := context.AfterFunc(ctx, func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.writable.Broadcast()
-	})
-	defer stop()
+	defer c.wakeAtEnd(ctx)()
 	data := binary.BigEndian.AppendUint32(nil, uint32(f))
 	frame := appendMessage(nil, inputStreamData, time.Now(), 0, uuid.New(), payloadFlag, data)
 
@@ -273,8 +270,23 @@ func (c *Channel) SendFlag(ctx context.Context, f Flag) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%w: %w", ErrNotAcknowledged, ctx.Err())
 	}
-	m := c.record(frame)
-	for !m.done {
+
+	return c.acknowledged(ctx, c.record(frame).sequence)
+}
+
+// Flush waits until the agent has acknowledged everything that was written.
+func (c *Channel) Flush(ctx context.Context) error {
+	defer c.wakeAtEnd(ctx)()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	return c.acknowledged(ctx, c.out.next()-1)
+}
+
+// acknowledged waits until all messages up to a sequence number are
+// acknowledged. The mutex is held.
+func (c *Channel) acknowledged(ctx context.Context, sequence int64) error {
+	for c.out.base <= sequence {
 		switch {
 		case c.over:
 			return c.closedError()
@@ -285,6 +297,16 @@ func (c *Channel) SendFlag(ctx context.Context, f Flag) error {
 	}
 
 	return nil
+}
+
+// wakeAtEnd wakes those who wait for acknowledgements when the context ends.
+// The caller stops it.
+func (c *Channel) wakeAtEnd(ctx context.Context) (stop func() bool) {
+	return context.AfterFunc(ctx, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.writable.Broadcast()
+	})
 }
 
 // terminateTime is how long the agent may take to acknowledge the flag that

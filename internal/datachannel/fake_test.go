@@ -13,6 +13,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -134,6 +135,7 @@ func TestChannelFaults(t *testing.T) {
 		mu   sync.Mutex
 		rows [20]string
 	)
+	missing := fakessm.ChannelFaultKinds()
 	for i, test := range []struct {
 		name   string
 		fault  fakessm.ChannelFault
@@ -158,6 +160,7 @@ func TestChannelFaults(t *testing.T) {
 		{"a pause", fakessm.ChannelFault{Kind: fakessm.ChannelPause, Times: -1}, false, intact},
 		{"the node closes the session", fakessm.ChannelFault{Kind: fakessm.ChannelClose, After: 100, Words: "Session was ended by the node."}, false, "EOF, and the words of the node: Session was ended by the node."},
 	} {
+		missing = slices.DeleteFunc(missing, func(kind fakessm.ChannelFaultKind) bool { return kind == test.fault.Kind })
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			var options []fakessm.Option
@@ -211,6 +214,9 @@ func TestChannelFaults(t *testing.T) {
 			defer mu.Unlock()
 			rows[i] = fmt.Sprintf("| %-38s | %-62s | %7d | %6d | %7.1f |\n", test.name, test.want, s.events[datachannel.Resumed], s.last.Resent, time.Since(began).Seconds())
 		})
+	}
+	if len(missing) > 0 {
+		t.Errorf("no row has the faults %q", missing)
 	}
 	t.Cleanup(func() {
 		if *table {

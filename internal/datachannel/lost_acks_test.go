@@ -11,7 +11,7 @@ import (
 )
 
 // oldNode is a node whose agent does not acknowledge a message again.
-func oldNode(t *testing.T) *node {
+func oldNode(t *testing.T) *agentNode {
 	t.Helper()
 	n := newNode(t)
 	n.version, n.reAck = "3.1.1732.0", false
@@ -25,17 +25,17 @@ func TestOldAgent_everyAcknowledgementOfTheWindowIsLost(t *testing.T) {
 	t.Parallel()
 	n := oldNode(t)
 	lost := 0
-	n.fault = func(out bool, m wire) verdict {
+	n.fault = func(out bool, m wireMessage) verdict {
 		if out && m.kind == "acknowledge" && lost < window+2*extraWindow {
 			lost++
 
-			return lose
+			return verdictLose
 		}
 
-		return pass
+		return verdictPass
 	}
-	inBubble(t, n.serve, resuming, func(t *testing.T, c *Channel, _ *events) {
-		data := noise(4, 1<<20)
+	inBubble(t, n.serve, withResume, func(t *testing.T, c *Channel, _ *recordedEvents) {
+		data := seededBytes(4, 1<<20)
 		wrote := make(chan error, 1)
 		go func() {
 			_, err := c.Write(data)
@@ -64,19 +64,19 @@ func TestPause_everyMessageIsTried(t *testing.T) {
 	n := oldNode(t)
 	away := false
 	arrived := 0
-	n.fault = func(out bool, m wire) verdict {
+	n.fault = func(out bool, m wireMessage) verdict {
 		if !away {
-			return pass
+			return verdictPass
 		}
 		if !out && m.payload == uint32(payloadOutput) {
 			if arrived++; arrived <= 5 {
-				return pass
+				return verdictPass
 			}
 		}
 
-		return lose
+		return verdictLose
 	}
-	inBubble(t, n.serve, resuming, func(t *testing.T, c *Channel, e *events) {
+	inBubble(t, n.serve, withResume, func(t *testing.T, c *Channel, e *recordedEvents) {
 		time.Sleep(time.Second)
 		n.mu.Lock()
 		away = true
@@ -86,7 +86,7 @@ func TestPause_everyMessageIsTried(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		n.line.send(wire{kind: "pause_publication"})
+		n.line.send(wireMessage{kind: "pause_publication"})
 		time.Sleep(5 * time.Second)
 		n.mu.Lock()
 		away = false
@@ -108,14 +108,14 @@ func TestSendFlag_waitsForWhatWasWrittenBefore(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
 	withhold := true
-	n.fault = func(out bool, m wire) verdict {
+	n.fault = func(out bool, m wireMessage) verdict {
 		if !out && withhold && m.payload == uint32(payloadOutput) {
-			return lose
+			return verdictLose
 		}
 
-		return pass
+		return verdictPass
 	}
-	inBubble(t, n.serve, resuming, func(t *testing.T, c *Channel, _ *events) {
+	inBubble(t, n.serve, withResume, func(t *testing.T, c *Channel, _ *recordedEvents) {
 		if _, err := c.Write([]byte("x")); err != nil {
 			t.Fatal(err)
 		}

@@ -14,6 +14,11 @@ const (
 	// flagWindow is how many more may be for flags.
 	flagWindow = 16
 
+	// extraWindow is how many more there may be for an agent that does not
+	// acknowledge duplicates, once it has acknowledged nothing for long: it may
+	// have all of them already, and only new ones show that.
+	extraWindow = 32
+
 	// maxSpan is how far sequence numbers may run ahead of the oldest message
 	// that is not acknowledged.
 	maxSpan = 4096
@@ -84,6 +89,7 @@ type outbox struct {
 	stall               time.Duration
 	progress            bool // Something was acknowledged on this socket.
 	paused              bool
+	extra               int   // How much larger the window is for now.
 	cause               error // Why the last socket broke or was not opened.
 
 	resent, assumed int
@@ -107,10 +113,10 @@ func (o *outbox) stalled(now time.Time) bool {
 
 func (o *outbox) next() int64 { return o.base + int64(len(o.messages)) }
 
-func (o *outbox) full() bool { return o.open >= window || len(o.messages) >= maxSpan }
+func (o *outbox) full() bool { return o.open >= window+o.extra || len(o.messages) >= maxSpan }
 
 func (o *outbox) fullForFlags() bool {
-	return o.open >= window+flagWindow || len(o.messages) >= maxSpan+flagWindow
+	return o.open >= window+o.extra+flagWindow || len(o.messages) >= maxSpan+flagWindow
 }
 
 // at returns the message with a sequence number, nil if it is acknowledged.
@@ -212,7 +218,9 @@ func (c *Channel) acked(s *socket, sequence int64) (started bool) {
 func (o *outbox) remove(m *outgoing) {
 	m.done = true
 	o.messages[m.sequence-o.base] = nil
-	o.open--
+	if o.open--; o.open < window/2 {
+		o.extra = 0
+	}
 	for len(o.messages) > 0 && o.messages[0] == nil {
 		o.messages = o.messages[1:]
 		o.base++
@@ -270,12 +278,13 @@ func (o *outbox) resendAll() {
 
 // resendLate queues what has not been acknowledged in time.
 func (o *outbox) resendLate(now time.Time) {
-	rto, most := min(o.rto*time.Duration(o.backoff), maxRTO), resendsPerTick
 	if o.paused {
-		rto, most = pausedRTO, 1
+		o.resendPaused(now)
+
+		return
 	}
-	late := 0
-	for _, m := range o.messages[:min(int(max(o.send-o.base, 0)), len(o.messages))] {
+	rto, late := min(o.rto*time.Duration(o.backoff), maxRTO), 0
+	for _, m := range o.sent() {
 		if m == nil || m.queued {
 			continue
 		}
@@ -284,18 +293,37 @@ func (o *outbox) resendLate(now time.Time) {
 			wait = max(wait, tiredRTO)
 		}
 		if now.Sub(m.sentAt) < wait {
-			if o.paused {
-				break
-			}
-
 			continue
 		}
 		o.queue(m)
-		if late++; late == most {
+		if late++; late == resendsPerTick {
 			break
 		}
 	}
-	if late > 0 && !o.paused && now.Sub(o.backedOff) >= rto {
+	if late > 0 && now.Sub(o.backedOff) >= rto {
 		o.backoff, o.backedOff = min(2*o.backoff, 64), now
 	}
+}
+
+// resendPaused queues one message every pausedRTO: of those that were sent least
+// often the newest. Agents that do not acknowledge again may have older ones.
+func (o *outbox) resendPaused(now time.Time) {
+	var next *outgoing
+	for _, m := range o.sent() {
+		switch {
+		case m == nil:
+		case m.queued, now.Sub(m.sentAt) < pausedRTO && m.sends > 1:
+			return
+		case next == nil || m.sends <= next.sends:
+			next = m
+		}
+	}
+	if next != nil && now.Sub(next.sentAt) >= pausedRTO {
+		o.queue(next)
+	}
+}
+
+// sent returns the messages that were sent on this socket; nil if acknowledged.
+func (o *outbox) sent() []*outgoing {
+	return o.messages[:min(int(max(o.send-o.base, 0)), len(o.messages))]
 }

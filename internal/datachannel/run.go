@@ -144,6 +144,8 @@ func (c *Channel) run() {
 		switch {
 		case closing:
 			c.end(nil)
+		case !opened && errors.Is(err, ErrSessionOver):
+			c.end(c.missing())
 		case errors.Is(err, ErrSessionOver), errors.Is(err, ErrProtocol), errors.Is(err, ErrAddress), c.config.Resume == nil:
 			c.end(err)
 		case !opened && (failures >= openAttempts || !temporary(err)):
@@ -369,6 +371,10 @@ func (c *Channel) tend(s *socket, broken chan<- error) {
 		}
 		stalled := busy && shaken && !waiting && c.out.stalled(now)
 		again := c.agent.AcknowledgesDuplicates && c.config.Resume != nil && !c.out.paused && !c.closing
+		if stalled && !c.agent.AcknowledgesDuplicates {
+			c.out.extra += extraWindow
+			c.writable.Broadcast()
+		}
 		c.mu.Unlock()
 		if !busy {
 			ticker.Reset(idleTick)
