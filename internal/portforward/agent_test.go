@@ -148,6 +148,8 @@ func (c *testChannel) SendFlag(ctx context.Context, f datachannel.Flag) error {
 	return c.onFlag(ctx, f)
 }
 
+func (c *testChannel) Flush(context.Context) error { return nil }
+
 func (c *testChannel) RoundTrip() time.Duration { return 0 }
 
 func (c *testChannel) Err() error {

@@ -26,7 +26,7 @@ type basic struct {
 	cause error // of the end; nil after a regular one
 	cur   *basicStream
 	first bool
-	early []byte // what the target has said before the first client was there
+	early []byte // what the target has said before there was a reader for it
 	limit int
 }
 
@@ -72,13 +72,15 @@ func (b *basic) deliver(p []byte) error {
 	b.mu.Lock()
 	cur := b.cur
 	switch {
-	case cur != nil && cur.out != nil && (cur.first || cur.wrote):
+	case cur != nil && !cur.first && !cur.wrote:
+	case cur != nil && cur.out != nil:
 		b.mu.Unlock()
 		// The queue takes everything, or has been dropped with its connection.
 		_, _ = cur.out.Write(p)
 		return nil
-	case b.first:
-		// The agent connects when the session starts, and a server may speak first.
+	case cur != nil, b.first:
+		// The agent connects when the session starts, and a server may speak first. A later server may answer before
+		// WriteTo runs.
 		if len(b.early)+len(p) > b.limit {
 			b.mu.Unlock()
 			return fmt.Errorf("the target has sent more than %d bytes before there was a client", b.limit)
@@ -99,7 +101,11 @@ func (b *basic) open(ctx context.Context) (stream, error) {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	return &basicStream{basic: b, closed: make(chan struct{})}, nil
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.cur = &basicStream{basic: b, closed: make(chan struct{}), first: b.first}
+	b.first = false
+	return b.cur, nil
 }
 
 func (b *basic) idle() bool { return true }
@@ -132,7 +138,6 @@ func (s *basicStream) write(_ context.Context, p []byte) error {
 func (s *basicStream) WriteTo(w io.Writer) (int64, error) {
 	b := s.basic
 	b.mu.Lock()
-	s.first, b.first = b.first, false
 	early := b.early
 	b.early = nil
 	if len(early) > 0 {
@@ -140,7 +145,6 @@ func (s *basicStream) WriteTo(w io.Writer) (int64, error) {
 		_, _ = w.Write(early)
 	}
 	s.out = w
-	b.cur = s
 	b.mu.Unlock()
 
 	select {
@@ -164,7 +168,6 @@ func (s *basicStream) close(ctx context.Context) error {
 		if b.cur == s {
 			b.cur = nil
 		}
-		b.first = false
 		b.early = nil
 		b.mu.Unlock()
 		select {

@@ -163,3 +163,43 @@ func TestBasic_flagIsNotAcknowledged(t *testing.T) {
 	expectEcho(t, f.dial(t), "again")
 	f.wait(t, SessionOpened, 2)
 }
+
+// The target may answer before anybody reads: the two directions of a connection start one after the other.
+func TestBasic_answerBeforeItsReader(t *testing.T) {
+	t.Parallel()
+
+	ch := &testChannel{up: newPipe(), down: newPipe(), onFlag: func(context.Context, datachannel.Flag) error { return nil }}
+	b := newBasic(ch, 100, func(error) {})
+	for _, answer := range []string{"first", "second"} {
+		st, err := b.open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := st.write(t.Context(), []byte("question")); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.deliver([]byte(answer)); err != nil {
+			t.Fatal(err)
+		}
+		got := make(chan string, 1)
+		go func() {
+			_, _ = st.WriteTo(writerFunc(func(p []byte) (int, error) {
+				got <- string(p)
+				return len(p), nil
+			}))
+		}()
+		select {
+		case text := <-got:
+			if text != answer {
+				t.Errorf("got %q, want %q", text, answer)
+			}
+		case <-time.After(10 * time.Second):
+			t.Errorf("the %s answer is lost", answer)
+		}
+		if err := st.close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ch.end(io.EOF)
+	<-b.done
+}

@@ -170,7 +170,7 @@ func (s *echoServer) received() []byte {
 // lab is a forward in a bubble of testing/synctest. All of its parts are real: the client of Session Manager, the data
 // channel and the fake with its agent. Only the network is in memory, and waiting takes no time.
 type lab struct {
-	*recorder
+	*eventRecorder
 	fake     *fakessm.Server
 	client   *sessionmanager.Client
 	channels *http.Client
@@ -184,7 +184,7 @@ type lab struct {
 func newLab(t *testing.T, options ...fakessm.Option) *lab {
 	t.Helper()
 	l := &lab{
-		recorder: &recorder{more: make(chan struct{})}, port: newMemoryListener(), target: newEchoServer(),
+		eventRecorder: &eventRecorder{more: make(chan struct{})}, port: newMemoryListener(), target: newEchoServer(),
 		channel: map[datachannel.EventKind]int{},
 	}
 	l.fake = fakessm.New(append(options, fakessm.WithDataChannel(""), fakessm.WithDialer(l.target.dial))...)

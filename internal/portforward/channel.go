@@ -18,8 +18,10 @@ type Channel interface {
 	// Write waits while the channel has no room, also while its connection is being replaced.
 	io.Writer
 	Agent() datachannel.Agent
-	// SendFlag returns when the agent has acknowledged the flag.
+	// SendFlag returns when the agent has acknowledged the flag, and everything before it.
 	SendFlag(ctx context.Context, f datachannel.Flag) error
+	// Flush returns when the agent has acknowledged everything that was written.
+	Flush(ctx context.Context) error
 	// RoundTrip is the time that an acknowledgement takes.
 	RoundTrip() time.Duration
 	// Err is nil while the channel is open, and after its caller has closed it.

@@ -156,6 +156,12 @@ func listen(ctx context.Context, config Config, l limits) (*Forward, error) {
 	if err != nil {
 		return nil, err
 	}
+	return serve(ctx, listener, config, l)
+}
+
+// serve opens the first session and accepts connections of the listener from then on. It closes the listener if
+// that fails.
+func serve(ctx context.Context, listener net.Listener, config Config, l limits) (*Forward, error) {
 	f := &Forward{
 		config: config, limits: l, listener: listener, ledger: newLedger(l),
 		closing: make(chan struct{}), open: map[*connection]struct{}{},
@@ -425,13 +431,14 @@ func (f *Forward) sessionOver(l *link) {
 // link returns the session of new connections. It opens one if there is none, and waits for it.
 func (f *Forward) link(ctx context.Context) (*link, error) {
 	f.mu.Lock()
-	if f.current != nil {
+	if l := f.current; l != nil && (l.ctx.Err() == nil || !f.isClosing()) {
 		defer f.mu.Unlock()
-		return f.current, nil
+		return l, nil
 	}
 	o := f.opening
 	if o == nil {
 		if f.isClosing() {
+			// No other session takes the place of one that ends now.
 			f.mu.Unlock()
 			return nil, errClosing
 		}
@@ -556,6 +563,7 @@ func (f *Forward) Close(ctx context.Context) (Report, error) {
 		f.accepting.Wait()
 
 		f.mu.Lock()
+		used := len(f.open) > 0
 		for c := range f.open {
 			c.wind()
 		}
@@ -577,10 +585,10 @@ func (f *Forward) Close(ctx context.Context) (Report, error) {
 		f.mu.Unlock()
 		var err error
 		if l != nil {
-			for deadline := time.Now().Add(f.limits.grace); !l.carrier.idle(); {
-				if sleep(ctx, time.Millisecond) != nil || time.Now().After(deadline) || l.ctx.Err() != nil {
-					break
-				}
+			l.flush(ctx)
+			if used && l.ctx.Err() == nil {
+				// The agent has what clients have said. It takes a moment until the target has.
+				_ = sleep(ctx, f.limits.idleCut)
 			}
 			err = l.end(ctx)
 		}

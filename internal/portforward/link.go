@@ -100,6 +100,20 @@ func (l *link) over(err error) {
 	})
 }
 
+// flush waits until the agent has what clients have said, also if that needs another connection of the channel. It
+// gives up after the time for closing, or when the session is over.
+func (l *link) flush(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, l.limits.grace)
+	defer cancel()
+	defer context.AfterFunc(l.ctx, cancel)()
+	for !l.carrier.idle() {
+		if sleep(ctx, time.Millisecond) != nil {
+			return
+		}
+	}
+	_ = l.session.Channel.Flush(ctx)
+}
+
 // end ends the session and waits for everything that belongs to it.
 func (l *link) end(ctx context.Context) error {
 	l.endOnce.Do(func() {
