@@ -199,7 +199,7 @@ func (p *drainPreview) warning() (summary, detail string) {
 				sessionCount(len(p.sessions)), where, matched, p.in.MaxSessions, p.occasion, means, listed)
 	default:
 		return "Sessions To Be Ended in " + p.in.Region,
-			fmt.Sprintf("%s %s %s. Who matches %s is ended.%s\n\n  %s", sessionCount(len(p.sessions)), where, matched, p.occasion, means, listed)
+			fmt.Sprintf("%s %s %s. Every session that matches %s is ended.%s\n\n  %s", sessionCount(len(p.sessions)), where, matched, p.occasion, means, listed)
 	}
 }
 
@@ -300,28 +300,30 @@ func reportDrain(in sessionmanager.DrainInput, occasion drainOccasion, result se
 		tooMany *sessionmanager.TooManyError
 		stopped *sessionmanager.WaitError
 		region  = in.Region
-		about   = fmt.Sprintf("\n\nSelection: %s.", selectionText(in.Selector))
+		about   = fmt.Sprintf("Selection: %s.", selectionText(in.Selector))
 	)
-	if wayOut := occasion.wayOut(errors.As(err, &tooMany)); wayOut != "" {
-		about += "\n\n" + wayOut
+	// What mends the cause comes before the way around it.
+	wayOut := occasion.wayOut(errors.As(err, &tooMany))
+	failed := func(sentence string) string {
+		return adviceDetail(joined(sentence, about), joined(failureAdvice(err), wayOut), err)
 	}
 
 	switch {
 	case errors.As(err, &tooMany):
 		diags.AddAttributeError(path.Root("max_sessions"), summaryDrain,
-			fmt.Sprintf("%d sessions in Region %s match, but max_sessions allows %d to be ended. Nothing was ended.%s",
-				tooMany.Matching, region, tooMany.MaxSessions, about))
+			joined(fmt.Sprintf("%d sessions in Region %s match, but max_sessions allows %d to be ended. Nothing was ended.",
+				tooMany.Matching, region, tooMany.MaxSessions), about, wayOut))
 	case errors.As(err, &stopped):
 		diags.AddError(summaryDrain,
-			failureDetail(fmt.Sprintf("The drain in Region %s stopped while it waited for %s to end within the grace period: %s. Nothing was ended.%s",
-				region, sessionCount(stopped.Waiting), failureReason(err), about), err))
+			failed(fmt.Sprintf("The drain in Region %s stopped while it waited for %s to end within the grace period: %s. Nothing was ended.",
+				region, sessionCount(stopped.Waiting), failureReason(err))))
 	case errors.Is(err, sessionmanager.ErrNotDrained):
-		diags.AddError(summaryDrain, drainFailures(region, result, about))
+		diags.AddError(summaryDrain, drainFailures(region, result, about, wayOut))
 	case err != nil && len(result.Outcomes) == 0:
 		diags.AddError(summaryDrain,
-			failureDetail(fmt.Sprintf("The sessions in Region %s could not be listed: %s. Nothing was ended.%s", region, failureReason(err), about), err))
+			failed(fmt.Sprintf("The sessions in Region %s could not be listed: %s. Nothing was ended.", region, failureReason(err))))
 	case err != nil:
-		diags.AddError(summaryDrain, failureDetail(drainUnseen(region, result, err)+about, err))
+		diags.AddError(summaryDrain, failed(drainUnseen(region, result, err)))
 	}
 	if err == nil || errors.Is(err, sessionmanager.ErrNotDrained) {
 		warnOfUnverified(region, result, diags)
@@ -356,7 +358,7 @@ func drainUnseen(region string, result sessionmanager.DrainResult, err error) st
 		sentence += "\n\n  " + sessionList(printableAll(unseen))
 	}
 	if len(result.Failures)+len(result.Left) > 0 {
-		sentence += "\n\n" + drainFailures(region, result, "")
+		sentence += "\n\n" + drainFailures(region, result, "", "")
 	}
 
 	return sentence
@@ -430,14 +432,13 @@ func endedText(region string, result sessionmanager.DrainResult, about string) s
 	for _, id := range slices.Sorted(maps.Keys(result.Outcomes)) {
 		lines = append(lines, fmt.Sprintf("%s: %s", printable(id), result.Outcomes[id]))
 	}
-	about, _, _ = strings.Cut(strings.TrimPrefix(about, "\n\n"), "\n\n")
 
 	return fmt.Sprintf("The drain that was destroyed ended %s in Region %s.\n\n%s\n\n  %s", sessionCount(result.Ended()), region, about, sessionList(lines))
 }
 
 // drainFailures lists the sessions that could not be ended, each with its reason,
-// and what to do about each kind of reason once.
-func drainFailures(region string, result sessionmanager.DrainResult, about string) string {
+// and what to do about each kind of reason once, before the way out.
+func drainFailures(region string, result sessionmanager.DrainResult, about, wayOut string) string {
 	var (
 		notEnded []string
 		late     []string
@@ -461,16 +462,19 @@ func drainFailures(region string, result sessionmanager.DrainResult, about strin
 		late = append(late, printable(id)+": "+why)
 	}
 
-	detail := fmt.Sprintf("%s in Region %s could not be ended (%d ended):\n\n  %s", sessionCount(len(notEnded)+len(late)), region, result.Ended(), sessionList(notEnded, late)) + about
-	if len(advice) > 0 {
-		detail += "\n\n" + strings.Join(advice, "\n\n")
-	}
+	detail := fmt.Sprintf("%s in Region %s could not be ended (%d ended):\n\n  %s", sessionCount(len(notEnded)+len(late)), region, result.Ended(), sessionList(notEnded, late))
+	detail = joined(slices.Concat([]string{detail, about}, advice, []string{wayOut})...)
 	if ids := result.FailedSessions(); len(ids) > 0 {
 		// One cause stands for all: they are many, and alike.
 		detail += "\n\nError: " + printable(result.Failures[ids[0]].Error())
 	}
 
 	return detail
+}
+
+// joined makes paragraphs of those texts that are not empty.
+func joined(texts ...string) string {
+	return strings.Join(slices.DeleteFunc(texts, func(text string) bool { return text == "" }), "\n\n")
 }
 
 // sessionCount words a number of sessions.

@@ -57,7 +57,7 @@ func TestSessionTerminationResource_planOfEnded(t *testing.T) {
 	}
 
 	output := workspace.New(t, config("over-1")).MustRun("plan")
-	if !testWrapped(`Session Has Ended Already.*"over-1" of ` + testOwner + ` on i-a in Region us-east-1 ended at 2026-11-20T10:30:00Z \(status Terminated\)\. Nothing will be called`).MatchString(output) {
+	if !testWrapped(`Session Has Ended Already.*"over-1" of ` + testOwner + ` on i-a in Region us-east-1 ended at 2026-11-20T10:30:00Z \(status Terminated\)\. Nothing is called to end it; the outcome is "already_ended"\.`).MatchString(output) {
 		t.Errorf("the plan does not say that the session has ended:\n%s", output)
 	}
 	if output := workspace.New(t, config(testLive)).MustRun("plan"); strings.Contains(output, "Ended Already") {

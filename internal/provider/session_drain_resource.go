@@ -399,7 +399,7 @@ func (r *sessionDrainResource) Delete(ctx context.Context, req resource.DeleteRe
 	in, _ := state.input()
 	if problem := r.outOfReach(in.Region); problem != "" {
 		resp.Diagnostics.AddAttributeError(path.Root("region"), summaryDrain,
-			fmt.Sprintf("%s Nothing was ended.\n\nSelection: %s.\n\n%s", problem, selectionText(in.Selector), drainWayOut))
+			fmt.Sprintf("Nothing was ended. %s\n\nSelection: %s.\n\n%s", problem, selectionText(in.Selector), drainWayOut))
 
 		return
 	}

@@ -100,7 +100,7 @@ func testWithoutDrainWarnings(diags []protocol.Diagnostic) []protocol.Diagnostic
 // testMatched words the beginning of a warning of a drain's plan; testAtTime makes the
 // time in such a warning comparable.
 func testMatched(count, region, selection, occasion string) string {
-	return fmt.Sprintf("%s in Region %s of account 123456789012 matched when looked at TIME UTC. Who matches %s is ended.\n\nSelection: %s.\n\n  ", count, region, occasion, selection)
+	return fmt.Sprintf("%s in Region %s of account 123456789012 matched when looked at TIME UTC. Every session that matches %s is ended.\n\nSelection: %s.\n\n  ", count, region, occasion, selection)
 }
 
 func testAtTime(text string) string {
@@ -792,7 +792,7 @@ func TestSessionDrainResource_warningsShown(t *testing.T) {
 	shows := func(output string, wants ...string) {
 		t.Helper()
 		for _, want := range wants {
-			if !testWrapped(`Sessions To Be Ended in us-east-1.*2 sessions in Region us-east-1 of account 123456789012 matched when looked at \d\d:\d\d:\d\d UTC\. Who matches ` + want + ` is ended\..*ann-1: \S+ on i-a, started .*cat-1: `).MatchString(output) {
+			if !testWrapped(`Sessions To Be Ended in us-east-1.*2 sessions in Region us-east-1 of account 123456789012 matched when looked at \d\d:\d\d:\d\d UTC\. Every session that matches ` + want + ` is ended\..*ann-1: \S+ on i-a, started .*cat-1: `).MatchString(output) {
 				t.Errorf("the warning of sessions that are to be ended %s is not shown:\n%s", want, output)
 			}
 		}

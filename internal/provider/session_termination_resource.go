@@ -269,7 +269,7 @@ func endedAlready(ref sessionmanager.SessionRef, session sessionmanager.Session)
 		when = " at " + session.EndDate.Format(time.RFC3339)
 	}
 
-	return fmt.Sprintf("Session %q of %s on %s in Region %s ended%s (status %s). Nothing will be called to end it; the outcome will be %q.",
+	return fmt.Sprintf("Session %q of %s on %s in Region %s ended%s (status %s). Nothing is called to end it; the outcome is %q.",
 		ref.SessionID, orUnknown(session.Owner, "an owner"), orUnknown(session.Target, "a target"), ref.Region, when,
 		orUnknown(session.Status, "one"), sessionmanager.OutcomeAlreadyEnded)
 }

@@ -1,0 +1,86 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
+	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
+)
+
+// wantInOrder checks that a text holds others, one after the other.
+func wantInOrder(t *testing.T, text string, parts ...string) {
+	t.Helper()
+
+	rest := text
+	for _, part := range parts {
+		_, after, found := strings.Cut(rest, part)
+		if !found {
+			t.Errorf("%q is missing, or comes too early:\n%s", part, text)
+
+			return
+		}
+		rest = after
+	}
+}
+
+// An error of a drain at its destroy says what happened, whom it was for, what mends
+// it, and only then how to do without the drain.
+func TestSessionDrainResource_wayOutComesLast(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		fault fakessm.Fault
+		want  []string
+	}{
+		"denied terminations": {
+			fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultDenied, Times: -1},
+			[]string{"could not be ended", "Selection: ", "Allow the IAM action ssm:TerminateSession", drainWayOut, "\n\nError: "},
+		},
+		"a denied listing": {
+			fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Times: -1},
+			[]string{"could not be listed", "Selection: ", "Allow the IAM action ssm:DescribeSessions", drainWayOut, "\n\nError: "},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			fake, url := testFake(t)
+			s := newConfiguredServer(t, testArguments(url))
+			state, diags := s.Create("ssm_session_drain", map[string]any{"targets": []any{testTarget}, "when": "destroy"})
+			protocol.WantNoDiagnostics(t, diags)
+			fake.Inject(tc.fault)
+			_, diags = s.Destroy(state)
+			errors := slices.DeleteFunc(diags, func(d protocol.Diagnostic) bool { return d.Summary != summaryDrain })
+			if len(errors) != 1 {
+				t.Fatalf("want one error, got %+v", diags)
+			}
+			wantInOrder(t, errors[0].Detail, tc.want...)
+		})
+	}
+}
+
+// What a drain could not see, and what it could not end, are told in one order as well.
+func TestReportDrain_order(t *testing.T) {
+	t.Parallel()
+
+	denied := &sessionmanager.Error{Operation: sessionmanager.DescribeSessions, Kind: sessionmanager.ErrAccessDenied, Err: &sessionmanager.Cause{Text: "AccessDeniedException: no"}}
+	in := sessionmanager.DrainInput{Region: testRegion, Selector: sessionmanager.Selector{Targets: []string{testTarget}}}
+	result := sessionmanager.DrainResult{Outcomes: map[string]sessionmanager.Outcome{"a": sessionmanager.OutcomeUnverified}}
+	var diags diag.Diagnostics
+	reportDrain(in, drainOnDestroy, result, denied, &diags)
+	if len(diags) != 1 {
+		t.Fatalf("want one diagnostic, got %+v", diags)
+	}
+	wantInOrder(t, diags[0].Detail(), "1 session in Region us-east-1 was asked to terminate", "\n  a", "Selection: ", "Allow the IAM action ssm:DescribeSessions", drainWayOut, "\n\nError: ")
+	if strings.Contains(diags[0].Detail(), "\n\n\n") {
+		t.Errorf("there is an empty paragraph:\n%s", diags[0].Detail())
+	}
+}
