@@ -16,26 +16,26 @@ import (
 )
 
 const (
-	// defaultAgentVersion is that of an agent whose behaviour is known well.
+	// defaultAgentVersion is a version whose behaviour is well known.
 	defaultAgentVersion = "3.3.987.0"
 
-	// handshakeTime is how long an agent waits for the answer to its handshake.
+	// handshakeTime is how long an agent waits for the response to its handshake request.
 	handshakeTime = 15 * time.Second
 
-	// agentPayload is how much an agent puts into a message.
+	// agentPayload is the maximum payload of an agent's message, in bytes.
 	agentPayload = 1024
 
-	// agentWindow is how many messages an agent keeps until they are acknowledged.
+	// agentWindow is how many unacknowledged messages an agent keeps.
 	agentWindow = 10000
 
-	// agentTick is how often an agent looks at its oldest message.
+	// agentTick is how often an agent checks whether to resend its oldest message.
 	agentTick = 100 * time.Millisecond
 
 	startRTO = 200 * time.Millisecond
 	maxRTO   = time.Second
 )
 
-// agentVersion is a version of the agent, part by part.
+// agentVersion is an agent's version, as four numbers.
 type agentVersion [4]int
 
 func parseAgentVersion(text string) (v agentVersion) {
@@ -46,8 +46,8 @@ func parseAgentVersion(text string) (v agentVersion) {
 	return v
 }
 
-// above reports whether a version is later than another.
-func (v agentVersion) above(other string) bool {
+// newerThan reports whether the version is newer than another.
+func (v agentVersion) newerThan(other string) bool {
 	o := parseAgentVersion(other)
 	for i := range v {
 		if v[i] != o[i] {
@@ -64,36 +64,36 @@ type agent struct {
 	sessionID  string
 	region     string
 	version    string
-	kind       string            // The session's type, such as Port.
-	properties map[string]string // Of the document.
+	kind       string            // The session type, for example Port.
+	properties map[string]string // The properties of the document.
 
 	done chan struct{} // Closed when the session has ended.
 
 	mu       sync.Mutex
 	changed  *sync.Cond
-	over     bool
-	sock     func(message []byte) // Sends to the client without waiting; nil while there is none.
-	socket   int                  // How many there have been.
-	complete bool                 // The handshake is.
+	ended    bool
+	sock     func(message []byte) // Sends to the client without blocking. Nil without a client.
+	socket   int                  // The number of clients so far.
+	complete bool                 // The handshake is complete.
 	client   agentVersion
 
-	// What goes to the client.
-	next    int64
-	unacked []*sentFrame
-	rtt     time.Duration
-	wobble  time.Duration
-	rto     time.Duration
+	// Messages to the client.
+	next         int64
+	unacked      []*sentFrame
+	rtt          time.Duration
+	rttVariation time.Duration
+	rto          time.Duration
 
-	// What comes from the client.
-	receiving bool // A message of the client is worked on.
+	// Messages from the client.
+	receiving bool // A message of the client is being processed.
 	expected  int64
 	ahead     map[int64]frame
-	input     []byte // Bytes of the stream that the session's plugin has not read.
-	unwritten int    // Bytes that the connection of a basic port has not taken.
+	input     []byte // Bytes that the session's plugin has not read yet.
+	unwritten int    // Bytes that were not written to the connection of a basic port yet.
 	port      *basicPort
 }
 
-// sentFrame is a message that the client has not acknowledged.
+// sentFrame is a message that the client has not acknowledged yet.
 type sentFrame struct {
 	frame
 	sent time.Time
@@ -110,11 +110,13 @@ func newAgent(s *Server, session Session, kind string, properties map[string]str
 	return a
 }
 
-func (a *agent) is(newerThan string) bool { return parseAgentVersion(a.version).above(newerThan) }
+func (a *agent) newerThan(version string) bool {
+	return parseAgentVersion(a.version).newerThan(version)
+}
 
-// shake asks the client for a handshake. An agent begins with the session; this one
-// waits for a client, so that a session that nobody connects to costs nothing.
-func (a *agent) shake() {
+// requestHandshake sends the handshake request. Real agents send it when the session starts. This one
+// waits for a client, so sessions without a client cost nothing.
+func (a *agent) requestHandshake() {
 	go a.resend()
 	type requested struct {
 		ActionType       string
@@ -143,34 +145,33 @@ func (a *agent) shake() {
 	})
 }
 
-// gaveUp reports whether nobody has connected to the session within the time that an
-// agent waits for a handshake.
-func (a *agent) gaveUp(age time.Duration) bool {
+// handshakeTimedOut reports whether no client has connected within handshakeTime.
+func (a *agent) handshakeTimedOut(age time.Duration) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 
 	return a.socket == 0 && age > handshakeTime
 }
 
-// stop ends the agent's part, once the session has ended.
+// stop ends the agent after its session has ended.
 func (a *agent) stop() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.over {
-		a.over = true
+	if !a.ended {
+		a.ended = true
 		close(a.done)
 		a.changed.Broadcast()
 	}
 }
 
-// end ends the session from the node's side, with words for the client.
+// end ends the session from the node's side, with a message for the client.
 func (a *agent) end(words string) {
 	now := a.server.now()
 	a.server.sessions.update(a.region, a.sessionID, func(r *region, e *entry) {
 		if e == nil || ended(e.Status) {
 			return
 		}
-		e.words = words
+		e.endMessage = words
 		r.change(e, func(e *entry) {
 			e.Status = statusTerminated
 			e.EndDate = now
@@ -179,8 +180,7 @@ func (a *agent) end(words string) {
 	a.stop()
 }
 
-// attach gives the agent a client to talk to. What the client has not acknowledged is
-// sent again in its turn.
+// attach connects a client to the agent. Unacknowledged messages are sent again in order.
 func (a *agent) attach(send func([]byte)) (detach func()) {
 	a.mu.Lock()
 	first := a.next == 0
@@ -196,7 +196,7 @@ func (a *agent) attach(send func([]byte)) (detach func()) {
 	}
 	a.mu.Unlock()
 	if first {
-		a.shake()
+		a.requestHandshake()
 	}
 
 	return func() {
@@ -208,14 +208,14 @@ func (a *agent) attach(send func([]byte)) (detach func()) {
 	}
 }
 
-// send sends a message, once there is room for it.
+// send sends a message when the window has room for it.
 func (a *agent) send(payload uint32, data []byte) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for !a.over && len(a.unacked) >= agentWindow {
+	for !a.ended && len(a.unacked) >= agentWindow {
 		a.changed.Wait()
 	}
-	if a.over {
+	if a.ended {
 		return false
 	}
 	f := frame{kind: messageOutput, sequence: a.next, id: newUUID(), payload: payload, data: append([]byte(nil), data...)}
@@ -231,7 +231,7 @@ func (a *agent) send(payload uint32, data []byte) bool {
 	return true
 }
 
-// resend looks at the oldest message, ten times a second.
+// resend repeats the oldest message if it is not acknowledged in time.
 func (a *agent) resend() {
 	ticker := time.NewTicker(agentTick)
 	defer ticker.Stop()
@@ -252,7 +252,7 @@ func (a *agent) resend() {
 	}
 }
 
-// acknowledged takes a message off the list.
+// acknowledged removes a message from the unacknowledged ones.
 func (a *agent) acknowledged(sequence int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -262,12 +262,12 @@ func (a *agent) acknowledged(sequence int64) {
 		}
 		sample := time.Since(m.sent)
 		if m.once {
-			a.wobble = a.wobble*3/4 + (a.rtt-sample).Abs()/4
+			a.rttVariation = a.rttVariation*3/4 + (a.rtt-sample).Abs()/4
 			a.rtt = a.rtt*7/8 + sample/8
-			a.rto = min(a.rtt+max(10*time.Millisecond, 4*a.wobble), maxRTO)
+			a.rto = min(a.rtt+max(10*time.Millisecond, 4*a.rttVariation), maxRTO)
 		}
 		if i == 0 {
-			// Most acknowledgements are for the oldest message. Thousands may be behind it.
+			// Most acknowledgements are for the oldest message, and thousands may follow it.
 			a.unacked[0] = nil
 			a.unacked = a.unacked[1:]
 		} else {
@@ -279,9 +279,9 @@ func (a *agent) acknowledged(sequence int64) {
 	}
 }
 
-// receive takes a message of the client. What the session's plugin does not read makes
-// it wait, and everything behind it but acknowledgements. A socket that takes over may
-// come while a message of the last one waits: it then waits, too.
+// receive handles a message from the client. While the session's plugin does not read, the
+// message waits, and so do all further messages except acknowledgements. This also holds
+// for messages on a new socket.
 func (a *agent) receive(message []byte) {
 	f, err := decodeFrame(message)
 	if err != nil {
@@ -294,16 +294,16 @@ func (a *agent) receive(message []byte) {
 			a.acknowledged(ack.Sequence)
 		}
 	case messageInput:
-		if !a.enter() {
+		if !a.beginReceive() {
 			return
 		}
-		defer a.leave()
+		defer a.endReceive()
 		a.mu.Lock()
 		reply, sock := acknowledge(a.server.now(), f), a.sock
 		expected := a.expected
 		a.mu.Unlock()
 		switch {
-		case f.sequence < expected && !a.is("3.2.1040.0"):
+		case f.sequence < expected && !a.newerThan("3.2.1040.0"):
 			return
 		case f.sequence > expected:
 			f.data = append([]byte(nil), f.data...)
@@ -325,14 +325,14 @@ func (a *agent) receive(message []byte) {
 	}
 }
 
-// enter waits until no other message is worked on. It returns false if the session ends.
-func (a *agent) enter() bool {
+// beginReceive waits until no other message is being processed. It returns false if the session ends.
+func (a *agent) beginReceive() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for a.receiving && !a.over {
+	for a.receiving && !a.ended {
 		a.changed.Wait()
 	}
-	if a.over {
+	if a.ended {
 		return false
 	}
 	a.receiving = true
@@ -340,28 +340,28 @@ func (a *agent) enter() bool {
 	return true
 }
 
-func (a *agent) leave() {
+func (a *agent) endReceive() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.receiving = false
 	a.changed.Broadcast()
 }
 
-// process does what a message asks for. It returns false for one that comes too early,
-// which is not acknowledged.
+// process handles one message. It returns false for a message that is too early. Such a
+// message is not acknowledged.
 func (a *agent) process(f frame) bool {
 	a.mu.Lock()
 	complete := a.complete
 	a.mu.Unlock()
 	switch {
 	case f.payload == payloadHandshakeResponse && !complete:
-		a.shaken(f.data)
+		a.handleHandshakeResponse(f.data)
 	case !complete:
-		// Agents acknowledge what comes before the handshake, and throw it away.
+		// Agents acknowledge and drop data that arrives before the handshake.
 	case f.payload == payloadOutput:
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		for !a.over && len(a.input) > 64<<10 {
+		for !a.ended && len(a.input) > 64<<10 {
 			a.changed.Wait()
 		}
 		a.input = append(a.input, f.data...)
@@ -370,14 +370,14 @@ func (a *agent) process(f frame) bool {
 	case f.payload == payloadFlag && len(f.data) == 4:
 		switch binary.BigEndian.Uint32(f.data) {
 		case flagTerminate:
-			if a.is("2.3.722.0") {
+			if a.newerThan("2.3.722.0") {
 				go a.end("")
 			}
 		case flagDisconnect:
 			a.mu.Lock()
 			port := a.port
-			// What came before the flag goes first.
-			for port != nil && !a.over && a.unwritten > 0 {
+			// Data that arrived before the flag is written first.
+			for port != nil && !a.ended && a.unwritten > 0 {
 				a.changed.Wait()
 			}
 			a.mu.Unlock()
@@ -390,8 +390,8 @@ func (a *agent) process(f frame) bool {
 	return true
 }
 
-// shaken looks at the client's answer, and starts the session's plugin.
-func (a *agent) shaken(data []byte) {
+// handleHandshakeResponse checks the handshake response, and starts the session's plugin.
+func (a *agent) handleHandshakeResponse(data []byte) {
 	var response struct {
 		ClientVersion          string
 		ProcessedClientActions []struct {
@@ -418,19 +418,19 @@ func (a *agent) shaken(data []byte) {
 		panic(err)
 	}
 	a.send(payloadHandshakeComplete, complete)
-	go a.serve()
+	go a.runPlugin()
 }
 
 var errAgentEnded = errors.New("the session has ended")
 
-// Read reads what the client has sent.
+// Read reads data from the client.
 func (a *agent) Read(p []byte) (int, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for !a.over && len(a.input) == 0 {
+	for !a.ended && len(a.input) == 0 {
 		a.changed.Wait()
 	}
-	if a.over {
+	if a.ended {
 		return 0, io.EOF
 	}
 	n := copy(p, a.input)
@@ -443,7 +443,7 @@ func (a *agent) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Write sends to the client.
+// Write sends data to the client.
 func (a *agent) Write(p []byte) (int, error) {
 	n := 0
 	for n < len(p) {

@@ -17,18 +17,18 @@ import (
 	"github.com/xtaci/smux"
 )
 
-// dialTime is how long a connection on the loopback may take.
+// dialTime limits a connection attempt on the loopback interface.
 const dialTime = 5 * time.Second
 
-// serve runs the plugin of the session's type.
-func (a *agent) serve() {
+// runPlugin runs the plugin for the session type.
+func (a *agent) runPlugin() {
 	if a.kind != sessionTypePort {
 		a.echo()
 
 		return
 	}
 	host := a.properties["host"]
-	if forbidden(host) {
+	if refusesHost(host) {
 		a.end("Forwarding to IP address " + host + " is forbidden.")
 
 		return
@@ -36,15 +36,15 @@ func (a *agent) serve() {
 	a.mu.Lock()
 	client := a.client
 	a.mu.Unlock()
-	if a.properties["type"] == "LocalPortForwarding" && a.is("3.0.196.0") && client.above("1.1.69.9999") {
+	if a.properties["type"] == "LocalPortForwarding" && a.newerThan("3.0.196.0") && client.newerThan("1.1.69.9999") {
 		a.multiplex(client)
 
 		return
 	}
-	a.single()
+	a.serveSingleConnection()
 }
 
-// echo answers with what the client types: there is no shell.
+// echo returns the client's input. It takes the place of a shell.
 func (a *agent) echo() {
 	buffer := make([]byte, agentPayload)
 	for {
@@ -58,15 +58,14 @@ func (a *agent) echo() {
 	}
 }
 
-// forbidden reports whether agents refuse a host.
-func forbidden(host string) bool {
+// refusesHost reports whether agents refuse to connect to a host.
+func refusesHost(host string) bool {
 	address, err := netip.ParseAddr(host)
 
 	return err == nil && (address.IsLinkLocalUnicast() || host == "fd00:ec2::254" || host == "fd00:ec2::253")
 }
 
-// dialTarget connects to what the session leads to: an address on this machine,
-// whatever it is called.
+// dialTarget connects to the address that stands for the session's host and port.
 func (a *agent) dialTarget() (net.Conn, error) {
 	address, ok := a.server.resolve(a.properties["host"], a.properties["portNumber"])
 	if !ok {
@@ -79,8 +78,8 @@ func (a *agent) dialTarget() (net.Conn, error) {
 	return a.server.dial(ctx, "tcp", address)
 }
 
-// resolve returns the address that stands for a host and a port. It is always one of
-// this machine.
+// resolve returns the address that stands for a host and a port. It is always a loopback
+// address.
 func (s *Server) resolve(host, port string) (string, bool) {
 	if address, ok := s.hosts[host]; ok {
 		if at, fixed, err := net.SplitHostPort(address); err == nil {
@@ -100,21 +99,21 @@ func (s *Server) resolve(host, port string) (string, bool) {
 	}
 }
 
-// keepsAlive reports whether the agent sends keep-alives, and expects them.
+// keepsAlive reports whether the agent sends and expects keep-alives.
 func (a *agent) keepsAlive(client agentVersion) bool {
 	switch {
-	case !a.is("3.1.1374.0"):
+	case !a.newerThan("3.1.1374.0"):
 		return true
-	case !a.is("3.1.1446.0"):
+	case !a.newerThan("3.1.1446.0"):
 		return false
-	case !a.is("3.1.1511.0"):
+	case !a.newerThan("3.1.1511.0"):
 		return true
 	default:
-		return !client.above("1.2.331.0")
+		return !client.newerThan("1.2.331.0")
 	}
 }
 
-// multiplex serves many connections of the client in one session.
+// multiplex serves many connections in one session.
 func (a *agent) multiplex(client agentVersion) {
 	config := smux.DefaultConfig()
 	config.KeepAliveDisabled = !a.keepsAlive(client)
@@ -136,7 +135,7 @@ func (a *agent) multiplex(client agentVersion) {
 
 			return
 		}
-		// One after the other: while one waits, so do the rest.
+		// Agents dial one connection at a time, so a slow one delays the others.
 		target, err := a.dialTarget()
 		if err != nil {
 			a.send(payloadFlag, binary.BigEndian.AppendUint32(nil, flagConnectError))
@@ -144,19 +143,20 @@ func (a *agent) multiplex(client agentVersion) {
 
 			continue
 		}
-		go join(a.done, stream, target)
+		go copyBothWays(a.done, stream, target)
 	}
 }
 
-// join carries bytes both ways. Whichever side ends, both do: the protocol has no end of
-// one direction. A target that reads nothing is left when the session ends.
-func join(done <-chan struct{}, stream io.ReadWriteCloser, target net.Conn) {
-	joined := make(chan struct{})
+// copyBothWays copies bytes in both directions. If one side ends, both are closed, because the
+// protocol cannot close a single direction. It also ends with the session, even if the target
+// does not read.
+func copyBothWays(done <-chan struct{}, stream io.ReadWriteCloser, target net.Conn) {
+	copied := make(chan struct{})
 	go func() {
 		select {
 		case <-done:
 			_ = target.Close()
-		case <-joined:
+		case <-copied:
 		}
 	}()
 	var both sync.WaitGroup
@@ -169,16 +169,16 @@ func join(done <-chan struct{}, stream io.ReadWriteCloser, target net.Conn) {
 		_ = stream.Close()
 	})
 	both.Wait()
-	close(joined)
+	close(copied)
 }
 
-// basicPort is the one connection of a session that is not multiplexed.
+// basicPort is the single connection of a session without multiplexing.
 type basicPort struct {
 	mu   sync.Mutex
 	conn net.Conn
 }
 
-// disconnect closes the connection, as the client asks for.
+// disconnect closes the connection on request of the client.
 func (p *basicPort) disconnect() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -188,7 +188,7 @@ func (p *basicPort) disconnect() {
 	}
 }
 
-// connect returns the connection, a new one if there is none.
+// connect returns the open connection, or a new one.
 func (p *basicPort) connect(a *agent) (net.Conn, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -209,7 +209,7 @@ func (p *basicPort) connect(a *agent) (net.Conn, error) {
 			p.conn = nil
 		}
 		p.mu.Unlock()
-		// That the far end hangs up is not told; only sessions without a type end.
+		// Agents do not report a closed connection. Only sessions without a type end.
 		if mine && a.properties["type"] == "" {
 			a.end("")
 		}
@@ -218,8 +218,8 @@ func (p *basicPort) connect(a *agent) (net.Conn, error) {
 	return conn, nil
 }
 
-// single serves one connection after the other.
-func (a *agent) single() {
+// serveSingleConnection serves one connection at a time.
+func (a *agent) serveSingleConnection() {
 	port := &basicPort{}
 	a.mu.Lock()
 	a.port = port

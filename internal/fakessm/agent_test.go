@@ -34,7 +34,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 )
 
-// The types of payloads that the tests send or wait for.
+// The payload types that the tests use.
 const (
 	payloadOutput    = 1
 	payloadRequest   = 5
@@ -45,7 +45,7 @@ const (
 	agentTestTimeout = time.Minute
 )
 
-// agentClient is a client of an agent: as simple as can be, and code of the tests' own.
+// agentClient is a minimal client of an agent, written for these tests.
 type agentClient struct {
 	t    *testing.T
 	fake *fakessm.Server
@@ -55,15 +55,15 @@ type agentClient struct {
 
 	mu       sync.Mutex
 	next     int64
-	output   bytes.Buffer          // The agent's data, in order.
-	expected int64                 // The agent's next message.
-	seen     map[int64]int         // How often each of the agent's messages came.
-	acks     map[int64]int         // How often each of ours was acknowledged.
-	kinds    map[string]int        // How many messages of each type came.
+	output   bytes.Buffer          // The agent's data in order.
+	expected int64                 // The sequence number of the agent's next message.
+	seen     map[int64]int         // How often each message of the agent arrived.
+	acks     map[int64]int         // How often each message of the client was acknowledged.
+	kinds    map[string]int        // The number of messages of each type.
 	flags    []uint32              // The agent's flags.
-	request  map[string]any        // The agent's request for a handshake.
-	early    map[int64]wireMessage // Messages before their turn.
-	words    string                // Of channel_closed.
+	request  map[string]any        // The agent's handshake request.
+	early    map[int64]wireMessage // Messages that arrived too early.
+	words    string                // The Output of channel_closed.
 	done     bool
 	change   *sync.Cond
 }
@@ -76,7 +76,7 @@ type wireMessage struct {
 	data     []byte
 }
 
-// startAgent starts a session with a document, and opens its data channel.
+// startAgent starts a session with a document and opens its data channel.
 func startAgent(t *testing.T, input *ssm.StartSessionInput, options ...fakessm.Option) *agentClient {
 	t.Helper()
 	fake, api := agentServer(t, options...)
@@ -101,7 +101,7 @@ func startAgentOn(t *testing.T, fake *fakessm.Server, api *ssm.Client, input *ss
 	return c
 }
 
-// agentServer starts a fake whose sessions end with the test.
+// agentServer starts a fake. Its sessions end with the test.
 func agentServer(t *testing.T, options ...fakessm.Option) (*fakessm.Server, *ssm.Client) {
 	t.Helper()
 	fake := fakessm.New(append([]fakessm.Option{fakessm.WithDataChannel("")}, options...)...)
@@ -114,7 +114,7 @@ func agentServer(t *testing.T, options ...fakessm.Option) (*fakessm.Server, *ssm
 	return fake, client
 }
 
-// connect opens a data channel, and reads from it until it is closed.
+// connect opens a data channel and reads from it until it closes.
 func (c *agentClient) connect(url, token string) {
 	c.t.Helper()
 	c.conn = openChannel(c.t, url, websocket.MessageText, openingMessage(token))
@@ -139,7 +139,7 @@ func (c *agentClient) connect(url, token string) {
 	}(c.conn)
 }
 
-// take notes a message, and acknowledges it.
+// take records a message and acknowledges it.
 func (c *agentClient) take(conn *websocket.Conn, raw []byte) {
 	m := wireMessage{
 		kind: strings.TrimRight(string(raw[4:36]), " "), sequence: int64(binary.BigEndian.Uint64(raw[48:])),
@@ -190,7 +190,7 @@ func (c *agentClient) deliver(m wireMessage) {
 	}
 }
 
-// encodeMessage writes a message.
+// encodeMessage encodes a message.
 func encodeMessage(kind string, sequence int64, payload uint32, data []byte) []byte {
 	m := make([]byte, 120, 120+len(data))
 	binary.BigEndian.PutUint32(m, 116)
@@ -206,7 +206,7 @@ func encodeMessage(kind string, sequence int64, payload uint32, data []byte) []b
 	return append(m, data...)
 }
 
-// send sends stream data under the next sequence number, which it returns.
+// send sends stream data and returns its sequence number.
 func (c *agentClient) send(payload uint32, data []byte) int64 {
 	c.t.Helper()
 	c.mu.Lock()
@@ -229,7 +229,7 @@ func (c *agentClient) flag(flag uint32) int64 {
 	return c.send(payloadFlag, binary.BigEndian.AppendUint32(nil, flag))
 }
 
-// wait waits until something is so.
+// wait waits until a condition is true.
 func (c *agentClient) wait(what string, condition func() bool) {
 	c.t.Helper()
 	timer := time.AfterFunc(agentTestTimeout, func() {
@@ -243,13 +243,13 @@ func (c *agentClient) wait(what string, condition func() bool) {
 	defer c.mu.Unlock()
 	for !condition() {
 		if time.Now().After(deadline) {
-			c.t.Fatalf("waited in vain for %s", what)
+			c.t.Fatalf("timed out waiting for %s", what)
 		}
 		c.change.Wait()
 	}
 }
 
-// shake answers the agent's request for a handshake.
+// shake answers the agent's handshake request.
 func (c *agentClient) shake(clientVersion string) *agentClient {
 	c.t.Helper()
 	c.wait("a handshake", func() bool { return c.request != nil })
@@ -277,14 +277,14 @@ func (c *agentClient) acked(sequence int64) int {
 	return c.acks[sequence]
 }
 
-// unread returns how much of the agent's data is not read yet.
+// unread returns how much of the agent's data was not read yet.
 func (c *agentClient) unread() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.output.Len()
 }
 
-// wantOutput waits for data of the agent.
+// wantOutput waits for the agent's data.
 func (c *agentClient) wantOutput(want string) {
 	c.t.Helper()
 	c.wait(fmt.Sprintf("%q", want), func() bool { return c.output.Len() >= len(want) })
@@ -295,7 +295,7 @@ func (c *agentClient) wantOutput(want string) {
 	}
 }
 
-// wantClosed waits for the end of the session, with words.
+// wantClosed waits for the end of the session and checks its message.
 func (c *agentClient) wantClosed(words string) {
 	c.t.Helper()
 	c.wait("the end of the channel", func() bool { return c.done })
@@ -309,7 +309,7 @@ func (c *agentClient) wantClosed(words string) {
 	}
 }
 
-// Read and Write make the client a stream, for smux.
+// Read and Write make the client usable as a stream of smux.
 func (c *agentClient) Read(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -331,7 +331,7 @@ func (c *agentClient) Write(p []byte) (int, error) {
 
 func (c *agentClient) Close() error { return nil }
 
-// farEnd is a server on the loopback that handles one connection after the other.
+// farEnd is a loopback server that handles one connection at a time.
 func farEnd(t *testing.T, handle func(net.Conn)) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -356,7 +356,7 @@ func farEnd(t *testing.T, handle func(net.Conn)) string {
 
 func echoConn(conn net.Conn) { _, _ = io.Copy(conn, conn) }
 
-// greetConn writes "hello", and closes the connection after the first byte.
+// greetConn writes "hello" and closes the connection after it has read one byte.
 func greetConn(conn net.Conn) {
 	_, _ = conn.Write([]byte("hello"))
 	_, _ = io.ReadFull(conn, make([]byte, 1))
@@ -414,7 +414,7 @@ func TestAgent_handshake(t *testing.T) {
 		c.answer(currentClient, 3, "no such thing")
 		c.wantClosed("SessionType failed on client with status 3 error: no such thing")
 	})
-	t.Run("data before it is acknowledged and thrown away", func(t *testing.T) {
+	t.Run("early data is acknowledged and dropped", func(t *testing.T) {
 		t.Parallel()
 		c := startAgent(t, &ssm.StartSessionInput{})
 		early := c.send(payloadOutput, []byte("early"))
@@ -423,7 +423,7 @@ func TestAgent_handshake(t *testing.T) {
 		c.send(payloadOutput, []byte("late"))
 		c.wantOutput("late")
 	})
-	t.Run("asked for again until it is acknowledged", func(t *testing.T) {
+	t.Run("repeated until it is acknowledged", func(t *testing.T) {
 		t.Parallel()
 		fake, api := agentServer(t)
 		if err := fake.InjectChannel(fakessm.ChannelFault{Kind: fakessm.ChannelLoseAcks, Direction: fakessm.ToAgent, Times: -1}); err != nil {
@@ -446,7 +446,7 @@ func TestAgent_handshake(t *testing.T) {
 	})
 }
 
-// TestAgent_duplicates: newer agents acknowledge what they have had already.
+// TestAgent_duplicates checks that newer agents acknowledge a repeated message.
 func TestAgent_duplicates(t *testing.T) {
 	t.Parallel()
 
@@ -466,7 +466,8 @@ func TestAgent_duplicates(t *testing.T) {
 	}
 }
 
-// TestAgent_order: what comes before its turn waits for it, and what is broken does not count.
+// TestAgent_order checks that an early message is processed in order, and that a corrupt
+// one is ignored.
 func TestAgent_order(t *testing.T) {
 	t.Parallel()
 
@@ -495,8 +496,8 @@ func TestAgent_ports(t *testing.T) {
 		"a node's port":                    {portDocument, "3.3.987.0", currentClient, true},
 		"a remote host":                    {remoteDocument, "3.3.987.0", currentClient, true},
 		"the first agent that multiplexes": {portDocument, "3.0.222.0", currentClient, true},
-		"an agent that does not":           {portDocument, "3.0.196.0", currentClient, false},
-		"a client that does not":           {portDocument, "3.3.987.0", "1.1.69.0", false},
+		"an agent that does not multiplex": {portDocument, "3.0.196.0", currentClient, false},
+		"a client that does not multiplex": {portDocument, "3.3.987.0", "1.1.69.0", false},
 		"SSH":                              {sshDocument, "3.3.987.0", currentClient, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -535,7 +536,7 @@ func TestAgent_ports(t *testing.T) {
 	}
 }
 
-// TestAgent_pacing sends two messages' worth of bytes through an agent's echo.
+// TestAgent_pacing sends two full messages through an agent's echo.
 func TestAgent_pacing(t *testing.T) {
 	t.Parallel()
 
@@ -544,14 +545,14 @@ func TestAgent_pacing(t *testing.T) {
 		options []fakessm.Option
 		least   time.Duration
 	}{
-		"an agent that pauses": {[]fakessm.Option{fakessm.WithAgentPacing()}, 2 * time.Millisecond},
-		"an agent in a hurry":  {nil, 0},
+		"an agent that pauses":    {[]fakessm.Option{fakessm.WithAgentPacing()}, 2 * time.Millisecond},
+		"an agent without pauses": {nil, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := startAgent(t, &ssm.StartSessionInput{Target: aws.String("i-0123456789abcdef0")}, tc.options...).shake(currentClient)
 			_, _ = c.Write(bytes.Repeat([]byte("x"), sent))
-			// What is sent after a pause shows that the pause is over.
+			// The next data arrives after the last pause.
 			_, _ = c.Write([]byte("end"))
 			c.wantOutput(strings.Repeat("x", sent) + "end")
 			if paused := c.fake.AgentPauses(); paused < tc.least || tc.least == 0 && paused != 0 {
@@ -564,7 +565,7 @@ func TestAgent_pacing(t *testing.T) {
 func TestAgent_refusedPort(t *testing.T) {
 	t.Parallel()
 
-	for name, host := range map[string]string{"nobody listens": "closed.internal", "no such host": "nowhere.internal"} {
+	for name, host := range map[string]string{"no listener": "closed.internal", "no such host": "nowhere.internal"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := startAgent(t, portInput(remoteDocument, "host", host, "portNumber", "5432"),
@@ -603,12 +604,12 @@ func TestAgent_refusedPort(t *testing.T) {
 	})
 }
 
-// TestAgent_singleConnection: the client ends a connection by a flag; that the far end
-// hangs up is told only of a session without a type.
+// TestAgent_singleConnection checks how a connection ends without multiplexing. The client
+// sends a flag. The agent reports the far end's close only for sessions without a type.
 func TestAgent_singleConnection(t *testing.T) {
 	t.Parallel()
 
-	t.Run("the client hangs up", func(t *testing.T) {
+	t.Run("the client disconnects", func(t *testing.T) {
 		t.Parallel()
 		var connections sync.WaitGroup
 		connections.Add(2)
@@ -625,21 +626,21 @@ func TestAgent_singleConnection(t *testing.T) {
 		}
 		connections.Wait()
 	})
-	t.Run("the far end hangs up", func(t *testing.T) {
+	t.Run("the far end disconnects", func(t *testing.T) {
 		t.Parallel()
 		_, port, _ := net.SplitHostPort(farEnd(t, greetConn))
 		c := startAgent(t, portInput(portDocument, "portNumber", port), fakessm.WithAgentVersion("3.0.100.0")).shake(currentClient)
 		c.wantOutput("hello")
 		_, _ = c.Write([]byte("x"))
-		// The next byte has the agent connect anew.
+		// The next byte makes the agent connect again.
 		for deadline := time.Now().Add(agentTestTimeout); c.unread() < 5; time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(deadline) {
-				t.Fatal("the agent does not connect anew")
+				t.Fatal("the agent does not connect again")
 			}
 			_, _ = c.Write([]byte("y"))
 		}
 	})
-	t.Run("the far end of SSH hangs up", func(t *testing.T) {
+	t.Run("the far end of SSH disconnects", func(t *testing.T) {
 		t.Parallel()
 		_, port, _ := net.SplitHostPort(farEnd(t, greetConn))
 		c := startAgent(t, portInput(sshDocument, "portNumber", port)).shake(currentClient)
@@ -649,9 +650,9 @@ func TestAgent_singleConnection(t *testing.T) {
 	})
 }
 
-// TestAgent_resume: sequence numbers and data go on over a new connection.
-// What the far end does not read is not acknowledged. The service goes on answering the
-// client's pings, and a client that takes over gives nothing twice.
+// TestAgent_slowFarEnd checks that data is not acknowledged before the far end has read it,
+// that the service still answers the client's pings, and that a second connection delivers
+// nothing twice.
 func TestAgent_slowFarEnd(t *testing.T) {
 	t.Parallel()
 
@@ -683,7 +684,7 @@ func TestAgent_slowFarEnd(t *testing.T) {
 		t.Fatalf("a ping is not answered: %v", err)
 	}
 	if c.acked(last) != 0 {
-		t.Error("a message that nobody has read is acknowledged")
+		t.Error("an unread message is acknowledged")
 	}
 
 	old := c.conn
@@ -697,12 +698,13 @@ func TestAgent_slowFarEnd(t *testing.T) {
 	}
 	close(read)
 	if got := <-received; !bytes.Equal(got, want.Sum(nil)) {
-		t.Error("the far end has read something else")
+		t.Error("the far end has read other data")
 	}
 	c.wait("the last acknowledgement", func() bool { return c.acks[last] > 0 })
 }
 
-// A far end that answers at once fills both directions.
+// TestAgent_bothDirectionsFull checks a far end that answers at once, so that both directions
+// are full.
 func TestAgent_bothDirectionsFull(t *testing.T) {
 	t.Parallel()
 
@@ -718,17 +720,17 @@ func TestAgent_bothDirectionsFull(t *testing.T) {
 	defer c.mu.Unlock()
 	for range messages {
 		if !bytes.Equal(c.output.Next(size), data) {
-			t.Fatal("something else came back")
+			t.Fatal("other data came back")
 		}
 	}
 }
 
-// A name stands for an address of this machine only: no other is dialled.
+// TestAgent_otherMachines checks that the agent connects to loopback addresses only.
 func TestAgent_otherMachines(t *testing.T) {
 	t.Parallel()
 
 	_, port, _ := net.SplitHostPort(farEnd(t, greetConn))
-	// The system would connect the first ones to the far end that listens here.
+	// The operating system would connect the first addresses to the listener of this test.
 	for _, address := range []string{"0.0.0.0", "0.0.0.0:" + port, ":" + port, "192.0.2.1", "example.com", "[2001:db8::1]:22"} {
 		c := startAgent(t, portInput(remoteDocument, "host", "db.internal", "portNumber", port),
 			fakessm.WithAgentVersion("3.0.196.0"), fakessm.WithHosts(map[string]string{"db.internal": address}))
@@ -738,6 +740,7 @@ func TestAgent_otherMachines(t *testing.T) {
 	}
 }
 
+// TestAgent_resume checks that sequence numbers and data continue on a new connection.
 func TestAgent_resume(t *testing.T) {
 	t.Parallel()
 
@@ -750,7 +753,7 @@ func TestAgent_resume(t *testing.T) {
 	closed := c.kinds["channel_closed"]
 	c.mu.Unlock()
 	if closed != 0 {
-		t.Error("the session was closed with its connection")
+		t.Error("the session ended with its connection")
 	}
 	c.connect(resumeSession(t, c.api, c.id))
 	_, _ = c.Write([]byte("two"))
@@ -782,14 +785,14 @@ func TestStartSession_refused(t *testing.T) {
 		code  string
 		words string
 	}{
-		"a node that is not connected":    {ssm.StartSessionInput{Target: aws.String("i-away")}, "TargetNotConnected", "i-away is not connected."},
-		"a document that does not exist":  {ssm.StartSessionInput{Target: aws.String("i-1"), DocumentName: aws.String("Nothing")}, "InvalidDocument", "Nothing"},
-		"a parameter that does not exist": {ssm.StartSessionInput{Target: aws.String("i-1"), DocumentName: aws.String(portDocument), Parameters: map[string][]string{"port": {"1"}}}, "InvalidParameters", "port"},
-		"a parameter that is no port":     {ssm.StartSessionInput{Target: aws.String("i-1"), DocumentName: aws.String(portDocument), Parameters: map[string][]string{"portNumber": {"x"}}}, "InvalidParameters", "pattern"},
-		"a parameter with two values":     {ssm.StartSessionInput{Target: aws.String("i-1"), DocumentName: aws.String(portDocument), Parameters: map[string][]string{"portNumber": {"1", "2"}}}, "InvalidParameters", "one value"},
-		"a parameter against the pattern": {ssm.StartSessionInput{Target: aws.String("i-1"), DocumentName: aws.String("Custom"), Parameters: map[string][]string{"name": {"UP"}}}, "InvalidParameters", "^[a-z]+$"},
-		"a reason that is too long":       {ssm.StartSessionInput{Target: aws.String("i-1"), Reason: aws.String(strings.Repeat("x", 257))}, "ValidationException", "256"},
-		"a target that is too long":       {ssm.StartSessionInput{Target: aws.String(strings.Repeat("x", 401))}, "ValidationException", "400"},
+		"a node that is not connected":                {ssm.StartSessionInput{Target: aws.String("i-away")}, "TargetNotConnected", "i-away is not connected."},
+		"a document that does not exist":              {ssm.StartSessionInput{Target: aws.String("i-1"), DocumentName: aws.String("Nothing")}, "InvalidDocument", "Nothing"},
+		"a parameter that does not exist":             {ssm.StartSessionInput{Target: aws.String("i-1"), DocumentName: aws.String(portDocument), Parameters: map[string][]string{"port": {"1"}}}, "InvalidParameters", "port"},
+		"a parameter that is not a port":              {ssm.StartSessionInput{Target: aws.String("i-1"), DocumentName: aws.String(portDocument), Parameters: map[string][]string{"portNumber": {"x"}}}, "InvalidParameters", "pattern"},
+		"a parameter with two values":                 {ssm.StartSessionInput{Target: aws.String("i-1"), DocumentName: aws.String(portDocument), Parameters: map[string][]string{"portNumber": {"1", "2"}}}, "InvalidParameters", "one value"},
+		"a parameter that does not match the pattern": {ssm.StartSessionInput{Target: aws.String("i-1"), DocumentName: aws.String("Custom"), Parameters: map[string][]string{"name": {"UP"}}}, "InvalidParameters", "^[a-z]+$"},
+		"a reason that is too long":                   {ssm.StartSessionInput{Target: aws.String("i-1"), Reason: aws.String(strings.Repeat("x", 257))}, "ValidationException", "256"},
+		"a target that is too long":                   {ssm.StartSessionInput{Target: aws.String(strings.Repeat("x", 401))}, "ValidationException", "400"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -802,8 +805,8 @@ func TestStartSession_refused(t *testing.T) {
 	}
 }
 
-// What StartSession was asked for is in the request log. The reason of a live session is
-// not listed if the server is told so.
+// TestStartSession_recorded checks the recorded parameters of StartSession, and the option
+// that hides the reasons of live sessions.
 func TestStartSession_recorded(t *testing.T) {
 	t.Parallel()
 
@@ -863,7 +866,7 @@ func TestReadDocuments(t *testing.T) {
 	}
 }
 
-// TestChannelFaults strikes an echo with each kind of fault.
+// TestChannelFaults applies each kind of fault to an echo session.
 func TestChannelFaults(t *testing.T) {
 	t.Parallel()
 
@@ -877,7 +880,7 @@ func TestChannelFaults(t *testing.T) {
 	}{
 		"lose": {toClient(fakessm.ChannelFault{Kind: fakessm.ChannelLose}), func(t *testing.T, c *agentClient) {
 			t.Helper()
-			c.wantOutput("ping") // It is sent again.
+			c.wantOutput("ping") // The message is sent again.
 		}},
 		"repeat": {toClient(fakessm.ChannelFault{Kind: fakessm.ChannelRepeat}), func(t *testing.T, c *agentClient) {
 			t.Helper()
@@ -896,16 +899,16 @@ func TestChannelFaults(t *testing.T) {
 		"corrupt": {fakessm.ChannelFault{Kind: fakessm.ChannelCorrupt, Direction: fakessm.ToAgent}, func(t *testing.T, c *agentClient) {
 			t.Helper()
 			c.send(payloadOutput, []byte("after"))
-			c.wait("an acknowledgement of what came after", func() bool { return c.acks[2] > 0 })
+			c.wait("an acknowledgement of the next message", func() bool { return c.acks[2] > 0 })
 			if c.acked(1) != 0 {
-				t.Error("what was corrupted is acknowledged")
+				t.Error("a corrupt message is acknowledged")
 			}
 		}},
 		"lose acknowledgements": {toClient(fakessm.ChannelFault{Kind: fakessm.ChannelLoseAcks, Times: -1}), func(t *testing.T, c *agentClient) {
 			t.Helper()
 			c.wantOutput("ping")
 			if c.acked(1) != 0 {
-				t.Error("an acknowledgement came")
+				t.Error("an acknowledgement arrived")
 			}
 		}},
 		"drop": {fakessm.ChannelFault{Kind: fakessm.ChannelDrop}, func(t *testing.T, c *agentClient) {
@@ -921,7 +924,7 @@ func TestChannelFaults(t *testing.T) {
 		}},
 		"pause": {fakessm.ChannelFault{Kind: fakessm.ChannelPause}, func(t *testing.T, c *agentClient) {
 			t.Helper()
-			c.wait("a word about the pause", func() bool { return c.kinds["pause_publication"] > 0 })
+			c.wait("pause_publication", func() bool { return c.kinds["pause_publication"] > 0 })
 			c.fake.ClearChannelFaults()
 			c.resend(1, payloadOutput, []byte("ping"))
 			c.wantOutput("ping")
@@ -939,12 +942,12 @@ func TestChannelFaults(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := c.fake.ChannelFaults(); len(got) != 2 {
-				t.Errorf("there are %d faults", len(got))
+				t.Errorf("%d faults are pending", len(got))
 			}
 			c.send(payloadOutput, []byte("ping"))
 			tc.check(t, c)
 			if got := c.fake.ChannelFaults(); tc.fault.Times == 0 && len(got) > 1 {
-				t.Errorf("the fault has not struck: %+v", got)
+				t.Errorf("the fault has not hit: %+v", got)
 			}
 		})
 	}
@@ -972,7 +975,7 @@ func TestChannelFaults(t *testing.T) {
 		case <-time.After(500 * time.Millisecond):
 		}
 		fake.ClearChannelFaults()
-		<-spoke // The request for a handshake comes again.
+		<-spoke // The handshake request is repeated.
 	})
 	t.Run("refuse", func(t *testing.T) {
 		t.Parallel()
@@ -988,19 +991,19 @@ func TestChannelFaults(t *testing.T) {
 			t.Errorf("the status is %d", status)
 		}
 		if conn, _ := dialChannel(t, aws.ToString(out.StreamUrl)); conn == nil {
-			t.Error("the fault struck twice")
+			t.Error("the fault hit twice")
 		}
 	})
 	t.Run("unknown", func(t *testing.T) {
 		t.Parallel()
 		fake := fakessm.New()
 		if fake.InjectChannel(fakessm.ChannelFault{Kind: "odd"}) == nil || fake.InjectChannel(fakessm.ChannelFault{Kind: fakessm.ChannelLose, Direction: "up"}) == nil {
-			t.Error("a fault that nobody knows was taken")
+			t.Error("an unknown fault was accepted")
 		}
 	})
 }
 
-// TestChannelFaults_control has them over the control surface, as programs do.
+// TestChannelFaults_control uses the control API, as other programs do.
 func TestChannelFaults_control(t *testing.T) {
 	t.Parallel()
 
@@ -1032,7 +1035,7 @@ func TestChannelFaults_control(t *testing.T) {
 		{"GET", "/channel-faults", "", 200, `"delay": "250ms"`},
 		{"POST", "/channel-faults", `{"kind":"delay","delay":"soon"}`, 400, "soon"},
 		{"POST", "/channel-faults", `{"kind":"lose","colour":1}`, 400, "colour"},
-		{"POST", "/channel-faults", `{"kind":"odd"}`, 400, "not known"},
+		{"POST", "/channel-faults", `{"kind":"odd"}`, 400, "unknown channel fault"},
 		{"POST", "/channel-faults", `{`, 400, ""},
 		{"DELETE", "/channel-faults", "", 204, ""},
 		{"GET", "/channel-faults", "", 200, "[]"},

@@ -12,21 +12,20 @@ import (
 	"time"
 )
 
-// The types of the messages that the service sends of its own accord.
+// The message types that the service itself sends.
 const (
 	messageChannelClosed    = "channel_closed"
 	messageStartPublication = "start_publication"
 )
 
-// agentHeaderLength is what a message says about itself. The four bytes that
-// hold the length of the payload are not counted.
+// agentHeaderLength is the length of the header, without the 4 bytes of the payload
+// length.
 const agentHeaderLength = 116
 
-// agentMessage returns a message of the data channel as it goes over the wire,
-// all numbers in big endian:
+// agentMessage encodes a message of the data channel. All numbers are big-endian:
 //
 //	  0  header length    4 bytes
-//	  4  type            32 bytes, filled up with spaces
+//	  4  type            32 bytes, padded with spaces
 //	 36  schema version   4 bytes
 //	 40  created          8 bytes, milliseconds
 //	 48  sequence number  8 bytes
@@ -54,12 +53,12 @@ func agentMessage(now time.Time, kind string, id uuid, payload []byte) []byte {
 	return append(m, payload...)
 }
 
-// startPublication tells a client that it may send.
+// startPublication returns the message that allows a client to send.
 func startPublication(now time.Time) []byte {
 	return agentMessage(now, messageStartPublication, newUUID(), nil)
 }
 
-// channelClosed tells a client that its session has ended.
+// channelClosed returns the message that the session has ended.
 func channelClosed(now time.Time, session Session, words string) []byte {
 	id := newUUID()
 	payload, err := json.Marshal(struct {

@@ -14,14 +14,14 @@ import (
 	"time"
 )
 
-// bodyLimit is far above what any of the operations can need.
+// bodyLimit is much larger than any request needs.
 const bodyLimit = 1 << 20
 
-// operation does the work of one operation. Its result is encoded by the
-// protocol of the request.
+// operation carries out one operation. The result is encoded in the protocol of the
+// request.
 type operation func(*Server, *call) (any, *apiError)
 
-// call is one request while it is worked on.
+// call is a request that is being processed.
 type call struct {
 	http      *http.Request
 	body      []byte
@@ -34,19 +34,19 @@ type call struct {
 	refusal   *apiError
 	work      operation
 
-	// members are the parameters of an SSM request, form those of STS.
+	// members are the parameters of an SSM request. form has those of an STS request.
 	members members
 	form    url.Values
 
-	// sameToken is the NextToken that leads back to the page asked for.
+	// sameToken is a NextToken for the requested page itself.
 	sameToken string
 	fault     FaultKind
 	record    *Request
 }
 
-// read takes a request apart. What is wrong with it is kept as its refusal, as
-// refused requests are remembered too.
-func (s *Server) read(w http.ResponseWriter, r *http.Request) *call {
+// parseRequest parses a request. A parse error becomes the call's refusal, because refused requests
+// are recorded too.
+func (s *Server) parseRequest(w http.ResponseWriter, r *http.Request) *call {
 	c := &call{http: r, requestID: newUUID().String(), service: "ssm"}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, bodyLimit))
 	c.body = body
@@ -106,7 +106,7 @@ func (c *call) readForm() {
 	}
 }
 
-// sessionID is the session that the request is about, if it names one.
+// sessionID returns the ID of the session that the request is about, if any.
 func (c *call) sessionID() string {
 	if id := c.members.text("SessionId"); id != "" {
 		return id
@@ -158,7 +158,7 @@ func (c *call) request(now time.Time) Request {
 	return record
 }
 
-// uuid names a request or a message of the data channel.
+// uuid identifies a request or a message of the data channel.
 type uuid [16]byte
 
 func newUUID() uuid {

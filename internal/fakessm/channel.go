@@ -12,10 +12,10 @@ import (
 	"github.com/coder/websocket"
 )
 
-// sendTimeout is how long a client may take to receive a message.
+// sendTimeout limits sending one message to a client.
 const sendTimeout = 30 * time.Second
 
-// channel is an open data channel, as its session sees it.
+// channel is an open data channel.
 type channel struct {
 	ctx   context.Context
 	close context.CancelCauseFunc
@@ -34,8 +34,8 @@ func (e *entry) open(c *channel) {
 	e.channels[c] = struct{}{}
 }
 
-// closeChannels ends the data channels of a session. They take their leave of
-// their clients by themselves.
+// closeChannels ends the data channels of a session. Each one says goodbye to its client
+// itself.
 func (e *entry) closeChannels(cause error) {
 	for c := range e.channels {
 		c.close(cause)
@@ -46,9 +46,8 @@ func (e *entry) closeChannels(cause error) {
 	}
 }
 
-// CloseDataChannels closes every open data channel as the service does from
-// time to time: without a word about the session, which lives on and can be
-// resumed.
+// CloseDataChannels closes every open data channel without a message about the session, as
+// the service does from time to time. The sessions stay live and can be resumed.
 func (s *Server) CloseDataChannels() {
 	s.sessions.mu.Lock()
 	defer s.sessions.mu.Unlock()
@@ -59,22 +58,22 @@ func (s *Server) CloseDataChannels() {
 	}
 }
 
-// hold keeps a data channel until the client leaves or the session ends. Of a session
-// without an agent, what the client sends is read and thrown away.
-func (s *Server) hold(conn *websocket.Conn, session Session, c *channel, a *agent) {
+// serveChannel serves a data channel until the client disconnects or the session ends. Without an
+// agent, it drops all messages of the client.
+func (s *Server) serveChannel(conn *websocket.Conn, session Session, c *channel, a *agent) {
 	conn.SetReadLimit(maxMessage)
 	out := newOutgoing(conn)
 	var sent, taken sync.WaitGroup
-	strike := func(fault ChannelFault) { s.strikeChannel(fault, c, a, out) }
-	toAgent := &relay{server: s, sessionID: session.SessionID, direction: ToAgent, strike: strike, deliver: func(message []byte) {
+	strike := func(fault ChannelFault) { s.applyChannelFault(fault, c, a, out) }
+	toAgent := &relay{server: s, sessionID: session.SessionID, direction: ToAgent, applyFault: strike, deliver: func(message []byte) {
 		if a != nil {
 			a.receive(message)
 		}
 	}}
-	toClient := &relay{server: s, sessionID: session.SessionID, direction: ToClient, strike: strike, deliver: out.send}
-	// Acknowledgements do not wait behind data that the agent cannot take yet: what it
-	// sends may have to go before it can.
-	acks := &relay{server: s, sessionID: session.SessionID, direction: ToAgent, strike: strike, deliver: toAgent.deliver}
+	toClient := &relay{server: s, sessionID: session.SessionID, direction: ToClient, applyFault: strike, deliver: out.send}
+	// Acknowledgements must pass data that waits for the agent. The agent may need them
+	// before it can accept the data.
+	acks := &relay{server: s, sessionID: session.SessionID, direction: ToAgent, applyFault: strike, deliver: toAgent.deliver}
 	out.pass = toClient.pass
 	sent.Go(out.run)
 	inbox := make(chan []byte, inboxSize)
@@ -97,7 +96,7 @@ func (s *Server) hold(conn *websocket.Conn, session Session, c *channel, a *agen
 			default:
 				select {
 				case inbox <- message:
-				default: // Lost: nobody has acknowledged it.
+				default: // Dropped, and therefore not acknowledged.
 				}
 			}
 		}
@@ -126,7 +125,7 @@ func (s *Server) hold(conn *websocket.Conn, session Session, c *channel, a *agen
 	detach()
 	if errors.Is(context.Cause(c.ctx), errSessionEnded) {
 		words := ""
-		s.sessions.each(session.SessionID, func(_ *region, e *entry) { words = e.words })
+		s.sessions.each(session.SessionID, func(_ *region, e *entry) { words = e.endMessage })
 		out.add(channelClosed(s.now(), session, words))
 	}
 	out.close()
@@ -134,8 +133,8 @@ func (s *Server) hold(conn *websocket.Conn, session Session, c *channel, a *agen
 	_ = conn.Close(websocket.StatusNormalClosure, "Bye")
 }
 
-// strikeChannel does what a fault does to a channel as a whole.
-func (s *Server) strikeChannel(fault ChannelFault, c *channel, a *agent, out *outgoing) {
+// applyChannelFault applies a fault to a whole channel.
+func (s *Server) applyChannelFault(fault ChannelFault, c *channel, a *agent, out *outgoing) {
 	switch fault.Kind {
 	case ChannelDrop:
 		_ = out.conn.CloseNow()
@@ -150,17 +149,17 @@ func (s *Server) strikeChannel(fault ChannelFault, c *channel, a *agent, out *ou
 	}
 }
 
-// inboxSize is how many messages of a client the service keeps for an agent that does
-// not take them yet. The client's pings are answered meanwhile.
+// inboxSize is how many messages are queued for a busy agent. Meanwhile the connection
+// still answers the client's pings.
 const inboxSize = 4096
 
-// maxMessage is far above what a client puts into a message.
+// maxMessage is much larger than any message of a client.
 const maxMessage = 1 << 20
 
-// outgoing is what goes to one client, in order. Whoever adds to it does not wait.
+// outgoing is the queue of messages to one client. Adding to it does not block.
 type outgoing struct {
 	conn *websocket.Conn
-	pass func(message []byte) // Where a message goes on its way to send.
+	pass func(message []byte) // Applies faults, then calls send.
 
 	mu       sync.Mutex
 	changed  *sync.Cond
@@ -183,7 +182,7 @@ func (o *outgoing) add(message []byte) {
 	}
 }
 
-// close lets run end once everything is sent.
+// close makes run return when all messages are sent.
 func (o *outgoing) close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -209,7 +208,7 @@ func (o *outgoing) run() {
 	}
 }
 
-// send sends a message. A client that does not take it in time is left.
+// send sends a message. It disconnects a client that is too slow.
 func (o *outgoing) send(message []byte) {
 	ctx, cancel := context.WithTimeout(context.Background(), sendTimeout)
 	defer cancel()

@@ -12,32 +12,32 @@ import (
 	"time"
 )
 
-// ChannelFaultKind is what goes wrong on a data channel.
+// ChannelFaultKind is a kind of failure of a data channel.
 type ChannelFaultKind string
 
 const (
-	// ChannelRefuse answers the request for the WebSocket with 503.
+	// ChannelRefuse answers the WebSocket request with 503.
 	ChannelRefuse ChannelFaultKind = "refuse"
-	// ChannelDrop breaks the connection without a close frame.
+	// ChannelDrop cuts the connection without a close frame.
 	ChannelDrop ChannelFaultKind = "drop"
 	// ChannelBye closes the WebSocket as the service does from time to time.
 	ChannelBye ChannelFaultKind = "bye"
-	// ChannelLose loses a message.
+	// ChannelLose drops a message.
 	ChannelLose ChannelFaultKind = "lose"
-	// ChannelLoseAcks loses an acknowledgement.
+	// ChannelLoseAcks drops an acknowledgement.
 	ChannelLoseAcks ChannelFaultKind = "lose-acks"
 	// ChannelRepeat delivers a message twice.
 	ChannelRepeat ChannelFaultKind = "repeat"
 	// ChannelReorder delivers a message after the next one.
 	ChannelReorder ChannelFaultKind = "reorder"
-	// ChannelDelay holds a message, and all behind it, for Delay.
+	// ChannelDelay delays a message, and all messages after it, by Delay.
 	ChannelDelay ChannelFaultKind = "delay"
-	// ChannelCorrupt changes a byte of the payload.
+	// ChannelCorrupt changes one byte of the payload.
 	ChannelCorrupt ChannelFaultKind = "corrupt"
-	// ChannelSilent loses every message of the agent: no handshake ever comes.
+	// ChannelSilent drops every message of the agent, so there is no handshake.
 	ChannelSilent ChannelFaultKind = "silent"
-	// ChannelPause tells the client to pause, and loses all messages until the fault
-	// is removed.
+	// ChannelPause tells the client to pause, and drops all messages until the fault is
+	// removed.
 	ChannelPause ChannelFaultKind = "pause"
 	// ChannelClose ends the session from the node's side, with Words for the client.
 	ChannelClose ChannelFaultKind = "close"
@@ -48,7 +48,7 @@ var channelFaultKinds = []ChannelFaultKind{
 	ChannelDelay, ChannelCorrupt, ChannelSilent, ChannelPause, ChannelClose,
 }
 
-// ChannelFaultKinds returns every kind, so that a test can check that it covers all.
+// ChannelFaultKinds returns every kind. It serves tests that cover all of them.
 func ChannelFaultKinds() []ChannelFaultKind { return slices.Clone(channelFaultKinds) }
 
 // The directions of messages.
@@ -57,17 +57,17 @@ const (
 	ToAgent  = "to-agent"
 )
 
-// ChannelFault strikes messages of data channels. In JSON, a delay is text such as
-// "250ms".
+// ChannelFault is a failure that hits messages of data channels. In JSON, Delay is a text
+// such as "250ms".
 type ChannelFault struct {
 	Kind      ChannelFaultKind `json:"kind"`
-	SessionID string           `json:"sessionId,omitempty"` // Of one session only.
-	Direction string           `json:"direction,omitempty"` // ToClient or ToAgent; both if empty.
-	// After is how many messages pass before each strike, and before the first one
-	// if the fault lasts.
+	SessionID string           `json:"sessionId,omitempty"` // Only hits this session. All if empty.
+	Direction string           `json:"direction,omitempty"` // ToClient or ToAgent. Both if empty.
+	// After is how many messages pass before each hit. For a fault that lasts, it is how
+	// many pass before the first hit.
 	After int `json:"after,omitempty"`
-	// Times is how often the fault strikes, and -1 is always. By default that is
-	// once, or always if the fault lasts.
+	// Times is how often the fault hits. -1 means always. The default is once, or always
+	// for a fault that lasts.
 	Times int           `json:"times,omitempty"`
 	Delay time.Duration `json:"delay,omitempty"`
 	Words string        `json:"words,omitempty"`
@@ -77,18 +77,18 @@ type ChannelFault struct {
 
 type plainChannelFault ChannelFault
 
-// channelFaultJSON has the delay as text, as faultJSON does.
+// channelFaultJSON encodes the delay as text, like faultJSON.
 type channelFaultJSON struct {
 	plainChannelFault
 	Delay delay `json:"delay,omitempty"`
 }
 
-// MarshalJSON writes the delay as text.
+// MarshalJSON encodes the delay as text.
 func (f ChannelFault) MarshalJSON() ([]byte, error) {
 	return json.Marshal(channelFaultJSON{plainChannelFault(f), delay(f.Delay)})
 }
 
-// UnmarshalJSON refuses unknown names. InjectChannel refuses the rest.
+// UnmarshalJSON rejects unknown names. InjectChannel checks the values.
 func (f *ChannelFault) UnmarshalJSON(data []byte) error {
 	var in channelFaultJSON
 	if err := decodeStrict(data, &in); err != nil {
@@ -99,14 +99,14 @@ func (f *ChannelFault) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// lasts tells whether the fault is a state of the channel, and strikes no single message.
+// lasts reports whether the fault is a state of the channel instead of a single event.
 func (f ChannelFault) lasts() bool { return f.Kind == ChannelSilent || f.Kind == ChannelPause }
 
-// InjectChannel adds faults. They strike in the order in which they came.
+// InjectChannel adds faults. They hit in the order of injection.
 func (s *Server) InjectChannel(faults ...ChannelFault) error {
 	for _, f := range faults {
 		if !slices.Contains(channelFaultKinds, f.Kind) {
-			return fmt.Errorf("the channel fault %q is not known", f.Kind)
+			return fmt.Errorf("unknown channel fault %q", f.Kind)
 		}
 		if f.Direction != "" && f.Direction != ToClient && f.Direction != ToAgent {
 			return fmt.Errorf("the direction %q is neither %s nor %s", f.Direction, ToClient, ToAgent)
@@ -134,7 +134,7 @@ func (s *Server) ClearChannelFaults() {
 	s.channelFaults.list = nil
 }
 
-// ChannelFaults returns the faults still to come.
+// ChannelFaults returns the pending faults.
 func (s *Server) ChannelFaults() []ChannelFault {
 	s.channelFaults.mu.Lock()
 	defer s.channelFaults.mu.Unlock()
@@ -145,14 +145,13 @@ func (s *Server) ChannelFaults() []ChannelFault {
 	return list
 }
 
-// channelFaults are the faults still to come.
+// channelFaults are the pending faults.
 type channelFaults struct {
 	mu   sync.Mutex
 	list []*ChannelFault
 }
 
-// take returns the fault that strikes a message, or the opening of a channel for a
-// message of nil.
+// take returns the fault that hits a message. A nil message means the opening of a channel.
 func (f *channelFaults) take(sessionID, direction string, message []byte) (ChannelFault, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -186,18 +185,18 @@ func isAcknowledgement(message []byte) bool {
 	return len(message) > 36 && bytes.HasPrefix(message[4:36], []byte(messageAcknowledge))
 }
 
-// relay stands between client and agent, where faults strike. Each direction has a
-// goroutine of its own.
+// relay passes messages in one direction between client and agent, and applies faults. Each
+// direction has its own goroutine.
 type relay struct {
-	server    *Server
-	sessionID string
-	direction string
-	deliver   func(message []byte)
-	strike    func(ChannelFault) // What a fault does to the channel as a whole.
-	held      []byte
+	server     *Server
+	sessionID  string
+	direction  string
+	deliver    func(message []byte)
+	applyFault func(ChannelFault) // Applies a fault to the whole channel.
+	held       []byte
 }
 
-// pass delivers a message, or what a fault makes of it.
+// pass delivers a message, unless a fault hits it.
 func (r *relay) pass(message []byte) {
 	fault, struck := r.server.channelFaults.take(r.sessionID, r.direction, message)
 	if !struck {
@@ -224,6 +223,6 @@ func (r *relay) pass(message []byte) {
 		broken[len(broken)-1] ^= 0x20
 		r.deliver(broken)
 	default:
-		r.strike(fault)
+		r.applyFault(fault)
 	}
 }

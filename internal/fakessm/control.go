@@ -8,29 +8,29 @@ import (
 	"net/http"
 )
 
-// Control returns a handler of JSON for those who cannot call Go:
+// Control returns a handler with a JSON API for programs that are not written in Go:
 //
 //	GET    /_fakessm/sessions           all sessions
 //	POST   /_fakessm/sessions           adds one session or an array of them
-//	POST   /_fakessm/sessions/{id}/end  ends a session as its user would
-//	DELETE /_fakessm/sessions/{id}      forgets a session
-//	GET    /_fakessm/requests           the requests so far
-//	DELETE /_fakessm/requests           forgets them
-//	GET    /_fakessm/faults             the faults still to come
+//	POST   /_fakessm/sessions/{id}/end  ends a session like its user
+//	DELETE /_fakessm/sessions/{id}      removes a session
+//	GET    /_fakessm/requests           the recorded requests
+//	DELETE /_fakessm/requests           removes them
+//	GET    /_fakessm/faults             the pending faults
 //	POST   /_fakessm/faults             adds one fault or an array of them
 //	DELETE /_fakessm/faults             removes them
-//	GET    /_fakessm/channel-faults     those of data channels still to come
+//	GET    /_fakessm/channel-faults     the pending faults of data channels
 //	POST   /_fakessm/channel-faults     adds one or an array of them
 //	DELETE /_fakessm/channel-faults     removes them
-//	POST   /_fakessm/channels/close     closes all data channels, not the sessions
-//	GET    /_fakessm/agent-pauses       how long paced agents have paused: {"seconds": 1.5}
-//	POST   /_fakessm/targets            tells which targets are connected: {"i-1": false}
+//	POST   /_fakessm/channels/close     closes all data channels but no session
+//	GET    /_fakessm/agent-pauses       how long paced agents have waited: {"seconds": 1.5}
+//	POST   /_fakessm/targets            sets which targets are connected: {"i-1": false}
 //
-// It asks for no credentials.
+// It does not authenticate requests.
 func (s *Server) Control() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /_fakessm/sessions", func(w http.ResponseWriter, _ *http.Request) {
-		show(w, s.Sessions())
+		writeJSON(w, s.Sessions())
 	})
 	mux.HandleFunc("POST /_fakessm/sessions", func(w http.ResponseWriter, r *http.Request) {
 		sessions, err := ReadSessions(r.Body)
@@ -53,14 +53,14 @@ func (s *Server) Control() http.Handler {
 		w.WriteHeader(http.StatusNoContent)
 	})
 	mux.HandleFunc("GET /_fakessm/requests", func(w http.ResponseWriter, _ *http.Request) {
-		show(w, s.Requests())
+		writeJSON(w, s.Requests())
 	})
 	mux.HandleFunc("DELETE /_fakessm/requests", func(w http.ResponseWriter, _ *http.Request) {
 		s.ResetRequests()
 		w.WriteHeader(http.StatusNoContent)
 	})
 	mux.HandleFunc("GET /_fakessm/faults", func(w http.ResponseWriter, _ *http.Request) {
-		show(w, append([]Fault{}, s.faults.list()...))
+		writeJSON(w, append([]Fault{}, s.faults.list()...))
 	})
 	mux.HandleFunc("POST /_fakessm/faults", func(w http.ResponseWriter, r *http.Request) {
 		faults, err := decodeOneOrMany[Fault](r.Body)
@@ -76,7 +76,7 @@ func (s *Server) Control() http.Handler {
 		w.WriteHeader(http.StatusNoContent)
 	})
 	mux.HandleFunc("GET /_fakessm/channel-faults", func(w http.ResponseWriter, _ *http.Request) {
-		show(w, s.ChannelFaults())
+		writeJSON(w, s.ChannelFaults())
 	})
 	mux.HandleFunc("POST /_fakessm/channel-faults", func(w http.ResponseWriter, r *http.Request) {
 		faults, err := decodeOneOrMany[ChannelFault](r.Body)
@@ -98,7 +98,7 @@ func (s *Server) Control() http.Handler {
 		w.WriteHeader(http.StatusNoContent)
 	})
 	mux.HandleFunc("GET /_fakessm/agent-pauses", func(w http.ResponseWriter, _ *http.Request) {
-		show(w, map[string]float64{"seconds": s.AgentPauses().Seconds()})
+		writeJSON(w, map[string]float64{"seconds": s.AgentPauses().Seconds()})
 	})
 	mux.HandleFunc("POST /_fakessm/targets", func(w http.ResponseWriter, r *http.Request) {
 		var targets map[string]bool
@@ -112,7 +112,7 @@ func (s *Server) Control() http.Handler {
 	return mux
 }
 
-func show(w http.ResponseWriter, value any) {
+func writeJSON(w http.ResponseWriter, value any) {
 	w.Header().Set("Content-Type", "application/json")
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")

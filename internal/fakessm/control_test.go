@@ -53,7 +53,7 @@ func TestControl(t *testing.T) {
 	want(404, "")(call("POST", "sessions/x/end", ""))
 	want(204, "")(call("DELETE", "sessions/d", ""))
 	if _, ok := fake.Session("d"); ok {
-		t.Error("d is still there")
+		t.Error("session d still exists")
 	}
 
 	want(204, "")(call("POST", "faults", `{"kind":"throttle","operation":"TerminateSession","times":2}`))
@@ -112,7 +112,7 @@ func TestRequests(t *testing.T) {
 	}
 	requests := fake.Requests()
 	if len(requests) != 1 || !strings.Contains(requests[0].UserAgent, "api/ssm") || requests[0].Time.IsZero() {
-		t.Fatalf("remembered as %+v", requests)
+		t.Fatalf("recorded as %+v", requests)
 	}
 	requests[0].UserAgent, requests[0].Time = "", time.Time{}
 	want := fakessm.Request{
@@ -125,6 +125,6 @@ func TestRequests(t *testing.T) {
 	}
 	fake.ResetRequests()
 	if len(fake.Requests()) != 0 || fake.Count("DescribeSessions") != 0 {
-		t.Error("requests are still remembered")
+		t.Error("requests are still recorded")
 	}
 }

@@ -18,23 +18,22 @@ import (
 )
 
 const (
-	// OpenDataChannel is the operation under which a Request tells of a client
-	// that asks for a data channel.
+	// OpenDataChannel is the Operation of a recorded request for a data channel.
 	OpenDataChannel = "OpenDataChannel"
 
 	dataChannelPath = "/v1/data-channel/"
 
-	// openingTimeout is how long a client may take for its first message.
+	// openingTimeout limits the wait for a client's first message.
 	openingTimeout = 3 * time.Second
 )
 
-// Why a data channel that was open comes to its end.
+// The reasons why an open data channel is closed.
 var (
 	errSessionEnded = errors.New("the session has ended")
 	errBye          = errors.New("the service closes its connections")
 )
 
-// dataChannelOptions say where data channels are, and how strict.
+// dataChannelOptions configure data channels.
 type dataChannelOptions struct {
 	enabled          bool
 	baseURL          string
@@ -43,17 +42,17 @@ type dataChannelOptions struct {
 	signed           bool
 }
 
-// channelRefusal is the answer to a client that may not open a data channel.
+// channelRefusal is the answer to a client that must not open a data channel.
 type channelRefusal struct {
 	status int
 	code   string
 	reason string
 }
 
-// plainSessionID matches the IDs that may stand in a URL as they are.
+// plainSessionID matches IDs that need no escaping in a URL.
 var plainSessionID = regexp.MustCompile(`^[\w+=,.@-]+$`)
 
-// dataChannelURL is where the data channel of a session is, without its query.
+// dataChannelURL returns the URL of a session's data channel, without its query.
 func (s *Server) dataChannelURL(r *http.Request, session Session) string {
 	base := s.dataChannel.baseURL
 	switch {
@@ -76,15 +75,14 @@ func (s *Server) wantsDataChannel(r *http.Request) bool {
 	return s.dataChannel.enabled && r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, dataChannelPath)
 }
 
-// serveDataChannel holds the data channel of one client, from its request to
-// its end. A signature has to be right. Whether there must be one is an option, as
-// not every client signs this request.
+// serveDataChannel serves the data channel of one client. A signature, if there is one, must
+// be valid. An option makes it required, because not every client signs this request.
 func (s *Server) serveDataChannel(w http.ResponseWriter, r *http.Request) {
 	id := strings.TrimPrefix(r.URL.Path, dataChannelPath)
 	admit := func(*entry) *channelRefusal { return nil }
 	known, _ := s.findStream(id, r.URL.RawQuery, admit)
-	// What the client sent may hold a secret where an ID should be, and so only
-	// the ID of a known session is written down.
+	// The client may have sent a secret in place of the ID. Only IDs of known sessions are
+	// recorded.
 	record := s.log.begin(Request{
 		Time: s.now(), Service: "ssmmessages", Operation: OpenDataChannel,
 		Region: known.Region, SessionID: known.SessionID, UserAgent: r.UserAgent(),
@@ -97,7 +95,7 @@ func (s *Server) serveDataChannel(w http.ResponseWriter, r *http.Request) {
 			}
 		})
 	}
-	if !pause(r.Context(), s.latency) {
+	if !wait(r.Context(), s.latency) {
 		return
 	}
 	if _, refusal := s.findStream(id, r.URL.RawQuery, admit); refusal != nil {
@@ -119,7 +117,7 @@ func (s *Server) serveDataChannel(w http.ResponseWriter, r *http.Request) {
 	watched := &statusWriter{ResponseWriter: w}
 	conn, err := websocket.Accept(watched, r, nil)
 	if err != nil {
-		answered(watched.status, invalidOpening("this is no WebSocket handshake"))
+		answered(watched.status, invalidOpening("the request is not a WebSocket handshake"))
 		return
 	}
 	defer conn.CloseNow() //nolint:errcheck // It may be closed already.
@@ -129,10 +127,10 @@ func (s *Server) serveDataChannel(w http.ResponseWriter, r *http.Request) {
 		channel := newChannel()
 		var node *agent
 		_, refusal = s.findStream(id, r.URL.RawQuery, func(e *entry) *channelRefusal {
-			if e.agent != nil && e.agent.gaveUp(s.now().Sub(e.StartDate)) {
+			if e.agent != nil && e.agent.handshakeTimedOut(s.now().Sub(e.StartDate)) {
 				return &channelRefusal{http.StatusForbidden, "AccessDeniedException", "the token has expired"}
 			}
-			if !e.accepts(token, s.dataChannel.oldTokensRefused) {
+			if !e.issuedToken(token, s.dataChannel.oldTokensRefused) {
 				return &channelRefusal{http.StatusForbidden, "AccessDeniedException", "the token was not issued for this session"}
 			}
 			e.open(channel)
@@ -141,7 +139,7 @@ func (s *Server) serveDataChannel(w http.ResponseWriter, r *http.Request) {
 		})
 		if refusal == nil {
 			answered(watched.status, nil)
-			s.hold(conn, known, channel, node)
+			s.serveChannel(conn, known, channel, node)
 			return
 		}
 	}
@@ -149,7 +147,7 @@ func (s *Server) serveDataChannel(w http.ResponseWriter, r *http.Request) {
 	_ = conn.Close(websocket.StatusPolicyViolation, refusal.reason)
 }
 
-// authenticateChannel checks the signature of a request for a WebSocket.
+// authenticateChannel checks the signature of a WebSocket request.
 func (s *Server) authenticateChannel(r *http.Request) *apiError {
 	header := r.Header.Get("Authorization")
 	if header == "" && !s.dataChannel.signed {
@@ -158,8 +156,8 @@ func (s *Server) authenticateChannel(r *http.Request) *apiError {
 	return s.authenticate(&call{http: r, service: "ssmmessages", operation: OpenDataChannel, signature: parseAuthorization(header)})
 }
 
-// findStream calls f with the live session that a stream URL was issued for,
-// while no one else looks. The session is returned if there is one of that ID.
+// findStream calls f, under the store's lock, with the live session that a stream URL
+// belongs to. It returns the session with that ID, if there is one.
 func (s *Server) findStream(id, query string, f func(*entry) *channelRefusal) (Session, *channelRefusal) {
 	var (
 		known   Session
@@ -171,7 +169,7 @@ func (s *Server) findStream(id, query string, f func(*entry) *channelRefusal) (S
 		case found: // The same ID in another Region.
 		case ended(e.Status):
 			known, refusal = e.Session, &channelRefusal{http.StatusGone, "ValidationException", "the session has ended"}
-		case !e.streamsFrom(query, s.dataChannel.oldURLsAccepted):
+		case !e.issuedStreamURL(query, s.dataChannel.oldURLsAccepted):
 			known, refusal = e.Session, &channelRefusal{http.StatusForbidden, "AccessDeniedException", "the stream URL was not issued for this session"}
 		default:
 			known, refusal, found = e.Session, f(e), true
@@ -180,9 +178,9 @@ func (s *Server) findStream(id, query string, f func(*entry) *channelRefusal) (S
 	return known, refusal
 }
 
-// streamsFrom compares byte for byte: a client that re-encodes the query of a
-// stream URL has altered it.
-func (e *entry) streamsFrom(query string, oldAccepted bool) bool {
+// issuedStreamURL reports whether a query belongs to a stream URL of the session. The comparison
+// is exact, because a client that re-encodes the query has changed it.
+func (e *entry) issuedStreamURL(query string, oldAccepted bool) bool {
 	issued := e.streamURLs
 	if !oldAccepted && len(issued) > 0 {
 		issued = issued[len(issued)-1:]
@@ -193,7 +191,7 @@ func (e *entry) streamsFrom(query string, oldAccepted bool) bool {
 	})
 }
 
-func (e *entry) accepts(token string, oldRefused bool) bool {
+func (e *entry) issuedToken(token string, oldRefused bool) bool {
 	issued := e.tokens
 	if oldRefused && len(issued) > 0 {
 		issued = issued[len(issued)-1:]
@@ -201,22 +199,22 @@ func (e *entry) accepts(token string, oldRefused bool) bool {
 	return slices.Contains(issued, token)
 }
 
-// readOpening reads the first message of a client and returns its token.
+// readOpening reads a client's first message, and returns its token.
 func readOpening(conn *websocket.Conn) (string, *channelRefusal) {
 	late := time.AfterFunc(openingTimeout, func() {
-		_ = conn.Close(websocket.StatusPolicyViolation, "there was no first message in time")
+		_ = conn.Close(websocket.StatusPolicyViolation, "the first message did not arrive in time")
 	})
 	defer late.Stop()
 	kind, data, err := conn.Read(context.Background())
 	if err != nil {
-		return "", invalidOpening("there was no first message")
+		return "", invalidOpening("the first message did not arrive")
 	}
 	if kind != websocket.MessageText {
 		return "", invalidOpening("the first message is not text")
 	}
 	var members map[string]json.RawMessage
 	if json.Unmarshal(data, &members) != nil {
-		return "", invalidOpening("the first message is no JSON object")
+		return "", invalidOpening("the first message is not a JSON object")
 	}
 	text := func(name string) (value string) {
 		_ = json.Unmarshal(members[name], &value)
@@ -237,7 +235,7 @@ func invalidOpening(reason string) *channelRefusal {
 	return &channelRefusal{http.StatusBadRequest, "ValidationException", reason}
 }
 
-// statusWriter sees the status of an answer that somebody else writes.
+// statusWriter records the status of an answer.
 type statusWriter struct {
 	http.ResponseWriter
 	status int
@@ -248,7 +246,7 @@ func (w *statusWriter) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// Unwrap lets the connection be taken over.
+// Unwrap lets websocket.Accept hijack the connection.
 func (w *statusWriter) Unwrap() http.ResponseWriter {
 	return w.ResponseWriter
 }

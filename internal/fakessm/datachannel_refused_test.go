@@ -37,29 +37,29 @@ func TestDataChannel_refusedURL(t *testing.T) {
 		status int
 		code   string
 	}{
-		"an unknown session":                 {replace("/timmy-", "/Timmy-"), 404, "DoesNotExistException"},
-		"no session":                         {replace("/"+mine, "/"), 404, "DoesNotExistException"},
-		"the query as a part of the path":    {replace("?", "%3F"), 404, "DoesNotExistException"},
-		"a session that has ended":           {replace(mine, ended), 410, "ValidationException"},
-		"a session that was never resumed":   {replace(mine, fresh), 403, "AccessDeniedException"},
-		"the URL of another session":         {func(_, otherURL string) string { return strings.Replace(otherURL, other, mine, 1) }, 403, "AccessDeniedException"},
-		"another session at this URL":        {replace(mine, other), 403, "AccessDeniedException"},
-		"a plus that was escaped":            {replace("+", "%2B"), 403, "AccessDeniedException"},
-		"a plus that was read as a space":    {replace("+", "%20"), 403, "AccessDeniedException"},
-		"a plus that became a raw space":     {replace("+", " "), 400, ""},
-		"a slash that was escaped":           {query(func(q string) string { return strings.Replace(q, "/", "%2F", 1) }), 403, "AccessDeniedException"},
-		"an equals sign that was escaped":    {query(func(q string) string { return q[:len(q)-1] + "%3D" }), 403, "AccessDeniedException"},
-		"a query that was taken apart":       {query(reencodeQuery), 403, "AccessDeniedException"},
-		"no cell number":                     {query(func(string) string { return "role=publish_subscribe" }), 403, "AccessDeniedException"},
-		"an empty cell number":               {query(func(string) string { return "role=publish_subscribe&cell-number=" }), 403, "AccessDeniedException"},
-		"no query":                           {query(func(string) string { return "" }), 403, "AccessDeniedException"},
-		"another role":                       {replace("publish_subscribe", "subscribe"), 403, "AccessDeniedException"},
-		"one more parameter":                 {query(func(q string) string { return q + "&x=1" }), 403, "AccessDeniedException"},
-		"a cell number that lacks its end":   {query(func(q string) string { return strings.TrimRight(q, "=") }), 403, "AccessDeniedException"},
-		"a cell number that goes on":         {query(func(q string) string { return q + "A" }), 403, "AccessDeniedException"},
-		"a cell number that is cut in two":   {query(func(q string) string { return q[:len(q)-40] }), 403, "AccessDeniedException"},
-		"a cell number given a second time":  {query(func(q string) string { return q + q[strings.Index(q, "&"):] }), 403, "AccessDeniedException"},
-		"the names of parameters in capital": {query(func(q string) string { return strings.Replace(q, "cell-number", "Cell-Number", 1) }), 403, "AccessDeniedException"},
+		"an unknown session":                        {replace("/timmy-", "/Timmy-"), 404, "DoesNotExistException"},
+		"no session":                                {replace("/"+mine, "/"), 404, "DoesNotExistException"},
+		"the query as a part of the path":           {replace("?", "%3F"), 404, "DoesNotExistException"},
+		"a session that has ended":                  {replace(mine, ended), 410, "ValidationException"},
+		"a session that was never resumed":          {replace(mine, fresh), 403, "AccessDeniedException"},
+		"the URL of another session":                {func(_, otherURL string) string { return strings.Replace(otherURL, other, mine, 1) }, 403, "AccessDeniedException"},
+		"another session at this URL":               {replace(mine, other), 403, "AccessDeniedException"},
+		"a plus that was escaped":                   {replace("+", "%2B"), 403, "AccessDeniedException"},
+		"a plus that was read as a space":           {replace("+", "%20"), 403, "AccessDeniedException"},
+		"a plus that became an unescaped space":     {replace("+", " "), 400, ""},
+		"a slash that was escaped":                  {query(func(q string) string { return strings.Replace(q, "/", "%2F", 1) }), 403, "AccessDeniedException"},
+		"an equals sign that was escaped":           {query(func(q string) string { return q[:len(q)-1] + "%3D" }), 403, "AccessDeniedException"},
+		"a query that was parsed and encoded again": {query(reencodeQuery), 403, "AccessDeniedException"},
+		"no cell number":                            {query(func(string) string { return "role=publish_subscribe" }), 403, "AccessDeniedException"},
+		"an empty cell number":                      {query(func(string) string { return "role=publish_subscribe&cell-number=" }), 403, "AccessDeniedException"},
+		"no query":                                  {query(func(string) string { return "" }), 403, "AccessDeniedException"},
+		"another role":                              {replace("publish_subscribe", "subscribe"), 403, "AccessDeniedException"},
+		"one more parameter":                        {query(func(q string) string { return q + "&x=1" }), 403, "AccessDeniedException"},
+		"a cell number without its padding":         {query(func(q string) string { return strings.TrimRight(q, "=") }), 403, "AccessDeniedException"},
+		"a cell number with one more character":     {query(func(q string) string { return q + "A" }), 403, "AccessDeniedException"},
+		"a truncated cell number":                   {query(func(q string) string { return q[:len(q)-40] }), 403, "AccessDeniedException"},
+		"a cell number given a second time":         {query(func(q string) string { return q + q[strings.Index(q, "&"):] }), 403, "AccessDeniedException"},
+		"a parameter name with capital letters":     {query(func(q string) string { return strings.Replace(q, "cell-number", "Cell-Number", 1) }), 403, "AccessDeniedException"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -72,13 +72,13 @@ func TestDataChannel_refusedURL(t *testing.T) {
 			otherURL, _ := resumeSession(t, client, other)
 			altered := tc.alter(mineURL, otherURL)
 			if altered == mineURL {
-				t.Fatal("nothing was altered")
+				t.Fatal("the URL was not altered")
 			}
 			if _, status := dialChannel(t, altered); status != tc.status {
 				t.Errorf("answered with %d, want %d", status, tc.status)
 			}
 			if tc.code == "" {
-				// The request line itself is broken: no handler sees the request.
+				// The request line is invalid, so the request does not reach the handler.
 				return
 			}
 			wantOpened(t, fake, tc.status, tc.code)
@@ -86,7 +86,7 @@ func TestDataChannel_refusedURL(t *testing.T) {
 	}
 }
 
-// reencodeQuery changes a URL as a client does that reads the query into a map.
+// reencodeQuery parses and encodes a query, like a client that reads it into a map.
 func reencodeQuery(query string) string {
 	values, err := url.ParseQuery(query)
 	if err != nil {
@@ -95,7 +95,7 @@ func reencodeQuery(query string) string {
 	return values.Encode()
 }
 
-// A URL of which a single byte differs opens nothing.
+// TestDataChannel_refusedByte checks that a URL with one altered byte is refused.
 func TestDataChannel_refusedByte(t *testing.T) {
 	t.Parallel()
 
@@ -110,7 +110,7 @@ func TestDataChannel_refusedByte(t *testing.T) {
 			t.Errorf("byte %d altered: answered with %d", at, status)
 		}
 	}
-	// As it is, the URL still works.
+	// The unaltered URL still works.
 	wantMessage(t, openChannel(t, streamURL, websocket.MessageText, openingMessage(token)), startPublication)
 }
 
@@ -125,12 +125,12 @@ func TestDataChannel_refusedOpening(t *testing.T) {
 		code   string
 		reason string
 	}{
-		"an altered token":        {text, func(token, _ string) string { return openingMessage(token[:399] + alteredCharacter(token[399:])) }, denied, "was not issued"},
-		"half a token":            {text, func(token, _ string) string { return openingMessage(token[:200]) }, denied, "was not issued"},
-		"another session's token": {text, func(_, other string) string { return openingMessage(other) }, denied, "was not issued"},
-		"no token":                {text, func(string, string) string { return openingMessage("") }, invalid, "TokenValue"},
-		"a token that is no text": {text, func(string, string) string { return strings.Replace(openingMessage("x"), `"x"`, `["x"]`, 1) }, invalid, "TokenValue"},
-		"a member in small letters": {text, func(token, _ string) string {
+		"an altered token":             {text, func(token, _ string) string { return openingMessage(token[:399] + alteredCharacter(token[399:])) }, denied, "was not issued"},
+		"half a token":                 {text, func(token, _ string) string { return openingMessage(token[:200]) }, denied, "was not issued"},
+		"another session's token":      {text, func(_, other string) string { return openingMessage(other) }, denied, "was not issued"},
+		"no token":                     {text, func(string, string) string { return openingMessage("") }, invalid, "TokenValue"},
+		"a token that is not a string": {text, func(string, string) string { return strings.Replace(openingMessage("x"), `"x"`, `["x"]`, 1) }, invalid, "TokenValue"},
+		"a member in lower case": {text, func(token, _ string) string {
 			return strings.Replace(openingMessage(token), "TokenValue", "tokenvalue", 1)
 		}, invalid, "TokenValue"},
 		"a short request ID": {text, func(token, _ string) string {
@@ -138,8 +138,8 @@ func TestDataChannel_refusedOpening(t *testing.T) {
 		}, invalid, "RequestId"},
 		"another schema":   {text, func(token, _ string) string { return strings.Replace(openingMessage(token), `"1.0"`, `"2.0"`, 1) }, invalid, "MessageSchemaVersion"},
 		"a binary message": {binary, func(token, _ string) string { return openingMessage(token) }, invalid, "not text"},
-		"the token alone":  {text, func(token, _ string) string { return token }, invalid, "no JSON object"},
-		"an empty message": {text, func(string, string) string { return "" }, invalid, "no JSON object"},
+		"only the token":   {text, func(token, _ string) string { return token }, invalid, "not a JSON object"},
+		"an empty message": {text, func(string, string) string { return "" }, invalid, "not a JSON object"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -154,27 +154,27 @@ func TestDataChannel_refusedOpening(t *testing.T) {
 	}
 }
 
-// The last URL replaces those before, unless the server is told otherwise, and
-// older tokens go on being good, unless it is told otherwise.
+// TestDataChannel_old checks the handling of old stream URLs and tokens. By default old URLs
+// are refused and old tokens are accepted.
 func TestDataChannel_old(t *testing.T) {
 	t.Parallel()
 
 	cases := map[string]struct {
 		options []fakessm.Option
-		url     int // Which of two that were issued.
+		url     int // The index of the issued URL.
 		token   int
 		status  int
 		closed  bool
 	}{
-		"the last of both":                {nil, 1, 1, 101, false},
-		"an old URL":                      {nil, 0, 1, 403, false},
-		"an old token":                    {nil, 1, 0, 101, false},
-		"an old URL, accepted":            {[]fakessm.Option{fakessm.WithOldStreamURLsAccepted()}, 0, 1, 101, false},
-		"the old ones of both, accepted":  {[]fakessm.Option{fakessm.WithOldStreamURLsAccepted()}, 0, 0, 101, false},
-		"an old token, refused":           {[]fakessm.Option{fakessm.WithOldTokensRefused()}, 1, 0, 101, true},
-		"the last token, others refused":  {[]fakessm.Option{fakessm.WithOldTokensRefused()}, 1, 1, 101, false},
-		"an old URL, but old tokens not":  {[]fakessm.Option{fakessm.WithOldStreamURLsAccepted(), fakessm.WithOldTokensRefused()}, 0, 0, 101, true},
-		"an old URL, with the last token": {[]fakessm.Option{fakessm.WithOldStreamURLsAccepted(), fakessm.WithOldTokensRefused()}, 0, 1, 101, false},
+		"the last of both":                          {nil, 1, 1, 101, false},
+		"an old URL":                                {nil, 0, 1, 403, false},
+		"an old token":                              {nil, 1, 0, 101, false},
+		"an old URL, accepted":                      {[]fakessm.Option{fakessm.WithOldStreamURLsAccepted()}, 0, 1, 101, false},
+		"an old URL and an old token, accepted":     {[]fakessm.Option{fakessm.WithOldStreamURLsAccepted()}, 0, 0, 101, false},
+		"an old token, refused":                     {[]fakessm.Option{fakessm.WithOldTokensRefused()}, 1, 0, 101, true},
+		"the last token, old tokens refused":        {[]fakessm.Option{fakessm.WithOldTokensRefused()}, 1, 1, 101, false},
+		"an old URL accepted, an old token refused": {[]fakessm.Option{fakessm.WithOldStreamURLsAccepted(), fakessm.WithOldTokensRefused()}, 0, 0, 101, true},
+		"an old URL, with the last token":           {[]fakessm.Option{fakessm.WithOldStreamURLsAccepted(), fakessm.WithOldTokensRefused()}, 0, 1, 101, false},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -201,7 +201,8 @@ func TestDataChannel_old(t *testing.T) {
 	}
 }
 
-// What is no WebSocket handshake, or one on behalf of a web page, is refused.
+// TestDataChannel_refusedHandshake checks requests that are not a WebSocket handshake, or that
+// come from a web page.
 func TestDataChannel_refusedHandshake(t *testing.T) {
 	t.Parallel()
 
@@ -226,7 +227,7 @@ func TestDataChannel_refusedHandshake(t *testing.T) {
 	}
 }
 
-// The session may end between the handshake and the first message.
+// TestDataChannel_endsMeanwhile ends the session between the handshake and the first message.
 func TestDataChannel_endsMeanwhile(t *testing.T) {
 	t.Parallel()
 
@@ -241,8 +242,8 @@ func TestDataChannel_endsMeanwhile(t *testing.T) {
 	wantOpened(t, fake, http.StatusSwitchingProtocols, "ValidationException")
 }
 
-// Whoever connects and says nothing is sent away, and nothing is left behind of
-// those who leave by themselves: the bubble waits for its goroutines.
+// TestDataChannel_leaving checks that a client without a first message is disconnected, and
+// that disconnected clients leave no goroutine in the synctest bubble.
 func TestDataChannel_leaving(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -259,9 +260,9 @@ func TestDataChannel_leaving(t *testing.T) {
 
 		start := time.Now()
 		silent, _ := dialChannel(t, streamURL, options)
-		wantClose(t, silent, websocket.StatusPolicyViolation, "no first message in time")
+		wantClose(t, silent, websocket.StatusPolicyViolation, "did not arrive in time")
 		if took := time.Since(start); took < time.Second || took > 5*time.Second {
-			t.Errorf("sent away after %v", took)
+			t.Errorf("disconnected after %v", took)
 		}
 		synctest.Wait()
 		wantOpened(t, fake, http.StatusSwitchingProtocols, "ValidationException")
@@ -278,7 +279,7 @@ func TestDataChannel_leaving(t *testing.T) {
 		}
 		gone, _ := dialChannel(t, streamURL, options)
 		_ = gone.CloseNow()
-		// A client that has lost interest does not keep a session from ending.
+		// A client that does not read must not delay the end of its session.
 		deaf := openChannel(t, streamURL, websocket.MessageText, openingMessage(token), options)
 		wantMessage(t, deaf, startPublication)
 		fake.EndSession("s")

@@ -24,7 +24,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 )
 
-// openingMessage is the first message of a client, as AWS's own client sends it.
+// openingMessage returns the first message of a client, in the form of AWS's own client.
 func openingMessage(token string) string {
 	return fmt.Sprintf(`{"MessageSchemaVersion":"1.0","RequestId":"ed3b7d1f-6f5a-4a86-a3b8-0f60b2b5a1c4","TokenValue":%q,`+
 		`"ClientId":"6f2a9f1c-52c8-4c0c-8d0e-5d2a7a8f3b11","ClientVersion":"1.2.677.0"}`, token)
@@ -39,7 +39,7 @@ func resumeSession(t *testing.T, client *ssm.Client, id string) (url, token stri
 	return aws.ToString(out.StreamUrl), aws.ToString(out.TokenValue)
 }
 
-// dialChannel connects to a data channel. The status is that of a refused handshake.
+// dialChannel connects to a data channel. The status is set if the handshake is refused.
 func dialChannel(t *testing.T, url string, options ...*websocket.DialOptions) (*websocket.Conn, int) {
 	t.Helper()
 	conn, res, err := websocket.Dial(t.Context(), url, append(options, nil)[0])
@@ -48,12 +48,12 @@ func dialChannel(t *testing.T, url string, options ...*websocket.DialOptions) (*
 		t.Cleanup(func() { _ = conn.CloseNow() })
 		return conn, http.StatusSwitchingProtocols
 	case res == nil:
-		t.Fatal("there was no answer")
+		t.Fatal("no answer")
 	}
 	return nil, res.StatusCode
 }
 
-// openChannel connects, and sends the first message.
+// openChannel connects and sends the first message.
 func openChannel(t *testing.T, url string, kind websocket.MessageType, first string, options ...*websocket.DialOptions) *websocket.Conn {
 	t.Helper()
 	conn, status := dialChannel(t, url, options...)
@@ -66,7 +66,7 @@ func openChannel(t *testing.T, url string, kind websocket.MessageType, first str
 	return conn
 }
 
-// agentMessage is a message of the data channel, as far as it can be foretold.
+// agentMessage has the predictable parts of a message of the data channel.
 type agentMessage struct {
 	Type          string
 	SchemaVersion uint32
@@ -76,7 +76,7 @@ type agentMessage struct {
 	Payload       map[string]any
 }
 
-// receiveMessage reads a message, and checks what differs from one to the next.
+// receiveMessage reads a message and checks its unpredictable parts.
 func receiveMessage(t *testing.T, conn *websocket.Conn) agentMessage {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -89,15 +89,15 @@ func receiveMessage(t *testing.T, conn *websocket.Conn) agentMessage {
 	payload := m[120:]
 	digest := sha256.Sum256(payload)
 	if number.Uint32(m) != 116 || number.Uint32(m[116:]) != uint32(len(payload)) || !slices.Equal(m[80:112], digest[:]) {
-		t.Errorf("header and payload of %d bytes do not fit together", len(m))
+		t.Errorf("header and payload do not match in a message of %d bytes", len(m))
 	}
 	if age := time.Since(time.UnixMilli(int64(number.Uint64(m[40:])))); age < -time.Second || age > time.Minute {
 		t.Errorf("created %v ago", age)
 	}
-	// The second half of the UUID comes first; its version is in the first half.
+	// The second half of the UUID comes first. The version is in the first half.
 	id := slices.Concat(m[72:80], m[64:72])
 	if id[6]>>4 != 4 || id[8]>>6 != 2 {
-		t.Errorf("message ID %x is no random UUID", id)
+		t.Errorf("message ID %x is not a random UUID", id)
 	}
 	got := agentMessage{
 		Type: strings.TrimRight(string(m[4:36]), " "), SchemaVersion: number.Uint32(m[36:]), Sequence: number.Uint64(m[48:]),
@@ -137,8 +137,8 @@ func wantClose(t *testing.T, conn *websocket.Conn, code websocket.StatusCode, re
 	}
 }
 
-// wantOpened checks what the request log tells of the last data channel, and
-// that it tells no secret.
+// wantOpened checks the record of the last data channel, and that the request log contains
+// no secret.
 func wantOpened(t *testing.T, fake *fakessm.Server, status int, code string) {
 	t.Helper()
 	requests := fake.Requests()
@@ -157,7 +157,7 @@ func wantOpened(t *testing.T, fake *fakessm.Server, status int, code string) {
 				cell = secret
 			}
 			if strings.Contains(string(log), cell[:24]) {
-				t.Error("the request log holds a secret")
+				t.Error("the request log contains a secret")
 			}
 		}
 	}
@@ -177,14 +177,14 @@ func TestDataChannel(t *testing.T) {
 
 	cases := map[string]struct {
 		end    func(*fakessm.Server, *ssm.Client, string) error
-		closed bool // The client is told that its session has ended.
+		closed bool // The client gets channel_closed.
 	}{
 		"the session is terminated": {func(_ *fakessm.Server, client *ssm.Client, id string) error {
 			_, err := client.TerminateSession(context.Background(), &ssm.TerminateSessionInput{SessionId: &id})
 			return err
 		}, true},
 		"its user ends the session": {func(fake *fakessm.Server, _ *ssm.Client, id string) error { fake.EndSession(id); return nil }, true},
-		"the session is forgotten":  {func(fake *fakessm.Server, _ *ssm.Client, id string) error { fake.RemoveSession(id); return nil }, true},
+		"the session is removed":    {func(fake *fakessm.Server, _ *ssm.Client, id string) error { fake.RemoveSession(id); return nil }, true},
 		"the session is replaced": {func(fake *fakessm.Server, _ *ssm.Client, id string) error {
 			fake.AddSessions(fakessm.Session{SessionID: id})
 			return nil
@@ -203,7 +203,7 @@ func TestDataChannel(t *testing.T) {
 			mine := openChannel(t, url, websocket.MessageText, openingMessage(token))
 			wantMessage(t, mine, startPublication)
 			wantOpened(t, fake, http.StatusSwitchingProtocols, "")
-			// A second client has the same rights, and what clients send does no harm.
+			// A second client has the same rights. Messages from clients have no effect.
 			twin := openChannel(t, url, websocket.MessageText, openingMessage(token))
 			wantMessage(t, twin, startPublication)
 			if err := twin.Write(t.Context(), websocket.MessageBinary, []byte("input")); err != nil {
@@ -236,21 +236,21 @@ func TestDataChannel(t *testing.T) {
 	}
 }
 
-// A session ID finds its way into the path and out again, whatever it holds.
+// TestDataChannel_url checks that every session ID survives the conversion to a URL and back.
 func TestDataChannel_url(t *testing.T) {
 	t.Parallel()
 
 	plain, secure := "ws://", "wss://"
 	cases := map[string]struct {
 		id     string
-		path   string // What the URL has for the ID; the ID itself if empty.
+		path   string // The ID in the URL. The ID itself if empty.
 		scheme string
 	}{
 		"an ordinary ID":           {id: "Mary-Major-07a16060613c408b5", scheme: plain},
 		"every legal character":    {id: "AZaz09_+=,.@-", scheme: plain},
 		"a server with TLS":        {id: "s", scheme: secure},
-		"a way out of the folder":  {id: "..", scheme: plain},
-		"what a URL is made of":    {id: "a b/c?d#e%f&g=é", path: "a%20b%2Fc%3Fd%23e%25f&g=%C3%A9", scheme: plain},
+		"a parent folder":          {id: "..", scheme: plain},
+		"delimiters of URLs":       {id: "a b/c?d#e%f&g=é", path: "a%20b%2Fc%3Fd%23e%25f&g=%C3%A9", scheme: plain},
 		"a line break and a quote": {id: "a\r\n\"", path: "a%0D%0A%22", scheme: plain},
 	}
 	for name, tc := range cases {
@@ -275,7 +275,7 @@ func TestDataChannel_url(t *testing.T) {
 			}
 			want := tc.scheme + server.Listener.Addr().String() + "/v1/data-channel/" + path + "?role=publish_subscribe&cell-number="
 			if cell, ok := strings.CutPrefix(url, want); !ok || !strings.ContainsRune(cell, '+') || !strings.ContainsRune(cell, '/') || !strings.HasSuffix(cell, "=") {
-				t.Fatalf("the URL does not begin with %q, or has no raw + / =", want)
+				t.Fatalf("the URL does not begin with %q, or lacks an unescaped +, / or =", want)
 			}
 			conn := openChannel(t, url, websocket.MessageText, openingMessage(token), &websocket.DialOptions{HTTPClient: server.Client()})
 			wantMessage(t, conn, startPublication)
@@ -292,15 +292,15 @@ func TestDataChannel_elsewhere(t *testing.T) {
 
 	fake := fakessm.New(fakessm.WithDataChannel("wss://proxy.example/"), fakessm.WithSessions(fakessm.Session{SessionID: "s"}))
 	if url, _ := resumeSession(t, newClient(t, fake), "s"); !strings.HasPrefix(url, "wss://proxy.example/v1/data-channel/s?role=") {
-		t.Errorf("the URL leads elsewhere")
+		t.Errorf("the URL has another host")
 	}
-	// Without the option URLs lead to AWS, and there is no such page.
+	// Without the option, URLs point to AWS and the server has no data channels.
 	fake = fakessm.New(fakessm.WithSessions(fakessm.Session{SessionID: "s"}))
 	client := newClient(t, fake)
 	url, _ := resumeSession(t, client, "s")
 	query, ok := strings.CutPrefix(url, "wss://ssmmessages.us-east-1.amazonaws.com/v1/data-channel/s?")
 	if !ok {
-		t.Errorf("the URL does not lead to AWS")
+		t.Errorf("the URL does not point to AWS")
 	}
 	here := strings.Replace(aws.ToString(client.Options().BaseEndpoint), "http://", "ws://", 1)
 	if _, status := dialChannel(t, here+"/v1/data-channel/s?"+query); status != http.StatusNotFound || fake.Count(fakessm.OpenDataChannel) != 0 {

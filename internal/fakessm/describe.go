@@ -23,7 +23,7 @@ type filter struct {
 	at               time.Time
 }
 
-// filters must all match.
+// filters are the filters of a request. All of them must match.
 type filters []filter
 
 func (fs filters) value(key string) (string, bool) {
@@ -95,7 +95,7 @@ func (fs filters) match(e *entry, status string) bool {
 	return true
 }
 
-// window returns the place and the start date between which sessions can match.
+// window returns the position and the start date between which sessions can match.
 func (fs filters) window(from key) (key, int64) {
 	oldest := int64(math.MinInt64)
 	for _, f := range fs {
@@ -111,8 +111,8 @@ func (fs filters) window(from key) (key, int64) {
 	return from, oldest
 }
 
-// nanoseconds returns a time as a place in a list. Dates such as the year 9999,
-// for "no limit", are beyond what UnixNano can count.
+// nanoseconds converts a time to a position in a list. UnixNano cannot express dates such as
+// the year 9999, which clients use for "no limit".
 func nanoseconds(t time.Time) int64 {
 	switch {
 	case t.Year() < 1678:
@@ -149,10 +149,10 @@ type outputURL struct {
 	CloudWatchOutputURL string `json:"CloudWatchOutputUrl"`
 }
 
-// epoch is a time as SSM writes it: seconds with a fraction.
+// epoch is a time in the format of SSM: seconds with a fraction.
 type epoch time.Time
 
-// IsZero makes omitzero leave out what has not happened.
+// IsZero makes omitzero leave out a missing time.
 func (e epoch) IsZero() bool {
 	return time.Time(e).IsZero()
 }
@@ -183,7 +183,7 @@ func (s *Server) describeSessions(c *call) (any, *apiError) {
 	}
 
 	query := queryID(c.region, state, filters)
-	from := pageToken{Query: query, Start: first.start}
+	from := pageToken{Query: query, Start: listStart.start}
 	if text := c.members.text("NextToken"); text != "" && !from.decode(text, query) {
 		return nil, &apiError{code: "InvalidNextToken", message: "The specified token isn't valid."}
 	}
@@ -212,8 +212,8 @@ func (s *Server) describeSessions(c *call) (any, *apiError) {
 	return output, nil
 }
 
-// output returns what DescribeSessions shows. Live sessions come with empty
-// strings where the service has nothing to say, ended ones without the member.
+// output returns the session as DescribeSessions shows it. For a live session the service
+// sends missing details as empty strings. For an ended one it omits them.
 func (s Session) output() sessionOutput {
 	out := sessionOutput{
 		SessionID:          s.SessionID,
@@ -237,12 +237,12 @@ func (s Session) output() sessionOutput {
 	return out
 }
 
-// pageToken is a place in a list, good for one query only.
+// pageToken is a position in a list. It is valid for one query only.
 type pageToken struct {
 	Query string `json:"q"`
 	Start int64  `json:"s"`
 	ID    string `json:"i"`
-	// Shown says that the empty page before this place has been shown.
+	// Shown is set when the empty page before this position has been sent.
 	Shown bool `json:"e,omitempty"`
 }
 

@@ -99,7 +99,7 @@ func TestDescribeSessions_filters(t *testing.T) {
 		"InvokedAfter is inclusive":        {filters: []types.SessionFilter{sessionFilter("InvokedAfter", "2026-11-20T03:00:00Z")}, want: []string{"a", "b"}},
 		"InvokedBefore is exclusive":       {filters: []types.SessionFilter{sessionFilter("InvokedBefore", "2026-11-20T03:00:00Z")}, want: []string{"c"}},
 		"a date without end":               {filters: []types.SessionFilter{sessionFilter("InvokedBefore", "9999-12-31T00:00:00Z")}, want: []string{"a", "b", "c"}},
-		"a date before all":                {filters: []types.SessionFilter{sessionFilter("InvokedAfter", "0001-01-01T00:00:00Z")}, want: []string{"a", "b", "c"}},
+		"a date before all sessions":       {filters: []types.SessionFilter{sessionFilter("InvokedAfter", "0001-01-01T00:00:00Z")}, want: []string{"a", "b", "c"}},
 		"between two dates": {
 			filters: []types.SessionFilter{sessionFilter("InvokedAfter", "2026-11-20T03:00:00Z"), sessionFilter("InvokedBefore", "2026-11-20T04:00:00Z")},
 			want:    []string{"b"},
@@ -135,14 +135,14 @@ func TestDescribeSessions_refused(t *testing.T) {
 			ssm.DescribeSessionsInput{State: "Past"}, "ValidationException",
 			"1 validation error detected: Value 'Past' at 'state' failed to satisfy constraint: Member must satisfy enum value set: [History, Active]",
 		},
-		"MaxResults of 0":     {ssm.DescribeSessionsInput{State: "Active", MaxResults: aws.Int32(0)}, "ValidationException", ""},
-		"MaxResults of 201":   {ssm.DescribeSessionsInput{State: "Active", MaxResults: aws.Int32(201)}, "ValidationException", ""},
-		"no filters at all":   {ssm.DescribeSessionsInput{State: "Active", Filters: []types.SessionFilter{}}, "ValidationException", ""},
-		"seven filters":       {ssm.DescribeSessionsInput{State: "Active", Filters: seven}, "ValidationException", ""},
-		"an empty value":      {ssm.DescribeSessionsInput{State: "Active", Filters: []types.SessionFilter{sessionFilter("Target", "")}}, "ValidationException", ""},
-		"a date that is none": {ssm.DescribeSessionsInput{State: "Active", Filters: []types.SessionFilter{sessionFilter("InvokedAfter", "today")}}, "ValidationException", ""},
-		"an unknown key":      {ssm.DescribeSessionsInput{State: "Active", Filters: []types.SessionFilter{sessionFilter("Colour", "x")}}, "InvalidFilterKey", ""},
-		"a made-up token":     {ssm.DescribeSessionsInput{State: "Active", NextToken: aws.String("x")}, "InvalidNextToken", ""},
+		"MaxResults of 0":   {ssm.DescribeSessionsInput{State: "Active", MaxResults: aws.Int32(0)}, "ValidationException", ""},
+		"MaxResults of 201": {ssm.DescribeSessionsInput{State: "Active", MaxResults: aws.Int32(201)}, "ValidationException", ""},
+		"no filters at all": {ssm.DescribeSessionsInput{State: "Active", Filters: []types.SessionFilter{}}, "ValidationException", ""},
+		"seven filters":     {ssm.DescribeSessionsInput{State: "Active", Filters: seven}, "ValidationException", ""},
+		"an empty value":    {ssm.DescribeSessionsInput{State: "Active", Filters: []types.SessionFilter{sessionFilter("Target", "")}}, "ValidationException", ""},
+		"an invalid date":   {ssm.DescribeSessionsInput{State: "Active", Filters: []types.SessionFilter{sessionFilter("InvokedAfter", "today")}}, "ValidationException", ""},
+		"an unknown key":    {ssm.DescribeSessionsInput{State: "Active", Filters: []types.SessionFilter{sessionFilter("Colour", "x")}}, "InvalidFilterKey", ""},
+		"a made-up token":   {ssm.DescribeSessionsInput{State: "Active", NextToken: aws.String("x")}, "InvalidNextToken", ""},
 	}
 	client := newClient(t, fakessm.New())
 	for name, tc := range cases {
@@ -167,8 +167,8 @@ func TestDescribeSessions_tokenOfAnotherQuery(t *testing.T) {
 	wantCode(t, err, "InvalidNextToken", "")
 }
 
-// Sessions that come and go while a listing is read must neither hide others
-// nor show them twice.
+// TestDescribeSessions_changesBetweenPages checks that sessions that start or end during a
+// listing do not hide or repeat other sessions.
 func TestDescribeSessions_changesBetweenPages(t *testing.T) {
 	t.Parallel()
 
@@ -206,7 +206,7 @@ func TestSessions_manyInHistory(t *testing.T) {
 	start := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	sessions := make([]fakessm.Session, n)
 	for i := range sessions {
-		// The order of adding is neither that of the dates nor that of the IDs.
+		// The insertion order differs from the order of dates and IDs.
 		j := i * 7919 % n
 		sessions[i] = fakessm.Session{SessionID: fmt.Sprintf("s-%05d", j), Status: "Terminated", StartDate: start.Add(time.Duration(j/3) * time.Second)}
 	}

@@ -20,10 +20,10 @@ const (
 	sessionTypeShell = "Standard_Stream"
 )
 
-// defaultDocument is what a session runs that names no document.
+// defaultDocument is the document of a session that does not name one.
 const defaultDocument = "SSM-SessionManagerRunShell"
 
-// Document is an SSM document for sessions, in the words of its schema 1.0.
+// Document is a session document in schema version 1.0.
 type Document struct {
 	Name          string                       `json:"name"`
 	SchemaVersion string                       `json:"schemaVersion"`
@@ -41,8 +41,8 @@ type DocumentParameter struct {
 	AllowedPattern string `json:"allowedPattern,omitempty"`
 }
 
-// documents returns the documents that every account has. What they say is known from
-// reports, and not from AWS.
+// documents returns the documents that every account has. Their content is known from
+// reports, not from AWS.
 func documents() map[string]Document {
 	port := func(initial string) DocumentParameter {
 		return DocumentParameter{Type: "String", Default: initial, AllowedPattern: `^([0-9]|[1-9][0-9]{1,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])$`}
@@ -96,8 +96,8 @@ func ReadDocuments(r io.Reader) ([]Document, error) {
 
 var placeholder = regexp.MustCompile(`{{\s*(\w+)\s*}}`)
 
-// fill returns the properties of a document with the parameters in their places.
-func (d Document) fill(given map[string][]string) (map[string]string, *apiError) {
+// fillProperties returns the document's properties with the parameters filled in.
+func (d Document) fillProperties(given map[string][]string) (map[string]string, *apiError) {
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		parameter, known := d.Parameters[name]
 		values := given[name]
@@ -129,7 +129,7 @@ func invalidParameters(message string) *apiError {
 	return &apiError{code: "InvalidParameters", message: message}
 }
 
-// parameters are those of StartSession.
+// parameters returns the Parameters of StartSession.
 func (m members) parameters() (map[string][]string, bool) {
 	if !m.has("Parameters") {
 		return nil, true

@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// FaultKind is the way in which a request goes wrong.
+// FaultKind is a kind of failure of a request.
 type FaultKind string
 
-// The kinds of faults. Unless they say otherwise, the work is not done.
+// The kinds of faults. The operation has no effect unless stated otherwise.
 const (
 	// FaultError answers with the Code, Message and Status of the fault.
 	FaultError FaultKind = "error"
@@ -22,46 +22,44 @@ const (
 	FaultThrottle FaultKind = "throttle"
 	// FaultInternal answers 500 InternalServerError.
 	FaultInternal FaultKind = "internal"
-	// FaultDenied answers AccessDeniedException and names caller, action and
-	// resource.
+	// FaultDenied answers AccessDeniedException with caller, action and resource.
 	FaultDenied FaultKind = "denied"
 	// FaultExpired answers ExpiredTokenException.
 	FaultExpired FaultKind = "expired"
 	// FaultClockSkew answers InvalidSignatureException, "Signature expired".
 	FaultClockSkew FaultKind = "clock-skew"
-	// FaultProxy answers 503 with a page of HTML.
+	// FaultProxy answers 503 with an HTML page.
 	FaultProxy FaultKind = "proxy"
 	// FaultResetBefore closes the connection.
 	FaultResetBefore FaultKind = "reset-before"
-	// FaultResetAfter does the work and closes the connection unanswered.
+	// FaultResetAfter does the work, then closes the connection without an answer.
 	FaultResetAfter FaultKind = "reset-after"
-	// FaultHang answers nothing until the client leaves or Delay has passed,
-	// and then closes the connection.
+	// FaultHang does not answer. It closes the connection when the client disconnects or
+	// after Delay.
 	FaultHang FaultKind = "hang"
 	// FaultEmpty answers 200 with an empty body.
 	FaultEmpty FaultKind = "empty"
-	// FaultTooMany answers 429 with a page of HTML.
+	// FaultTooMany answers 429 with an HTML page.
 	FaultTooMany FaultKind = "too-many"
 	// FaultThrottle503 answers ThrottlingException with the status 503.
 	FaultThrottle503 FaultKind = "throttle-503"
 	// FaultBare answers 200 with {}.
 	FaultBare FaultKind = "bare"
-	// FaultMoved answers 200 with a message and none of what was asked for.
+	// FaultMoved answers 200 with a message instead of the result.
 	FaultMoved FaultKind = "moved"
 	// FaultGarbage answers 200 with a body that is neither JSON nor XML.
 	FaultGarbage FaultKind = "garbage"
 	// FaultTruncated does the work and sends half of the answer.
 	FaultTruncated FaultKind = "truncated"
-	// FaultSlow does the work and sends the answer piece by piece over Delay.
+	// FaultSlow does the work and sends the answer in pieces over Delay.
 	FaultSlow FaultKind = "slow"
-	// FaultNoToken makes ResumeSession answer with the session ID only.
+	// FaultNoToken makes ResumeSession answer with only the session ID.
 	FaultNoToken FaultKind = "no-token"
 	// FaultNoURL makes ResumeSession answer without a stream URL.
 	FaultNoURL FaultKind = "no-url"
-	// FaultWrongSession does the work and names another session in the answer.
+	// FaultWrongSession does the work, but the answer has another session's ID.
 	FaultWrongSession FaultKind = "wrong-session"
-	// FaultRepeatToken makes DescribeSessions answer with a NextToken that
-	// leads to the same page again.
+	// FaultRepeatToken makes DescribeSessions answer with a NextToken for the same page.
 	FaultRepeatToken FaultKind = "repeat-token"
 )
 
@@ -71,9 +69,9 @@ var faultKinds = []FaultKind{
 	FaultWrongSession, FaultRepeatToken, FaultTooMany, FaultThrottle503, FaultBare, FaultMoved,
 }
 
-// Fault makes requests go wrong. Operation is one of SSM or of STS; an empty
-// Operation, SessionID or Region matches any. A DescribeSessions is about the
-// session that its SessionId filter names. In JSON, a delay is text such as "250ms".
+// Fault makes requests fail. Operation is an operation of SSM or STS. An empty Operation,
+// SessionID or Region matches any. For DescribeSessions, SessionID is compared with the
+// SessionId filter. In JSON, Delay is a text such as "250ms".
 type Fault struct {
 	Operation string    `json:"operation,omitempty"`
 	SessionID string    `json:"sessionId,omitempty"`
@@ -82,29 +80,29 @@ type Fault struct {
 	Code      string    `json:"code,omitempty"`
 	Message   string    `json:"message,omitempty"`
 	Status    int       `json:"status,omitempty"`
-	// Skip lets so many matching requests pass first.
+	// Skip is how many matching requests pass first.
 	Skip int `json:"skip,omitempty"`
-	// Times is how many requests to hit: 0 is one, a negative number all.
+	// Times is how many requests to hit. 0 means one, a negative number means all.
 	Times int `json:"times,omitempty"`
-	// Delay comes before the answer. FaultSlow and FaultHang use it otherwise.
+	// Delay is a wait before the answer. FaultSlow and FaultHang use it differently.
 	Delay time.Duration `json:"delay,omitempty"`
 }
 
-// delay is a duration that JSON has as text.
+// delay is a duration that is a text in JSON.
 type delay time.Duration
 
-// MarshalText writes the delay as in "250ms".
+// MarshalText returns a text such as "250ms".
 func (d delay) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
 
-// UnmarshalText reads what MarshalText writes.
+// UnmarshalText parses the format of MarshalText.
 func (d *delay) UnmarshalText(text []byte) error {
 	parsed, err := time.ParseDuration(string(text))
 	*d = delay(parsed)
 	return err
 }
 
-// decodeStrict refuses unknown names, as a fault that never strikes makes a test pass
-// for no reason.
+// decodeStrict rejects unknown names. A fault with a typo would never hit, and its test would
+// pass for no reason.
 func decodeStrict(data []byte, into any) error {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
@@ -113,19 +111,19 @@ func decodeStrict(data []byte, into any) error {
 
 type plainFault Fault
 
-// faultJSON has the delay of the fault as text: of two fields of one name, JSON takes
+// faultJSON encodes the delay as text. If two fields have the same name, encoding/json uses
 // the outer one.
 type faultJSON struct {
 	plainFault
 	Delay delay `json:"delay,omitempty"`
 }
 
-// MarshalJSON writes the delay as text.
+// MarshalJSON encodes the delay as text.
 func (f Fault) MarshalJSON() ([]byte, error) {
 	return json.Marshal(faultJSON{plainFault(f), delay(f.Delay)})
 }
 
-// UnmarshalJSON refuses unknown names and kinds.
+// UnmarshalJSON rejects unknown names and kinds.
 func (f *Fault) UnmarshalJSON(data []byte) error {
 	var in faultJSON
 	if err := decodeStrict(data, &in); err != nil {

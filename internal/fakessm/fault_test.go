@@ -26,7 +26,7 @@ func TestFault_terminateSession(t *testing.T) {
 	cases := map[fakessm.FaultKind]struct {
 		code    string
 		message string
-		// plain is for errors that are no answer of the service, fine for none.
+		// plain means that the error does not come from the service. fine means no error.
 		plain, fine bool
 		done        bool
 		status      int
@@ -82,12 +82,12 @@ func TestFault_terminateSession(t *testing.T) {
 			wantStatus(t, fake, "s", want)
 			requests := fake.Requests()
 			if len(requests) != 1 || requests[0].Fault != kind || requests[0].Status != tc.status {
-				t.Errorf("remembered as %+v", requests)
+				t.Errorf("recorded as %+v", requests)
 			}
 			if requestID := requests[0].RequestID; (requestID != "") != (tc.status != 0) || !tc.plain && err != nil && !strings.Contains(err.Error(), "RequestID: "+requestID+",") {
-				t.Errorf("the request ID is remembered as %q: %v", requestID, err)
+				t.Errorf("the recorded request ID is %q: %v", requestID, err)
 			}
-			// Once is enough.
+			// By default a fault hits only once.
 			if _, err := client.DescribeSessions(t.Context(), &ssm.DescribeSessionsInput{State: "Active"}); err != nil {
 				t.Error(err)
 			}
@@ -108,7 +108,7 @@ func TestFault_hangsUntilTheClientLeaves(t *testing.T) {
 	defer cancel()
 	_, err := client.TerminateSession(ctx, &ssm.TerminateSessionInput{SessionId: aws.String("s")})
 	if err == nil {
-		t.Error("an answer came")
+		t.Error("an answer arrived")
 	}
 	wantStatus(t, fake, "s", "Connected")
 }
@@ -122,7 +122,7 @@ func TestLatency_endsWithTheClient(t *testing.T) {
 	defer cancel()
 	_, err := client.TerminateSession(ctx, &ssm.TerminateSessionInput{SessionId: aws.String("s")})
 	if err == nil {
-		t.Error("an answer came")
+		t.Error("an answer arrived")
 	}
 	wantStatus(t, fake, "s", "Connected")
 }
@@ -189,17 +189,17 @@ func TestFault_matching(t *testing.T) {
 		fault fakessm.Fault
 		want  []string
 	}{
-		"once by default":             {fakessm.Fault{}, []string{"a1"}},
-		"twice":                       {fakessm.Fault{Times: 2}, []string{"a1", "b1"}},
-		"for ever":                    {fakessm.Fault{Times: -1}, []string{"a1", "b1", "a2", "b2"}},
-		"after two requests":          {fakessm.Fault{Skip: 2}, []string{"a2"}},
-		"one session":                 {fakessm.Fault{SessionID: "b", Times: -1}, []string{"b1", "b2"}},
-		"one session, after one":      {fakessm.Fault{SessionID: "b", Skip: 1}, []string{"b2"}},
-		"one operation":               {fakessm.Fault{Operation: "ResumeSession", Times: -1}, []string{"a1", "b1"}},
-		"another operation":           {fakessm.Fault{Operation: "TerminateSession", Times: -1}, nil},
-		"another region":              {fakessm.Fault{Region: "eu-west-1", Times: -1}, nil},
-		"the region":                  {fakessm.Fault{Region: "us-east-1", SessionID: "a"}, []string{"a1"}},
-		"a session looked up by a ID": {fakessm.Fault{Operation: "DescribeSessions", SessionID: "b"}, []string{"b2"}},
+		"once by default":                 {fakessm.Fault{}, []string{"a1"}},
+		"twice":                           {fakessm.Fault{Times: 2}, []string{"a1", "b1"}},
+		"always":                          {fakessm.Fault{Times: -1}, []string{"a1", "b1", "a2", "b2"}},
+		"after two requests":              {fakessm.Fault{Skip: 2}, []string{"a2"}},
+		"one session":                     {fakessm.Fault{SessionID: "b", Times: -1}, []string{"b1", "b2"}},
+		"one session, after one":          {fakessm.Fault{SessionID: "b", Skip: 1}, []string{"b2"}},
+		"one operation":                   {fakessm.Fault{Operation: "ResumeSession", Times: -1}, []string{"a1", "b1"}},
+		"another operation":               {fakessm.Fault{Operation: "TerminateSession", Times: -1}, nil},
+		"another region":                  {fakessm.Fault{Region: "eu-west-1", Times: -1}, nil},
+		"the region":                      {fakessm.Fault{Region: "us-east-1", SessionID: "a"}, []string{"a1"}},
+		"a lookup of a session by its ID": {fakessm.Fault{Operation: "DescribeSessions", SessionID: "b"}, []string{"b2"}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// The types of messages that carry data, and of their acknowledgements.
+// The message types for data and acknowledgements.
 const (
 	messageInput       = "input_stream_data"
 	messageOutput      = "output_stream_data"
@@ -21,7 +21,7 @@ const (
 	messagePause       = "pause_publication"
 )
 
-// The types of payloads.
+// The payload types.
 const (
 	payloadOutput            = 1
 	payloadHandshakeRequest  = 5
@@ -30,7 +30,7 @@ const (
 	payloadFlag              = 10
 )
 
-// The flags that travel as payloads of four bytes.
+// The flags, which are payloads of four bytes.
 const (
 	flagDisconnect   = 1
 	flagTerminate    = 2
@@ -47,7 +47,7 @@ type frame struct {
 	data     []byte
 }
 
-// encode returns the message as it goes over the wire; see agentMessage.
+// encode returns the message in the format of agentMessage.
 func (f frame) encode(now time.Time) []byte {
 	m := agentMessage(now, f.kind, f.id, f.data)
 	binary.BigEndian.PutUint64(m[48:], uint64(f.sequence)) //nolint:gosec // It counts from 0.
@@ -57,18 +57,18 @@ func (f frame) encode(now time.Time) []byte {
 	return m
 }
 
-// decodeFrame reads a message as agents do, who throw away what is not whole.
+// decodeFrame parses a message. Like an agent, it rejects an incomplete one.
 func decodeFrame(m []byte) (frame, error) {
 	if len(m) < agentHeaderLength+4 {
 		return frame{}, errors.New("the message is shorter than its header")
 	}
 	header := binary.BigEndian.Uint32(m)
 	if header < agentHeaderLength || int64(header)+4 > int64(len(m)) {
-		return frame{}, errors.New("the header has another length")
+		return frame{}, errors.New("the header length is wrong")
 	}
 	f := frame{
 		kind:     strings.TrimRight(strings.TrimRight(string(m[4:36]), "\x00"), " "),
-		sequence: int64(binary.BigEndian.Uint64(m[48:])), //nolint:gosec // As it was written.
+		sequence: int64(binary.BigEndian.Uint64(m[48:])), //nolint:gosec // The conversion reverses the one in encode.
 		flags:    binary.BigEndian.Uint64(m[56:]),
 		payload:  binary.BigEndian.Uint32(m[112:]),
 		data:     m[header+4:],
@@ -81,15 +81,15 @@ func decodeFrame(m []byte) (frame, error) {
 	case binary.BigEndian.Uint64(m[40:]) == 0:
 		return frame{}, errors.New("the message has no date")
 	case int64(binary.BigEndian.Uint32(m[header:])) != int64(len(f.data)):
-		return frame{}, errors.New("the payload has another length")
+		return frame{}, errors.New("the payload length is wrong")
 	case len(f.data) > 0 && !bytes.Equal(digest[:], m[80:112]):
-		return frame{}, errors.New("the payload has another digest")
+		return frame{}, errors.New("the payload digest is wrong")
 	}
 
 	return f, nil
 }
 
-// acknowledgement is what one side says of a message that it has.
+// acknowledgement confirms the receipt of a message.
 type acknowledgement struct {
 	Type       string `json:"AcknowledgedMessageType"`
 	ID         string `json:"AcknowledgedMessageId"`

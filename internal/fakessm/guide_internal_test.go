@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// The guide names each kind of fault.
+// TestGuide_kinds checks that the guide lists each kind of fault.
 func TestGuide_kinds(t *testing.T) {
 	t.Parallel()
 

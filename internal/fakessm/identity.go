@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// identity is a principal with its credentials: the static key pair, or a role
-// session that STS issued.
+// identity is a principal with its credentials: the static key pair, or a role session from
+// STS.
 type identity struct {
 	accessKeyID     string
 	secretAccessKey string
@@ -20,8 +20,8 @@ type identity struct {
 	expires         time.Time
 }
 
-// role says whether the identity is a role session.
-func (i identity) role() bool {
+// isRoleSession reports whether the identity is a role session.
+func (i identity) isRoleSession() bool {
 	return i.sessionToken != ""
 }
 
@@ -43,7 +43,7 @@ func (i *identities) find(accessKeyID string) (identity, bool) {
 	return id, ok
 }
 
-// authenticate finds out who signed the request.
+// authenticate determines who signed the request.
 func (s *Server) authenticate(c *call) *apiError {
 	if c.service == "sts" && c.operation == "AssumeRoleWithWebIdentity" {
 		return nil
@@ -57,7 +57,7 @@ func (s *Server) authenticate(c *call) *apiError {
 			message: "Authorization header requires 'Credential' parameter. Authorization header requires 'Signature' parameter. Authorization header requires 'SignedHeaders' parameter.",
 		}
 	}
-	if problem := c.signature.timely(c, s.now()); problem != nil {
+	if problem := c.signature.checkDate(c, s.now()); problem != nil {
 		return problem
 	}
 	id, ok := s.identities.find(c.signature.accessKeyID)
@@ -68,7 +68,7 @@ func (s *Server) authenticate(c *call) *apiError {
 		return problem
 	}
 	c.caller = id
-	if id.role() && !s.now().Before(id.expires) {
+	if id.isRoleSession() && !s.now().Before(id.expires) {
 		return expiredToken()
 	}
 	return nil
@@ -78,7 +78,7 @@ func expiredToken() *apiError {
 	return &apiError{code: "ExpiredTokenException", message: "The security token included in the request is expired"}
 }
 
-// accessDenied names the caller, the action and the resource, as IAM does.
+// accessDenied returns an error in the words of IAM.
 func accessDenied(c *call) *apiError {
 	resource := "arn:aws:ssm:" + c.region + ":" + c.caller.account + ":*"
 	switch {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Inject adds faults. Of those that match a request the oldest one strikes.
+// Inject adds faults. If several match a request, the oldest one hits.
 func (s *Server) Inject(faults ...Fault) {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
@@ -24,14 +24,14 @@ func (s *Server) Inject(faults ...Fault) {
 	}
 }
 
-// ClearFaults removes the faults that have not struck yet.
+// ClearFaults removes the pending faults.
 func (s *Server) ClearFaults() {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
 	s.faults.pending = nil
 }
 
-// faults are those still to come. Their Skip and Times count down.
+// faults are the pending faults. Their Skip and Times count down.
 type faults struct {
 	mu      sync.Mutex
 	pending []Fault
@@ -70,8 +70,8 @@ func (f Fault) matches(c *call) bool {
 		(f.Region == "" || f.Region == c.region)
 }
 
-// strike answers in place of the operation, if the fault is of that kind.
-func (s *Server) strike(ctx context.Context, c *call, f Fault) (reply, bool) {
+// faultReply answers instead of the operation, if the fault requires it.
+func (s *Server) faultReply(ctx context.Context, c *call, f Fault) (reply, bool) {
 	switch f.Kind {
 	case FaultSlow:
 		return reply{}, false
@@ -79,11 +79,11 @@ func (s *Server) strike(ctx context.Context, c *call, f Fault) (reply, bool) {
 		if f.Delay <= 0 {
 			<-ctx.Done()
 		}
-		pause(ctx, f.Delay)
-		return silence(), true
+		wait(ctx, f.Delay)
+		return closedConnection(), true
 	}
-	if !pause(ctx, f.Delay) {
-		return silence(), true
+	if !wait(ctx, f.Delay) {
+		return closedConnection(), true
 	}
 	switch f.Kind {
 	case FaultError:
@@ -106,7 +106,7 @@ func (s *Server) strike(ctx context.Context, c *call, f Fault) (reply, bool) {
 			body:        []byte("<html><body><h1>503 Service Unavailable</h1>\nNo server is available to handle this request.\n</body></html>\n"),
 		}, true
 	case FaultResetBefore:
-		return silence(), true
+		return closedConnection(), true
 	case FaultEmpty:
 		return reply{status: http.StatusOK, contentType: "application/x-amz-json-1.1"}, true
 	case FaultTooMany:
@@ -131,8 +131,8 @@ func (s *Server) strike(ctx context.Context, c *call, f Fault) (reply, bool) {
 	}
 }
 
-// alter changes the result of an operation that has done its work.
-func (f Fault) alter(c *call, result any) any {
+// alterResult changes the result of an operation.
+func (f Fault) alterResult(c *call, result any) any {
 	const another = "Someone-Else-0fedcba9876543210"
 	switch out := result.(type) {
 	case *resumeSessionOutput:
@@ -159,11 +159,11 @@ func (f Fault) alter(c *call, result any) any {
 	return result
 }
 
-// delivered returns the reply with the way in which the fault has it sent.
-func (r reply) delivered(f Fault) reply {
+// withDelivery sets the way in which the fault sends the reply.
+func (r reply) withDelivery(f Fault) reply {
 	switch f.Kind {
 	case FaultResetAfter:
-		return silence()
+		return closedConnection()
 	case FaultTruncated:
 		r.delivery = sendHalf
 	case FaultSlow:
@@ -172,14 +172,14 @@ func (r reply) delivered(f Fault) reply {
 	return r
 }
 
-// silence is the reply of a server that closes the connection.
-func silence() reply {
-	return reply{delivery: reset}
+// closedConnection returns a reply that closes the connection.
+func closedConnection() reply {
+	return reply{delivery: resetConnection}
 }
 
-// reset closes the connection in a way that the client sees as an error at
-// once, on whatever kind of server the handler runs.
-func reset(w http.ResponseWriter, _ *http.Request, _ reply) {
+// resetConnection closes the connection in a way that the client notices at once, on every kind of
+// server.
+func resetConnection(w http.ResponseWriter, _ *http.Request, _ reply) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		panic(http.ErrAbortHandler)
@@ -194,7 +194,7 @@ func reset(w http.ResponseWriter, _ *http.Request, _ reply) {
 	_ = raw.Close()
 }
 
-// sendHalf relies on the Content-Length being that of the whole body.
+// sendHalf sends half of the body. Content-Length is the length of the whole body.
 func sendHalf(w http.ResponseWriter, _ *http.Request, r reply) {
 	w.WriteHeader(r.status)
 	_, _ = w.Write(r.body[:len(r.body)/2])
@@ -208,7 +208,7 @@ func sendSlowly(total time.Duration) func(http.ResponseWriter, *http.Request, re
 		w.WriteHeader(r.status)
 		for piece := range slices.Chunk(r.body, len(r.body)/pieces+1) {
 			_ = http.NewResponseController(w).Flush()
-			if !pause(req.Context(), total/pieces) {
+			if !wait(req.Context(), total/pieces) {
 				return
 			}
 			_, _ = w.Write(piece)

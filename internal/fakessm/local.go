@@ -18,9 +18,8 @@ import (
 // LocalLatency is how long a request takes to arrive at a Local.
 const LocalLatency = time.Millisecond
 
-// Local serves a handler within the process of its clients, without a network:
-// everything about HTTP is real but the wire. It can be used within a bubble of
-// testing/synctest, in which waiting takes no time.
+// Local serves a handler in the process of its clients. Only the network is simulated, HTTP
+// is real. It works in a testing/synctest bubble, where waiting takes no time.
 type Local struct {
 	server  *http.Server
 	conns   chan net.Conn
@@ -30,11 +29,11 @@ type Local struct {
 	serving sync.WaitGroup
 }
 
-// ServeLocally serves a handler until Close. What goes wrong with a connection is
-// logged, unless the logger is nil.
+// ServeLocally serves a handler until Close. Connection errors go to the logger, unless it
+// is nil.
 func ServeLocally(handler http.Handler, logger *log.Logger) *Local {
 	l := &Local{
-		server: &http.Server{Handler: distant(handler), ErrorLog: logger},
+		server: &http.Server{Handler: withLatency(handler), ErrorLog: logger},
 		conns:  make(chan net.Conn), done: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	l.server.ConnState = func(_ net.Conn, state http.ConnState) {
@@ -49,7 +48,7 @@ func ServeLocally(handler http.Handler, logger *log.Logger) *Local {
 	return l
 }
 
-// DialContext connects to the handler, whatever the address is. It fits
+// DialContext connects to the handler, whatever the address is. It can be used in an
 // http.Transport.
 func (l *Local) DialContext(ctx context.Context, _, _ string) (net.Conn, error) {
 	select {
@@ -68,13 +67,13 @@ func (l *Local) DialContext(ctx context.Context, _, _ string) (net.Conn, error) 
 	}
 }
 
-// Refuse refuses connections from now on. Those that there are stay.
+// Refuse refuses new connections. Existing ones stay open.
 func (l *Local) Refuse() {
 	l.once.Do(func() { close(l.done) })
 }
 
-// Close ends all connections, refuses further ones, and waits for the handler to
-// be done with its requests.
+// Close closes all connections, refuses new ones, and waits until the handler has finished
+// its requests.
 func (l *Local) Close() error {
 	l.Refuse()
 	err := l.server.Close()
@@ -83,7 +82,7 @@ func (l *Local) Close() error {
 	return err
 }
 
-// localListener is where a Local's server finds its connections.
+// localListener is the listener of a Local's server.
 type localListener struct {
 	local *Local
 }
@@ -107,15 +106,15 @@ func (l localListener) Addr() net.Addr {
 	return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 80}
 }
 
-// refused is the error of a port on which nobody listens.
+// refused returns the error of a port without a listener.
 func refused() error {
 	return &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 }
 
-// distant lets a moment pass once a request has arrived. In a bubble it ends only
-// when the client has nothing left to do: a connection without a buffer could
-// otherwise answer a client that is not quite done with sending.
-func distant(next http.Handler) http.Handler {
+// withLatency adds a short delay after a request has arrived. In a synctest bubble the delay ends
+// when the client has nothing left to do. Without it, the answer could arrive before the
+// client has finished sending, because net.Pipe has no buffer.
+func withLatency(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {

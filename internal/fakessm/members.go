@@ -11,8 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// members are the parameters of an SSM request. Their names matter to the
-// letter, which a struct's JSON names do not.
+// members are the parameters of an SSM request. They are a map because the names of SSM are
+// case-sensitive, and those of a struct in encoding/json are not.
 type members map[string]json.RawMessage
 
 func parseMembers(body []byte) (members, *apiError) {
@@ -81,8 +81,7 @@ func (m members) filters() filters {
 	return found
 }
 
-// checks collects what is wrong with the parameters of a request, as the
-// service reports all of it together.
+// checks collects validation errors, because the service reports all of them together.
 type checks []string
 
 func (c *checks) fail(member, value, constraint string) {

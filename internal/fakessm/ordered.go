@@ -11,17 +11,18 @@ import (
 	"sort"
 )
 
-// chunkSize bounds what adding or removing one session has to move.
+// chunkSize limits how many entries an insertion or removal has to move.
 const chunkSize = 1024
 
-// key is a session's place in a list: the newest first, then by ID.
+// key is the position of a session in a list, which is sorted by start date, newest first,
+// and by ID.
 type key struct {
 	start int64
 	id    string
 }
 
-// first precedes every session.
-var first = key{start: math.MaxInt64}
+// listStart precedes every session.
+var listStart = key{start: math.MaxInt64}
 
 func (k key) compare(other key) int {
 	if k.start != other.start {
@@ -30,12 +31,12 @@ func (k key) compare(other key) int {
 	return cmp.Compare(k.id, other.id)
 }
 
-// ordered is a sorted list of sessions, cut into chunks.
+// first is before every session.
 type ordered struct {
 	chunks [][]*entry
 }
 
-// seek returns the place of the first session that is not before k.
+// seek returns the position of the first session that is not before k.
 func (o *ordered) seek(k key) (chunk, index int) {
 	chunk = sort.Search(len(o.chunks), func(i int) bool {
 		last := o.chunks[i][len(o.chunks[i])-1]
@@ -78,7 +79,7 @@ func (o *ordered) remove(e *entry) {
 	}
 }
 
-// after yields the sessions that follow k.
+// after yields the sessions after k.
 func (o *ordered) after(k key) iter.Seq[*entry] {
 	return func(yield func(*entry) bool) {
 		chunk, index := o.seek(k)

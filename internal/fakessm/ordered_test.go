@@ -20,8 +20,8 @@ func TestOrdered_staysSortedAndComplete(t *testing.T) {
 	check := func() {
 		t.Helper()
 		slices.SortFunc(want, func(a, b *entry) int { return a.key().compare(b.key()) })
-		if got := slices.Collect(list.after(first)); !slices.Equal(want, got) {
-			t.Fatalf("%d sessions are not the %d expected ones in order", len(got), len(want))
+		if got := slices.Collect(list.after(listStart)); !slices.Equal(want, got) {
+			t.Fatalf("got %d sessions, want %d in order", len(got), len(want))
 		}
 	}
 	for i := range 6 * chunkSize {
@@ -31,7 +31,7 @@ func TestOrdered_staysSortedAndComplete(t *testing.T) {
 	}
 	check()
 	if i := len(want) / 2; slices.Collect(list.after(want[i].key()))[0] != want[i+1] {
-		t.Error("a place in the middle is not found again")
+		t.Error("seek does not find a position in the middle")
 	}
 	random.Shuffle(len(want), func(i, j int) { want[i], want[j] = want[j], want[i] })
 	for _, left := range []int{3 * chunkSize, 1, 0} {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// quotas holds a token bucket for each limited operation in each Region.
+// quotas has a token bucket for each limited operation in each Region.
 type quotas struct {
 	limits map[string]float64
 
@@ -22,8 +22,8 @@ type bucket struct {
 	seen   time.Time
 }
 
-// allow takes a token, if the operation has one left. A bucket holds what one
-// second grants.
+// allow takes a token, and reports whether one was left. A bucket has the size of one
+// second's quota.
 func (q *quotas) allow(now time.Time, region, operation string) bool {
 	perSecond, limited := q.limits[operation]
 	if !limited {

@@ -80,6 +80,6 @@ func TestServer_concurrentUse(t *testing.T) {
 	}
 	wg.Wait()
 	if got := fake.Count("ResumeSession"); got != 40 {
-		t.Errorf("%d requests counted", got)
+		t.Errorf("Count is %d", got)
 	}
 }

@@ -10,13 +10,13 @@ import (
 	"net/http"
 )
 
-// apiError is an error in the terms of SSM. STS has other names for some.
+// apiError is an error with its SSM code. Some errors have other codes in STS.
 type apiError struct {
 	code    string
 	message string
-	// status is 0 for the one that the code implies.
+	// status is 0 for the usual status of the code.
 	status int
-	// page marks the answer to what is no request to an API at all.
+	// page is set for the answer to a request that is not an API request.
 	page bool
 }
 
@@ -36,9 +36,9 @@ func doesNotExist() *apiError {
 	return &apiError{code: "DoesNotExistException", message: "Session does not exist"}
 }
 
-// upperCase are the errors whose text is called Message. Those of the front
-// end call it message.
-var upperCase = map[string]bool{
+// upperCaseMessages has the errors whose text is in the member Message. Errors of the front end use
+// message.
+var upperCaseMessages = map[string]bool{
 	"AccessDeniedException": true,
 	"DoesNotExistException": true,
 	"InternalServerError":   true,
@@ -46,7 +46,7 @@ var upperCase = map[string]bool{
 	"InvalidNextToken":      true,
 }
 
-// stsErrors holds the code and the status that STS has for an error of SSM.
+// stsErrors maps SSM error codes to the code and status of STS.
 var stsErrors = map[string]struct {
 	code   string
 	status int
@@ -63,7 +63,7 @@ var stsErrors = map[string]struct {
 	"ValidationException":                 {"ValidationError", http.StatusBadRequest},
 }
 
-// reply is an answer before it is sent.
+// reply is an answer that has not been sent yet.
 type reply struct {
 	status      int
 	contentType string
@@ -115,7 +115,7 @@ func (c *call) refuse(e *apiError) reply {
 		body := map[string]string{"__type": e.code}
 		switch {
 		case e.message == "":
-		case upperCase[e.code]:
+		case upperCaseMessages[e.code]:
 			body["Message"] = e.message
 		default:
 			body["message"] = e.message
@@ -129,7 +129,7 @@ func (c *call) refuse(e *apiError) reply {
 func jsonReply(status int, value any) reply {
 	var body bytes.Buffer
 	encoder := json.NewEncoder(&body)
-	// The service sends the & of a stream URL as it is.
+	// The service does not escape the & of a stream URL.
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(value); err != nil {
 		panic(err)

@@ -12,12 +12,11 @@ import (
 	"time"
 )
 
-// remembered is how many requests are kept, so that a program that runs for
-// weeks does not grow for weeks.
-const remembered = 200_000
+// maxRecordedRequests is how many requests are kept. It limits the memory of a program that runs for
+// weeks.
+const maxRecordedRequests = 200_000
 
-// Request is what the server keeps of a request. It holds no credential and no
-// web identity token.
+// Request is a recorded request. It contains no credentials and no web identity token.
 type Request struct {
 	Time      time.Time `json:"time"`
 	Service   string    `json:"service,omitempty"`
@@ -25,32 +24,30 @@ type Request struct {
 	Region    string    `json:"region,omitempty"`
 	// Caller is the ARN of the principal that signed the request.
 	Caller string `json:"caller,omitempty"`
-	// SessionID and Target are the parameter or the filter of that name.
+	// SessionID and Target are parameters, or the filters of the same name.
 	SessionID string `json:"sessionId,omitempty"`
 	Target    string `json:"target,omitempty"`
-	// State, Filters, MaxResults and NextToken are those of DescribeSessions.
+	// State, Filters, MaxResults and NextToken are parameters of DescribeSessions.
 	State      string            `json:"state,omitempty"`
 	Filters    map[string]string `json:"filters,omitempty"`
 	MaxResults int               `json:"maxResults,omitempty"`
 	NextToken  bool              `json:"nextToken,omitempty"`
-	// Attempt is what the client says about itself, from 1.
+	// Attempt is the client's own count of attempts, from 1.
 	Attempt int `json:"attempt,omitempty"`
-	// Status is 0 as long as there is no answer, and if there never is one. For a
-	// data channel it is that of the handshake: 101 with an ErrorCode means that
-	// the client's first message was refused.
+	// Status is 0 without an answer. For a data channel it is the status of the handshake.
+	// 101 with an ErrorCode means that the client's first message was rejected.
 	Status    int    `json:"status,omitempty"`
 	ErrorCode string `json:"errorCode,omitempty"`
-	// RequestID is the one that the answer carries in its header. It is empty as long
-	// as there is no answer, and if there never is one.
+	// RequestID is the one in the answer's header, empty without an answer.
 	RequestID string `json:"requestId,omitempty"`
 	// Fault is the kind of the fault that hit the request.
 	Fault     FaultKind `json:"fault,omitempty"`
 	UserAgent string    `json:"userAgent,omitempty"`
-	// DocumentName and Reason are those of StartSession.
+	// DocumentName and Reason are parameters of StartSession.
 	DocumentName string `json:"documentName,omitempty"`
 	Reason       string `json:"reason,omitempty"`
-	// Parameters are the form values of an STS request, or those of StartSession: a
-	// list as its values with commas between them.
+	// Parameters are the form values of an STS request, or the Parameters of StartSession.
+	// The values of a list are joined by commas.
 	Parameters map[string]string `json:"parameters,omitempty"`
 }
 
@@ -66,19 +63,19 @@ func attempt(header string) int {
 	return 0
 }
 
-// requestLog remembers requests in the order of their arrival.
+// requestLog records requests in the order of arrival.
 type requestLog struct {
 	mu       sync.Mutex
 	requests []*Request
 	counts   map[string]int
 }
 
-// begin records a request. From then on it may only be changed by finish.
+// begin records a request. Afterwards only finish may change it.
 func (l *requestLog) begin(r Request) *Request {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.requests) >= remembered {
-		l.requests = slices.Delete(l.requests, 0, remembered/10)
+	if len(l.requests) >= maxRecordedRequests {
+		l.requests = slices.Delete(l.requests, 0, maxRecordedRequests/10)
 	}
 	l.requests = append(l.requests, &r)
 	l.counts[r.Operation]++

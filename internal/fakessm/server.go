@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// The key pair that AWS's documentation uses as its example.
+// The example key pair of AWS's documentation.
 const (
 	DefaultAccessKeyID     = "AKIAIOSFODNN7EXAMPLE"
 	DefaultSecretAccessKey = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
@@ -39,7 +39,7 @@ type Server struct {
 	dataChannel      dataChannelOptions
 	initial          []Session
 	documents        map[string]Document
-	hosts            map[string]string // Addresses on this machine, by the names that nodes use.
+	hosts            map[string]string // Loopback addresses by the host names that nodes use.
 	dial             func(ctx context.Context, network, address string) (net.Conn, error)
 	agentVersion     string
 	agentPacing      bool
@@ -56,8 +56,8 @@ type Server struct {
 	channelFaults channelFaults
 }
 
-// New returns a Server. Without options it accepts AWS's example key pair, has
-// no sessions and no quotas, and behaves as the service has since 2026.
+// New returns a Server. By default it accepts AWS's example key pair, has no sessions and no
+// quotas, and behaves like the service since 2026.
 func New(options ...Option) *Server {
 	s := &Server{
 		now:             time.Now,
@@ -89,15 +89,14 @@ func New(options ...Option) *Server {
 	return s
 }
 
-// AddSessions adds sessions, and replaces those with the same ID and Region. A
-// session has started an hour ago, is Connected and in DefaultRegion unless it
-// says otherwise.
+// AddSessions adds sessions, and replaces those with the same ID and Region. By default a
+// session is Connected, is in DefaultRegion and started an hour ago.
 func (s *Server) AddSessions(sessions ...Session) {
 	s.sessions.add(s.now(), sessions)
 }
 
-// AddTargets tells which targets GetConnectionStatus calls connected, in every
-// Region. Other targets are as long as they have an active session.
+// AddTargets sets the connection status of targets in every Region. Other targets are
+// connected while they have an active session.
 func (s *Server) AddTargets(targets map[string]bool) {
 	s.sessions.mu.Lock()
 	defer s.sessions.mu.Unlock()
@@ -106,7 +105,7 @@ func (s *Server) AddTargets(targets map[string]bool) {
 	}
 }
 
-// EndSession ends a session as if its user had done so.
+// EndSession ends a session as if its user had ended it.
 func (s *Server) EndSession(sessionID string) {
 	s.endSession(sessionID)
 }
@@ -124,61 +123,60 @@ func (s *Server) endSession(sessionID string) bool {
 	})
 }
 
-// RemoveSession forgets a session, as the service does when its history has
-// grown too old.
+// RemoveSession removes a session, as the service does with old history.
 func (s *Server) RemoveSession(sessionID string) {
 	s.sessions.each(sessionID, func(r *region, e *entry) {
-		r.hide(e)
+		r.removeFromList(e)
 		delete(r.byID, sessionID)
 		e.closeChannels(errSessionEnded)
 	})
 }
 
-// Session returns a session as it is now, listed or not.
+// Session returns the current state of a session, even if no list contains it.
 func (s *Server) Session(sessionID string) (Session, bool) {
 	var found Session
 	now := s.now()
 	ok := s.sessions.each(sessionID, func(_ *region, e *entry) {
-		found = e.at(now, s.sessions.lag)
+		found = e.sessionAt(now, s.sessions.lag)
 	})
 	return found, ok
 }
 
-// Sessions returns all sessions, listed or not, by Region, start date and ID.
+// Sessions returns all sessions, even unlisted ones, sorted by Region, start date and ID.
 func (s *Server) Sessions() []Session {
 	return s.sessions.all(s.now())
 }
 
-// Tokens returns every token that ResumeSession gave out for a session.
+// Tokens returns every token that was issued for a session.
 func (s *Server) Tokens(sessionID string) []string {
 	var tokens []string
 	s.sessions.each(sessionID, func(_ *region, e *entry) { tokens = append(tokens, e.tokens...) })
 	return tokens
 }
 
-// StreamURLs returns every stream URL that ResumeSession gave out for a session.
+// StreamURLs returns every stream URL that was issued for a session.
 func (s *Server) StreamURLs(sessionID string) []string {
 	var urls []string
 	s.sessions.each(sessionID, func(_ *region, e *entry) { urls = append(urls, e.streamURLs...) })
 	return urls
 }
 
-// Requests returns the requests so far, in the order of their arrival.
+// Requests returns the recorded requests in the order of arrival.
 func (s *Server) Requests() []Request {
 	return s.log.list()
 }
 
-// AgentPauses returns how long agents have paused so far; see WithAgentPacing.
+// AgentPauses returns how long paced agents have waited so far. See WithAgentPacing.
 func (s *Server) AgentPauses() time.Duration {
 	return time.Duration(s.agentPauses.Load())
 }
 
-// ResetRequests forgets the requests so far.
+// ResetRequests removes the recorded requests.
 func (s *Server) ResetRequests() {
 	s.log.reset()
 }
 
-// Count returns how many requests named the operation, refused ones included.
+// Count returns how many requests used the operation, including refused ones.
 func (s *Server) Count(operation string) int {
 	return s.log.count(operation)
 }
@@ -189,7 +187,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveDataChannel(w, r)
 		return
 	}
-	c := s.read(w, r)
+	c := s.parseRequest(w, r)
 	c.record = s.log.begin(c.request(s.now()))
 	reply := s.answer(r.Context(), c)
 	s.log.finish(func() {
@@ -208,11 +206,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	reply.send(w, r)
 }
 
-// answer works on a request. Latency comes first and faults last, so that a
-// fault is spent on a request that the service would have worked on.
+// answer processes a request. Faults come last, so that each one hits a request that would
+// have been processed otherwise.
 func (s *Server) answer(ctx context.Context, c *call) reply {
-	if !pause(ctx, s.latency) {
-		return silence()
+	if !wait(ctx, s.latency) {
+		return closedConnection()
 	}
 	if c.refusal != nil {
 		return c.refuse(c.refusal)
@@ -226,19 +224,19 @@ func (s *Server) answer(ctx context.Context, c *call) reply {
 	fault, hit := s.faults.take(c)
 	if hit {
 		c.fault = fault.Kind
-		if reply, done := s.strike(ctx, c, fault); done {
+		if reply, done := s.faultReply(ctx, c, fault); done {
 			return reply
 		}
 	}
 	result, problem := c.work(s, c)
 	if problem != nil {
-		return c.refuse(problem).delivered(fault)
+		return c.refuse(problem).withDelivery(fault)
 	}
-	return c.accept(fault.alter(c, result)).delivered(fault)
+	return c.accept(fault.alterResult(c, result)).withDelivery(fault)
 }
 
-// pause waits, and says whether the request is still wanted.
-func pause(ctx context.Context, d time.Duration) bool {
+// wait waits, and reports whether the request is still active.
+func wait(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return true
 	}

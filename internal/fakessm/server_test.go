@@ -30,8 +30,8 @@ func serveFake(t *testing.T, fake *fakessm.Server) string {
 	return server.URL
 }
 
-// newClient returns a client that does not retry unless it is told to. Nothing of
-// an answer gets lost by chance, as with a plain client of the SDK.
+// newClient returns a client without retries by default. Unlike the SDK's own HTTP client it
+// never loses the rest of an answer that begins early. See package httpclient.
 func newClient(t *testing.T, fake *fakessm.Server, options ...func(*ssm.Options)) *ssm.Client {
 	t.Helper()
 	return ssm.New(ssm.Options{
@@ -72,7 +72,7 @@ func wantStatus(t *testing.T, fake *fakessm.Server, id, status string) {
 	}
 }
 
-// testClock stands still unless it is moved.
+// testClock stands still unless a test advances it.
 type testClock struct {
 	mu sync.Mutex
 	t  time.Time

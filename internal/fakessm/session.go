@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// DefaultRegion is the Region of a session that names none.
+// DefaultRegion is the Region of a session without one.
 const DefaultRegion = "us-east-1"
 
-// The states of a session.
+// The statuses of a session.
 const (
 	statusConnected   = "Connected"
 	statusTerminating = "Terminating"
@@ -42,7 +42,7 @@ type Session struct {
 	Behaviour           Behaviour `json:"Behaviour,omitempty"`
 }
 
-// Behaviour is the way in which one session departs from the ordinary.
+// Behaviour is the way in which one session differs from normal sessions.
 type Behaviour string
 
 const (
@@ -50,16 +50,16 @@ const (
 	BehaviourTimedOut Behaviour = "timed-out"
 	// BehaviourEmptyToken makes ResumeSession answer with an empty token.
 	BehaviourEmptyToken Behaviour = "empty-token"
-	// BehaviourStuck keeps the session Terminating for ever once terminated.
+	// BehaviourStuck keeps a terminated session Terminating forever.
 	BehaviourStuck Behaviour = "stuck"
-	// BehaviourUnreachable makes TerminateSession refuse the session, as not in
-	// a valid state, although it stays in the active list.
+	// BehaviourUnreachable makes TerminateSession refuse the session because of its
+	// state, although the session stays in the active list.
 	BehaviourUnreachable Behaviour = "unreachable"
-	// BehaviourUnkillable makes TerminateSession succeed without any effect.
+	// BehaviourUnkillable makes TerminateSession succeed without an effect.
 	BehaviourUnkillable Behaviour = "unkillable"
-	// BehaviourVanishes keeps the session out of both lists once it has ended.
+	// BehaviourVanishes removes the session from both lists when it ends.
 	BehaviourVanishes Behaviour = "vanishes"
-	// BehaviourUnlisted keeps the session out of both lists until it has ended.
+	// BehaviourUnlisted keeps the session out of both lists until it ends.
 	BehaviourUnlisted Behaviour = "unlisted"
 )
 
@@ -68,8 +68,8 @@ var behaviours = []Behaviour{
 	BehaviourUnkillable, BehaviourVanishes, BehaviourUnlisted,
 }
 
-// ReadSessions decodes one session or an array of them, and refuses names and
-// behaviours that it does not know.
+// ReadSessions decodes one session or an array of sessions. It rejects unknown names and
+// behaviours.
 func ReadSessions(r io.Reader) ([]Session, error) {
 	sessions, err := decodeOneOrMany[Session](r)
 	if err != nil {
@@ -114,26 +114,26 @@ func ended(status string) bool {
 	return status == statusTerminating || status == statusTerminated || status == statusFailed
 }
 
-// entry is a session as the store keeps it.
+// entry is a session in the store.
 type entry struct {
 	Session
 
-	// terminated is when TerminateSession was called. A session that was added
-	// as Terminating has none and stays so.
+	// terminated is the time of the call of TerminateSession. It is zero for a session
+	// that was added as Terminating. Such a session stays Terminating.
 	terminated time.Time
 	tokens     []string
 	streamURLs []string
 	channels   map[*channel]struct{}
 
-	agent *agent // Of a session that StartSession has started.
-	words string // The agent's, at the end of the session.
+	agent      *agent // Nil unless StartSession started the session.
+	endMessage string // The agent's message at the end of the session.
 }
 
 func (e *entry) key() key {
 	return key{start: e.StartDate.UnixNano(), id: e.SessionID}
 }
 
-// state is the list that shows the session, or "" for neither.
+// state returns the list that contains the session, or "" for none.
 func (e *entry) state() string {
 	switch over := ended(e.Status); {
 	case over && e.Behaviour == BehaviourVanishes, !over && e.Behaviour == BehaviourUnlisted:
@@ -145,22 +145,22 @@ func (e *entry) state() string {
 	}
 }
 
-// settled says whether a Terminating session is Terminated by now.
-func (e *entry) settled(now time.Time, lag time.Duration) bool {
+// hasTerminated reports whether a Terminating session has become Terminated.
+func (e *entry) hasTerminated(now time.Time, lag time.Duration) bool {
 	return e.Status == statusTerminating && e.Behaviour != BehaviourStuck &&
 		!e.terminated.IsZero() && !now.Before(e.terminated.Add(lag))
 }
 
 func (e *entry) statusAt(now time.Time, lag time.Duration) string {
-	if e.settled(now, lag) {
+	if e.hasTerminated(now, lag) {
 		return statusTerminated
 	}
 	return e.Status
 }
 
-func (e *entry) at(now time.Time, lag time.Duration) Session {
+func (e *entry) sessionAt(now time.Time, lag time.Duration) Session {
 	seen := e.Session
-	if e.settled(now, lag) {
+	if e.hasTerminated(now, lag) {
 		seen.Status = statusTerminated
 		seen.EndDate = e.terminated.Add(lag)
 	}

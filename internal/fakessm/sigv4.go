@@ -22,11 +22,11 @@ const (
 	allowedSkew      = 5 * time.Minute
 )
 
-// signature is an Authorization header, taken apart. See
+// signature is a parsed Authorization header. See
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html.
 //
-// The SDK's signer chooses by itself which headers to sign, so it cannot
-// verify those of other clients.
+// The SDK's signer chooses the signed headers itself, so it cannot verify the signatures of
+// other clients.
 type signature struct {
 	accessKeyID   string
 	date          string
@@ -60,8 +60,8 @@ func parseAuthorization(header string) *signature {
 	}
 }
 
-// timely checks the date of a signature.
-func (s *signature) timely(c *call, now time.Time) *apiError {
+// checkDate checks the date of a signature.
+func (s *signature) checkDate(c *call, now time.Time) *apiError {
 	date := c.http.Header.Get("X-Amz-Date")
 	signed, err := time.Parse(signingTime, date)
 	if err != nil {
@@ -83,7 +83,7 @@ func (s *signature) timely(c *call, now time.Time) *apiError {
 	return nil
 }
 
-// verify checks a signature, and that it covers what it has to.
+// verify checks a signature, and that it covers all required headers.
 func (s *signature) verify(c *call, secret string) *apiError {
 	if s.service != c.service {
 		return invalidSignature("Credential should be scoped to correct service: '" + c.service + "'.")
@@ -103,7 +103,7 @@ func (s *signature) verify(c *call, secret string) *apiError {
 	for _, part := range []string{s.date, s.region, s.service, "aws4_request"} {
 		signingKey = mac(signingKey, part)
 	}
-	// Whether the service takes a raw + in a query for a space or a plus is not known.
+	// It is unknown whether the service treats a raw + in a query as a space or a plus.
 	for _, query := range []string{c.http.URL.RawQuery, strings.ReplaceAll(c.http.URL.RawQuery, "+", "%2B")} {
 		canonical := sha256.Sum256([]byte(s.canonicalRequest(c, query)))
 		toSign := strings.Join([]string{
@@ -132,7 +132,7 @@ func (s *signature) canonicalRequest(c *call, query string) string {
 	return b.String()
 }
 
-// canonicalPath escapes a path once more, as all services but S3 have it.
+// canonicalPath escapes the path a second time, as all services except S3 require.
 func canonicalPath(u *url.URL) string {
 	var b strings.Builder
 	for _, c := range []byte(u.EscapedPath()) {

@@ -31,7 +31,7 @@ func newRetryer() aws.Retryer {
 	})
 }
 
-// signedRequest returns a request as the SDK would send it.
+// signedRequest returns a request in the form of the SDK.
 func signedRequest(t *testing.T, url, body string, at time.Time, service string) *http.Request {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/", strings.NewReader(body))
@@ -73,12 +73,12 @@ func TestSignature(t *testing.T) {
 		code    string
 		message string
 	}{
-		"a signature as it should be": {},
+		"a valid signature": {},
 		"no signature": {
 			change: func(r *http.Request) { r.Header.Del("Authorization") },
 			code:   "MissingAuthenticationTokenException",
 		},
-		"a signature of another kind": {
+		"another authorization scheme": {
 			change: func(r *http.Request) { r.Header.Set("Authorization", "Bearer x") },
 			code:   "IncompleteSignatureException",
 		},
@@ -103,9 +103,9 @@ func TestSignature(t *testing.T) {
 		"the signature of another service": {
 			service: "ec2", code: "InvalidSignatureException", message: "Credential should be scoped to correct service: 'ssm'.",
 		},
-		"a signature of six minutes ago":  {age: 6 * time.Minute, code: "InvalidSignatureException", message: "Signature expired: "},
-		"a signature of four minutes ago": {age: 4 * time.Minute},
-		"a signature of the future":       {age: -6 * time.Minute, code: "InvalidSignatureException", message: "Signature not yet current: "},
+		"a signature that is six minutes old":  {age: 6 * time.Minute, code: "InvalidSignatureException", message: "Signature expired: "},
+		"a signature that is four minutes old": {age: 4 * time.Minute},
+		"a signature from the future":          {age: -6 * time.Minute, code: "InvalidSignatureException", message: "Signature not yet current: "},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -142,15 +142,15 @@ func TestSignature_credentials(t *testing.T) {
 	t.Parallel()
 
 	cases := map[string]struct{ id, secret, token, code string }{
-		"the static key pair":          {"AKIAOWN", "own", "", ""},
-		"the default one, replaced":    {fakessm.DefaultAccessKeyID, fakessm.DefaultSecretAccessKey, "", "UnrecognizedClientException"},
-		"a wrong secret":               {"AKIAOWN", "other", "", "InvalidSignatureException"},
-		"a session token out of place": {"AKIAOWN", "own", "token", "UnrecognizedClientException"},
+		"the static key pair":                      {"AKIAOWN", "own", "", ""},
+		"the default key pair, which was replaced": {fakessm.DefaultAccessKeyID, fakessm.DefaultSecretAccessKey, "", "UnrecognizedClientException"},
+		"a wrong secret":                           {"AKIAOWN", "other", "", "InvalidSignatureException"},
+		"a session token with the static key pair": {"AKIAOWN", "own", "token", "UnrecognizedClientException"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			// One client for all would sign with the first secret of a key ID.
+			// A shared client would keep signing with the first secret of a key ID.
 			client := newClient(t, fakessm.New(fakessm.WithCredentials("AKIAOWN", "own")))
 			_, err := client.DescribeSessions(t.Context(), &ssm.DescribeSessionsInput{State: "Active"}, func(o *ssm.Options) {
 				o.Credentials = credentials.NewStaticCredentialsProvider(tc.id, tc.secret, tc.token)
@@ -166,7 +166,8 @@ func TestSignature_credentials(t *testing.T) {
 	}
 }
 
-// The SDK learns the server's time from the refusal and signs again.
+// TestSignature_clientFollowsClock checks that the SDK adopts the server's time after a
+// refusal.
 func TestSignature_clientFollowsClock(t *testing.T) {
 	t.Parallel()
 
@@ -228,17 +229,17 @@ func TestServeHTTP_serialization(t *testing.T) {
 	t.Parallel()
 
 	cases := map[string]struct{ body, want string }{
-		"no JSON":                    {`x`, "SerializationException"},
-		"a list":                     {`[]`, "SerializationException"},
-		"a number for a text":        {`{"State":1}`, "SerializationException"},
-		"a text for a number":        {`{"State":"Active","MaxResults":"1"}`, "SerializationException"},
-		"a text for a list":          {`{"State":"Active","Filters":"x"}`, "SerializationException"},
-		"no parameter":               {`{}`, "Value null at 'state' failed to satisfy constraint: Member must not be null"},
-		"a null":                     {`{"State":null}`, "Value null at 'state' failed to satisfy constraint: Member must not be null"},
-		"a name in lower case":       {`{"state":"Active"}`, "Value null at 'state' failed to satisfy constraint: Member must not be null"},
-		"a filter's Key, not key":    {`{"State":"Active","Filters":[{"Key":"Target","value":"x"}]}`, "Value null at 'filters.1.member.key'"},
-		"two errors":                 {`{"MaxResults":0}`, "2 validation errors detected: "},
-		"a member that is not known": {`{"State":"Active","Colour":"red"}`, `{"Sessions":[]}`},
+		"not JSON":                         {`x`, "SerializationException"},
+		"a list":                           {`[]`, "SerializationException"},
+		"a number instead of a string":     {`{"State":1}`, "SerializationException"},
+		"a string instead of a number":     {`{"State":"Active","MaxResults":"1"}`, "SerializationException"},
+		"a string instead of a list":       {`{"State":"Active","Filters":"x"}`, "SerializationException"},
+		"no parameter":                     {`{}`, "Value null at 'state' failed to satisfy constraint: Member must not be null"},
+		"a null":                           {`{"State":null}`, "Value null at 'state' failed to satisfy constraint: Member must not be null"},
+		"a name in lower case":             {`{"state":"Active"}`, "Value null at 'state' failed to satisfy constraint: Member must not be null"},
+		"a filter with Key instead of key": {`{"State":"Active","Filters":[{"Key":"Target","value":"x"}]}`, "Value null at 'filters.1.member.key'"},
+		"two errors":                       {`{"MaxResults":0}`, "2 validation errors detected: "},
+		"an unknown member":                {`{"State":"Active","Colour":"red"}`, `{"Sessions":[]}`},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -22,7 +22,7 @@ type terminateSessionOutput struct {
 	SessionID string `json:"SessionId"`
 }
 
-// resumeSessionOutput tells an empty token from an absent one.
+// resumeSessionOutput keeps an empty token apart from a missing one.
 type resumeSessionOutput struct {
 	SessionID  string  `json:"SessionId"`
 	TokenValue *string `json:"TokenValue,omitempty"`
@@ -96,7 +96,7 @@ func (s *Server) resumeSession(c *call) (any, *apiError) {
 			output.StreamURL = new(string)
 		default:
 			token, url := newToken(now), newStreamURL(now, s.dataChannelURL(c.http, e.Session))
-			// The list of a live session stays the same, and so does its key.
+			// A live session stays in the same list, so it does not need region.change.
 			e.Status = statusConnected
 			e.tokens = append(e.tokens, token)
 			e.streamURLs = append(e.streamURLs, url)
@@ -130,20 +130,20 @@ func (c *call) requiredSessionID() (string, *apiError) {
 	return id, checks.problem()
 }
 
-// newToken returns 400 characters, although the model promises at most 300,
-// since those that AWS shows are that long.
+// newToken returns 400 characters. The API model allows at most 300, but AWS's examples are
+// that long.
 func newToken(now time.Time) string {
 	return base64.StdEncoding.EncodeToString(blob(now, 300))
 }
 
-// newStreamURL returns a URL whose query is not escaped: a cell number holds
-// the +, / and = of base64 as they are.
+// newStreamURL returns a URL with an unescaped query. The cell number contains the +, / and =
+// of base64.
 func newStreamURL(now time.Time, dataChannelURL string) string {
 	return dataChannelURL + "?role=publish_subscribe&cell-number=" + base64.StdEncoding.EncodeToString(blob(now, 103))
 }
 
-// blob returns random bytes that begin like those of the service, and whose
-// base64 has at least one + and one /.
+// blob returns random bytes that begin like those of the service. Their base64 has at least
+// one + and one /.
 func blob(now time.Time, size int) []byte {
 	b := make([]byte, size)
 	_, _ = rand.Read(b)

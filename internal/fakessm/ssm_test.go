@@ -70,7 +70,7 @@ func TestTerminateSession(t *testing.T) {
 			session: ended, code: "ValidationException", message: "Session is not in a valid state",
 			status: "Terminated", history: []string{"s"},
 		},
-		"an ended session is accepted as until 2026": {
+		"an ended session is accepted, as before 2026": {
 			session: ended, options: []fakessm.Option{fakessm.WithEndedAccepted()}, status: "Terminated", history: []string{"s"},
 		},
 		"an unknown session is refused": {
@@ -148,8 +148,7 @@ func TestTerminateSession(t *testing.T) {
 	}
 }
 
-// TestTerminatingActive moves a session to the history once it is Terminated, and
-// not before.
+// TestTerminatingActive checks that a session moves to the history when it is Terminated.
 func TestTerminatingActive(t *testing.T) {
 	t.Parallel()
 
@@ -242,11 +241,11 @@ func TestResumeSession(t *testing.T) {
 		t.Errorf("only %d of 6 tokens and URLs differ", n)
 	}
 	if len(tokens[0]) != 400 {
-		t.Errorf("token of %d characters", len(tokens[0]))
+		t.Errorf("the token has %d characters", len(tokens[0]))
 	}
 	cell, ok := strings.CutPrefix(urls[0], "wss://ssmmessages.eu-central-1.amazonaws.com/v1/data-channel/"+id+"?role=publish_subscribe&cell-number=")
 	if !ok || !strings.Contains(cell, "+") || !strings.Contains(cell, "/") || !strings.HasSuffix(cell, "=") {
-		t.Errorf("unlikely stream URL %s", urls[0])
+		t.Errorf("unexpected stream URL %s", urls[0])
 	}
 	if _, err := base64.StdEncoding.DecodeString(cell); err != nil {
 		t.Error(err)
@@ -265,7 +264,7 @@ func TestResumeSession_refused(t *testing.T) {
 		"an unknown session":             {fakessm.Session{SessionID: "x"}, "DoesNotExistException", nil},
 		"a session that has timed out":   {fakessm.Session{SessionID: "s", Behaviour: fakessm.BehaviourTimedOut}, "", nil},
 		"a session with an empty token":  {fakessm.Session{SessionID: "s", Behaviour: fakessm.BehaviourEmptyToken}, "", aws.String("")},
-		"a session in a strange region":  {fakessm.Session{SessionID: "s", Region: "mars-north-1"}, "DoesNotExistException", nil},
+		"a session in an unknown region": {fakessm.Session{SessionID: "s", Region: "mars-north-1"}, "DoesNotExistException", nil},
 		"a session that is Terminating":  {fakessm.Session{SessionID: "s", Status: "Terminating"}, "ValidationException", nil},
 		"a session that failed to start": {fakessm.Session{SessionID: "s", Status: "Failed"}, "ValidationException", nil},
 	}

@@ -9,8 +9,7 @@ import (
 	"strings"
 )
 
-// startSession starts a session on a node that is connected, which every node is
-// unless the server was told otherwise.
+// startSession starts a session on a connected node. Nodes are connected by default.
 func (s *Server) startSession(c *call) (any, *apiError) {
 	var checks checks
 	target := c.members.text("Target")
@@ -36,7 +35,7 @@ func (s *Server) startSession(c *call) (any, *apiError) {
 	if !ok {
 		return nil, wrongType("Parameters", "Map")
 	}
-	properties, problem := document.fill(given)
+	properties, problem := document.fillProperties(given)
 	if problem != nil {
 		return nil, problem
 	}

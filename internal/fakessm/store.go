@@ -11,24 +11,24 @@ import (
 	"time"
 )
 
-// The values of DescribeSessions' State.
+// The values of State in DescribeSessions.
 const (
 	stateActive  = "Active"
 	stateHistory = "History"
 )
 
-// region holds the sessions of one Region.
+// region has the sessions of one Region.
 type region struct {
 	byID    map[string]*entry
 	lists   map[string]*ordered
 	targets map[string]int
 
-	// terminating holds the sessions that stay in the active list until they are
-	// Terminated. It is nil where Terminating sessions move to the history at once.
+	// terminating has the sessions that stay in the active list until they are Terminated. It
+	// is nil if Terminating sessions move to the history at once.
 	terminating map[*entry]bool
 }
 
-// state is the list that shows the session, or "" for neither.
+// state returns the list that contains the session, or "" for none.
 func (r *region) state(e *entry) string {
 	if r.terminating != nil && e.Status == statusTerminating && e.Behaviour != BehaviourVanishes {
 		return stateActive
@@ -36,7 +36,7 @@ func (r *region) state(e *entry) string {
 	return e.state()
 }
 
-func (r *region) show(e *entry) {
+func (r *region) addToList(e *entry) {
 	state := r.state(e)
 	if list := r.lists[state]; list != nil {
 		list.insert(e)
@@ -49,7 +49,7 @@ func (r *region) show(e *entry) {
 	}
 }
 
-func (r *region) hide(e *entry) {
+func (r *region) removeFromList(e *entry) {
 	state := r.state(e)
 	if list := r.lists[state]; list != nil {
 		list.remove(e)
@@ -60,28 +60,28 @@ func (r *region) hide(e *entry) {
 	}
 }
 
-// change takes the session out of its list, as its list depends on its fields,
-// and puts it into the one where it belongs afterwards. Its data channels do
-// not outlive it.
+// change changes a session. It removes the session from its list first and then adds it to
+// the right one, because the list depends on the session's fields. If the session has
+// ended, its data channels are closed.
 func (r *region) change(e *entry, f func(*entry)) {
-	r.hide(e)
+	r.removeFromList(e)
 	f(e)
-	r.show(e)
+	r.addToList(e)
 	if ended(e.Status) {
 		e.closeChannels(errSessionEnded)
 	}
 }
 
-// settle moves the sessions that are Terminated by now to the history.
+// settle moves the sessions that have become Terminated to the history.
 func (r *region) settle(now time.Time, lag time.Duration) {
 	for e := range r.terminating {
-		if e.settled(now, lag) {
-			r.change(e, func(e *entry) { e.Session = e.at(now, lag) })
+		if e.hasTerminated(now, lag) {
+			r.change(e, func(e *entry) { e.Session = e.sessionAt(now, lag) })
 		}
 	}
 }
 
-// store holds all sessions.
+// store has all sessions.
 type store struct {
 	mu                sync.RWMutex
 	lag               time.Duration
@@ -116,16 +116,16 @@ func (s *store) add(now time.Time, sessions []Session) {
 			s.regions[session.Region] = r
 		}
 		if old := r.byID[session.SessionID]; old != nil {
-			r.hide(old)
+			r.removeFromList(old)
 			old.closeChannels(errSessionEnded)
 		}
 		e := &entry{Session: session}
 		r.byID[session.SessionID] = e
-		r.show(e)
+		r.addToList(e)
 	}
 }
 
-// update calls f, with the session or nil, while no one else looks.
+// update calls f with the session or nil, under the store's lock.
 func (s *store) update(regionName, id string, f func(*region, *entry)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -137,7 +137,7 @@ func (s *store) update(regionName, id string, f func(*region, *entry)) {
 	f(r, r.byID[id])
 }
 
-// each calls f for the session with this ID in every Region that has one.
+// each calls f for the session with this ID in each Region that has it.
 func (s *store) each(id string, f func(*region, *entry)) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -156,7 +156,7 @@ func (s *store) all(now time.Time) []Session {
 	all := []Session{}
 	for _, r := range s.regions {
 		for _, e := range r.byID {
-			all = append(all, e.at(now, s.lag))
+			all = append(all, e.sessionAt(now, s.lag))
 		}
 	}
 	s.mu.RUnlock()
@@ -166,8 +166,8 @@ func (s *store) all(now time.Time) []Session {
 	return all
 }
 
-// connected says whether the agent of a target is there: as it was told, or
-// else because the target has an active session.
+// connected reports whether a target's agent is connected. AddTargets decides, or else
+// whether the target has an active session.
 func (s *store) connected(regionName, target string) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -178,8 +178,8 @@ func (s *store) connected(regionName, target string) bool {
 	return r != nil && r.targets[target] > 0
 }
 
-// page returns up to size sessions after a place in a list, and the place of
-// the last one if more follow.
+// page returns up to size sessions after a position in a list. If more sessions follow, it
+// also returns the position of the last one.
 func (s *store) page(now time.Time, regionName, state string, filters filters, from key, size int) (page []Session, last *key) {
 	if s.terminatingActive {
 		s.update(regionName, "", func(r *region, _ *entry) {
@@ -197,7 +197,7 @@ func (s *store) page(now time.Time, regionName, state string, filters filters, f
 	if id, ok := filters.value("SessionId"); ok {
 		e := r.byID[id]
 		if e != nil && r.state(e) == state && e.key().compare(from) > 0 && filters.match(e, e.statusAt(now, s.lag)) {
-			page = append(page, e.at(now, s.lag))
+			page = append(page, e.sessionAt(now, s.lag))
 		}
 		return page, nil
 	}
@@ -213,7 +213,7 @@ func (s *store) page(now time.Time, regionName, state string, filters filters, f
 			at := page[size-1]
 			return page, &key{start: at.StartDate.UnixNano(), id: at.SessionID}
 		}
-		page = append(page, e.at(now, s.lag))
+		page = append(page, e.sessionAt(now, s.lag))
 	}
 	return page, nil
 }

@@ -24,7 +24,7 @@ var stsOperations = map[string]operation{
 	"GetCallerIdentity":         (*Server).getCallerIdentity,
 }
 
-// secretParameters are never remembered.
+// secretParameters are never recorded.
 var secretParameters = map[string]bool{
 	"SAMLAssertion":    true,
 	"TokenCode":        true,
@@ -95,10 +95,10 @@ func (s *Server) getCallerIdentity(c *call) (any, *apiError) {
 
 func (s *Server) assumeRole(c *call) (any, *apiError) {
 	longest := 12 * time.Hour
-	if c.caller.role() {
+	if c.caller.isRoleSession() {
 		longest = time.Hour
 	}
-	return s.issue(c, longest)
+	return s.issueCredentials(c, longest)
 }
 
 func (s *Server) assumeRoleWithWebIdentity(c *call) (any, *apiError) {
@@ -111,11 +111,11 @@ func (s *Server) assumeRoleWithWebIdentity(c *call) (any, *apiError) {
 	case s.webIdentityToken != "" && token != s.webIdentityToken:
 		return nil, &apiError{code: "InvalidIdentityToken", message: "Couldn't retrieve verification key from your identity provider, please reference AssumeRoleWithWebIdentity documentation for requirements"}
 	}
-	return s.issue(c, 12*time.Hour)
+	return s.issueCredentials(c, 12*time.Hour)
 }
 
-// issue makes the credentials of a role session.
-func (s *Server) issue(c *call, longest time.Duration) (any, *apiError) {
+// issueCredentials creates the credentials of a role session.
+func (s *Server) issueCredentials(c *call, longest time.Duration) (any, *apiError) {
 	var checks checks
 	role := roleARNPattern.FindStringSubmatch(c.form.Get("RoleArn"))
 	name := c.form.Get("RoleSessionName")
@@ -169,7 +169,7 @@ func (s *Server) issue(c *call, longest time.Duration) (any, *apiError) {
 	}, nil
 }
 
-// roleID returns the unique ID of a role, always the same one for an ARN.
+// roleID returns the unique ID of a role. It depends on the ARN only.
 func roleID(arn string) string {
 	sum := sha256.Sum256([]byte(arn))
 	return "AROA" + base32.StdEncoding.EncodeToString(sum[:])[:17]

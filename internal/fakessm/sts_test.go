@@ -99,7 +99,7 @@ func TestSTS_roleExpires(t *testing.T) {
 		t.Fatal(err)
 	}
 	clock.advance(15 * time.Minute)
-	// The first answers tell the client that its clock is behind.
+	// The first answers adjust the client's clock.
 	_, err = newClient(t, fake, func(o *ssm.Options) {
 		o.Credentials = credentialsFrom(out.Credentials)
 		o.Retryer = newRetryer()
@@ -131,7 +131,7 @@ func TestSTS_webIdentity(t *testing.T) {
 	wantCode(t, err, "ValidationError", "")
 	for _, r := range fake.Requests() {
 		if _, ok := r.Parameters["WebIdentityToken"]; ok {
-			t.Error("the token was remembered")
+			t.Error("the token was recorded")
 		}
 	}
 }
@@ -145,18 +145,18 @@ func TestSTS_refused(t *testing.T) {
 		options      func(*sts.Options)
 		code, detail string
 	}{
-		"a role ARN that is none":      {role: "arn:aws:iam::123456789012:user/timmy", name: "ok", code: "ValidationError"},
-		"a session name with a space":  {role: "arn:aws:iam::123456789012:role/R", name: "not ok", code: "ValidationError"},
-		"a wrong secret":               {options: withKeys(fakessm.DefaultAccessKeyID, "x", ""), code: "SignatureDoesNotMatch"},
-		"an unknown key":               {options: withKeys("AKIAUNKNOWN", "x", ""), code: "InvalidClientTokenId"},
-		"a session token out of place": {options: withKeys(fakessm.DefaultAccessKeyID, fakessm.DefaultSecretAccessKey, "x"), code: "InvalidClientTokenId"},
+		"an ARN that is not a role":                {role: "arn:aws:iam::123456789012:user/timmy", name: "ok", code: "ValidationError"},
+		"a session name with a space":              {role: "arn:aws:iam::123456789012:role/R", name: "not ok", code: "ValidationError"},
+		"a wrong secret":                           {options: withKeys(fakessm.DefaultAccessKeyID, "x", ""), code: "SignatureDoesNotMatch"},
+		"an unknown key":                           {options: withKeys("AKIAUNKNOWN", "x", ""), code: "InvalidClientTokenId"},
+		"a session token with the static key pair": {options: withKeys(fakessm.DefaultAccessKeyID, fakessm.DefaultSecretAccessKey, "x"), code: "InvalidClientTokenId"},
 		"a role that may not be assumed": {
 			fault: fakessm.Fault{Operation: "AssumeRole", Kind: fakessm.FaultDenied},
 			role:  "arn:aws:iam::123456789012:role/R", name: "ok", code: "AccessDenied",
 			detail: "User: arn:aws:iam::123456789012:user/terraform is not authorized to perform: sts:AssumeRole on resource: " +
 				"arn:aws:iam::123456789012:role/R because no identity-based policy allows the sts:AssumeRole action",
 		},
-		"an error of one's own": {
+		"a custom error": {
 			fault: fakessm.Fault{Operation: "AssumeRole", Kind: fakessm.FaultError, Code: "RegionDisabledException", Message: "no", Status: 403},
 			role:  "arn:aws:iam::123456789012:role/R", name: "ok", code: "RegionDisabledException", detail: "no",
 		},
@@ -174,7 +174,7 @@ func TestSTS_refused(t *testing.T) {
 			_, err := newSTSClient(t, fake).AssumeRole(t.Context(), &sts.AssumeRoleInput{RoleArn: &tc.role, RoleSessionName: &tc.name}, tc.options)
 			wantCode(t, err, tc.code, tc.detail)
 			if got := fake.Requests()[0].ErrorCode; got != tc.code {
-				t.Errorf("remembered as %s", got)
+				t.Errorf("recorded as %s", got)
 			}
 		})
 	}

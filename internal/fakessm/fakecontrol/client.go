@@ -1,7 +1,7 @@
 // Copyright (c) SessionOps
 // SPDX-License-Identifier: MPL-2.0
 
-// Package fakecontrol asks the control surface of a fake endpoint that runs.
+// Package fakecontrol is a client of a running fake endpoint's control API.
 package fakecontrol
 
 import (
@@ -14,12 +14,12 @@ import (
 	"time"
 )
 
-// Client asks the control surface at URL, which ends without a slash.
+// Client calls the control API at URL, which has no trailing slash.
 type Client struct {
 	URL string
 }
 
-// Session is what the endpoint says of a session. Its members are those of the API.
+// Session is a session of the endpoint. Its members are those of the API.
 type Session struct {
 	SessionID string `json:"SessionId"`
 	Region    string
@@ -36,15 +36,15 @@ func (c Client) Sessions(ctx context.Context) ([]Session, error) {
 	return sessions, err
 }
 
-// AddSessions adds sessions, or replaces those of the same ID: an array in JSON, of
-// objects with the members of the API.
+// AddSessions adds sessions, and replaces those with the same ID. The argument is a JSON
+// array of objects with the members of the API.
 func (c Client) AddSessions(ctx context.Context, sessions []byte) error {
 	_, err := c.call(ctx, http.MethodPost, "/sessions", sessions)
 
 	return err
 }
 
-// Request is what the endpoint says of a request that it got.
+// Request is a request that the endpoint has recorded.
 type Request struct {
 	Time      time.Time `json:"time"`
 	Service   string    `json:"service"`
@@ -56,7 +56,7 @@ type Request struct {
 	UserAgent string    `json:"userAgent"`
 }
 
-// Requests returns what the endpoint was asked, in the order of arrival.
+// Requests returns the recorded requests in the order of arrival.
 func (c Client) Requests(ctx context.Context) ([]Request, error) {
 	var requests []Request
 	err := c.get(ctx, "/requests", &requests)
@@ -64,14 +64,14 @@ func (c Client) Requests(ctx context.Context) ([]Request, error) {
 	return requests, err
 }
 
-// Forget forgets the requests so far.
+// Forget removes the recorded requests.
 func (c Client) Forget(ctx context.Context) error {
 	_, err := c.call(ctx, http.MethodDelete, "/requests", nil)
 
 	return err
 }
 
-// AgentPauses returns how long agents with a pace have paused so far, in seconds.
+// AgentPauses returns how long paced agents have waited so far, in seconds.
 func (c Client) AgentPauses(ctx context.Context) (float64, error) {
 	var pauses struct {
 		Seconds float64 `json:"seconds"`

@@ -1,7 +1,7 @@
 // Copyright (c) SessionOps
 // SPDX-License-Identifier: MPL-2.0
 
-// Package fakeprocess runs the fake endpoint, cmd/fakessm, in a process of its own.
+// Package fakeprocess runs the fake endpoint, cmd/fakessm, as a separate process.
 package fakeprocess
 
 import (
@@ -15,18 +15,18 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm/fakecontrol"
 )
 
-// Process is a fake endpoint that runs.
+// Process is a running fake endpoint.
 type Process struct {
-	Env []string // What points an AWS client at it.
+	Env []string // Environment variables that direct an AWS client to it.
 
-	// Its control surface.
+	// The client of its control API.
 	fakecontrol.Client
 
 	cmd *exec.Cmd
 }
 
-// Start starts the program with the arguments and nothing but the given
-// environment, and waits until it listens. It ends with the context.
+// Start runs the program with the arguments and only the given environment, and waits until
+// it listens. The process ends with the context.
 func Start(ctx context.Context, program string, env []string, arguments ...string) (*Process, error) {
 	var failure bytes.Buffer
 	p := &Process{cmd: exec.CommandContext(ctx, program, arguments...)}
@@ -38,7 +38,7 @@ func Start(ctx context.Context, program string, env []string, arguments ...strin
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
-	// It prints lines for a shell when it listens, and nothing more.
+	// The program prints lines for a shell when it listens, and nothing else.
 	for lines := bufio.NewScanner(output); p.URL == "" && lines.Scan(); {
 		variable := strings.TrimPrefix(lines.Text(), "export ")
 		p.Env = append(p.Env, variable)

@@ -28,10 +28,10 @@ func TestProcess(t *testing.T) {
 	if output, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../../cmd/fakessm").CombinedOutput(); err != nil {
 		t.Fatalf("%s\n%s", err, output)
 	}
-	// Go wants to know where its temporary files may be.
+	// Go needs a directory for temporary files.
 	env := []string{"TMPDIR=" + t.TempDir(), "PATH=" + os.Getenv("PATH")}
 
-	t.Run("an endpoint that is told of sessions and asked for one", func(t *testing.T) {
+	t.Run("an endpoint with sessions", func(t *testing.T) {
 		t.Parallel()
 
 		fake, err := fakeprocess.Start(t.Context(), program, env, "-quotas=false")
@@ -43,7 +43,7 @@ func TestProcess(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := fake.AddSessions(t.Context(), []byte("no JSON")); err == nil || !strings.Contains(err.Error(), "400") {
-			t.Errorf("what is no JSON was taken: %v", err)
+			t.Errorf("invalid JSON was accepted: %v", err)
 		}
 
 		variables := make(map[string]string)
@@ -79,7 +79,7 @@ func TestProcess(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got, err = fake.Requests(t.Context()); err != nil || len(got) > 0 {
-			t.Errorf("after it forgot: %v, %v", got, err)
+			t.Errorf("after Forget: %v, %v", got, err)
 		}
 	})
 
@@ -89,7 +89,7 @@ func TestProcess(t *testing.T) {
 		fake, err := fakeprocess.Start(t.Context(), program, env, "-listen", "192.0.2.1:0")
 		if err == nil {
 			fake.Stop()
-			t.Fatal("it started")
+			t.Fatal("Start succeeded")
 		}
 		if !strings.Contains(err.Error(), "not a loopback address") {
 			t.Errorf("the error is %q", err)
