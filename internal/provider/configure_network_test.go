@@ -712,17 +712,25 @@ var endpointVariants = map[string]map[string]any{
 	"both":       {"use_fips_endpoint": true, "use_dualstack_endpoint": true},
 }
 
+// endpointCredentials are arguments for every kind of credentials.
+func endpointCredentials(t *testing.T) map[string]map[string]any {
+	t.Helper()
+
+	file := []any{testCredentialsFile(t, "default")}
+
+	return map[string]map[string]any{
+		"keys":          {},
+		"role":          {"assume_role": testRole()},
+		"role, by file": {"assume_role": testRole(), "access_key": nil, "secret_key": nil, "shared_credentials_files": file},
+		"web identity":  {"assume_role_with_web_identity": testWebIdentity(nil), "access_key": nil, "secret_key": nil},
+	}
+}
+
 func TestConfigure_customEndpoint(t *testing.T) {
 	t.Parallel()
 
-	file := []any{testCredentialsFile(t, "default")}
 	for variant, change := range endpointVariants {
-		for credentials, more := range map[string]map[string]any{
-			"keys":          {},
-			"role":          {"assume_role": testRole()},
-			"role, by file": {"assume_role": testRole(), "access_key": nil, "secret_key": nil, "shared_credentials_files": file},
-			"web identity":  {"assume_role_with_web_identity": testWebIdentity(nil), "access_key": nil, "secret_key": nil},
-		} {
+		for credentials, more := range endpointCredentials(t) {
 			t.Run(variant+" "+credentials, func(t *testing.T) {
 				t.Parallel()
 
@@ -737,7 +745,6 @@ func TestConfigure_customEndpoint(t *testing.T) {
 }
 
 func TestConfigure_envCustomEndpoint(t *testing.T) {
-	file := testCredentialsFile(t, "default")
 	sources := map[string]func(*testing.T, string){
 		"AWS_ENDPOINT_URL": func(t *testing.T, url string) { t.Setenv("AWS_ENDPOINT_URL", url) },
 		"AWS_ENDPOINT_URL_SSM and AWS_ENDPOINT_URL_STS": func(t *testing.T, url string) {
@@ -753,12 +760,7 @@ func TestConfigure_envCustomEndpoint(t *testing.T) {
 	}
 	for source, set := range sources { //nolint:paralleltest // The environment is shared.
 		for variant, change := range endpointVariants {
-			for credentials, more := range map[string]map[string]any{
-				"keys":          {},
-				"role":          {"assume_role": testRole()},
-				"role, by file": {"assume_role": testRole(), "access_key": nil, "secret_key": nil, "shared_credentials_files": []any{file}},
-				"web identity":  {"assume_role_with_web_identity": testWebIdentity(nil), "access_key": nil, "secret_key": nil},
-			} {
+			for credentials, more := range endpointCredentials(t) {
 				t.Run(source+" "+variant+" "+credentials, func(t *testing.T) {
 					fake, url := testFake(t)
 					set(t, url)

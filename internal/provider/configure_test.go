@@ -13,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
@@ -982,82 +981,6 @@ func TestConfigure_envUnknown(t *testing.T) {
 				t.Errorf("called: %v", got)
 			}
 		})
-	}
-}
-
-// diagnosticsOfEveryObject returns, for each object that the provider has, how to make it call
-// SSM: with its least configuration, and more of it.
-func diagnosticsOfEveryObject(s *protocol.Server, more map[string]any) map[string]func() []protocol.Diagnostic {
-	config := func(name string, value any) map[string]any {
-		out := map[string]any{name: value}
-		maps.Copy(out, more)
-
-		return out
-	}
-	dataSource := func(typeName string, config map[string]any) func() []protocol.Diagnostic {
-		return func() []protocol.Diagnostic { _, diags := s.ReadDataSource(typeName, config); return diags }
-	}
-	ephemeral := func(typeName string, config map[string]any) func() []protocol.Diagnostic {
-		return func() []protocol.Diagnostic { _, diags := s.OpenEphemeral(typeName, config); return diags }
-	}
-	create := func(typeName string, config map[string]any) func() []protocol.Diagnostic {
-		return func() []protocol.Diagnostic { _, diags := s.Create(typeName, config); return diags }
-	}
-	invoke := func(typeName string, config map[string]any) func() []protocol.Diagnostic {
-		return func() []protocol.Diagnostic {
-			out := s.InvokeAction(typeName, config)
-
-			return append(out.Planned, out.Diagnostics...)
-		}
-	}
-
-	return map[string]func() []protocol.Diagnostic{
-		"action ssm_drain_sessions":        invoke("ssm_drain_sessions", config("targets", []any{testTarget})),
-		"action ssm_terminate_session":     invoke("ssm_terminate_session", config("session_id", testLive)),
-		"data ssm_connection_status":       dataSource("ssm_connection_status", config("target", testTarget)),
-		"data ssm_session":                 dataSource("ssm_session", config("session_id", testLive)),
-		"data ssm_session_resume":          dataSource("ssm_session_resume", config("session_id", testAway)),
-		"data ssm_sessions":                dataSource("ssm_sessions", config("targets", []any{testTarget})),
-		"ephemeral ssm_port_forward":       ephemeral("ssm_port_forward", mergeConfig(config("target", testTarget), map[string]any{"remote_port": int64(22), "probe": false})),
-		"ephemeral ssm_session":            ephemeral("ssm_session", mergeConfig(config("target", testTarget), map[string]any{"enabled": true})),
-		"ephemeral ssm_session_resume":     ephemeral("ssm_session_resume", config("session_id", testAway)),
-		"resource ssm_session_drain":       create("ssm_session_drain", config("targets", []any{testTarget})),
-		"resource ssm_session_termination": create("ssm_session_termination", config("session_id", testLive)),
-	}
-}
-
-// The tests that go through every object must not miss one.
-func TestProvider_everyObject(t *testing.T) {
-	t.Parallel()
-
-	fake, url := testFake(t, fakessm.WithDataChannel(""))
-	s := newConfiguredServer(t, testArguments(url))
-	var want []string
-	for typeName := range s.Schemas.ActionSchemas {
-		want = append(want, "action "+typeName)
-	}
-	for typeName := range s.Schemas.DataSourceSchemas {
-		want = append(want, "data "+typeName)
-	}
-	for typeName := range s.Schemas.EphemeralResourceSchemas {
-		want = append(want, "ephemeral "+typeName)
-	}
-	for typeName := range s.Schemas.ResourceSchemas {
-		want = append(want, "resource "+typeName)
-	}
-	slices.Sort(want)
-	objects := diagnosticsOfEveryObject(s, nil)
-	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(objects))); diff != "" {
-		t.Errorf("unexpected objects (-want +got):\n%s", diff)
-	}
-	for name, call := range objects {
-		fake.ResetRequests()
-		if diags := call(); protocol.HasErrors(diags) {
-			t.Errorf("%s: %+v", name, diags)
-		}
-		if len(endpoint.TakeCalls(fake)) == 0 {
-			t.Errorf("%s did not call SSM", name)
-		}
 	}
 }
 

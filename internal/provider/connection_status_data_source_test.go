@@ -143,29 +143,23 @@ func TestConnectionStatusDataSource_status(t *testing.T) {
 func TestConnectionStatusDataSource_failures(t *testing.T) {
 	t.Parallel()
 
-	for name, tc := range map[string]struct {
-		arguments map[string]any
-		config    map[string]any
-		fault     fakessm.FaultKind
-		want      protocol.Diagnostic
-		calls     int
-	}{
+	wantDataSourceFails(t, "ssm_connection_status", "GetConnectionStatus", testFake, map[string]dataSourceFailure{
 		"a denied request": {
 			config: map[string]any{"target": testTarget},
-			fault:  fakessm.FaultDenied,
+			fault:  fakessm.Fault{Kind: fakessm.FaultDenied},
 			want: protocol.Error("target", "Unable to Read Connection Status",
 				"The connection status of target \""+testTarget+"\" in Region us-east-1 could not be read: the credentials do not allow it.\nAllow the IAM action ssm:GetConnectionStatus on the resource \"*\".\nAccessDeniedException"),
 			calls: 1,
 		},
 		"throttling for ever": {
 			config: map[string]any{"target": testTarget},
-			fault:  fakessm.FaultThrottle,
+			fault:  fakessm.Fault{Kind: fakessm.FaultThrottle},
 			want:   protocol.Error("target", "Unable to Read Connection Status", "quota\nThrottlingException"),
 			calls:  2,
 		},
 		"an empty answer": {
 			config: map[string]any{"target": testTarget},
-			fault:  fakessm.FaultEmpty,
+			fault:  fakessm.Fault{Kind: fakessm.FaultEmpty},
 			want:   protocol.Error("target", "Unable to Read Connection Status", "SSM's answer lacks what was asked for"),
 			calls:  1,
 		},
@@ -186,20 +180,5 @@ func TestConnectionStatusDataSource_failures(t *testing.T) {
 			config:    map[string]any{"target": testTarget},
 			want:      protocol.Error("", "Unable to Read Connection Status", "\"region\""),
 		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-
-			fake, url := testFake(t)
-			if tc.fault != "" {
-				fake.Inject(fakessm.Fault{Operation: "GetConnectionStatus", Kind: tc.fault, Times: -1})
-			}
-			s := newConfiguredServer(t, testArguments(url, map[string]any{"max_retries": int64(2)}, tc.arguments))
-			_, diags := s.ReadDataSource("ssm_connection_status", tc.config)
-			protocol.WantDiagnostic(t, tc.want, diags)
-			if got := len(testTargetCalls(fake)); got != tc.calls {
-				t.Errorf("%d requests, want %d", got, tc.calls)
-			}
-		})
-	}
+	})
 }

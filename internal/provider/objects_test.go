@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/leakhunt"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
 )
@@ -387,4 +388,49 @@ func issuedOwn(fake *fakessm.Server) []string {
 	}
 
 	return secrets
+}
+
+// diagnosticsOfEveryObject returns, for each object by its name, a function that makes
+// it call SSM and returns the diagnostics. The changes are made to each configuration.
+func diagnosticsOfEveryObject(s *protocol.Server, changes map[string]any) map[string]func() []protocol.Diagnostic {
+	calls := map[string]func() []protocol.Diagnostic{}
+	for _, object := range testObjects() {
+		config := mergeConfig(object.config, changes)
+		// These calls are made in real time.
+		delete(config, "grace_period")
+		calls[object.name()] = func() []protocol.Diagnostic {
+			var diags []protocol.Diagnostic
+			switch object.kind {
+			case kindAction:
+				out := s.InvokeAction(object.typeName, config)
+				diags = append(out.Planned, out.Diagnostics...)
+			case kindData:
+				_, diags = s.ReadDataSource(object.typeName, config)
+			case kindEphemeral:
+				_, diags = s.OpenEphemeral(object.typeName, config)
+			default:
+				_, diags = s.Create(object.typeName, config)
+			}
+
+			return diags
+		}
+	}
+
+	return calls
+}
+
+func TestObjects_callSSM(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testFake(t, fakessm.WithDataChannel(""))
+	s := newConfiguredServer(t, testArguments(url))
+	for name, call := range diagnosticsOfEveryObject(s, nil) {
+		fake.ResetRequests()
+		if diags := call(); protocol.HasErrors(diags) {
+			t.Errorf("%s: %+v", name, diags)
+		}
+		if len(endpoint.TakeCalls(fake)) == 0 {
+			t.Errorf("%s did not call SSM", name)
+		}
+	}
 }

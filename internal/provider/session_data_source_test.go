@@ -193,13 +193,7 @@ func TestSessionDataSource_region(t *testing.T) {
 func TestSessionDataSource_failures(t *testing.T) {
 	t.Parallel()
 
-	for name, tc := range map[string]struct {
-		arguments map[string]any // Of the provider.
-		config    map[string]any
-		fault     fakessm.FaultKind
-		want      protocol.Diagnostic
-		calls     int
-	}{
+	wantDataSourceFails(t, "ssm_session", "DescribeSessions", testFake, map[string]dataSourceFailure{
 		"a session that SSM does not know": {
 			config: map[string]any{"session_id": testNobody},
 			want: protocol.Error("session_id", "Session Not Found",
@@ -213,26 +207,26 @@ func TestSessionDataSource_failures(t *testing.T) {
 		},
 		"a denied look-up": {
 			config: map[string]any{"session_id": testLive},
-			fault:  fakessm.FaultDenied,
+			fault:  fakessm.Fault{Kind: fakessm.FaultDenied},
 			want: protocol.Error("session_id", "Unable to Read Session",
 				"Session \""+testLive+"\" in Region us-east-1 could not be read: the credentials do not allow it.\nAllow the IAM action ssm:DescribeSessions on the resource \"*\".\nAccessDeniedException"),
 			calls: 1,
 		},
 		"throttling for ever": {
 			config: map[string]any{"session_id": testLive},
-			fault:  fakessm.FaultThrottle,
+			fault:  fakessm.Fault{Kind: fakessm.FaultThrottle},
 			want:   protocol.Error("session_id", "Unable to Read Session", testLive+"\nquota\nThrottlingException"),
 			calls:  2,
 		},
 		"expired credentials": {
 			config: map[string]any{"session_id": testLive},
-			fault:  fakessm.FaultExpired,
+			fault:  fakessm.Fault{Kind: fakessm.FaultExpired},
 			want:   protocol.Error("session_id", "Unable to Read Session", "did not accept the credentials\nRenew the credentials"),
 			calls:  1,
 		},
 		"an answer that is no JSON": {
 			config: map[string]any{"session_id": testLive},
-			fault:  fakessm.FaultGarbage,
+			fault:  fakessm.Fault{Kind: fakessm.FaultGarbage},
 			want:   protocol.Error("session_id", "Unable to Read Session", "no usable answer\ncould not be decoded"),
 			calls:  1,
 		},
@@ -257,22 +251,7 @@ func TestSessionDataSource_failures(t *testing.T) {
 			config:    map[string]any{"session_id": testLive},
 			want:      protocol.Error("", "Unable to Read Session", "\"secret_key\""),
 		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-
-			fake, url := testFake(t)
-			if tc.fault != "" {
-				fake.Inject(fakessm.Fault{Operation: "DescribeSessions", Kind: tc.fault, Times: -1})
-			}
-			s := newConfiguredServer(t, testArguments(url, map[string]any{"max_retries": int64(2)}, tc.arguments))
-			_, diags := s.ReadDataSource("ssm_session", tc.config)
-			protocol.WantDiagnostic(t, tc.want, diags)
-			if got := len(endpoint.TakeCalls(fake)); got != tc.calls {
-				t.Errorf("%d requests, want %d", got, tc.calls)
-			}
-		})
-	}
+	})
 }
 
 // The ID of a node in the place of the session's is warned of, and not refused.
@@ -386,4 +365,13 @@ check "session" {
 			},
 		},
 	})
+}
+
+// A session that is not found is told with the account that was asked.
+func TestSessionDataSource_notFoundNamesAccount(t *testing.T) {
+	t.Parallel()
+
+	_, url := testFake(t)
+	_, diags := newConfiguredServer(t, testArguments(url)).ReadDataSource("ssm_session", map[string]any{"session_id": "nobody-1"})
+	protocol.WantDiagnostic(t, protocol.Error("session_id", "Session Not Found", "SSM knows no such session in account 123456789012, which the credentials belong to, and this Region."), diags)
 }

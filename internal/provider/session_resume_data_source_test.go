@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
@@ -17,7 +18,9 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/workspace"
 )
 
 func testSessionResumeDataSourceConfig_basic(url, sessionID string, arguments ...string) string {
@@ -69,6 +72,33 @@ func testResumeFake(t *testing.T, behaviour fakessm.Behaviour, fault fakessm.Fau
 	}
 
 	return fake, url
+}
+
+// wantResumeFails plans a configuration in each of testResumeFailures. The summary comes
+// before the session ID and the words of the failure.
+func wantResumeFails(t *testing.T, factories map[string]func() (tfprotov6.ProviderServer, error), config func(url, sessionID string, arguments ...string) string, summary string) {
+	t.Helper()
+
+	for name, tc := range testResumeFailures {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			_, url := testResumeFake(t, tc.behaviour, tc.fault)
+			want := summary + tc.sessionID + ".*" + tc.want
+			if tc.sessionID == "" || len(tc.sessionID) > 96 {
+				want = tc.want
+			}
+			resource.UnitTest(t, resource.TestCase{
+				ProtoV6ProviderFactories: factories,
+				Steps: []resource.TestStep{
+					{
+						Config:      config(url, tc.sessionID),
+						ExpectError: testWrapped(want),
+					},
+				},
+			})
+		})
+	}
 }
 
 func TestSessionResumeDataSource_basic(t *testing.T) {
@@ -166,24 +196,34 @@ data "ssm_session_resume" "test" {
 func TestSessionResumeDataSource_failures(t *testing.T) {
 	t.Parallel()
 
-	for name, tc := range testResumeFailures {
+	wantResumeFails(t, testFactories, testSessionResumeDataSourceConfig_basic, "Unable to Resume Session.*session_id.*")
+}
+
+// A plan that resumes a session says so, unless the configuration shows that this is meant.
+func TestSessionResume_planWarns(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		block string
+		warns bool
+	}{
+		"an ephemeral":                     {`ephemeral "ssm_session_resume" "test" { session_id = %q }`, true},
+		"an ephemeral that is enabled":     {"ephemeral \"ssm_session_resume\" \"test\" {\n  session_id = %q\n  enabled = true\n}", false},
+		"an ephemeral that is not enabled": {"ephemeral \"ssm_session_resume\" \"test\" {\n  session_id = %q\n  enabled = false\n}", false},
+		"a data source":                    {`data "ssm_session_resume" "test" { session_id = %q }`, true},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-
-			_, url := testResumeFake(t, tc.behaviour, tc.fault)
-			summary := "Unable to Resume Session.*session_id.*" + tc.sessionID + ".*"
-			if tc.sessionID == "" || len(tc.sessionID) > 96 {
-				summary = ""
+			if strings.HasPrefix(tc.block, "ephemeral") {
+				cli.Needs(t, cli.Ephemerals)
 			}
-			resource.UnitTest(t, resource.TestCase{
-				ProtoV6ProviderFactories: testFactories,
-				Steps: []resource.TestStep{
-					{
-						Config:      testSessionResumeDataSourceConfig_basic(url, tc.sessionID),
-						ExpectError: testWrapped(summary + tc.want),
-					},
-				},
-			})
+
+			_, url := testFake(t)
+			w := workspace.New(t, testProviderConfig(url)+fmt.Sprintf(tc.block, testAway)+"\n")
+			output := w.MustRun("plan")
+			if got := strings.Contains(output, summaryPlanResumes); got != tc.warns {
+				t.Errorf("the plan warns: %t, want %t:\n%s", got, tc.warns, output)
+			}
 		})
 	}
 }

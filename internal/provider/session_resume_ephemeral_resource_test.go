@@ -173,24 +173,5 @@ func TestSessionResumeEphemeralResource_failures(t *testing.T) {
 	t.Parallel()
 	cli.Needs(t, cli.Ephemerals)
 
-	for name, tc := range testResumeFailures {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-
-			_, url := testResumeFake(t, tc.behaviour, tc.fault)
-			summary := "Unable to Resume Session.*" + tc.sessionID + ".*"
-			if tc.sessionID == "" || len(tc.sessionID) > 96 {
-				summary = ""
-			}
-			resource.UnitTest(t, resource.TestCase{
-				ProtoV6ProviderFactories: testFactoriesWithEcho,
-				Steps: []resource.TestStep{
-					{
-						Config:      testSessionResumeEphemeralResourceConfig_echo(url, tc.sessionID),
-						ExpectError: testWrapped(summary + tc.want),
-					},
-				},
-			})
-		})
-	}
+	wantResumeFails(t, testFactoriesWithEcho, testSessionResumeEphemeralResourceConfig_echo, "Unable to Resume Session.*")
 }

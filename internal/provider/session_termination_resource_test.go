@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
@@ -22,6 +23,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/workspace"
 )
 
 const testTermination = "ssm_session_termination.test"
@@ -747,4 +749,83 @@ func TestSessionTerminationResource_foundLive(t *testing.T) {
 		},
 	})
 	endpoint.WantStatus(t, fake, testLive, "Terminated")
+}
+
+// The plan of a termination tells whether there is somebody to end.
+func TestSessionTerminationResource_planOfEnded(t *testing.T) {
+	t.Parallel()
+
+	ended := time.Date(2026, time.November, 20, 10, 30, 0, 0, time.UTC)
+	fake, url := testFake(t, fakessm.WithSessions(fakessm.Session{
+		SessionID: "over-1", Target: "i-a", Owner: testOwner, Status: "Terminated", StartDate: ended.Add(-time.Hour), EndDate: ended,
+	}))
+	config := func(id string) string {
+		return testProviderConfig(url) + fmt.Sprintf("resource \"ssm_session_termination\" \"test\" {\n  session_id = %q\n}\n", id)
+	}
+
+	output := workspace.New(t, config("over-1")).MustRun("plan")
+	if !testWrapped(`Session Has Ended Already.*"over-1" of ` + testOwner + ` on i-a in Region us-east-1 ended at 2026-11-20T10:30:00Z \(status Terminated\)\. Nothing is called to end it; the outcome is "already_ended"\.`).MatchString(output) {
+		t.Errorf("the plan does not say that the session has ended:\n%s", output)
+	}
+	if output := workspace.New(t, config(testLive)).MustRun("plan"); strings.Contains(output, "Ended Already") {
+		t.Errorf("the plan says that a live session has ended:\n%s", output)
+	}
+	if got := fake.Count("TerminateSession"); got != 0 {
+		t.Errorf("TerminateSession was called %d times", got)
+	}
+}
+
+// A plan that cannot show whom it is about says why, unless that is what was asked for.
+func TestSessionTerminationResource_planNotShown(t *testing.T) {
+	t.Parallel()
+
+	const nobody = "nobody-00000000000000000"
+	for name, tc := range map[string]struct {
+		arguments map[string]any
+		denied    bool
+		want      string // Lines of the warning.
+		calls     int
+	}{
+		"not found": {
+			arguments: map[string]any{"session_id": nobody},
+			want:      "Session \"" + nobody + "\" in Region us-east-1 cannot be shown in the plan: SSM knows no such session\nCheck session_id, region and the account",
+			calls:     4,
+		},
+		"not found, which is good enough": {
+			arguments: map[string]any{"session_id": nobody, "if_not_found": "succeed"},
+			calls:     4,
+		},
+		"denied": {
+			arguments: map[string]any{"session_id": testLive},
+			denied:    true,
+			want:      "Session \"" + testLive + "\" in Region us-east-1 cannot be shown in the plan: the credentials do not allow it\nssm:DescribeSessions",
+			calls:     1,
+		},
+		"not looked up": {arguments: map[string]any{"session_id": nobody, "verify": false}},
+		"shown":         {arguments: map[string]any{"session_id": testLive}, calls: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				fake := fakessm.New(fakessm.WithSessions(testSessions()...))
+				if tc.denied {
+					fake.Inject(fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Times: -1})
+				}
+
+				plan, diags := newBubbleServer(t, endpoint.NewBubble(t, fake), offline).PlanCreate("ssm_session_termination", tc.arguments)
+
+				if plan == nil {
+					t.Fatalf("nothing is planned: %+v", diags)
+				}
+				if tc.want == "" {
+					protocol.WantNoDiagnostics(t, diags)
+				} else {
+					protocol.WantDiagnostic(t, protocol.Warning("session_id", "Session Not Shown", tc.want), diags)
+				}
+				if calls := len(fake.Requests()); calls != tc.calls {
+					t.Errorf("%d calls, want %d", calls, tc.calls)
+				}
+			})
+		})
+	}
 }

@@ -328,31 +328,25 @@ func TestSessionsDataSource_region(t *testing.T) {
 func TestSessionsDataSource_failures(t *testing.T) {
 	t.Parallel()
 
-	for name, tc := range map[string]struct {
-		arguments map[string]any
-		config    map[string]any
-		fault     fakessm.Fault
-		want      protocol.Diagnostic
-		calls     int
-	}{
+	wantDataSourceFails(t, "ssm_sessions", "DescribeSessions", testInventoryFake, map[string]dataSourceFailure{
 		"a denied listing": {
-			fault: fakessm.Fault{Kind: fakessm.FaultDenied, Times: -1},
+			fault: fakessm.Fault{Kind: fakessm.FaultDenied},
 			want: protocol.Error("", "Unable to Read Sessions",
 				"The sessions in Region us-east-1 could not be listed: the credentials do not allow it.\nAllow the IAM action ssm:DescribeSessions on the resource \"*\".\nAccessDeniedException"),
 			calls: 1,
 		},
 		"a listing that is denied on its second page": {
-			fault: fakessm.Fault{Kind: fakessm.FaultDenied, Skip: 1, Times: -1},
+			fault: fakessm.Fault{Kind: fakessm.FaultDenied, Skip: 1},
 			want:  protocol.Error("", "Unable to Read Sessions", "could not be listed: the credentials do not allow it."),
 			calls: 2,
 		},
 		"a listing without an end": {
-			fault: fakessm.Fault{Kind: fakessm.FaultRepeatToken, Times: -1},
+			fault: fakessm.Fault{Kind: fakessm.FaultRepeatToken},
 			want:  protocol.Error("", "Unable to Read Sessions", "a page token repeated itself"),
 			calls: 2,
 		},
 		"throttling for ever": {
-			fault: fakessm.Fault{Kind: fakessm.FaultThrottle, Times: -1},
+			fault: fakessm.Fault{Kind: fakessm.FaultThrottle},
 			want:  protocol.Error("", "Unable to Read Sessions", "quota\nThrottlingException"),
 			calls: 2,
 		},
@@ -372,23 +366,5 @@ func TestSessionsDataSource_failures(t *testing.T) {
 			arguments: map[string]any{"access_key": protocol.Unknown},
 			want:      protocol.Error("", "Unable to Read Sessions", "\"access_key\""),
 		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-
-			fake, url := testInventoryFake(t)
-			if tc.fault.Kind != "" {
-				tc.fault.Operation = "DescribeSessions"
-				fake.Inject(tc.fault)
-			}
-			s := newConfiguredServer(t, testArguments(url, map[string]any{"max_retries": int64(2)}, tc.arguments))
-			config := map[string]any{}
-			maps.Copy(config, tc.config)
-			_, diags := s.ReadDataSource("ssm_sessions", config)
-			protocol.WantDiagnostic(t, tc.want, diags)
-			if got := len(endpoint.TakeCalls(fake)); got != tc.calls {
-				t.Errorf("%d requests, want %d", got, tc.calls)
-			}
-		})
-	}
+	})
 }

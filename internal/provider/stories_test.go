@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/cli"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
@@ -477,5 +479,44 @@ func storyLacks(t *testing.T, text, unwanted string) {
 
 	if strings.Contains(text, unwanted) {
 		t.Errorf("%q should not be in:\n%s", unwanted, text)
+	}
+}
+
+// The evidence of the policy module has the request IDs that the endpoint answered with,
+// and none for the sessions that it ends one by one.
+func TestExamples_sessionPolicyEvidence(t *testing.T) {
+	t.Parallel()
+
+	directory := filepath.Join(examplesRoot, "modules", "session-policy")
+	fake := fakessm.New(fakessm.WithSessions(exampleSessions(t, filepath.Join(directory, "sessions.json"))...))
+	server := httptest.NewServer(fake)
+	t.Cleanup(server.Close)
+	w := newStoryWorkspace(t, server.URL, directory)
+
+	w.MustRun("apply", "-auto-approve", "-var", "enforce=true", "-var", "max_age=24h", "-var", "max_per_owner=1", "-var", `forbidden_nodes=["i-0471e04240EXAMPLE"]`)
+
+	type session struct {
+		SessionID string   `json:"session_id"`
+		Owner     string   `json:"owner"`
+		Target    string   `json:"target"`
+		Rules     []string `json:"rules"`
+		Outcome   string   `json:"outcome"`
+		RequestID any      `json:"request_id"`
+	}
+	var evidence struct{ Sessions []session }
+	if err := json.Unmarshal(w.Stdout("output", "-raw", "evidence"), &evidence); err != nil {
+		t.Fatal(err)
+	}
+	sent := testSentRequestIDs(fake)
+	want := []session{
+		{"Mary-Major-07a16060613c408b5", "arn:aws:sts::123456789012:assumed-role/Administrator/Mary-Major", "i-02573cafcfEXAMPLE", []string{"max_age", "max_per_owner"}, "terminated", sent[storyMary]},
+		{"Mary-Major-0c1f8be0d2a974e36", "arn:aws:sts::123456789012:assumed-role/Administrator/Mary-Major", "i-07f5e1b6d3EXAMPLE", []string{"max_per_owner"}, "terminated", nil},
+		{"timmy-01cd54a0c8322733a", "arn:aws:iam::123456789012:user/timmy", "i-0471e04240EXAMPLE", []string{"forbidden_node"}, "terminated", sent[storyTimmy]},
+	}
+	if diff := cmp.Diff(want, evidence.Sessions); diff != "" {
+		t.Errorf("evidence (-want +got):\n%s", diff)
+	}
+	if sent[storyMary] == nil || sent[storyTimmy] == nil {
+		t.Errorf("the endpoint sent %v", sent)
 	}
 }

@@ -297,15 +297,7 @@ func TestTerminateSessionAction_notInvoked(t *testing.T) {
 			t.Parallel()
 
 			fake, url := testFake(t)
-			got := newConfiguredServer(t, testArguments(url)).InvokeAction("ssm_terminate_session", tc.config)
-			if tc.want == (protocol.Diagnostic{}) {
-				protocol.WantNoDiagnostics(t, got.Planned)
-			} else {
-				protocol.WantDiagnostic(t, tc.want, got.Planned)
-			}
-			if got.Invoked {
-				t.Error("the action was invoked")
-			}
+			wantNotInvoked(t, newConfiguredServer(t, testArguments(url)).InvokeAction("ssm_terminate_session", tc.config), tc.want)
 			endpoint.WantCalls(t, fake)
 		})
 	}

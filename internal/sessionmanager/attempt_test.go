@@ -18,6 +18,9 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
+// sameOperation compares operations by identity.
+var sameOperation = cmp.Comparer(func(a, b *sessionmanager.Operation) bool { return a == b })
+
 // attemptObserver keeps the attempts that are reported to it.
 type attemptObserver struct {
 	mu       sync.Mutex

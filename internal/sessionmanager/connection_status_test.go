@@ -5,9 +5,7 @@ package sessionmanager_test
 
 import (
 	"context"
-	"errors"
 	"net/http"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -118,25 +116,10 @@ func TestClient_ConnectionStatus(t *testing.T) {
 	}
 }
 
-// checkConnectionError checks the properties of every error of ConnectionStatus.
+// checkConnectionError checks an error of asking for a connection status.
 func checkConnectionError(t *testing.T, err error) {
 	t.Helper()
-
-	if err == nil {
-		return
-	}
-	var failed *sessionmanager.Error
-	if !errors.As(err, &failed) {
-		t.Fatalf("error is %T, want *sessionmanager.Error", err)
-	}
-	want := sessionmanager.Error{Operation: sessionmanager.GetConnectionStatus, SessionRef: sessionmanager.SessionRef{Region: region}}
-	got := sessionmanager.Error{Operation: failed.Operation, SessionRef: failed.SessionRef}
-	if diff := cmp.Diff(want, got, sameOperation); diff != "" {
-		t.Errorf("error (-want +got):\n%s", diff)
-	}
-	if !strings.HasPrefix(err.Error(), "asking for the connection status: ") {
-		t.Errorf("error does not say what failed: %v", err)
-	}
+	checkErrorOf(t, err, sessionmanager.GetConnectionStatus, "", "asking for the connection status: ")
 }
 
 // TestClient_ConnectionStatus_noTarget checks that the service refuses an empty target, not

@@ -285,11 +285,21 @@ func kindOf(err error) string {
 	return strings.Join(matching, " and also ")
 }
 
-// sameOperation compares operations by identity.
-var sameOperation = cmp.Comparer(func(a, b *sessionmanager.Operation) bool { return a == b })
-
-// checkError checks the properties of every error of a call.
+// checkError checks an error of a call that is about the session.
 func checkError(t *testing.T, err error, operation *sessionmanager.Operation) {
+	t.Helper()
+
+	doing := map[*sessionmanager.Operation]string{
+		sessionmanager.DescribeSessions: "looking up",
+		sessionmanager.ResumeSession:    "resuming",
+		sessionmanager.TerminateSession: "terminating",
+	}[operation]
+	checkErrorOf(t, err, operation, sessionID, doing+" session "+sessionID+": ")
+}
+
+// checkErrorOf checks the operation and the session of an error, and that its text
+// begins with the words. No error passes.
+func checkErrorOf(t *testing.T, err error, operation *sessionmanager.Operation, sessionID, words string) {
 	t.Helper()
 
 	if err == nil {
@@ -297,22 +307,17 @@ func checkError(t *testing.T, err error, operation *sessionmanager.Operation) {
 	}
 	var failed *sessionmanager.Error
 	if !errors.As(err, &failed) {
-		t.Fatalf("error is %T, want *sessionmanager.Error", err)
+		t.Fatalf("%T is no *sessionmanager.Error", err)
 	}
 	want := sessionmanager.Error{Operation: operation, SessionRef: sessionmanager.SessionRef{Region: region, SessionID: sessionID}}
 	got := sessionmanager.Error{Operation: failed.Operation, SessionRef: failed.SessionRef}
 	if got != want {
 		t.Errorf("error of %s for %+v, want of %s for %+v", got.Operation, got.SessionRef, want.Operation, want.SessionRef)
 	}
-	doing := map[*sessionmanager.Operation]string{
-		sessionmanager.DescribeSessions: "looking up",
-		sessionmanager.ResumeSession:    "resuming",
-		sessionmanager.TerminateSession: "terminating",
-	}[operation]
-	if text := doing + " session " + sessionID + ": "; !strings.HasPrefix(err.Error(), text) || strings.Count(err.Error(), text) != 1 {
-		t.Errorf("error text must begin with %q and contain it once: %s", text, err)
+	if !strings.HasPrefix(err.Error(), words) || strings.Count(err.Error(), words) != 1 {
+		t.Errorf("error text does not begin with %q, or says it twice: %s", words, err)
 	}
 	if strings.Contains(err.Error(), fakessm.DefaultSecretAccessKey) {
-		t.Error("error text contains the secret access key")
+		t.Error("error text holds the secret access key")
 	}
 }

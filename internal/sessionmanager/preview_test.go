@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -790,4 +791,95 @@ func BenchmarkClient_Preview(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+func TestClient_Preview(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		sessions func() []fakessm.Session
+		options  []fakessm.Option
+		fault    fakessm.FaultKind
+		want     findReport
+	}{
+		"a live session is shown": {
+			sessions: func() []fakessm.Session { return []fakessm.Session{sessionInRegion(sessionID, "Connected")} },
+			want:     findReport{Status: "Connected", Calls: "active"},
+		},
+		"an ended session is shown": {
+			sessions: func() []fakessm.Session { return []fakessm.Session{sessionInRegion(sessionID, "Failed")} },
+			want:     findReport{Status: "Failed", Calls: "active history"},
+		},
+		"a session that is not found is not shown": {
+			want: findReport{Kind: notFound, Calls: "active history active history"},
+		},
+		"a session that cannot be looked up is not shown": {
+			sessions: func() []fakessm.Session {
+				return append(otherSessions("Connected", 9), sessionInRegion(sessionID, "Connected"))
+			},
+			options: []fakessm.Option{fakessm.WithFiltersIgnored()},
+			want:    findReport{Kind: undetermined, Calls: "active active+ active+ history"},
+		},
+		"nothing is shown without permission": {
+			sessions: func() []fakessm.Session { return []fakessm.Session{sessionInRegion(sessionID, "Connected")} },
+			fault:    fakessm.FaultDenied,
+			want:     findReport{Kind: accessDenied, Calls: "active:denied"},
+		},
+		"throttling is an error": {
+			fault: fakessm.FaultThrottle,
+			want:  findReport{Kind: throttled, Calls: "active:throttle ..."},
+		},
+		"an internal error is an error": {
+			fault: fakessm.FaultInternal,
+			want:  findReport{Kind: unavailable, Calls: "active:internal ..."},
+		},
+		"expired credentials are an error": {
+			fault: fakessm.FaultExpired,
+			want:  findReport{Kind: credentialsWrong, Calls: "active:expired"},
+		},
+		"garbage is an error": {
+			fault: fakessm.FaultGarbage,
+			want:  findReport{Kind: unavailable, Calls: "active:garbage"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				fake := fakessm.New(tc.options...)
+				if tc.sessions != nil {
+					fake.AddSessions(tc.sessions()...)
+				}
+				if tc.fault != "" {
+					fake.Inject(fakessm.Fault{Kind: tc.fault, Times: -1})
+				}
+				ep := newEndpoint(t, fake)
+
+				session, err := ep.client().Preview(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: sessionID})
+
+				if diff := cmp.Diff(tc.want, findReport{Status: session.Status, Kind: kindOf(err), Calls: ep.calls(t)}); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+				checkError(t, err, sessionmanager.DescribeSessions)
+				nothing := slices.Contains([]string{notFound, undetermined, accessDenied}, tc.want.Kind)
+				if got := sessionmanager.NothingToShow(err); got != nothing {
+					t.Errorf("there is nothing to show: %t, want %t", got, nothing)
+				}
+			})
+		})
+	}
+}
+
+func TestClient_Preview_outOfTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ep := newEndpoint(t, fakessm.New(fakessm.WithLatency(time.Hour)))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+
+		_, err := ep.client().Preview(ctx, sessionmanager.SessionRef{Region: region, SessionID: sessionID})
+
+		if got, want := kindOf(err), outOfTime; got != want {
+			t.Errorf("error is %q, want %q", got, want)
+		}
+	})
 }

@@ -14,8 +14,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
@@ -576,21 +574,6 @@ func BenchmarkSelector_Matches_hostilePattern(b *testing.B) {
 	for b.Loop() {
 		if selector.Matches(session, clock) {
 			b.Fatal("match")
-		}
-	}
-}
-
-func TestValues(t *testing.T) {
-	t.Parallel()
-
-	for name, tc := range map[string]struct{ got, want []string }{
-		"lists":               {sessionmanager.States(), []string{"Active", "History"}},
-		"statuses":            {sessionmanager.Statuses(), []string{"Connected", "Connecting", "Disconnected", "Failed", "Terminated", "Terminating"}},
-		"access types":        {sessionmanager.AccessTypes(), []string{"JustInTime", "Standard"}},
-		"connection statuses": {sessionmanager.ConnectionStatuses(), []string{"connected", "notconnected"}},
-	} {
-		if diff := cmp.Diff(tc.want, slices.Sorted(slices.Values(tc.got))); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
 }
