@@ -82,7 +82,7 @@ terraform() {
 }
 
 view() {
-	run "$scratch/bin/fakessmview" "$1" "$FAKESSM_CONTROL_URL"
+	run "$scratch/bin/fakessm" view "$1" "$FAKESSM_CONTROL_URL"
 }
 
 # expect COUNT PATTERN FILE: COUNT lines of FILE must match PATTERN.
@@ -118,7 +118,7 @@ mkdir "$scratch/bin" "$scratch/home" "$scratch/tmp"
 export TMPDIR="$scratch/tmp"
 
 say "Building the provider and the fake endpoint (the first time, this compiles for some minutes)"
-run go build -o "$scratch/bin/" . ./internal/cmd/fakessm ./internal/cmd/fakessmview
+run go build -o "$scratch/bin/" . ./internal/cmd/fakessm
 mirror=$scratch/mirror/$host/sessionops/ssm/0.1.0/$(go env GOOS)_$(go env GOARCH)
 mkdir -p "$mirror"
 mv "$scratch/bin/terraform-provider-ssm" "$mirror/terraform-provider-ssm_v0.1.0"
@@ -249,7 +249,7 @@ cp -R examples/demo/forward "$work"
 terraform init -no-color -input=false >"$scratch/init" 2>&1 || fail "init:
 $(cat "$scratch/init")"
 terraform apply -no-color -input=false -auto-approve -var "port=${AWS_ENDPOINT_URL_SSM##*:}" \
-	-var "client=$scratch/bin/fakessmview sessions" >"$scratch/apply" 2>&1 || fail "apply:
+	-var "client=$scratch/bin/fakessm view sessions" >"$scratch/apply" 2>&1 || fail "apply:
 $(cat "$scratch/apply")"
 {
 	# The two programs word this differently, and the session of the forward has a new ID.

@@ -38,6 +38,10 @@ func parse(args []string, stderr io.Writer, now time.Time) (config, error) {
 	)
 	flags := flag.NewFlagSet("fakessm", flag.ContinueOnError)
 	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		fmt.Fprintf(stderr, "usage: fakessm [flags]\n       fakessm view sessions|requests|reset CONTROL_URL\n\nflags:\n")
+		flags.PrintDefaults()
+	}
 	flags.StringVar(&cfg.listen, "listen", "127.0.0.1:0", "loopback `address` to listen on")
 	flags.StringVar(&cfg.region, "region", fakessm.DefaultRegion, "`region` of the clients, and of sessions that name none")
 	flags.StringVar(&cfg.envFile, "env-file", "", "`file` to write the printed lines to as well")

@@ -7,6 +7,13 @@
 //	fakessm -env-file fakessm.env &
 //	. ./fakessm.env
 //	aws ssm describe-sessions --state Active
+//
+// It also prints as plain text what a running fakessm knows: its sessions, and how
+// often each operation was called. The third form forgets the calls so far.
+//
+//	fakessm view sessions "$FAKESSM_CONTROL_URL"
+//	fakessm view requests "$FAKESSM_CONTROL_URL"
+//	fakessm view reset "$FAKESSM_CONTROL_URL"
 package main
 
 import (
@@ -38,8 +45,17 @@ func main() {
 	}
 }
 
-// run serves until the context ends.
+// run does what the arguments say: it views a running fakessm, or serves one.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	if len(args) > 0 && args[0] == "view" {
+		return view(ctx, args[1:], stdout, stderr)
+	}
+
+	return serve(ctx, args, stdout, stderr)
+}
+
+// serve serves until the context ends.
+func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	cfg, err := parse(args, stderr, time.Now())
 	if err != nil {
 		return err

@@ -1,20 +1,15 @@
 // Copyright (c) SessionOps
 // SPDX-License-Identifier: MPL-2.0
 
-// Command fakessmview prints as plain text what a running fakessm knows: its
-// sessions, and the requests that it was sent. It is for scripts on machines
-// without curl and jq.
-//
-//	fakessmview sessions|requests|reset CONTROL_URL
 package main
 
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -23,23 +18,27 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm/fakecontrol"
 )
 
-func main() {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+// viewTimeout is how long a running fakessm may take to answer.
+const viewTimeout = 10 * time.Second
+
+const viewUsage = "usage: fakessm view sessions|requests|reset CONTROL_URL"
+
+// view prints as plain text what a running fakessm knows, for scripts on machines without curl and jq.
+func view(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("fakessm view", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() { fmt.Fprintln(stderr, viewUsage) }
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if flags.NArg() != 2 {
+		return errors.New(viewUsage)
+	}
+	ctx, cancel := context.WithTimeout(ctx, viewTimeout)
 	defer cancel()
 
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
-		fmt.Fprintf(os.Stderr, "fakessmview: %s\n", err)
-		os.Exit(1)
-	}
-}
-
-func run(ctx context.Context, args []string, stdout io.Writer) error {
-	if len(args) != 2 {
-		return errors.New("usage: fakessmview sessions|requests|reset CONTROL_URL")
-	}
-	command, control := args[0], fakecontrol.Client{URL: strings.TrimSuffix(args[1], "/")}
-
-	switch command {
+	control := fakecontrol.Client{URL: strings.TrimSuffix(flags.Arg(1), "/")}
+	switch what := flags.Arg(0); what {
 	case "sessions":
 		return printSessions(ctx, control, stdout)
 	case "requests":
@@ -47,7 +46,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	case "reset":
 		return control.Forget(ctx)
 	default:
-		return fmt.Errorf("unknown command %q", command)
+		return fmt.Errorf("%q cannot be viewed; %s", what, viewUsage)
 	}
 }
 

@@ -5,6 +5,7 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -48,7 +49,7 @@ func testControl(t *testing.T) (url string, changes *[]string) {
 	return server.URL + "/control", changes
 }
 
-func TestRun_prints(t *testing.T) {
+func TestView_prints(t *testing.T) {
 	t.Parallel()
 
 	url, changes := testControl(t)
@@ -64,7 +65,7 @@ func TestRun_prints(t *testing.T) {
 	}
 	for command, want := range tests {
 		var stdout bytes.Buffer
-		if err := run(t.Context(), []string{command, url + "/"}, &stdout); err != nil {
+		if err := run(t.Context(), []string{"view", command, url + "/"}, &stdout, io.Discard); err != nil {
 			t.Errorf("%s: %s", command, err)
 		}
 		if diff := cmp.Diff(want, stdout.String()); diff != "" {
@@ -76,7 +77,7 @@ func TestRun_prints(t *testing.T) {
 	}
 }
 
-func TestRun_refuses(t *testing.T) {
+func TestView_refuses(t *testing.T) {
 	t.Parallel()
 
 	url, _ := testControl(t)
@@ -85,7 +86,8 @@ func TestRun_refuses(t *testing.T) {
 		want string
 	}{
 		"no URL":             {[]string{"sessions"}, "usage:"},
-		"an unknown command": {[]string{"faults", url}, `unknown command "faults"`},
+		"an unknown word":    {[]string{"faults", url}, `"faults" cannot be viewed`},
+		"a flag":             {[]string{"-sessions", url}, "not defined: -sessions"},
 		"an unexpected URL":  {[]string{"sessions", url + "/elsewhere"}, "404 Not Found"},
 		"no endpoint at all": {[]string{"reset", "http://127.0.0.1:1"}, "connection refused"},
 		"what is no URL":     {[]string{"sessions", "::"}, "missing protocol scheme"},
@@ -95,7 +97,7 @@ func TestRun_refuses(t *testing.T) {
 			t.Parallel()
 
 			var stdout bytes.Buffer
-			err := run(t.Context(), test.args, &stdout)
+			err := run(t.Context(), append([]string{"view"}, test.args...), &stdout, io.Discard)
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got error %v, want one with %q", err, test.want)
 			}
