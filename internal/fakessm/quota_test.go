@@ -4,7 +4,6 @@
 package fakessm_test
 
 import (
-	"sync"
 	"testing"
 	"time"
 
@@ -49,37 +48,4 @@ func TestQuota(t *testing.T) {
 	wantCode(t, resume(), "ThrottlingException", "")
 	clock.advance(time.Second)
 	wantCode(t, resume(), "DoesNotExistException", "")
-}
-
-func TestServer_concurrentUse(t *testing.T) {
-	t.Parallel()
-
-	fake := fakessm.New(fakessm.WithPageSize(10))
-	client := newClient(t, fake)
-	ids := []string{"a", "b", "c", "d", "e", "f", "g", "h"}
-	for _, id := range ids {
-		fake.AddSessions(fakessm.Session{SessionID: id})
-	}
-	var wg sync.WaitGroup
-	for _, id := range ids {
-		wg.Go(func() {
-			for range 5 {
-				out, err := client.ResumeSession(t.Context(), &ssm.ResumeSessionInput{SessionId: &id})
-				if err != nil || *out.SessionId != id {
-					t.Errorf("resuming %s: %v", id, err)
-				}
-				if _, err := client.DescribeSessions(t.Context(), &ssm.DescribeSessionsInput{State: "Active"}); err != nil {
-					t.Error(err)
-				}
-				fake.Requests()
-			}
-			if err := terminateSession(t, client, id); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
-	if got := fake.Count("ResumeSession"); got != 40 {
-		t.Errorf("Count is %d", got)
-	}
 }

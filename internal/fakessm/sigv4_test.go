@@ -4,13 +4,11 @@
 package fakessm_test
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -184,70 +182,5 @@ func TestSignature_clientFollowsClock(t *testing.T) {
 	}
 	if diff := cmp.Diff([]int{1, 2}, attempts); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
-func TestServeHTTP_notAnAPIRequest(t *testing.T) {
-	t.Parallel()
-
-	json := map[string]string{"Content-Type": "application/x-amz-json-1.1"}
-	cases := map[string]struct {
-		method, path string
-		header       map[string]string
-		body         string
-		status       int
-		want         string
-	}{
-		"a browser":                {"GET", "/", nil, "", 404, "<UnknownOperationException/>"},
-		"another path":             {"POST", "/x", json, "{}", 404, "<UnknownOperationException/>"},
-		"no target":                {"POST", "/", json, "{}", 404, "<UnknownOperationException/>"},
-		"another content type":     {"POST", "/", map[string]string{"Content-Type": "application/json", "X-Amz-Target": "AmazonSSM.ResumeSession"}, "{}", 404, "<UnknownOperationException/>"},
-		"an unknown operation":     {"POST", "/", map[string]string{"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "AmazonSSM.Dance"}, "{}", 400, `{"__type":"UnknownOperationException"}`},
-		"an unknown action of STS": {"POST", "/", map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, "Action=Dance&Version=2011-06-15", 400, "<Code>InvalidAction</Code>"},
-		"an oversized body":        {"POST", "/", json, strings.Repeat("x", 2<<20), 413, "RequestEntityTooLargeException"},
-	}
-	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			req := httptest.NewRequestWithContext(t.Context(), tc.method, tc.path, bytes.NewBufferString(tc.body))
-			for k, v := range tc.header {
-				req.Header.Set(k, v)
-			}
-			rec := httptest.NewRecorder()
-			fakessm.New().ServeHTTP(rec, req)
-			if rec.Code != tc.status || !strings.Contains(rec.Body.String(), tc.want) {
-				t.Errorf("want %d %s, got %d %s", tc.status, tc.want, rec.Code, rec.Body)
-			}
-			if rec.Header().Get("X-Amzn-Requestid") == "" {
-				t.Error("no request ID")
-			}
-		})
-	}
-}
-
-func TestServeHTTP_serialization(t *testing.T) {
-	t.Parallel()
-
-	cases := map[string]struct{ body, want string }{
-		"not JSON":                         {`x`, "SerializationException"},
-		"a list":                           {`[]`, "SerializationException"},
-		"a number instead of a string":     {`{"State":1}`, "SerializationException"},
-		"a string instead of a number":     {`{"State":"Active","MaxResults":"1"}`, "SerializationException"},
-		"a string instead of a list":       {`{"State":"Active","Filters":"x"}`, "SerializationException"},
-		"no parameter":                     {`{}`, "Value null at 'state' failed to satisfy constraint: Member must not be null"},
-		"a null":                           {`{"State":null}`, "Value null at 'state' failed to satisfy constraint: Member must not be null"},
-		"a name in lower case":             {`{"state":"Active"}`, "Value null at 'state' failed to satisfy constraint: Member must not be null"},
-		"a filter with Key instead of key": {`{"State":"Active","Filters":[{"Key":"Target","value":"x"}]}`, "Value null at 'filters.1.member.key'"},
-		"two errors":                       {`{"MaxResults":0}`, "2 validation errors detected: "},
-		"an unknown member":                {`{"State":"Active","Colour":"red"}`, `{"Sessions":[]}`},
-	}
-	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			_, answer := sendRequest(t, signedRequest(t, serveFake(t, fakessm.New()), tc.body, time.Now(), "ssm"))
-			if !strings.Contains(answer, tc.want) {
-				t.Errorf("want %s, got %s", tc.want, answer)
-			}
-		})
 	}
 }

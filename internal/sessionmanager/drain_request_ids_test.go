@@ -6,13 +6,10 @@ package sessionmanager_test
 import (
 	"context"
 	"errors"
-	"maps"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -241,92 +238,4 @@ type replacing struct {
 func (w *replacing) WriteHeader(status int) {
 	w.Header()["X-Amzn-Requestid"] = []string{w.requestID}
 	w.ResponseWriter.WriteHeader(status)
-}
-
-// TestError_requestID checks that every error of a call has the request ID of the service's
-// last answer.
-func TestError_requestID(t *testing.T) {
-	t.Parallel()
-
-	calls := map[string]func(*testing.T, *sessionmanager.Client) error{
-		"DescribeSessions": func(t *testing.T, c *sessionmanager.Client) error {
-			_, err := c.List(t.Context(), region, sessionmanager.StateActive, sessionmanager.Selector{}, time.Time{})
-
-			return err
-		},
-		"GetConnectionStatus": func(t *testing.T, c *sessionmanager.Client) error {
-			_, err := c.ConnectionStatus(t.Context(), region, node)
-
-			return err
-		},
-		"ResumeSession": func(t *testing.T, c *sessionmanager.Client) error {
-			_, err := c.Resume(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: sessionID})
-
-			return err
-		},
-		"TerminateSession": func(t *testing.T, c *sessionmanager.Client) error {
-			_, err := c.Terminate(t.Context(), sessionmanager.TerminateInput{SessionRef: sessionmanager.SessionRef{Region: region, SessionID: sessionID}})
-
-			return err
-		},
-	}
-	for _, operation := range slices.Sorted(maps.Keys(calls)) {
-		for kind, answered := range map[fakessm.FaultKind]bool{
-			fakessm.FaultDenied: true, fakessm.FaultInternal: true, fakessm.FaultProxy: true, fakessm.FaultTooMany: true, fakessm.FaultThrottle503: true,
-			fakessm.FaultBare: true, fakessm.FaultGarbage: true, fakessm.FaultEmpty: true,
-			fakessm.FaultResetBefore: false, fakessm.FaultTruncated: false,
-		} {
-			t.Run(operation+", "+string(kind), func(t *testing.T) {
-				t.Parallel()
-				synctest.Test(t, func(t *testing.T) {
-					fake := fakessm.New(fakessm.WithSessions(*knownSession("Connected")))
-					fake.Inject(fakessm.Fault{Kind: kind, Times: -1})
-					ep := newEndpoint(t, fake)
-					ep.retries(2)
-
-					err := calls[operation](t, ep.client())
-
-					var failure *sessionmanager.Error
-					if !errors.As(err, &failure) {
-						t.Fatalf("the error is %v", err)
-					}
-					want := ""
-					if requests := fake.Requests(); answered {
-						want = requests[len(requests)-1].RequestID
-					}
-					if failure.RequestID != want {
-						t.Errorf("the request ID is %q, want %q", failure.RequestID, want)
-					}
-				})
-			})
-		}
-	}
-}
-
-// TestError_requestID_undecodable checks that an error does not get the request ID of an
-// earlier attempt if the SDK's decoder panics on the last answer.
-func TestError_requestID_undecodable(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		fake := fakessm.New()
-		fake.Inject(fakessm.Fault{Kind: fakessm.FaultThrottle})
-		ep := newEndpoint(t, fake, func(next http.Handler) http.Handler {
-			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if fake.Count("DescribeSessions") == 0 {
-					next.ServeHTTP(w, r)
-
-					return
-				}
-				w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-				_, _ = w.Write([]byte(`{"Sessions":[{"SessionId":"a","StartDate":"NaN"}]}`))
-			})
-		})
-
-		_, err := ep.client().List(t.Context(), region, sessionmanager.StateActive, sessionmanager.Selector{}, time.Time{})
-
-		var failure *sessionmanager.Error
-		if !errors.As(err, &failure) || failure.RequestID != "" || !strings.Contains(err.Error(), "could not be decoded") {
-			t.Errorf("the error is %v, with the request ID %q", err, failure.RequestID)
-		}
-	})
 }
