@@ -176,7 +176,7 @@ func (p *drainPreview) warning() (summary, detail string) {
 	var (
 		matched = fmt.Sprintf("matched when looked at %s UTC", p.looked.Format(time.TimeOnly))
 		where   = fmt.Sprintf("in Region %s", p.in.Region)
-		listed  = sessionLines(p.sessions)
+		listed  = sessionLines(p.sessions) + p.nearlyExcluded()
 		means   = fmt.Sprintf("\n\nSelection: %s.", selectionText(p.in.Selector))
 	)
 	if p.account != "" {
@@ -201,6 +201,17 @@ func (p *drainPreview) warning() (summary, detail string) {
 		return "Sessions To Be Ended in " + p.in.Region,
 			fmt.Sprintf("%s %s %s. Every session that matches %s is ended.%s\n\n  %s", sessionCount(len(p.sessions)), where, matched, p.occasion, means, listed)
 	}
+}
+
+// nearlyExcluded names the sessions that match because exclusions are written with
+// other capitals than their owners or IDs. It is empty if there are none.
+func (p *drainPreview) nearlyExcluded() string {
+	nearly := slices.DeleteFunc(slices.Clone(p.sessions), func(s sessionmanager.Session) bool { return !p.in.Selector.ExcludesButForCase(s) })
+	if len(nearly) == 0 {
+		return ""
+	}
+
+	return "\n\nCapital and small letters count in exclude_owners and exclude_session_ids. If they did not, these sessions would be excluded:\n\n  " + sessionLines(nearly)
 }
 
 // showSessions is how many sessions a warning shows; of more it gives the number.

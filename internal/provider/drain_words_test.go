@@ -4,6 +4,7 @@
 package provider
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -82,5 +83,39 @@ func TestReportDrain_order(t *testing.T) {
 	wantInOrder(t, diags[0].Detail(), "1 session in Region us-east-1 was asked to terminate", "\n  a", "Selection: ", "Allow the IAM action ssm:DescribeSessions", drainWayOut, "\n\nError: ")
 	if strings.Contains(diags[0].Detail(), "\n\n\n") {
 		t.Errorf("there is an empty paragraph:\n%s", diags[0].Detail())
+	}
+}
+
+// An exclusion that misses somebody by a capital letter is told at plan, with whom it
+// would have excluded.
+func TestSessionDrainResource_nearlyExcluded(t *testing.T) {
+	t.Parallel()
+
+	const hint = "If they did not, these sessions would be excluded:\n\n  " + testLive + ": " + testOwner
+	for name, tc := range map[string]struct {
+		config  map[string]any
+		summary string
+		hint    bool
+	}{
+		"an owner":            {map[string]any{"exclude_owners": []any{"*/mary-MAJOR"}}, "Sessions To Be Ended in us-east-1", true},
+		"an ID":               {map[string]any{"exclude_session_ids": []any{strings.ToLower(testLive)}}, "Sessions To Be Ended in us-east-1", true},
+		"too many":            {map[string]any{"exclude_owners": []any{"*/mary-MAJOR"}, "targets": []any{testTarget, "i-0fedcba9876543210"}, "max_sessions": int64(1)}, "Too Many Sessions Match in us-east-1", true},
+		"nobody near":         {map[string]any{"exclude_owners": []any{"*/nobody"}}, "Sessions To Be Ended in us-east-1", false},
+		"excluded as written": {map[string]any{"exclude_owners": []any{"*/Mary-Major"}}, "No Sessions Match in us-east-1", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			_, url := testFake(t)
+			config := map[string]any{"targets": []any{testTarget}}
+			maps.Copy(config, tc.config)
+			_, diags := newConfiguredServer(t, testArguments(url)).PlanCreate("ssm_session_drain", config)
+			if len(diags) != 1 || diags[0].Summary != tc.summary {
+				t.Fatalf("want one warning %q, got %+v", tc.summary, diags)
+			}
+			if strings.Contains(diags[0].Detail, hint) != tc.hint || strings.Contains(diags[0].Detail, "Capital and small letters") != tc.hint {
+				t.Errorf("the hint: want %t:\n%s", tc.hint, diags[0].Detail)
+			}
+		})
 	}
 }

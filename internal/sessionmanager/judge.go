@@ -114,7 +114,10 @@ var (
 	targetShape     = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`^(?:(?:i|mi)-[0-9A-Za-z]+|ecs:[^*\s]+_[^*\s]+_[^*\s]+|sagemaker-cluster:[^*\s]+_[^*\s]+)$`)
 	})
-	documentShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9_.-]{3,128}$`) })
+	// Names of users and of role sessions, which session IDs begin with, have no other
+	// characters.
+	sessionIDShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_+=,.@-]*$`) })
+	documentShape  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9_.-]{3,128}$`) })
 )
 
 // judgeSessionID only warns, because the form of session IDs has changed before.
@@ -130,6 +133,13 @@ func judgeSessionID(value string, _ Place) *Finding {
 		return &Finding{
 			Summary: "ARN Instead of Session ID",
 			Detail:  fmt.Sprintf("%q is a session's ARN. The session ID is what follows \"session/\".\n\nUse %q.", value, parts[1]),
+		}
+	}
+	if !sessionIDShape().MatchString(value) {
+		return &Finding{
+			Summary: "Unusual Session ID",
+			Detail: fmt.Sprintf("%+q has a character that session IDs are not known to have, and may match no session. They have letters without accents, digits, and \"_\", \"+\", \"=\", \",\", \".\", \"@\", \"-\".\n\nCheck the value, for example against the IDs that the data source ssm_sessions shows.",
+				value),
 		}
 	}
 
@@ -149,7 +159,7 @@ func judgeExcludedSessionID(value string, place Place) *Finding {
 			Summary: "ARN Instead of Session ID",
 			Detail:  fmt.Sprintf("%q is an ARN. A session ID is never an ARN, so it would exclude no session.\n\nUse a session ID such as %q.", value, exampleSessionID),
 		}
-	case finding != nil:
+	case nodeIDShape().MatchString(value):
 		finding.Detail = fmt.Sprintf("%q looks like the ID of a managed node. Such an ID excludes no session. A session ID looks like %q.\n\nTo exclude the sessions of a node, leave the node out of targets.", value, exampleSessionID)
 	}
 
@@ -164,7 +174,7 @@ func judgeTarget(value string, _ Place) *Finding {
 
 	return &Finding{
 		Summary: "Unusual Target",
-		Detail: fmt.Sprintf("%q does not look like a target of Session Manager, and may match no session. Targets look like %q, \"mi-0123456789abcdef0\", \"ecs:CLUSTER_TASK_RUNTIME\" or \"sagemaker-cluster:CLUSTER_GROUP-INSTANCE\".\n\nCheck the value. ARNs, host names, session IDs and patterns are not targets.",
+		Detail: fmt.Sprintf("%+q does not look like a target of Session Manager, and may match no session. Targets look like %q, \"mi-0123456789abcdef0\", \"ecs:CLUSTER_TASK_RUNTIME\" or \"sagemaker-cluster:CLUSTER_GROUP-INSTANCE\".\n\nCheck the value. ARNs, host names, session IDs and patterns are not targets.",
 			value, exampleTarget),
 	}
 }
@@ -177,7 +187,7 @@ func judgeDocument(value string, _ Place) *Finding {
 
 	return &Finding{
 		Summary: "Unusual Document Name",
-		Detail:  fmt.Sprintf("%q does not look like the name of an SSM document, and may match no session. Names have 3 to 128 letters, digits, \"_\", \"-\" and \".\"; patterns and ARNs are not allowed.\n\nCheck the value, for example \"SSM-SessionManagerRunShell\".", value),
+		Detail:  fmt.Sprintf("%+q does not look like the name of an SSM document, and may match no session. Names have 3 to 128 letters, digits, \"_\", \"-\" and \".\"; patterns and ARNs are not allowed.\n\nCheck the value, for example \"SSM-SessionManagerRunShell\".", value),
 	}
 }
 
@@ -201,7 +211,7 @@ func judgeOwner(pattern string, place Place) *Finding {
 	if _, ok := fits(pattern, anyARN()); ok {
 		return &Finding{
 			Summary: "Unusual Owner",
-			Detail: fmt.Sprintf("%q has a shape that SSM is not known to record, and may match no session. The known shapes are arn:PARTITION:iam::ACCOUNT:root, arn:PARTITION:iam::ACCOUNT:user/NAME, "+
+			Detail: fmt.Sprintf("%+q has a shape that SSM is not known to record, and may match no session. The known shapes are arn:PARTITION:iam::ACCOUNT:root, arn:PARTITION:iam::ACCOUNT:user/NAME, "+
 				"arn:PARTITION:sts::ACCOUNT:assumed-role/ROLE/SESSION and arn:PARTITION:sts::ACCOUNT:federated-user/NAME, with an account of 12 digits.\n\nCheck the value, for example against the owners that the data source ssm_sessions shows.", pattern),
 		}
 	}

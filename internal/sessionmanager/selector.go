@@ -51,6 +51,13 @@ func (s Selector) Matches(session Session, now time.Time) bool {
 		(len(s.ExcludeSessionIDs) == 0 || session.SessionID != "" && !slices.Contains(s.ExcludeSessionIDs, session.SessionID))
 }
 
+// ExcludesButForCase reports whether an exclusion would exclude a session if it ignored
+// case. SSM does not ignore it.
+func (s Selector) ExcludesButForCase(session Session) bool {
+	return anyPatternFolded(s.ExcludeOwners, session.Owner) ||
+		slices.ContainsFunc(s.ExcludeSessionIDs, func(id string) bool { return strings.EqualFold(id, session.SessionID) })
+}
+
 // meets reports whether a field meets its condition.
 func meets(wanted []string, value string) bool {
 	return wanted == nil || value != "" && slices.Contains(wanted, value)
@@ -62,15 +69,20 @@ func (s Selector) anyOwner(owner string) bool {
 		return anyPattern(s.Owners, owner)
 	}
 
-	return owner != "" && slices.ContainsFunc(s.Owners, func(pattern string) bool {
-		return matchPattern(strings.ToLower(pattern), strings.ToLower(owner))
-	})
+	return anyPatternFolded(s.Owners, owner)
 }
 
 // anyPattern reports whether an owner matches one of the patterns.
 func anyPattern(patterns []string, owner string) bool {
 	return owner != "" && slices.ContainsFunc(patterns, func(pattern string) bool {
 		return matchPattern(pattern, owner)
+	})
+}
+
+// anyPatternFolded is anyPattern without regard to case.
+func anyPatternFolded(patterns []string, owner string) bool {
+	return owner != "" && slices.ContainsFunc(patterns, func(pattern string) bool {
+		return matchPattern(strings.ToLower(pattern), strings.ToLower(owner))
 	})
 }
 
