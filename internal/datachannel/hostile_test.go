@@ -61,6 +61,7 @@ func TestHostile_endsWithAnError(t *testing.T) {
 		"endless handshakes": func(i int, l *peerLine) bool {
 			m := handshakeRequestOf(modernAgent, portActions)
 			m.sequence = int64(2 + i)
+
 			return l.send(m)
 		},
 		"acknowledgements of nothing":     func(i int, l *peerLine) bool { return l.send(ackOf(wireMessage{sequence: int64(100 + i)})) },
@@ -68,6 +69,7 @@ func TestHostile_endsWithAnError(t *testing.T) {
 		"a flag that is too long": func(i int, l *peerLine) bool {
 			m := outputMessage(int64(2+i), "12345")
 			m.payload = 10
+
 			return l.send(m)
 		},
 		"a message that is too long": func(_ int, l *peerLine) bool { return l.send(outputMessage(2, strings.Repeat(big, 3))) },

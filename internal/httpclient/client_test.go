@@ -30,6 +30,7 @@ type countedConn struct {
 
 func (c countedConn) Write(data []byte) (int, error) {
 	c.writes.Add(1)
+
 	return c.Conn.Write(data)
 }
 
@@ -53,6 +54,7 @@ func TestClient_Do(t *testing.T) {
 		HTTPClient: httpclient.Client{HTTPClient: awshttp.NewBuildableClient().WithTransportOptions(func(tr *http.Transport) {
 			tr.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 				conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+
 				return countedConn{conn, &writes}, err
 			}
 		})},
@@ -132,6 +134,7 @@ func TestClient_Do_unreadableBody(t *testing.T) {
 	sent := false
 	response, err := httpclient.Client{HTTPClient: doFunc(func(*http.Request) (*http.Response, error) {
 		sent = true
+
 		return nil, errors.New("sent")
 	})}.Do(request)
 	if response != nil {

@@ -52,6 +52,7 @@ func leftGoroutines() int {
 		time.Sleep(10 * time.Millisecond)
 	}
 	fmt.Printf("%d goroutines are left, such as:\n%s\n", len(left), left[0])
+
 	return 1
 }
 
@@ -69,6 +70,7 @@ type memoryPipe struct {
 func newPipe() *memoryPipe {
 	p := &memoryPipe{limit: 256 << 10}
 	p.wake = sync.NewCond(&p.mu)
+
 	return p
 }
 
@@ -83,6 +85,7 @@ func (p *memoryPipe) Read(b []byte) (int, error) {
 	}
 	n, _ := p.buf.Read(b)
 	p.wake.Broadcast()
+
 	return n, nil
 }
 
@@ -105,6 +108,7 @@ func (p *memoryPipe) Write(b []byte) (int, error) {
 		n += part
 		p.wake.Broadcast()
 	}
+
 	return n, nil
 }
 
@@ -155,6 +159,7 @@ func (c *testChannel) RoundTrip() time.Duration { return 0 }
 func (c *testChannel) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+
 	return c.err
 }
 
@@ -197,6 +202,7 @@ func newTestAgent(t *testing.T, target string, multiplexed bool) *testAgent {
 	a := &testAgent{t: t, target: target, conns: map[net.Conn]struct{}{}}
 	a.channel = &testChannel{up: newPipe(), down: newPipe(), agent: datachannel.Agent{Version: "3.3.987.0", Multiplexed: multiplexed}}
 	a.channel.onFlag = func(context.Context, datachannel.Flag) error { return errors.New("unexpected flag") }
+
 	return a
 }
 
@@ -207,9 +213,11 @@ func (a *testAgent) start(onRefused func()) *Session {
 	} else {
 		a.startBasic()
 	}
+
 	return &Session{ID: fmt.Sprintf("mary-%p", a), Channel: a.channel, End: func(context.Context) error {
 		a.ended.Add(1)
 		a.stop(io.EOF)
+
 		return nil
 	}}
 }
@@ -235,6 +243,7 @@ func (a *testAgent) dial() (net.Conn, error) {
 	a.conns[conn] = struct{}{}
 	a.most.Store(max(a.most.Load(), int64(len(a.conns))))
 	a.mu.Unlock()
+
 	return conn, nil
 }
 
@@ -251,6 +260,7 @@ func (a *testAgent) serveStreams() {
 	session, err := smux.Server(wireTap{a}, config)
 	if err != nil {
 		a.t.Errorf("smux: %v", err)
+
 		return
 	}
 	defer session.Close()
@@ -264,6 +274,7 @@ func (a *testAgent) serveStreams() {
 		if err != nil {
 			a.refused()
 			st.Close()
+
 			continue
 		}
 		var once sync.Once
@@ -308,6 +319,7 @@ func (a *testAgent) startBasic() {
 				conn = nil
 			}
 		})
+
 		return conn, nil
 	}
 	a.channel.onFlag = func(_ context.Context, f datachannel.Flag) error {
@@ -321,10 +333,12 @@ func (a *testAgent) startBasic() {
 			a.hangUp(conn)
 			conn = nil
 		}
+
 		return nil
 	}
 	if _, err := connect(); err != nil {
 		a.channel.end(fmt.Errorf("the agent says: Unable to connect to specified port: %w", err))
+
 		return
 	}
 	a.wg.Go(func() {
@@ -337,6 +351,7 @@ func (a *testAgent) startBasic() {
 			c, err := connect()
 			if err != nil {
 				a.channel.end(err)
+
 				return
 			}
 			_, _ = c.Write(p[:n])
@@ -378,6 +393,7 @@ func testTarget(t *testing.T, handle func(*net.TCPConn)) string {
 		mu.Unlock()
 		wg.Wait()
 	})
+
 	return l.Addr().String()
 }
 
@@ -390,6 +406,7 @@ func asTCP(c net.Conn) *net.TCPConn {
 	if !ok {
 		panic(fmt.Sprintf("%T is no TCP connection", c))
 	}
+
 	return conn
 }
 
@@ -419,6 +436,7 @@ func (r *eventRecorder) all(kind Kind) []Event {
 			found = append(found, e)
 		}
 	}
+
 	return found
 }
 
@@ -462,6 +480,7 @@ type testOptions struct {
 func (f *testForward) agent(i int) *testAgent {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+
 	return f.agents[i]
 }
 
@@ -477,6 +496,7 @@ func tryForward(t *testing.T, o testOptions) (*testForward, error) {
 		f.mu.Lock()
 		f.agents = append(f.agents, a)
 		f.mu.Unlock()
+
 		return a.start(onRefused), nil
 	}
 	l := defaultLimits
@@ -504,6 +524,7 @@ func tryForward(t *testing.T, o testOptions) (*testForward, error) {
 			}
 		}
 	})
+
 	return f, nil
 }
 
@@ -513,6 +534,7 @@ func newForward(t *testing.T, o testOptions) *testForward {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	return f
 }
 
@@ -525,6 +547,7 @@ func (f *testForward) dial(t *testing.T) *net.TCPConn {
 	t.Cleanup(func() { c.Close() })
 	// A test that hangs fails with the stack of its own.
 	_ = c.SetDeadline(time.Now().Add(time.Minute))
+
 	return asTCP(c)
 }
 
@@ -537,6 +560,7 @@ func (f *testForward) dialReset(t *testing.T) {
 	}
 	if err != nil {
 		t.Error(err)
+
 		return
 	}
 	defer c.Close()

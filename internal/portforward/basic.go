@@ -41,6 +41,7 @@ func newBasic(ch Channel, limit int64, over func(error)) *basic {
 		close(b.done)
 		over(err)
 	}()
+
 	return b
 }
 
@@ -61,6 +62,7 @@ func (b *basic) receive() error {
 			if errors.As(b.ch.Err(), &closed) && closed.Reason != "" {
 				return closed
 			}
+
 			return nil
 		case err != nil:
 			return err
@@ -77,12 +79,14 @@ func (b *basic) deliver(p []byte) error {
 		b.mu.Unlock()
 		// The queue takes everything, or has been dropped with its connection.
 		_, _ = cur.out.Write(p)
+
 		return nil
 	case cur != nil, b.first:
 		// The agent connects when the session starts, and a server may speak first. A later server may answer before
 		// WriteTo runs.
 		if len(b.early)+len(p) > b.limit {
 			b.mu.Unlock()
+
 			return fmt.Errorf("the target has sent more than %d bytes before there was a client", b.limit)
 		}
 		b.early = append(b.early, p...)
@@ -90,6 +94,7 @@ func (b *basic) deliver(p []byte) error {
 	// What comes before a later connection has written belongs to the one before it: the agent connects
 	// again only when it gets bytes.
 	b.mu.Unlock()
+
 	return nil
 }
 
@@ -105,6 +110,7 @@ func (b *basic) open(ctx context.Context) (stream, error) {
 	defer b.mu.Unlock()
 	b.cur = &basicStream{basic: b, closed: make(chan struct{}), first: b.first}
 	b.first = false
+
 	return b.cur, nil
 }
 
@@ -131,6 +137,7 @@ func (s *basicStream) write(_ context.Context, p []byte) error {
 	s.wrote = true
 	s.basic.mu.Unlock()
 	_, err := s.basic.ch.Write(p)
+
 	return err
 }
 
@@ -154,6 +161,7 @@ func (s *basicStream) WriteTo(w io.Writer) (int64, error) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+
 	return 0, b.cause
 }
 
@@ -177,9 +185,11 @@ func (s *basicStream) close(ctx context.Context) error {
 		}
 		if err = b.ch.SendFlag(ctx, datachannel.FlagDisconnectToPort); err != nil {
 			err = fmt.Errorf("telling the agent that the client has disconnected: %w", err)
+
 			return
 		}
 		b.turn <- struct{}{}
 	})
+
 	return err
 }

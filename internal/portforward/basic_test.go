@@ -153,6 +153,7 @@ func TestBasic_flagIsNotAcknowledged(t *testing.T) {
 	})
 	f.agent(0).channel.onFlag = func(ctx context.Context, _ datachannel.Flag) error {
 		<-ctx.Done()
+
 		return ctx.Err()
 	}
 	c := f.dial(t)
@@ -185,6 +186,7 @@ func TestBasic_answerBeforeItsReader(t *testing.T) {
 		go func() {
 			_, _ = st.WriteTo(writerFunc(func(p []byte) (int, error) {
 				got <- string(p)
+
 				return len(p), nil
 			}))
 		}()

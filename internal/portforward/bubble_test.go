@@ -36,6 +36,7 @@ func newMemoryConns() (client, server *memoryConn) {
 	reset := new(atomic.Bool)
 	upRead, upWrite := net.Pipe()
 	downRead, downWrite := net.Pipe()
+
 	return &memoryConn{in: downRead, out: upWrite, reset: reset}, &memoryConn{in: upRead, out: downWrite, reset: reset}
 }
 
@@ -44,6 +45,7 @@ func (c *memoryConn) Read(p []byte) (int, error) {
 	if err != nil && c.reset.Load() {
 		err = syscall.ECONNRESET
 	}
+
 	return n, err
 }
 
@@ -52,6 +54,7 @@ func (c *memoryConn) Write(p []byte) (int, error) {
 	if errors.Is(err, io.ErrClosedPipe) {
 		err = syscall.EPIPE
 	}
+
 	return n, err
 }
 
@@ -59,6 +62,7 @@ func (c *memoryConn) Close() error {
 	if c.linger.Load() {
 		c.reset.Store(true)
 	}
+
 	return errors.Join(c.in.Close(), c.out.Close())
 }
 
@@ -66,6 +70,7 @@ func (c *memoryConn) CloseWrite() error { return c.out.Close() }
 
 func (c *memoryConn) SetLinger(seconds int) error {
 	c.linger.Store(seconds == 0)
+
 	return nil
 }
 
@@ -112,6 +117,7 @@ func (l *memoryListener) Accept() (net.Conn, error) {
 
 func (l *memoryListener) Close() error {
 	l.once.Do(func() { close(l.done) })
+
 	return nil
 }
 
@@ -148,11 +154,13 @@ func newEchoServer() *echoServer {
 					if s.mute.Load() {
 						return len(p), nil
 					}
+
 					return conn.Write(p)
 				}), struct{ io.Reader }{conn})
 			})
 		}
 	})
+
 	return s
 }
 
@@ -164,6 +172,7 @@ func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 func (s *echoServer) received() []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+
 	return slices.Concat(s.got...)
 }
 
@@ -205,6 +214,7 @@ func newLab(t *testing.T, options ...fakessm.Option) *lab {
 		// takes whatever is left for a deadlock.
 		time.Sleep(time.Minute)
 	})
+
 	return l
 }
 
@@ -221,6 +231,7 @@ func (l *lab) listen(t *testing.T) (*Forward, error) {
 	if err == nil {
 		t.Cleanup(func() { _, _ = f.Close(context.Background()) })
 	}
+
 	return f, err
 }
 
@@ -236,6 +247,7 @@ func (l *lab) dial(t *testing.T) *memoryConn {
 		t.Fatalf("got a %T", conn)
 	}
 	_ = memory.SetDeadline(time.Now().Add(10 * time.Minute))
+
 	return memory
 }
 
@@ -258,6 +270,7 @@ func (l *lab) open(ctx context.Context, onRefused func()) (*Session, error) {
 			if errors.Is(err, sessionmanager.ErrTimedOut) || errors.Is(err, sessionmanager.ErrEnded) || errors.Is(err, sessionmanager.ErrNotFound) {
 				err = errors.Join(datachannel.ErrSessionOver, err)
 			}
+
 			return datachannel.Access{StreamURL: resumed.StreamURL, Token: resumed.TokenValue}, err
 		},
 		OnFlag: func(flag datachannel.Flag) {
@@ -273,14 +286,17 @@ func (l *lab) open(ctx context.Context, onRefused func()) (*Session, error) {
 	})
 	if err != nil {
 		_, endErr := l.client.EndOwn(context.WithoutCancel(ctx), ref)
+
 		return nil, errors.Join(err, endErr)
 	}
 	l.client.Attach(ref, sessionmanager.Hooks{Terminate: channel.Terminate, Close: channel.Close})
+
 	return &Session{ID: ref.SessionID, Channel: channel, End: func(ctx context.Context) error {
 		_, err := l.client.EndOwn(ctx, ref)
 		now, cancel := context.WithCancel(ctx)
 		cancel()
 		_ = channel.Close(now)
+
 		return err
 	}}, nil
 }
@@ -293,5 +309,6 @@ func (l *lab) live() []string {
 			live = append(live, session.SessionID+" is "+session.Status)
 		}
 	}
+
 	return live
 }

@@ -16,6 +16,7 @@ import (
 
 var buffers = sync.Pool{New: func() any {
 	b := make([]byte, frameBytes)
+
 	return &b
 }}
 
@@ -46,6 +47,7 @@ func (f *Forward) newConnection(local net.Conn, id uint64) *connection {
 		c.waited.Store(waiting)
 		c.cancel(err)
 	})
+
 	return c
 }
 
@@ -66,6 +68,7 @@ func (c *connection) serve() {
 		c.fail(err)
 		reset(c.local)
 		c.report(nil)
+
 		return
 	}
 	c.f.emit(Event{Kind: ConnectionOpened, SessionID: l.session.ID, Connection: c.id})
@@ -166,6 +169,7 @@ func (c *connection) deliver() {
 			// The client has gone.
 			_ = c.local.Close()
 			c.queue.drop(err)
+
 			return
 		}
 	}
@@ -200,6 +204,7 @@ func (c *connection) send(st stream) bool {
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			// The forward closes, and the client has nothing more to say.
 			c.fail(errClosing)
+
 			return false
 		case err != nil:
 			return false
@@ -242,6 +247,7 @@ func later(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a
 	}
+
 	return b
 }
 

@@ -43,11 +43,13 @@ func Permanent(err error) error {
 	if err == nil {
 		return nil
 	}
+
 	return &permanentError{err: err}
 }
 
 func isPermanent(err error) bool {
 	var p *permanentError
+
 	return errors.As(err, &p)
 }
 

@@ -266,6 +266,7 @@ func (r row) strike(t *testing.T, l *lab, p phase) seen {
 	if err != nil {
 		got.sees, _, _ = strings.Cut(err.Error(), "\n")
 		l.count(&got)
+
 		return got
 	}
 	closeIt := func() {
@@ -309,6 +310,7 @@ func (r row) strike(t *testing.T, l *lab, p phase) seen {
 		closeIt()
 	}
 	l.count(&got)
+
 	return got
 }
 
@@ -434,6 +436,7 @@ func (l *lab) exchange(t *testing.T, size int) string {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return waits
 	}
+
 	return err.Error()
 }
 
@@ -454,6 +457,7 @@ func (l *lab) lastWords(t *testing.T, size int, inject, closeIt func()) string {
 	if !bytes.Equal(l.target.received()[before:], sent) {
 		return lost
 	}
+
 	return everyByte
 }
 

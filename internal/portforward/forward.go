@@ -156,6 +156,7 @@ func listen(ctx context.Context, config Config, l limits) (*Forward, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	return serve(ctx, listener, config, l)
 }
 
@@ -187,9 +188,11 @@ func serve(ctx context.Context, listener net.Listener, config Config, l limits) 
 		endCtx, done := context.WithTimeout(context.WithoutCancel(ctx), l.end)
 		defer done()
 		_, endErr := f.Close(endCtx)
+
 		return nil, errors.Join(err, endErr)
 	}
 	f.accepting.Go(f.accept)
+
 	return f, nil
 }
 
@@ -201,12 +204,14 @@ func bind(ctx context.Context, port int) (net.Listener, error) {
 	case err != nil:
 		return nil, fmt.Errorf("binding %s:%d: %w", Host, port, err)
 	}
+
 	return listener, nil
 }
 
 // isAddressInUse knows the code of Windows, WSAEADDRINUSE, which syscall does not map.
 func isAddressInUse(err error) bool {
 	var errno syscall.Errno
+
 	return errors.As(err, &errno) && errno == 10048
 }
 
@@ -220,6 +225,7 @@ func (f *Forward) SessionID() string {
 	if len(f.report.Sessions) == 0 {
 		return ""
 	}
+
 	return f.report.Sessions[0]
 }
 
@@ -257,6 +263,7 @@ func (f *Forward) probe(ctx context.Context, l *link) error {
 	st, err := l.carrier.open(ctx)
 	if err != nil {
 		l.over(err)
+
 		return fmt.Errorf("the session ended while %s was probed: %w", f.config.Target, orOver(l.cause))
 	}
 	heard := make(chan error, 2)
@@ -268,6 +275,7 @@ func (f *Forward) probe(ctx context.Context, l *link) error {
 		_, err := st.WriteTo(&got)
 		if err == nil && !got.any && l.takeRefusal() {
 			heard <- &RefusedError{Target: f.config.Target, SessionID: l.session.ID}
+
 			return
 		}
 		heard <- nil
@@ -288,6 +296,7 @@ func (f *Forward) probe(ctx context.Context, l *link) error {
 	if l.ctx.Err() != nil && err == nil {
 		err = fmt.Errorf("the session ended while %s was probed: %w", f.config.Target, orOver(l.cause))
 	}
+
 	return err
 }
 
@@ -302,6 +311,7 @@ func (w *firstByte) Write(p []byte) (int, error) {
 		w.any = true
 		w.heard <- nil
 	}
+
 	return len(p), nil
 }
 
@@ -309,6 +319,7 @@ func orOver(err error) error {
 	if err == nil {
 		return errSessionOver
 	}
+
 	return err
 }
 
@@ -330,6 +341,7 @@ func (f *Forward) accept() {
 				return
 			}
 			pause = min(2*pause, time.Second)
+
 			continue
 		}
 		f.mu.Lock()
@@ -376,11 +388,13 @@ func (f *Forward) openOnce(ctx context.Context) (*link, error) {
 		if err != nil {
 			endCtx, done := context.WithTimeout(context.WithoutCancel(ctx), f.limits.end)
 			defer done()
+
 			return nil, errors.Join(err, session.End(endCtx))
 		}
 	} else {
 		l.carrier = newBasic(session.Channel, f.limits.streamBytes, l.over)
 	}
+
 	return l, nil
 }
 
@@ -413,6 +427,7 @@ func (f *Forward) sessionOver(l *link) {
 	f.mu.Lock()
 	if f.isClosing() {
 		f.mu.Unlock()
+
 		return
 	}
 	if lived < f.limits.shortLived && !l.wasUsed() {
@@ -433,6 +448,7 @@ func (f *Forward) link(ctx context.Context) (*link, error) {
 	f.mu.Lock()
 	if l := f.current; l != nil && (l.ctx.Err() == nil || !f.isClosing()) {
 		defer f.mu.Unlock()
+
 		return l, nil
 	}
 	o := f.opening
@@ -440,6 +456,7 @@ func (f *Forward) link(ctx context.Context) (*link, error) {
 		if f.isClosing() {
 			// No other session takes the place of one that ends now.
 			f.mu.Unlock()
+
 			return nil, errClosing
 		}
 		o = &opening{done: make(chan struct{})}
@@ -486,6 +503,7 @@ func (f *Forward) reopen(o *opening) {
 			f.mu.Unlock()
 			f.emit(Event{Kind: SessionOpened, SessionID: l.session.ID, Attempt: attempt})
 			close(o.done)
+
 			return
 		}
 		if ctx.Err() != nil {
@@ -493,6 +511,7 @@ func (f *Forward) reopen(o *opening) {
 			f.mu.Unlock()
 			o.err = errClosing
 			close(o.done)
+
 			return
 		}
 		f.failures++
@@ -509,6 +528,7 @@ func (f *Forward) reopen(o *opening) {
 		if final {
 			o.err = fmt.Errorf("%w: %w", errNoSession, err)
 			close(o.done)
+
 			return
 		}
 	}
@@ -534,6 +554,7 @@ func (f *Forward) pause(failures int) time.Duration {
 			return f.limits.lastPause
 		}
 	}
+
 	return p
 }
 
@@ -600,6 +621,7 @@ func (f *Forward) Close(ctx context.Context) (Report, error) {
 		f.final, f.finalErr = f.report, f.report.EndErr
 		f.mu.Unlock()
 	})
+
 	return f.final, f.finalErr
 }
 

@@ -52,6 +52,7 @@ func seededBytes(seed uint64, n int) []byte {
 	binary.BigEndian.PutUint64(key[:], seed)
 	p := make([]byte, n)
 	_, _ = rand.NewChaCha8(key).Read(p)
+
 	return p
 }
 
@@ -96,6 +97,7 @@ func exchangeOnce(c *net.TCPConn, seed uint64, up, down int, halfClose bool, wai
 	if want := append(digest[:], seededBytes(seed+1, down)...); !bytes.Equal(got, want) {
 		return fmt.Errorf("got %d bytes, want %d, or they differ", len(got), len(want))
 	}
+
 	return nil
 }
 
@@ -194,6 +196,7 @@ func TestForward_quietInABusySession(t *testing.T) {
 		if first[0] == 'a' {
 			time.Sleep(2 * time.Second)
 			_, _ = c.Write([]byte("answer"))
+
 			return
 		}
 		for {
@@ -258,6 +261,7 @@ func TestForward_slowReaderStopsNobody(t *testing.T) {
 		}
 		if first[0] == 'e' {
 			echoConn(c)
+
 			return
 		}
 		for {
@@ -339,6 +343,7 @@ func TestForward_memoryOfAllClients(t *testing.T) {
 	start := func(size uint32) *net.TCPConn {
 		c := f.dial(t)
 		_, _ = c.Write(binary.BigEndian.AppendUint32(nil, size))
+
 		return c
 	}
 	small := start(4 << 20)
@@ -544,6 +549,7 @@ func TestForward_attempts(t *testing.T) {
 				if fail.Load() {
 					return nil, cause
 				}
+
 				return open(ctx, onRefused)
 			}
 		},
@@ -591,6 +597,7 @@ func TestForward_waitsForASession(t *testing.T) {
 				if failures.Add(-1) >= 0 {
 					return nil, errors.New("not yet")
 				}
+
 				return open(ctx, onRefused)
 			}
 		},
@@ -614,6 +621,7 @@ func TestForward_permanentFailure(t *testing.T) {
 			if fail.Load() {
 				return nil, Permanent(errors.New("denied"))
 			}
+
 			return open(ctx, onRefused)
 		}
 	}})
@@ -668,6 +676,7 @@ func portOf(t *testing.T, l net.Listener) int {
 	if !ok {
 		t.Fatalf("it listens on %v", l.Addr())
 	}
+
 	return addr.Port
 }
 
@@ -684,6 +693,7 @@ func TestForward_port(t *testing.T) {
 		c.LocalPort = port
 		c.Open = func(context.Context, func()) (*Session, error) {
 			t.Error("a session was opened without a port")
+
 			return nil, errors.New("no")
 		}
 	}})
@@ -739,6 +749,7 @@ func TestListen_cancelledOpening(t *testing.T) {
 	_, err := Listen(ctx, Config{Open: func(ctx context.Context, _ func()) (*Session, error) {
 		cancel()
 		<-ctx.Done()
+
 		return nil, ctx.Err()
 	}})
 	if !errors.Is(err, context.Canceled) {
@@ -794,6 +805,7 @@ func TestForward_closeWhileAConnectionWaits(t *testing.T) {
 				<-ctx.Done()
 				// It was opened nevertheless.
 			}
+
 			return open(ctx, onRefused)
 		}
 	}})
@@ -839,8 +851,10 @@ func TestForward_endFails(t *testing.T) {
 		s := a.start(onRefused)
 		s.End = func(context.Context) error {
 			a.stop(io.EOF)
+
 			return cause
 		}
+
 		return s, nil
 	}})
 	if err != nil {

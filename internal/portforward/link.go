@@ -73,6 +73,7 @@ func (l *link) takeRefusal() bool {
 			return true
 		}
 	}
+
 	return false
 }
 
@@ -85,6 +86,7 @@ func (l *link) use() {
 func (l *link) wasUsed() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+
 	return l.used
 }
 
@@ -121,5 +123,6 @@ func (l *link) end(ctx context.Context) error {
 		l.carrier.shut()
 		l.cancel()
 	})
+
 	return l.endErr
 }

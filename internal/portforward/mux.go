@@ -57,6 +57,7 @@ func newMux(ch Channel, keepAlive bool, over func(error)) (*mux, error) {
 	if err != nil {
 		m.wire.Close()
 		<-m.wire.done
+
 		return nil, fmt.Errorf("starting to multiplex: %w", err)
 	}
 	m.session = session
@@ -66,12 +67,14 @@ func newMux(ch Channel, keepAlive bool, over func(error)) (*mux, error) {
 			stream, err := session.AcceptStream()
 			if err != nil {
 				over(err)
+
 				return
 			}
 			// The other side does not open streams.
 			_ = stream.Close()
 		}
 	}()
+
 	return m, nil
 }
 
@@ -88,6 +91,7 @@ func muxConfig(agent datachannel.Agent, keepAlive bool) *smux.Config {
 	// Some agents never send a sign of life, and a channel that is being resumed brings none. The channel
 	// itself notices a dead connection.
 	config.KeepAliveTimeout = math.MaxInt64
+
 	return config
 }
 
@@ -96,6 +100,7 @@ func (m *mux) open(context.Context) (stream, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	return &muxStream{mux: m, stream: st}, nil
 }
 
@@ -122,6 +127,7 @@ func (s *muxStream) write(ctx context.Context, p []byte) error {
 		return err
 	}
 	_, err := s.stream.Write(p)
+
 	return err
 }
 
@@ -130,6 +136,7 @@ func (s *muxStream) WriteTo(w io.Writer) (int64, error) { return s.stream.WriteT
 func (s *muxStream) close(context.Context) error {
 	// The answer does not matter: a second close and the close of a dead session are errors, too.
 	_ = s.stream.Close()
+
 	return nil
 }
 
@@ -166,6 +173,7 @@ func (r channelReader) Read(p []byte) (int, error) {
 	if errors.Is(err, io.EOF) {
 		err = errSessionOver
 	}
+
 	return n, err
 }
 
@@ -175,6 +183,7 @@ func newWire(ch Channel, sent func(int), over func(error)) *wire {
 	w.Reader = bufio.NewReaderSize(channelReader{ch, &w.traffic}, 64<<10)
 	w.wake = sync.NewCond(&w.mu)
 	go w.pump(over)
+
 	return w
 }
 
@@ -197,6 +206,7 @@ func (w *wire) WriteBuffers(v [][]byte) (int, error) {
 		w.owed += n
 	}
 	w.wake.Signal()
+
 	return n, nil
 }
 
@@ -205,6 +215,7 @@ func (w *wire) Write(p []byte) (int, error) {
 	if len(p) < headerBytes || int(binary.LittleEndian.Uint16(p[2:])) != len(p)-headerBytes {
 		return 0, fmt.Errorf("writing %d bytes that are not one frame", len(p))
 	}
+
 	return w.WriteBuffers([][]byte{p[:headerBytes], p[headerBytes:]})
 }
 
@@ -234,6 +245,7 @@ func (w *wire) pump(over func(error)) {
 			w.mu.Unlock()
 			over(err)
 			w.mu.Lock()
+
 			return
 		}
 	}
@@ -244,12 +256,14 @@ func (w *wire) lastTraffic() time.Time {
 	if !w.idle() {
 		return time.Now()
 	}
+
 	return time.Unix(0, w.traffic.Load())
 }
 
 func (w *wire) idle() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+
 	return len(w.buf) == 0 && !w.busy
 }
 
@@ -259,5 +273,6 @@ func (w *wire) Close() error {
 	defer w.mu.Unlock()
 	w.closed = true
 	w.wake.Signal()
+
 	return nil
 }

@@ -13,6 +13,7 @@ const blockBytes = 16 << 10
 
 var blocks = sync.Pool{New: func() any {
 	b := make([]byte, 0, blockBytes)
+
 	return &b
 }}
 
@@ -58,6 +59,7 @@ func (l *ledger) newQueue(cut func(error, int64)) *queue {
 	l.mu.Lock()
 	l.queues[q] = struct{}{}
 	l.mu.Unlock()
+
 	return q
 }
 
@@ -67,6 +69,7 @@ func (q *queue) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	if q.err != nil {
 		defer l.mu.Unlock()
+
 		return 0, q.err
 	}
 	now := time.Now()
@@ -117,6 +120,7 @@ func (q *queue) Write(p []byte) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+
 	return len(p), nil
 }
 
@@ -173,12 +177,15 @@ func (q *queue) next() ([]byte, error) {
 		switch {
 		case q.err != nil:
 			defer q.ledger.mu.Unlock()
+
 			return nil, q.err
 		case len(q.blocks) > 0:
 			defer q.ledger.mu.Unlock()
+
 			return (*q.blocks[0])[q.read:], nil
 		case q.ended:
 			defer q.ledger.mu.Unlock()
+
 			return nil, nil
 		}
 		q.ledger.mu.Unlock()
@@ -210,6 +217,7 @@ func (q *queue) consume(n int) {
 func (q *queue) counts() (got, waiting int64, lastPut time.Time) {
 	q.ledger.mu.Lock()
 	defer q.ledger.mu.Unlock()
+
 	return q.got, q.size, q.lastPut
 }
 

@@ -44,6 +44,7 @@ func startProgram(t *testing.T, args ...string) *program {
 	for name, value := range p.variables {
 		p.env = append(p.env, name+"="+value)
 	}
+
 	return p
 }
 
@@ -55,6 +56,7 @@ func (p *program) run(name string, args ...string) (stdout []byte, stderr string
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = p.env, p.t.TempDir(), &out, &errOut
 	err = cmd.Run()
+
 	return out.Bytes(), errOut.String(), err
 }
 
@@ -235,6 +237,7 @@ func (p *program) connect(resumed resumption) *websocket.Conn {
 	if err := conn.Write(ctx, websocket.MessageText, []byte(first)); err != nil {
 		p.t.Fatal(err)
 	}
+
 	return conn
 }
 
@@ -247,6 +250,7 @@ func (p *program) message(conn *websocket.Conn) string {
 	if err != nil || len(message) < 120 {
 		p.t.Fatalf("a message of %d bytes, %v", len(message), err)
 	}
+
 	return strings.TrimSpace(string(message[4:36]))
 }
 

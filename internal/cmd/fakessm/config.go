@@ -57,6 +57,7 @@ func parse(args []string, stderr io.Writer, now time.Time) (config, error) {
 		session, err := parseSession(text)
 		sessions = append(sessions, session)
 		given = true
+
 		return err
 	})
 	hosts := map[string]string{}
@@ -66,6 +67,7 @@ func parse(args []string, stderr io.Writer, now time.Time) (config, error) {
 			return errors.New("want name=127.0.0.1 or name=127.0.0.1:port")
 		}
 		hosts[name] = address
+
 		return nil
 	})
 	agentVersion := flags.String("agent-version", "", "`version` of the agents, which decides how they behave")
@@ -138,6 +140,7 @@ func parse(args []string, stderr io.Writer, now time.Time) (config, error) {
 			return cfg, fmt.Errorf("removing the old -env-file: %w", err)
 		}
 	}
+
 	return cfg, nil
 }
 
@@ -150,6 +153,7 @@ func parseSession(text string) (fakessm.Session, error) {
 	if len(parts) == 4 {
 		session.Status = parts[3]
 	}
+
 	return session, nil
 }
 
@@ -160,6 +164,7 @@ func onLoopback(address string) bool {
 		host = address
 	}
 	parsed, err := netip.ParseAddr(host)
+
 	return err == nil && parsed.IsLoopback()
 }
 
@@ -174,5 +179,6 @@ func readFile[T any](flagName, name string, read func(io.Reader) (T, error)) (co
 	if err != nil {
 		return content, fmt.Errorf("%s: %w", name, err)
 	}
+
 	return content, nil
 }

@@ -97,6 +97,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		// A fault that hangs does not end by itself.
 		return server.Close()
 	}
+
 	return nil
 }
 
@@ -110,14 +111,17 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 	if !resolved.IP.IsLoopback() {
 		return nil, fmt.Errorf("reading -listen: %s is not a loopback address, such as 127.0.0.1:0", address)
 	}
+
 	return new(net.ListenConfig).Listen(ctx, "tcp", resolved.String())
 }
 
 func routes(fake *fakessm.Server) http.Handler {
 	control := fake.Control()
+
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/_fakessm/") {
 			control.ServeHTTP(w, r)
+
 			return
 		}
 		fake.ServeHTTP(w, r)
@@ -141,6 +145,7 @@ func exports(url, region string) string {
 	} {
 		fmt.Fprintf(&b, "export %s=%s\n", variable[0], variable[1])
 	}
+
 	return b.String()
 }
 
@@ -160,5 +165,6 @@ func writeFile(name, text string) (err error) {
 	if err := errors.Join(err, temporary.Close()); err != nil {
 		return err
 	}
+
 	return os.Rename(temporary.Name(), name)
 }

@@ -55,6 +55,7 @@ func start(t *testing.T, args ...string) map[string]string {
 			t.Errorf("stopping: %v", err)
 		}
 	})
+
 	return variables
 }
 

@@ -24,6 +24,7 @@ func exampleSessions(now time.Time) []fakessm.Session {
 		return "arn:aws:sts::123456789012:assumed-role/" + name + "/" + person
 	}
 	ago := func(d time.Duration) time.Time { return now.Add(-d).Truncate(time.Millisecond) }
+
 	return []fakessm.Session{
 		{
 			SessionID: "Mary-Major-07a16060613c408b5", Target: web, Owner: role("Administrator", "Mary-Major"), DocumentName: shell,

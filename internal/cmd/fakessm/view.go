@@ -63,6 +63,7 @@ func printSessions(ctx context.Context, control fakecontrol.Client, stdout io.Wr
 		owner := s.Owner[strings.LastIndex(s.Owner, "/")+1:]
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", s.SessionID, owner, s.Target, s.Region, s.Status)
 	}
+
 	return table.Flush()
 }
 
@@ -87,5 +88,6 @@ func printRequests(ctx context.Context, control fakecontrol.Client, stdout io.Wr
 	for _, line := range slices.Sorted(maps.Keys(counts)) {
 		fmt.Fprintf(table, "%d\t%s\n", counts[line], line)
 	}
+
 	return table.Flush()
 }

@@ -38,14 +38,17 @@ func testControl(t *testing.T) (url string, changes *[]string) {
 		case "DELETE /control/requests":
 			*changes = append(*changes, r.Method+" "+r.URL.Path)
 			w.WriteHeader(http.StatusNoContent)
+
 			return
 		default:
 			http.NotFound(w, r)
+
 			return
 		}
 		_, _ = w.Write([]byte(body))
 	}))
 	t.Cleanup(server.Close)
+
 	return server.URL + "/control", changes
 }
 

@@ -115,6 +115,7 @@ func (l *lab) paddedWorkspace(ctx context.Context, like *workspace, count int) (
 		if _, err := w.apply(ctx); err != nil {
 			return 0, err
 		}
+
 		return w.stateSize()
 	}
 

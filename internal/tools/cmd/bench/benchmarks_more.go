@@ -106,6 +106,7 @@ func benchmarkStart(ctx context.Context, l *lab) ([]check, error) {
 		inTimes(median(librariesPlain.took)/median(emptyPlain.took)), inTimes(median(librariesPlain.memory)/median(emptyPlain.memory)))
 
 	const against = "a provider of one empty resource"
+
 	return []check{
 		{quantity: "time", values: ours.took, unit: inMilliseconds, rule: ratio, against: against, limit: empty.took, target: 1.3},
 		{quantity: "resident memory", values: ours.memory, unit: inMegabytes, rule: ratio, against: against, limit: empty.memory, untargeted: true},

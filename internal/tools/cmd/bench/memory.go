@@ -55,6 +55,7 @@ func watchMemory(program string) *memoryWatch {
 			select {
 			case <-w.done:
 				w.peak <- peak
+
 				return
 			case <-ticker.C:
 				for _, pid := range processes(program) {

@@ -40,6 +40,7 @@ func check(directory fs.FS) (int, []string, error) {
 			}
 		}
 	}
+
 	return links, problems, nil
 }
 
@@ -54,6 +55,7 @@ func readPages(directory fs.FS) (map[string]*page, error) {
 			if hidden := strings.HasPrefix(name, ".") && name != "." && name != ".github"; hidden || entry.Name() == "testdata" {
 				return fs.SkipDir
 			}
+
 			return nil
 		case path.Ext(name) != ".md":
 			return nil
@@ -63,8 +65,10 @@ func readPages(directory fs.FS) (map[string]*page, error) {
 			return err
 		}
 		pages[name], err = readPage(content)
+
 		return err
 	})
+
 	return pages, err
 }
 
@@ -83,6 +87,7 @@ func follow(directory fs.FS, pages map[string]*page, name, destination string) e
 		if parsed.Scheme != "https" || parsed.Host == "" {
 			return errors.New("is no https address")
 		}
+
 		return nil
 	case parsed.Path == "":
 		target = name
@@ -101,5 +106,6 @@ func follow(directory fs.FS, pages map[string]*page, name, destination string) e
 	if page, ok := pages[target]; !ok || !page.anchors[parsed.Fragment] {
 		return errors.New("there is no such heading")
 	}
+
 	return nil
 }

@@ -48,5 +48,6 @@ func run(args []string, stdout io.Writer) error {
 	if len(problems) > 0 {
 		return fmt.Errorf("%d of %d links lead nowhere", len(problems), links)
 	}
+
 	return nil
 }

@@ -59,8 +59,10 @@ func readPage(content []byte) (*page, error) {
 		case *ast.AutoLink:
 			p.addLink(string(node.URL(content)), "", node, content)
 		}
+
 		return ast.WalkContinue, nil
 	})
+
 	return p, err
 }
 
@@ -120,5 +122,6 @@ func plainText(node ast.Node, content []byte) string {
 			words.WriteString(plainText(child, content))
 		}
 	}
+
 	return words.String()
 }

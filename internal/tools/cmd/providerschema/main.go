@@ -67,7 +67,9 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 
 	if *out == "" {
 		_, err = stdout.Write(content)
+
 		return err
 	}
+
 	return os.WriteFile(*out, content, 0o644)
 }

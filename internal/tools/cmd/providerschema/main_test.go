@@ -101,8 +101,10 @@ func testProviderSchema(t *testing.T, content []byte) map[string]any {
 	}
 	for _, schema := range file.Schemas {
 		dropDeprecationMessages(schema)
+
 		return schema
 	}
+
 	return nil
 }
 
@@ -156,6 +158,7 @@ func testTerraformSchema(t *testing.T) []byte {
 	if err != nil {
 		t.Fatalf("%s: %s\n%s", cmd, err, stderr.String())
 	}
+
 	return content
 }
 
@@ -171,6 +174,7 @@ func testTerraformPath(t *testing.T) string {
 		}
 	}
 	t.Skip("neither terraform nor tofu is on the PATH")
+
 	return ""
 }
 

@@ -38,6 +38,7 @@ func readSchema(ctx context.Context, server tfprotov6.ProviderServer) (*tfjson.P
 	if err != nil {
 		return nil, fmt.Errorf("converting the provider's schema: %w", err)
 	}
+
 	return schema, nil
 }
 
@@ -50,6 +51,7 @@ func diagnosticsError(diags []*tfprotov6.Diagnostic) error {
 			errs = append(errs, fmt.Errorf("%s: %s", diag.Summary, diag.Detail))
 		}
 	}
+
 	return errors.Join(errs...)
 }
 
@@ -104,6 +106,7 @@ func convertMap[From, To any](kind string, from map[string]From, convert func(Fr
 		}
 		to[name] = converted
 	}
+
 	return to, nil
 }
 
@@ -115,6 +118,7 @@ func convertSchema(from *tfprotov6.Schema) (*tfjson.Schema, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	return &tfjson.Schema{Version: uint64(from.Version), Block: block}, nil
 }
 
@@ -123,6 +127,7 @@ func convertAction(from *tfprotov6.ActionSchema) (*tfjson.ActionSchema, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	return &tfjson.ActionSchema{Block: schema.Block}, nil
 }
 
@@ -159,6 +164,7 @@ func convertBlock(from *tfprotov6.SchemaBlock) (*tfjson.SchemaBlock, error) {
 			MaxItems:    uint64(nested.MaxItems),
 		}
 	}
+
 	return to, nil
 }
 
@@ -171,6 +177,7 @@ func convertAttributes(from []*tfprotov6.SchemaAttribute) (map[string]*tfjson.Sc
 		}
 		to[attribute.Name] = converted
 	}
+
 	return to, nil
 }
 
@@ -192,6 +199,7 @@ func convertAttribute(from *tfprotov6.SchemaAttribute) (*tfjson.SchemaAttribute,
 			return nil, err
 		}
 		to.AttributeType = typ
+
 		return to, nil
 	}
 
@@ -207,6 +215,7 @@ func convertAttribute(from *tfprotov6.SchemaAttribute) (*tfjson.SchemaAttribute,
 		Attributes:  attributes,
 		NestingMode: mode,
 	}
+
 	return to, nil
 }
 
@@ -235,6 +244,7 @@ func convertFunction(from *tfprotov6.Function) (*tfjson.FunctionSignature, error
 			return nil, err
 		}
 	}
+
 	return to, nil
 }
 
@@ -243,6 +253,7 @@ func convertParameter(from *tfprotov6.FunctionParameter) (*tfjson.FunctionParame
 	if err != nil {
 		return nil, fmt.Errorf("parameter %s: %w", from.Name, err)
 	}
+
 	return &tfjson.FunctionParameter{
 		Name:        from.Name,
 		Description: from.Description,
@@ -268,6 +279,7 @@ func convertIdentity(from *tfprotov6.ResourceIdentitySchema) (*tfjson.IdentitySc
 			OptionalForImport: attribute.OptionalForImport,
 		}
 	}
+
 	return to, nil
 }
 
@@ -281,6 +293,7 @@ func convertType(from tftypes.Type) (cty.Type, error) {
 	if err := json.Unmarshal(content, &to); err != nil {
 		return cty.NilType, fmt.Errorf("decoding the type %s: %w", content, err)
 	}
+
 	return to, nil
 }
 
@@ -288,6 +301,7 @@ func convertKind(from tfprotov6.StringKind) tfjson.SchemaDescriptionKind {
 	if from == tfprotov6.StringKindMarkdown {
 		return tfjson.SchemaDescriptionKindMarkdown
 	}
+
 	return tfjson.SchemaDescriptionKindPlain
 }
 

@@ -31,6 +31,7 @@ func (s schemaServer) GetResourceIdentitySchemas(context.Context, *tfprotov6.Get
 	if s.identities == nil {
 		return &tfprotov6.GetResourceIdentitySchemasResponse{}, nil
 	}
+
 	return s.identities, nil
 }
 
@@ -290,5 +291,6 @@ func testDecode(t *testing.T, content []byte) any {
 	if err := json.Unmarshal(content, &value); err != nil {
 		t.Fatalf("decoding %s: %s", content, err)
 	}
+
 	return value
 }

@@ -58,6 +58,7 @@ func (r release) checkTarget(t target) problems {
 	info, err := buildinfo.Read(bytes.NewReader(content))
 	if err != nil {
 		found.add("%s: %s", where, err)
+
 		return found
 	}
 	if diff := checkBuild(info, t, r.commit); diff != "" {
@@ -96,6 +97,7 @@ func (r release) open(t target) ([]byte, map[string]time.Time, problems) {
 	archive, err := zip.OpenReader(r.path(r.archive(t)))
 	if err != nil {
 		found.add("%s: %s", r.archive(t), err)
+
 		return nil, nil, found
 	}
 	defer archive.Close()

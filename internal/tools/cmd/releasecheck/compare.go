@@ -26,11 +26,13 @@ func (r release) compare(dir string) problems {
 		ours, err := r.lasting(name)
 		if err != nil {
 			found.add("%s", err)
+
 			continue
 		}
 		theirs, err := other.lasting(name)
 		if err != nil {
 			found.add("%s", err)
+
 			continue
 		}
 		if !bytes.Equal(ours, theirs) {

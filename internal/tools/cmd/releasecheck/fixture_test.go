@@ -67,6 +67,7 @@ func newFixture(t *testing.T) *fixture {
 		if err != nil {
 			t.Fatalf("%s: %s\n%s", strings.Join(arguments, " "), err, output)
 		}
+
 		return strings.TrimSpace(string(output))
 	}
 	// Nothing of the caller's own configuration of git applies.

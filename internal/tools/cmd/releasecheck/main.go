@@ -49,6 +49,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.SetOutput(stderr)
 	flags.Func("install", "`path` of a Terraform or OpenTofu that is to install the provider; may be repeated", func(path string) error {
 		install = append(install, path)
+
 		return nil
 	})
 	if err := flags.Parse(args); err != nil {

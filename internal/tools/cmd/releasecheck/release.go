@@ -140,6 +140,7 @@ func (r release) checkNames() problems {
 	entries, err := os.ReadDir(r.dir)
 	if err != nil {
 		found.add("%s", err)
+
 		return found
 	}
 
@@ -178,6 +179,7 @@ func (r release) sums() (map[string]string, problems) {
 		parts := sumLine.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
 		if parts == nil {
 			found.add("%s: %q is no checksum and name", name, line)
+
 			continue
 		}
 		if _, ok := sums[parts[2]]; ok {
@@ -271,6 +273,7 @@ func (r release) checkManifest() problems {
 	content, err := os.ReadFile(r.path(name))
 	if err != nil {
 		found.add("%s", err)
+
 		return found
 	}
 	decoder := json.NewDecoder(bytes.NewReader(content))

@@ -57,6 +57,7 @@ func TestRelease_check(t *testing.T) {
 				if of == host {
 					return change(files)
 				}
+
 				return files
 			}
 		}
@@ -177,30 +178,49 @@ func TestRelease_check(t *testing.T) {
 			pack: inArchive(func(files []file) []file { return append(files, files[0]) }), want: archive + ": holds LICENSE twice",
 		},
 		"a program with the name of another version": {
-			pack: inArchive(func(files []file) []file { files[1].name = project + "_v0.1.0"; return files }), want: archive + ": holds other files (-want +got):",
+			pack: inArchive(func(files []file) []file {
+				files[1].name = project + "_v0.1.0"
+				return files
+			}), want: archive + ": holds other files (-want +got):",
 		},
 		"a program that may not be run": {
-			pack: inArchive(func(files []file) []file { files[1].mode = 0o644; return files }), want: archive + ": holds other files (-want +got):",
+			pack: inArchive(func(files []file) []file {
+				files[1].mode = 0o644
+				return files
+			}), want: archive + ": holds other files (-want +got):",
 		},
 		"a license that only its owner may read": {
-			pack: inArchive(func(files []file) []file { files[0].mode = 0o600; return files }), want: archive + ": holds other files (-want +got):",
+			pack: inArchive(func(files []file) []file {
+				files[0].mode = 0o600
+				return files
+			}), want: archive + ": holds other files (-want +got):",
 		},
 		"a time that is not that of the commit": {
-			pack: inArchive(func(files []file) []file { files[0].time = f.time.Add(time.Minute); return files }),
+			pack: inArchive(func(files []file) []file {
+				files[0].time = f.time.Add(time.Minute)
+				return files
+			}),
 			want: archive + ": LICENSE is of 2026-03-14T15:10:27Z, want the time of the commit, 2026-03-14T15:09:27Z, in UTC",
 		},
 		"a time of another zone": {
 			pack: inArchive(func(files []file) []file {
 				files[1].time = f.time.In(time.FixedZone("", 3600))
+
 				return files
 			}),
 			want: archive + ": " + program + " is of 2026-03-14T16:09:27+01:00, want the time of the commit",
 		},
 		"a program that is none": {
-			pack: inArchive(func(files []file) []file { files[1].content = []byte("#!/bin/sh"); return files }), want: archive + ": " + program + ": unrecognized file format",
+			pack: inArchive(func(files []file) []file {
+				files[1].content = []byte("#!/bin/sh")
+				return files
+			}), want: archive + ": " + program + ": unrecognized file format",
 		},
 		"the program of another platform": {
-			pack: inArchive(func(files []file) []file { files[1].content = f.programs[other]; return files }), want: archive + ": " + program + ": bad magic number",
+			pack: inArchive(func(files []file) []file {
+				files[1].content = f.programs[other]
+				return files
+			}), want: archive + ": " + program + ": bad magic number",
 		},
 		"another commit": {
 			release: func(r *release) { r.commit = strings.Repeat("0", 40) }, want: archive + ": " + program + ": was built in another way (-want +got):",
