@@ -21,10 +21,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// plugin is AWS's program that the AWS CLI hands sessions to.
+// plugin is the program that the AWS CLI passes sessions to.
 const plugin = "session-manager-plugin"
 
-// withPath puts programs into a folder that comes first, or that is all there is.
+// withPath adds folders to the front of PATH, or replaces it.
 func (p *program) withPath(path string) {
 	for i, variable := range p.env {
 		if strings.HasPrefix(variable, "PATH=") {
@@ -33,8 +33,8 @@ func (p *program) withPath(path string) {
 	}
 }
 
-// The CLI starts a session, and hands what it got to the plugin. Here that is a script
-// which writes down what it is given.
+// TestClients_awsCLIStartSession starts a session with the AWS CLI. A script takes the place of
+// the plugin and records its arguments.
 func TestClients_awsCLIStartSession(t *testing.T) {
 	t.Parallel()
 	p := startProgram(t, "-quotas=false")
@@ -91,7 +91,7 @@ func TestClients_awsCLIStartSession(t *testing.T) {
 	p.wantRequests("StartSession 400 InvalidDocument", "StartSession 400 InvalidParameters", "StartSession 400 TargetNotConnected")
 }
 
-// Without a plugin the CLI ends the session that it has started.
+// TestClients_awsCLIWithoutPlugin checks that the AWS CLI ends its session if the plugin is missing.
 func TestClients_awsCLIWithoutPlugin(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath(plugin); err == nil {
@@ -110,12 +110,12 @@ func TestClients_awsCLIWithoutPlugin(t *testing.T) {
 	}
 	for _, session := range sessions {
 		if strings.HasPrefix(session.SessionID, "terraform-") && (session.SessionID != requests[1].SessionID || session.Status != "Terminated") {
-			t.Errorf("the session is left behind: %+v", session)
+			t.Errorf("the session is still live: %+v", session)
 		}
 	}
 }
 
-// AWS's own plugin carries a connection to a port behind the fake's agent.
+// TestClients_plugin forwards a connection with AWS's plugin to a port behind the fake's agent.
 func TestClients_plugin(t *testing.T) {
 	t.Parallel()
 	p := startProgram(t, "-quotas=false")
@@ -156,7 +156,7 @@ func TestClients_plugin(t *testing.T) {
 		select {
 		case err := <-done:
 			if text := output.String(); strings.Contains(text, "endpoint") {
-				t.Skipf("this version of the plugin refuses addresses that are not AWS's: %s", text)
+				t.Skipf("this version of the plugin accepts only AWS addresses: %s", text)
 			}
 			t.Fatalf("the CLI has ended: %v\n%s", err, output.String())
 		case <-time.After(50 * time.Millisecond):
@@ -174,7 +174,7 @@ func TestClients_plugin(t *testing.T) {
 	go func() { _, _ = conn.Write(want) }()
 	got := make([]byte, len(want))
 	if _, err := io.ReadFull(conn, got); err != nil || !bytes.Equal(got, want) {
-		t.Errorf("the connection carried something else: %v", err)
+		t.Errorf("the connection carried other data: %v", err)
 	}
 	var sessions []struct{ SessionID string }
 	p.control(http.MethodGet, "/sessions", "", &sessions)
@@ -188,7 +188,7 @@ func TestClients_plugin(t *testing.T) {
 	}
 }
 
-// safeBuffer is a buffer that one side writes while another reads.
+// safeBuffer is a buffer for concurrent reads and writes.
 type safeBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -208,7 +208,7 @@ func (s *safeBuffer) String() string {
 	return s.b.String()
 }
 
-// boto3 starts a session, and ends it.
+// TestClients_boto3StartSession starts and ends a session with boto3.
 func TestClients_boto3StartSession(t *testing.T) {
 	t.Parallel()
 	script, err := os.ReadFile("testdata/start.py")
@@ -227,9 +227,9 @@ func TestClients_boto3StartSession(t *testing.T) {
 		t.Fatalf("%v in %s", err, stdout)
 	}
 	want := map[string]string{
-		"started":               "terraform, a token, a URL that leads here",
+		"started":               "terraform, a token, a URL of this endpoint",
 		"described":             "arn:aws:iam::123456789012:user/terraform i-02573cafcfEXAMPLE AWS-StartSSHSession CHG-7",
-		"a node that is away":   "TargetNotConnected i-1 is not connected.",
+		"a disconnected node":   "TargetNotConnected i-1 is not connected.",
 		"no such document":      "InvalidDocument",
 		"no such parameter":     "InvalidParameters",
 		"a long reason":         "ValidationException",

@@ -20,7 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The sessions of these tests, which are among those of the program.
+// The test sessions, which are among the example sessions.
 const (
 	connected    = "Mary-Major-07a16060613c408b5"
 	disconnected = "Shirley-Rodriguez-0e8b5d1a7f3c24960"
@@ -28,15 +28,15 @@ const (
 	unknown      = "nobody-00000000000000000"
 )
 
-// program is the running program, and the environment that it asks for.
+// program is the running program and the environment of its clients.
 type program struct {
 	t         *testing.T
 	variables map[string]string
 	env       []string
 }
 
-// startProgram starts the program. Its clients know nothing but what it prints,
-// and where programs are.
+// startProgram starts the program. The clients' environment has only the printed variables, PATH
+// and HOME.
 func startProgram(t *testing.T, args ...string) *program {
 	t.Helper()
 	p := &program{t: t, variables: start(t, args...)}
@@ -60,8 +60,7 @@ func (p *program) run(name string, args ...string) (stdout []byte, stderr string
 	return out.Bytes(), errOut.String(), err
 }
 
-// needs skips the test where a client is not installed, or does not run without
-// the settings of whoever runs the test.
+// needs skips the test if a client is not installed, or does not run without the user's settings.
 func (p *program) needs(what, name string, args ...string) {
 	p.t.Helper()
 	if _, err := exec.LookPath(name); err != nil {
@@ -74,7 +73,7 @@ func (p *program) needs(what, name string, args ...string) {
 	p.t.Logf("with %s", bytes.TrimSpace(stdout))
 }
 
-// aws runs the AWS CLI, which must succeed, and decodes what it prints.
+// aws runs the AWS CLI, which must succeed, and decodes its output.
 func (p *program) aws(value any, args ...string) {
 	p.t.Helper()
 	stdout, stderr, err := p.run("aws", append(args, "--output", "json")...)
@@ -86,7 +85,7 @@ func (p *program) aws(value any, args ...string) {
 	}
 }
 
-// awsFails runs the AWS CLI, which must fail with these words.
+// awsFails runs the AWS CLI, which must fail with this text in its output.
 func (p *program) awsFails(want string, args ...string) {
 	p.t.Helper()
 	stdout, stderr, err := p.run("aws", args...)
@@ -95,7 +94,7 @@ func (p *program) awsFails(want string, args ...string) {
 	}
 }
 
-// control calls the control surface.
+// control calls the control API.
 func (p *program) control(method, path, body string, value any) {
 	p.t.Helper()
 	req, err := http.NewRequestWithContext(p.t.Context(), method, p.variables["FAKESSM_CONTROL_URL"]+path, strings.NewReader(body))
@@ -117,7 +116,7 @@ func (p *program) control(method, path, body string, value any) {
 	}
 }
 
-// wantRequests checks what reached the program since the last look.
+// wantRequests checks the requests since the last check.
 func (p *program) wantRequests(want ...string) {
 	p.t.Helper()
 	var requests []struct {
@@ -154,7 +153,7 @@ func (p *program) wantRequests(want ...string) {
 	}
 }
 
-// listing and resumption are what the AWS CLI prints.
+// listing and resumption are outputs of the AWS CLI.
 type listing struct {
 	Sessions []struct {
 		SessionID string `json:"SessionId"`
@@ -190,7 +189,7 @@ func TestClients_awsCLI(t *testing.T) {
 	}
 	p.wantRequests("DescribeSessions Active Owner="+owner+" max=1 200", "DescribeSessions Active Owner="+owner+" max=1 next 200")
 
-	// A client of its own connects with what the CLI prints, until the CLI ends the session.
+	// A WebSocket client connects with the CLI's output until the CLI ends the session.
 	var resumed resumption
 	p.aws(&resumed, "ssm", "resume-session", "--session-id", disconnected)
 	if resumed.SessionID != disconnected {
@@ -223,7 +222,7 @@ func TestClients_awsCLI(t *testing.T) {
 		"TerminateSession "+iamUser+" 400 ThrottlingException", "TerminateSession "+iamUser+" 200")
 }
 
-// connect opens the data channel of a session.
+// connect opens a session's data channel.
 func (p *program) connect(resumed resumption) *websocket.Conn {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.t.Context(), 10*time.Second)
@@ -254,7 +253,7 @@ func (p *program) message(conn *websocket.Conn) string {
 	return strings.TrimSpace(string(message[4:36]))
 }
 
-// boto3 does its part in testdata/client.py, which says what it saw.
+// TestClients_boto3 runs testdata/client.py and checks its output.
 func TestClients_boto3(t *testing.T) {
 	t.Parallel()
 	script, err := os.ReadFile("testdata/client.py")
@@ -277,12 +276,12 @@ func TestClients_boto3(t *testing.T) {
 		"identity":               "arn:aws:iam::123456789012:user/terraform",
 		"role":                   "arn:aws:sts::123456789012:assumed-role/Operator/boto3",
 		"pages of two":           all,
-		"pages as they come":     strings.Replace(strings.ReplaceAll(all, " / ", " "), " Mary-Major-0c1f", " / Mary-Major-0c1f", 1),
+		"default pages":          strings.Replace(strings.ReplaceAll(all, " / ", " "), " Mary-Major-0c1f", " / Mary-Major-0c1f", 1),
 		"history":                "Richard-Roe-0b62d9c4e1f7a8350 Mary-Major-0d41f2c6b9e8a7350 timmy-09a3e7f5d18b6c240",
 		"of a target":            "Mary-Major-07a16060613c408b5 Shirley-Rodriguez-0e8b5d1a7f3c24960",
 		"of an unknown ID":       "",
 		"dates":                  "True",
-		"resumed":                "a token of 400 characters, a URL with a raw plus that leads here",
+		"resumed":                "a token of 400 characters, a URL with an unescaped plus of this endpoint",
 		"connection":             "connected",
 		"resume unknown":         "DoesNotExistException Session does not exist",
 		"timed out":              "no token",

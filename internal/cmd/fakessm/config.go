@@ -19,7 +19,8 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 )
 
-// regionPattern keeps the lines for the shell free of anything but a name.
+// regionPattern rejects text that a shell could interpret, because the Region is printed as a
+// shell command.
 var regionPattern = regexp.MustCompile(`^[a-z0-9-]+$`)
 
 type config struct {
@@ -43,16 +44,16 @@ func parse(args []string, stderr io.Writer, now time.Time) (config, error) {
 		flags.PrintDefaults()
 	}
 	flags.StringVar(&cfg.listen, "listen", "127.0.0.1:0", "loopback `address` to listen on")
-	flags.StringVar(&cfg.region, "region", fakessm.DefaultRegion, "`region` of the clients, and of sessions that name none")
-	flags.StringVar(&cfg.envFile, "env-file", "", "`file` to write the printed lines to as well")
-	flags.BoolVar(&cfg.dataChannel, "data-channel", true, "serve the data channels of resumed sessions; otherwise their stream URLs lead to AWS")
+	flags.StringVar(&cfg.region, "region", fakessm.DefaultRegion, "`region` of the clients, and of sessions without one")
+	flags.StringVar(&cfg.envFile, "env-file", "", "`file` for a copy of the printed lines")
+	flags.BoolVar(&cfg.dataChannel, "data-channel", true, "serve the data channels of sessions; otherwise stream URLs point to AWS")
 	file := flags.String("sessions", "", "JSON `file` with an array of sessions")
-	pageSize := flags.Int("page-size", 20, "largest page of DescribeSessions")
+	pageSize := flags.Int("page-size", 20, "maximum page size of DescribeSessions")
 	lag := flags.Duration("lag", 0, "how long a session is Terminating before it is Terminated")
-	terminating := flags.String("terminating", "history", "which list shows a Terminating session: history, or active")
-	latency := flags.Duration("latency", 0, "how long every request waits")
-	quotas := flags.Bool("quotas", true, "throttle at the quotas that AWS publishes")
-	ended := flags.String("ended", "refuse", "how TerminateSession answers for an ended session: refuse, or accept as until 2026")
+	terminating := flags.String("terminating", "history", "the list of Terminating sessions: history or active")
+	latency := flags.Duration("latency", 0, "delay of every request")
+	quotas := flags.Bool("quotas", true, "throttle at AWS's published quotas")
+	ended := flags.String("ended", "refuse", "TerminateSession's answer for an ended session: refuse, or accept as before 2026")
 	flags.Func("session", "`id,target,owner[,status]` of a session; repeatable", func(text string) error {
 		session, err := parseSession(text)
 		sessions = append(sessions, session)
@@ -61,7 +62,7 @@ func parse(args []string, stderr io.Writer, now time.Time) (config, error) {
 		return err
 	})
 	hosts := map[string]string{}
-	flags.Func("host", "`name=address` of a host that nodes reach, on this machine; repeatable; without a name, the nodes themselves", func(text string) error {
+	flags.Func("host", "`name=address` a host that nodes can reach, with an address on this machine; repeatable; an empty name is the node itself", func(text string) error {
 		name, address, found := strings.Cut(text, "=")
 		if !found || !onLoopback(address) {
 			return errors.New("want name=127.0.0.1 or name=127.0.0.1:port")
@@ -70,8 +71,8 @@ func parse(args []string, stderr io.Writer, now time.Time) (config, error) {
 
 		return nil
 	})
-	agentVersion := flags.String("agent-version", "", "`version` of the agents, which decides how they behave")
-	agentPacing := flags.Bool("agent-pacing", false, "agents send no more than 1 KB a millisecond, as real ones do")
+	agentVersion := flags.String("agent-version", "", "`version` of the agents, which determines their behaviour")
+	agentPacing := flags.Bool("agent-pacing", false, "agents send at most 1 KB per millisecond, like real agents")
 	documents := flags.String("documents", "", "JSON `file` with an array of documents for sessions")
 	if err := flags.Parse(args); err != nil {
 		return cfg, err
@@ -135,7 +136,7 @@ func parse(args []string, stderr io.Writer, now time.Time) (config, error) {
 	cfg.options = append(cfg.options, fakessm.WithPageSize(*pageSize), fakessm.WithTerminationLag(*lag),
 		fakessm.WithLatency(*latency), fakessm.WithSessions(sessions...))
 	if cfg.envFile != "" {
-		// Whoever waits for the file must not see that of an earlier run.
+		// A script that waits for the file must not read the one of an earlier run.
 		if err := os.Remove(cfg.envFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return cfg, fmt.Errorf("removing the old -env-file: %w", err)
 		}
@@ -157,7 +158,7 @@ func parseSession(text string) (fakessm.Session, error) {
 	return session, nil
 }
 
-// onLoopback reports whether an address, with a port or without, is one of this machine.
+// onLoopback reports whether an address, with or without a port, is a loopback address.
 func onLoopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -168,7 +169,7 @@ func onLoopback(address string) bool {
 	return err == nil && parsed.IsLoopback()
 }
 
-// readFile reads the file that a flag names.
+// readFile reads the file of a flag.
 func readFile[T any](flagName, name string, read func(io.Reader) (T, error)) (content T, err error) {
 	file, err := os.Open(name)
 	if err != nil {

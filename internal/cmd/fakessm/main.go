@@ -1,8 +1,8 @@
 // Copyright (c) SessionOps
 // SPDX-License-Identifier: MPL-2.0
 
-// Command fakessm serves a Session Manager that lives in memory, and prints
-// what an AWS client needs to talk to it:
+// Command fakessm serves a Session Manager in memory, and prints the environment variables that
+// direct an AWS client to it:
 //
 //	fakessm -env-file fakessm.env &
 //	. ./fakessm.env
@@ -91,18 +91,17 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
-	// The server no longer knows of connections that became data channels.
+	// http.Server does not close data channels, because they are hijacked connections.
 	fake.CloseDataChannels()
 	if server.Shutdown(grace) != nil {
-		// A fault that hangs does not end by itself.
+		// A request with a hang fault does not end by itself.
 		return server.Close()
 	}
 
 	return nil
 }
 
-// listen refuses to serve anyone but this machine, as the control surface asks
-// for no credentials.
+// listen accepts only loopback addresses, because the control API has no authentication.
 func listen(ctx context.Context, address string) (net.Listener, error) {
 	resolved, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
@@ -128,8 +127,8 @@ func routes(fake *fakessm.Server) http.Handler {
 	})
 }
 
-// exports returns lines for a shell. The empty session token replaces one that
-// may be left over in the environment and would spoil the key pair.
+// exports returns lines for a shell. They clear AWS_SESSION_TOKEN, because a leftover token
+// would make the key pair invalid.
 func exports(url, region string) string {
 	var b strings.Builder
 	for _, variable := range [][2]string{
@@ -149,7 +148,7 @@ func exports(url, region string) string {
 	return b.String()
 }
 
-// writeFile puts the file there in one step, for scripts that wait for it.
+// writeFile creates the file atomically, for scripts that wait for it.
 func writeFile(name, text string) (err error) {
 	temporary, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
 	if err != nil {

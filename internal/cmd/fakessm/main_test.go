@@ -24,7 +24,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// start runs the program and returns the variables that it prints.
+// start runs the program and returns the printed variables.
 func start(t *testing.T, args ...string) map[string]string {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -40,7 +40,7 @@ func start(t *testing.T, args ...string) map[string]string {
 	n, err := output.Read(buffer)
 	if err != nil {
 		cancel()
-		t.Fatalf("nothing printed: %v; %v", err, <-done)
+		t.Fatalf("nothing was printed: %v; %v", err, <-done)
 	}
 	for line := range strings.Lines(string(buffer[:n])) {
 		m := regexp.MustCompile(`^export ([A-Z0-9_]+)=(\S*)\n$`).FindStringSubmatch(line)
@@ -88,7 +88,7 @@ func TestRun(t *testing.T) {
 	}
 	written, err := os.ReadFile(file)
 	if err != nil || strings.Count(string(written), "\nexport ") != len(want)-1 {
-		t.Errorf("file holds %q, %v", written, err)
+		t.Errorf("the file contains %q, %v", written, err)
 	}
 
 	out, err := client(variables).DescribeSessions(t.Context(), &ssm.DescribeSessionsInput{State: "Active"})
@@ -96,7 +96,7 @@ func TestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(out.Sessions) != 5 || *out.Sessions[0].SessionId != "Mary-Major-07a16060613c408b5" {
-		t.Errorf("%d sessions to begin with", len(out.Sessions))
+		t.Errorf("%d initial sessions", len(out.Sessions))
 	}
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, variables["FAKESSM_CONTROL_URL"]+"/requests", nil)
 	if err != nil {
@@ -163,7 +163,7 @@ func TestRun_dataChannel(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !strings.HasPrefix(*out.StreamUrl, tc.want(variables)+"/v1/data-channel/"+id+"?") {
-				t.Error("the stream URL leads elsewhere")
+				t.Error("the stream URL points elsewhere")
 			}
 		})
 	}
@@ -180,13 +180,13 @@ func TestRun_refused(t *testing.T) {
 		"every address":              {[]string{"-listen", ":0"}, "not a loopback address"},
 		"no address":                 {[]string{"-listen", "x"}, "reading -listen"},
 		"an argument":                {[]string{"x"}, "unexpected argument"},
-		"a region for the shell":     {[]string{"-region", "$(x)"}, "not a region"},
+		"a region with shell syntax": {[]string{"-region", "$(x)"}, "not a region"},
 		"an empty page":              {[]string{"-page-size", "0"}, "-page-size"},
-		"another way of ending":      {[]string{"-ended", "maybe"}, "neither refuse nor accept"},
-		"another list":               {[]string{"-terminating", "both"}, "neither history nor active"},
+		"an unknown value of -ended": {[]string{"-ended", "maybe"}, "neither refuse nor accept"},
+		"an unknown list":            {[]string{"-terminating", "both"}, "neither history nor active"},
 		"half a session":             {[]string{"-session", "a,b"}, "want id,target,owner"},
-		"a file that is not there":   {[]string{"-sessions", "/nowhere"}, "reading -sessions"},
-		"a folder that is not there": {[]string{"-env-file", "/nowhere/env"}, "writing -env-file"},
+		"a missing file":             {[]string{"-sessions", "/nowhere"}, "reading -sessions"},
+		"a missing folder":           {[]string{"-env-file", "/nowhere/env"}, "writing -env-file"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -208,7 +208,7 @@ func TestExampleSessions(t *testing.T) {
 	now := time.Now()
 	for _, session := range exampleSessions(now) {
 		if len(session.SessionID) > 96 || session.StartDate.After(now) || session.EndDate.After(now) || session.Owner == "" {
-			t.Errorf("unlikely session %+v", session)
+			t.Errorf("unexpected session %+v", session)
 		}
 	}
 }

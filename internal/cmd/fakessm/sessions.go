@@ -9,7 +9,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 )
 
-// exampleSessions returns what an account might hold on an ordinary day.
+// exampleSessions returns a typical set of sessions.
 func exampleSessions(now time.Time) []fakessm.Session {
 	const (
 		web      = "i-02573cafcfEXAMPLE"

@@ -18,12 +18,13 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm/fakecontrol"
 )
 
-// viewTimeout is how long a running fakessm may take to answer.
+// viewTimeout limits the wait for a running fakessm.
 const viewTimeout = 10 * time.Second
 
 const viewUsage = "usage: fakessm view sessions|requests|reset CONTROL_URL"
 
-// view prints as plain text what a running fakessm knows, for scripts on machines without curl and jq.
+// view prints the sessions and the recorded requests of a running fakessm as plain text. It is for
+// scripts on machines without curl and jq.
 func view(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("fakessm view", flag.ContinueOnError)
 	flags.SetOutput(stderr)
@@ -50,7 +51,7 @@ func view(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 }
 
-// printSessions prints a line for each session.
+// printSessions prints one line per session.
 func printSessions(ctx context.Context, control fakecontrol.Client, stdout io.Writer) error {
 	sessions, err := control.Sessions(ctx)
 	if err != nil {
@@ -59,7 +60,7 @@ func printSessions(ctx context.Context, control fakecontrol.Client, stdout io.Wr
 
 	table := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 	for _, s := range sessions {
-		// The whole ARN would not fit: what follows the last slash is the person.
+		// The whole ARN is too long. The part after the last slash is the person.
 		owner := s.Owner[strings.LastIndex(s.Owner, "/")+1:]
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", s.SessionID, owner, s.Target, s.Region, s.Status)
 	}
@@ -67,8 +68,8 @@ func printSessions(ctx context.Context, control fakecontrol.Client, stdout io.Wr
 	return table.Flush()
 }
 
-// printRequests prints, for each operation and session, how often it was called
-// and how often that was refused. Calls to STS have no session.
+// printRequests prints how often each operation was called for each session, with a separate line
+// per error code. Calls to STS have no session.
 func printRequests(ctx context.Context, control fakecontrol.Client, stdout io.Writer) error {
 	requests, err := control.Requests(ctx)
 	if err != nil {

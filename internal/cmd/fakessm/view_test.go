@@ -14,8 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// testControl answers like the control surface of fakessm, and reports the
-// requests that change something.
+// testControl serves a control API like fakessm's, and records the requests that change something.
 func testControl(t *testing.T) (url string, changes *[]string) {
 	t.Helper()
 
@@ -92,8 +91,8 @@ func TestView_refuses(t *testing.T) {
 		"an unknown word":    {[]string{"faults", url}, `"faults" cannot be viewed`},
 		"a flag":             {[]string{"-sessions", url}, "not defined: -sessions"},
 		"an unexpected URL":  {[]string{"sessions", url + "/elsewhere"}, "404 Not Found"},
-		"no endpoint at all": {[]string{"reset", "http://127.0.0.1:1"}, "connection refused"},
-		"what is no URL":     {[]string{"sessions", "::"}, "missing protocol scheme"},
+		"no endpoint":        {[]string{"reset", "http://127.0.0.1:1"}, "connection refused"},
+		"an invalid URL":     {[]string{"sessions", "::"}, "missing protocol scheme"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

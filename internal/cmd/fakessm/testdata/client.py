@@ -1,8 +1,8 @@
 # Copyright (c) SessionOps
 # SPDX-License-Identifier: MPL-2.0
 
-"""Uses every operation of the endpoint with boto3, and prints what it saw as
-one JSON object of text. All it knows of the endpoint is in its environment."""
+"""Calls every operation of the endpoint with boto3, and prints the results as one
+JSON object of strings. The environment directs it to the endpoint."""
 
 import json
 import os
@@ -27,19 +27,19 @@ def inject(**fault):
 
 
 def ids(**arguments):
-    """The session IDs of a listing, its pages set apart."""
+    """Returns the session IDs of a listing, with " / " between pages."""
     pages = ssm.get_paginator("describe_sessions").paginate(**arguments)
     return " / ".join(" ".join(s["SessionId"] for s in page["Sessions"]) for page in pages)
 
 
 def error(call, **arguments):
-    """The code and the message of an error that must come."""
+    """Returns the code and message of an error. The call must fail."""
     try:
         call(**arguments)
     except ClientError as problem:
         code, message = problem.response["Error"]["Code"], problem.response["Error"].get("Message", "")
         if code in ("AccessDeniedException", "InvalidFilterKey"):
-            return code  # Their texts are long, or not part of the model.
+            return code  # The message is long, or not part of the API model.
         return (code + " " + message).strip()
     return "no error"
 
@@ -54,7 +54,7 @@ seen["role"] = boto3.client(
 ).get_caller_identity()["Arn"]
 
 seen["pages of two"] = ids(State="Active", PaginationConfig={"PageSize": 2})
-seen["pages as they come"] = ids(State="Active")
+seen["default pages"] = ids(State="Active")
 sessions = ssm.describe_sessions(State="History")["Sessions"]
 seen["history"] = " ".join(s["SessionId"] for s in sessions)
 seen["dates"] = str(all(s["EndDate"] >= s["StartDate"] and s["EndDate"].tzinfo is not None for s in sessions))
@@ -63,9 +63,9 @@ seen["of an unknown ID"] = ids(State="Active", Filters=[{"key": "SessionId", "va
 
 resumed = ssm.resume_session(SessionId=disconnected)
 here = "ws" + os.environ["AWS_ENDPOINT_URL_SSM"].removeprefix("http") + "/v1/data-channel/" + disconnected + "?"
-plus = "a raw plus" if "+" in resumed["StreamUrl"] else "no plus"
-leads = "here" if resumed["StreamUrl"].startswith(here) else "elsewhere"
-seen["resumed"] = f"a token of {len(resumed['TokenValue'])} characters, a URL with {plus} that leads {leads}"
+plus = "an unescaped plus" if "+" in resumed["StreamUrl"] else "no plus"
+host = "this endpoint" if resumed["StreamUrl"].startswith(here) else "another host"
+seen["resumed"] = f"a token of {len(resumed['TokenValue'])} characters, a URL with {plus} of {host}"
 seen["connection"] = ssm.get_connection_status(Target="i-02573cafcfEXAMPLE")["Status"]
 seen["resume unknown"] = error(ssm.resume_session, SessionId=unknown)
 inject(operation="ResumeSession", kind="no-token")

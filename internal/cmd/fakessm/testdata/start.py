@@ -1,8 +1,8 @@
 # Copyright (c) SessionOps
 # SPDX-License-Identifier: MPL-2.0
 
-"""Starts sessions with boto3, and prints what it saw as one JSON object of text.
-All it knows of the endpoint is in its environment."""
+"""Starts sessions with boto3, and prints the results as one JSON object of strings.
+The environment directs it to the endpoint."""
 
 import json
 import os
@@ -22,7 +22,7 @@ def control(path, value):
 
 
 def error(words=False, **arguments):
-    """The code of an error that must come, and its message if asked for."""
+    """Returns the code of an error, and its message if words is set. The call must fail."""
     try:
         ssm.start_session(**arguments)
     except ClientError as problem:
@@ -37,13 +37,13 @@ started = ssm.start_session(
 )
 id = started["SessionId"]
 here = "ws" + os.environ["AWS_ENDPOINT_URL_SSM"].removeprefix("http") + "/v1/data-channel/" + id + "?"
-leads = "here" if started["StreamUrl"].startswith(here) else "elsewhere"
+host = "this endpoint" if started["StreamUrl"].startswith(here) else "another host"
 token = "a token" if started["TokenValue"] else "no token"
-seen["started"] = f"{id.split('-')[0]}, {token}, a URL that leads {leads}"
+seen["started"] = f"{id.split('-')[0]}, {token}, a URL of {host}"
 (session,) = ssm.describe_sessions(State="Active", Filters=[{"key": "SessionId", "value": id}])["Sessions"]
 seen["described"] = " ".join(session[name] for name in ("Owner", "Target", "DocumentName", "Reason"))
 control("/targets", {"i-1": False})
-seen["a node that is away"] = error(words=True, Target="i-1")
+seen["a disconnected node"] = error(words=True, Target="i-1")
 seen["no such document"] = error(Target=target, DocumentName="My-Document")
 seen["no such parameter"] = error(Target=target, Parameters={"portNumber": ["22"]})
 seen["a long reason"] = error(Target=target, Reason="x" * 257)
