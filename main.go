@@ -42,7 +42,7 @@ func main() {
 	})
 	own := provider.NewRegistry()
 	server := providerserver.NewProtocol6(provider.New(version, prepare, own)())
-	process := lifecycle.Process{EndAll: own.EndAll, Alone: *debugger}
+	process := lifecycle.Process{EndAll: own.EndAll, Standalone: *debugger}
 	if err := process.Run(func() error {
 		return tf6server.Serve("registry.terraform.io/sessionops/ssm", server, options...)
 	}); err != nil {

@@ -22,7 +22,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/httpclient"
 )
 
-// countedConn counts how often its side of the connection sends something.
+// countedConn counts the writes to its connection.
 type countedConn struct {
 	net.Conn
 	writes *atomic.Int32
@@ -71,7 +71,7 @@ func TestClient_Do(t *testing.T) {
 		t.Errorf("the body that arrived is %q", body)
 	}
 	if n := writes.Load(); n != 1 {
-		t.Errorf("the request went out in %d pieces", n)
+		t.Errorf("the request was sent in %d writes", n)
 	}
 }
 
@@ -97,8 +97,8 @@ func TestClient_Do_withoutBody(t *testing.T) {
 	}
 }
 
-// An answer that breaks off is an error, which the SDK tells from one that it cannot
-// read.
+// TestClient_Do_halfAnAnswer checks that an incomplete answer is a transport error, which the
+// SDK retries, and not a decoding error.
 func TestClient_Do_halfAnAnswer(t *testing.T) {
 	t.Parallel()
 

@@ -20,19 +20,18 @@ import (
 	"syscall"
 )
 
-// refusedAttempts is how often to send a request whose connection is refused: a
-// service that restarts needs a moment, one that is not there does not come.
+// refusedAttempts is how often to send a request whose connection is refused. A service that is
+// restarting needs a moment. More attempts do not help if there is no service.
 const refusedAttempts = 4
 
-// Cause is why a request got no usable answer. Its text quotes nothing that was
-// read from outside.
+// Cause says why a request got no usable answer. Its text quotes nothing from outside.
 type Cause string
 
-// Causes that do not pass by themselves.
+// Causes that a retry cannot cure.
 const (
-	CauseHeader      Cause = "a header of the request holds a character that is not allowed there, such as a line break"
-	CauseToken       Cause = "the session token holds a character that is not allowed in an HTTP header, such as a line break"
-	CauseSignature   Cause = "the access key ID or the Region holds a character that is not allowed in an HTTP header, such as a line break"
+	CauseHeader      Cause = "a header of the request contains a character that is not allowed there, such as a line break"
+	CauseToken       Cause = "the session token contains a character that is not allowed in an HTTP header, such as a line break"
+	CauseSignature   Cause = "the access key ID or the Region contains a character that is not allowed in an HTTP header, such as a line break"
 	CauseScheme      Cause = "the endpoint's URL does not begin with https:// or http://, or has no host"
 	CauseAuthority   Cause = "the TLS certificate of the endpoint, or of a proxy on the way, is not signed by an authority that this machine trusts"
 	CauseHostname    Cause = "the TLS certificate of the endpoint, or of a proxy on the way, is for another host name"
@@ -40,42 +39,42 @@ const (
 	CauseCertificate Cause = "the TLS certificate of the endpoint, or of a proxy on the way, is not valid"
 	CauseNoTLS       Cause = "the endpoint's port does not speak TLS: its URL may have to begin with http://"
 	CauseHandshake   Cause = "the endpoint, or a proxy on the way, refused the TLS handshake"
-	CauseNoHTTP      Cause = "what answers at the endpoint's port does not speak HTTP"
+	CauseNoHTTP      Cause = "the server at the endpoint's port does not speak HTTP"
 	CauseProxy       Cause = "the proxy refused to connect to the endpoint"
 	CauseProxyLogin  Cause = "the proxy did not accept the request without a valid user name and password"
-	CauseTooLong     Cause = "the answer is longer than 8 MB, so that the endpoint cannot be AWS"
+	CauseTooLong     Cause = "the answer is longer than 8 MB, so the endpoint cannot be AWS"
 	CauseNoSuchHost  Cause = "no such host"
 )
 
-// Causes that may pass.
+// Causes that a retry may cure.
 const (
 	CauseRefused     Cause = "connection refused"
 	CauseProxyBroken Cause = "the proxy could not connect to the endpoint"
 	CauseLookup      Cause = "the host name could not be looked up"
-	CauseTimeout     Cause = "no answer came in the time for one attempt"
+	CauseTimeout     Cause = "no answer arrived in the time for one attempt"
 	CauseBroken      Cause = "the connection broke before the answer was complete"
 	CauseConnect     Cause = "the connection could not be made"
 	CauseOther       Cause = "the request could not be sent, or its answer could not be received"
 )
 
-// lasting are the causes that a repetition cannot cure.
-var lasting = map[Cause]bool{
+// permanent are the causes that a retry cannot cure.
+var permanent = map[Cause]bool{
 	CauseHeader: true, CauseToken: true, CauseSignature: true, CauseScheme: true,
 	CauseAuthority: true, CauseHostname: true, CauseExpired: true, CauseCertificate: true,
 	CauseNoTLS: true, CauseHandshake: true, CauseNoHTTP: true,
 	CauseProxy: true, CauseProxyLogin: true, CauseTooLong: true, CauseNoSuchHost: true,
 }
 
-// Error is a request that got no usable answer.
+// Error is the failure of a request that got no usable answer.
 type Error struct {
 	Cause  Cause
-	Detail string // What is known besides, such as an address; empty for nothing.
+	Detail string // Further information such as an address. May be empty.
 
 	attempt int
 	err     error
 }
 
-// Error implements error. It quotes nothing that was read from outside.
+// Error implements error. The text quotes nothing from outside.
 func (e *Error) Error() string {
 	if e.Detail == "" {
 		return string(e.Cause)
@@ -84,50 +83,49 @@ func (e *Error) Error() string {
 	return string(e.Cause) + " (" + e.Detail + ")"
 }
 
-// Unwrap returns the error of the transport. Its text may quote what was read.
+// Unwrap returns the transport's error. Its text may quote the answer.
 func (e *Error) Unwrap() error { return e.err }
 
-// Lasting reports whether the request is not worth repeating.
-func (e *Error) Lasting() bool {
-	return lasting[e.Cause] || e.Cause == CauseRefused && e.attempt >= refusedAttempts
+// Permanent reports whether a retry is useless.
+func (e *Error) Permanent() bool {
+	return permanent[e.Cause] || e.Cause == CauseRefused && e.attempt >= refusedAttempts
 }
 
-// lastingError tells the retryers of the SDK to give up.
-type lastingError struct {
+// permanentError tells the SDK's retryers to give up.
+type permanentError struct {
 	error
 }
 
 // Unwrap returns the Error.
-func (e lastingError) Unwrap() error { return e.error }
+func (e permanentError) Unwrap() error { return e.error }
 
-// RetryableError implements the SDK's interface of errors that know whether they
-// are worth repeating.
-func (lastingError) RetryableError() bool { return false }
+// RetryableError implements the SDK's interface for errors that decide about retries.
+func (permanentError) RetryableError() bool { return false }
 
 // newError classifies the failure of a request.
 func newError(r *http.Request, err error) error {
 	cause, detail := classify(err)
 
-	return told(&Error{Cause: cause, Detail: detail, attempt: attempt(r), err: err})
+	return wrapForSDK(&Error{Cause: cause, Detail: detail, attempt: attempt(r), err: err})
 }
 
-// Classify returns what is known of a failed request that another client sent.
+// Classify returns the cause of a failed request that another client sent.
 func Classify(err error) *Error {
 	cause, detail := classify(err)
 
 	return &Error{Cause: cause, Detail: detail, attempt: 1, err: err}
 }
 
-// told returns an Error as the SDK is to see it.
-func told(e *Error) error {
-	if e.Lasting() {
-		return lastingError{e}
+// wrapForSDK wraps an Error for the SDK's retryers.
+func wrapForSDK(e *Error) error {
+	if e.Permanent() {
+		return permanentError{e}
 	}
 
 	return e
 }
 
-// attempt returns the number of an attempt, which the SDK sends as a header.
+// attempt returns the number of the attempt from the SDK's header.
 func attempt(r *http.Request) int {
 	_, rest, _ := strings.Cut(r.Header.Get("Amz-Sdk-Request"), "attempt=")
 	digits, _, _ := strings.Cut(rest, ";")
@@ -139,21 +137,21 @@ func attempt(r *http.Request) int {
 	return n
 }
 
-// checkRequest finds what net/http would refuse to send, with the values in its error.
+// checkRequest finds requests that net/http would reject with an error that quotes the value.
 func checkRequest(r *http.Request) error {
 	if r.URL == nil || r.URL.Host == "" || r.URL.Scheme != "http" && r.URL.Scheme != "https" {
-		return told(&Error{Cause: CauseScheme})
+		return wrapForSDK(&Error{Cause: CauseScheme})
 	}
 	for name, values := range r.Header {
 		for _, value := range values {
 			switch {
-			case legal(value):
+			case validHeaderValue(value):
 			case strings.EqualFold(name, "X-Amz-Security-Token"):
-				return told(&Error{Cause: CauseToken})
+				return wrapForSDK(&Error{Cause: CauseToken})
 			case strings.EqualFold(name, "Authorization"):
-				return told(&Error{Cause: CauseSignature})
+				return wrapForSDK(&Error{Cause: CauseSignature})
 			default:
-				return told(&Error{Cause: CauseHeader})
+				return wrapForSDK(&Error{Cause: CauseHeader})
 			}
 		}
 	}
@@ -161,14 +159,14 @@ func checkRequest(r *http.Request) error {
 	return nil
 }
 
-// legal reports whether a header's value has no control character but tabs.
-func legal(value string) bool {
+// validHeaderValue reports whether a header value has no control character except tabs.
+func validHeaderValue(value string) bool {
 	return !strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
 }
 
 var errTooLong = errors.New("the answer is too long")
 
-// proxyError is a proxy's refusal of CONNECT.
+// proxyError is a proxy's refusal of CONNECT, as an HTTP status.
 type proxyError int
 
 // Error implements error.
@@ -176,7 +174,7 @@ func (e proxyError) Error() string {
 	return "the proxy answered with HTTP status " + strconv.Itoa(int(e))
 }
 
-// ObserveProxy makes a transport tell the refusal of a proxy from other failures.
+// ObserveProxy makes a transport return a distinct error if a proxy refuses CONNECT.
 func ObserveProxy(t *http.Transport) {
 	t.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, response *http.Response) error {
 		if response.StatusCode == http.StatusOK {
@@ -187,7 +185,7 @@ func ObserveProxy(t *http.Transport) {
 	}
 }
 
-// classify returns why a request failed, and a detail that is safe to show.
+// classify returns the cause of a failure, and a detail that is safe to show.
 func classify(err error) (Cause, string) {
 	var (
 		own         *Error
@@ -225,7 +223,7 @@ func classify(err error) (Cause, string) {
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return CauseNoTLS, ""
 	case errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error"):
-		// So crypto/tls tells of an alert, of a fixed list.
+		// crypto/tls reports alerts this way. Their texts are from a fixed list.
 		return CauseHandshake, strings.TrimPrefix(op.Err.Error(), "tls: ")
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return CauseNoSuchHost, awsHost(dns.Name)
@@ -248,8 +246,8 @@ func classify(err error) (Cause, string) {
 	}
 }
 
-// address returns the network address that a connection was to be made to, if it
-// is an IP address: names are configured, and may hold anything.
+// address returns the network address of a failed connection, if it is an IP address. Names come
+// from the configuration and may contain anything.
 func address(err error) string {
 	var op *net.OpError
 	if !errors.As(err, &op) {
@@ -274,7 +272,7 @@ var awsHostShape = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^[a-z0-9.-]+\.(amazonaws\.com(\.cn)?|amazonaws\.eu|api\.aws|amazonwebservices\.com\.cn|amazonwebservices\.eu)$`)
 })
 
-// awsHost returns a host name of AWS, empty for any other.
+// awsHost returns a host name of AWS, and nothing for other names.
 func awsHost(name string) string {
 	if name = strings.ToLower(strings.TrimSuffix(name, ".")); awsHostShape().MatchString(name) {
 		return name

@@ -17,7 +17,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/httpclient"
 )
 
-// canary stands for a secret that an endpoint, a proxy or a request holds.
+// canary stands for a secret in an answer, a proxy URL or a request.
 const canary = "canary-6d0f1c"
 
 // listenLocally serves connections until the test ends, and returns the address.
@@ -62,8 +62,8 @@ func refusingProxy(t *testing.T, status int) *url.URL {
 	return parsed
 }
 
-// TestClient_errors is about requests that get no usable answer: whether they can have
-// arrived, whether they are worth repeating, and that nothing from outside is quoted.
+// TestClient_errors checks requests without a usable answer: whether they may have arrived,
+// whether a retry can help, and that the error quotes nothing from outside.
 func TestClient_errors(t *testing.T) {
 	t.Parallel()
 
@@ -100,39 +100,39 @@ func TestClient_errors(t *testing.T) {
 	t.Cleanup(picky.Close)
 
 	for name, tc := range map[string]struct {
-		url     string
-		header  [2]string
-		proxy   *url.URL
-		trust   bool // The endpoint's certificate is not checked.
-		attempt string
-		want    httpclient.Cause
-		lasting bool
-		arrived bool
+		url       string
+		header    [2]string
+		proxy     *url.URL
+		trust     bool // Skip the verification of the endpoint's certificate.
+		attempt   string
+		want      httpclient.Cause
+		permanent bool
+		arrived   bool
 	}{
-		"a certificate that is not trusted":    {url: secure.URL, want: httpclient.CauseAuthority, lasting: true},
-		"a port that does not speak TLS":       {url: "https://127.0.0.1:" + plainPort, want: httpclient.CauseNoTLS, lasting: true},
-		"a TLS handshake that is refused":      {url: picky.URL, trust: true, want: httpclient.CauseHandshake, lasting: true},
-		"a port that does not speak HTTP":      {url: "http://" + ssh, want: httpclient.CauseNoHTTP, lasting: true, arrived: true},
-		"a connection that is refused":         {url: "http://" + refused, want: httpclient.CauseRefused},
-		"one that stays refused":               {url: "http://" + refused, attempt: "attempt=4; max=25", want: httpclient.CauseRefused, lasting: true},
-		"a proxy that refuses":                 {url: "https://ssm.test", proxy: refusingProxy(t, http.StatusForbidden), want: httpclient.CauseProxy, lasting: true},
-		"a proxy that asks for a password":     {url: "https://ssm.test", proxy: refusingProxy(t, http.StatusProxyAuthRequired), want: httpclient.CauseProxyLogin, lasting: true},
-		"a proxy that cannot connect":          {url: "https://ssm.test", proxy: refusingProxy(t, http.StatusBadGateway), want: httpclient.CauseProxyBroken},
-		"a proxy that is not there":            {url: "https://ssm.test", proxy: &url.URL{Scheme: "http", Host: refused, User: url.UserPassword("me", canary)}, want: httpclient.CauseRefused},
-		"a session token with a line break":    {url: plain.URL, header: [2]string{"X-Amz-Security-Token", canary + "\n"}, want: httpclient.CauseToken, lasting: true},
-		"an access key with a line break":      {url: plain.URL, header: [2]string{"Authorization", "AWS4-HMAC-SHA256 Credential=" + canary + "\r\n"}, want: httpclient.CauseSignature, lasting: true},
-		"another header with a line break":     {url: plain.URL, header: [2]string{"User-Agent", canary + "\n"}, want: httpclient.CauseHeader, lasting: true},
-		"an endpoint without a scheme":         {url: "//me:" + canary + "@ssm.test", want: httpclient.CauseScheme, lasting: true},
-		"an endpoint of another scheme":        {url: "ftp://me:" + canary + "@ssm.test", want: httpclient.CauseScheme, lasting: true},
-		"an answer without an end":             {url: plain.URL + "/long", want: httpclient.CauseTooLong, lasting: true, arrived: true},
-		"an answer that says it is a gigabyte": {url: plain.URL + "/declared", want: httpclient.CauseTooLong, lasting: true, arrived: true},
-		"an answer that breaks off":            {url: plain.URL + "/broken", want: httpclient.CauseBroken, arrived: true},
-		"a connection that is closed":          {url: "http://" + closed, want: httpclient.CauseBroken, arrived: true},
+		"a certificate that is not trusted":             {url: secure.URL, want: httpclient.CauseAuthority, permanent: true},
+		"a port that does not speak TLS":                {url: "https://127.0.0.1:" + plainPort, want: httpclient.CauseNoTLS, permanent: true},
+		"a TLS handshake that is refused":               {url: picky.URL, trust: true, want: httpclient.CauseHandshake, permanent: true},
+		"a port that does not speak HTTP":               {url: "http://" + ssh, want: httpclient.CauseNoHTTP, permanent: true, arrived: true},
+		"a connection that is refused":                  {url: "http://" + refused, want: httpclient.CauseRefused},
+		"a connection that is refused repeatedly":       {url: "http://" + refused, attempt: "attempt=4; max=25", want: httpclient.CauseRefused, permanent: true},
+		"a proxy that refuses":                          {url: "https://ssm.test", proxy: refusingProxy(t, http.StatusForbidden), want: httpclient.CauseProxy, permanent: true},
+		"a proxy that asks for a password":              {url: "https://ssm.test", proxy: refusingProxy(t, http.StatusProxyAuthRequired), want: httpclient.CauseProxyLogin, permanent: true},
+		"a proxy that cannot connect":                   {url: "https://ssm.test", proxy: refusingProxy(t, http.StatusBadGateway), want: httpclient.CauseProxyBroken},
+		"a proxy that does not listen":                  {url: "https://ssm.test", proxy: &url.URL{Scheme: "http", Host: refused, User: url.UserPassword("me", canary)}, want: httpclient.CauseRefused},
+		"a session token with a line break":             {url: plain.URL, header: [2]string{"X-Amz-Security-Token", canary + "\n"}, want: httpclient.CauseToken, permanent: true},
+		"an access key with a line break":               {url: plain.URL, header: [2]string{"Authorization", "AWS4-HMAC-SHA256 Credential=" + canary + "\r\n"}, want: httpclient.CauseSignature, permanent: true},
+		"another header with a line break":              {url: plain.URL, header: [2]string{"User-Agent", canary + "\n"}, want: httpclient.CauseHeader, permanent: true},
+		"an endpoint without a scheme":                  {url: "//me:" + canary + "@ssm.test", want: httpclient.CauseScheme, permanent: true},
+		"an endpoint of another scheme":                 {url: "ftp://me:" + canary + "@ssm.test", want: httpclient.CauseScheme, permanent: true},
+		"an endless answer":                             {url: plain.URL + "/long", want: httpclient.CauseTooLong, permanent: true, arrived: true},
+		"an answer with a Content-Length of a gigabyte": {url: plain.URL + "/declared", want: httpclient.CauseTooLong, permanent: true, arrived: true},
+		"an incomplete answer":                          {url: plain.URL + "/broken", want: httpclient.CauseBroken, arrived: true},
+		"a connection that is closed":                   {url: "http://" + closed, want: httpclient.CauseBroken, arrived: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: tc.trust}} //nolint:gosec // The case says so.
+			transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: tc.trust}} //nolint:gosec // Only if the test case requires it.
 			if tc.proxy != nil {
 				transport.Proxy = http.ProxyURL(tc.proxy)
 			}
@@ -156,27 +156,27 @@ func TestClient_errors(t *testing.T) {
 			}
 			var failed *httpclient.Error
 			if !errors.As(err, &failed) {
-				t.Fatalf("%T is no *httpclient.Error", err)
+				t.Fatalf("error is %T, want *httpclient.Error", err)
 			}
-			if failed.Cause != tc.want || failed.Lasting() != tc.lasting {
-				t.Errorf("cause is %q, lasting %t; want %q, lasting %t", failed.Cause, failed.Lasting(), tc.want, tc.lasting)
+			if failed.Cause != tc.want || failed.Permanent() != tc.permanent {
+				t.Errorf("cause is %q, permanent %t; want %q, permanent %t", failed.Cause, failed.Permanent(), tc.want, tc.permanent)
 			}
 			var retryable interface{ RetryableError() bool }
-			if stops := errors.As(err, &retryable) && !retryable.RetryableError(); stops != tc.lasting {
-				t.Errorf("the SDK is told to give up: %t, want %t", stops, tc.lasting)
+			if stops := errors.As(err, &retryable) && !retryable.RetryableError(); stops != tc.permanent {
+				t.Errorf("the SDK must not retry: %t, want %t", stops, tc.permanent)
 			}
 			if got := record.MayHaveArrived(); got != tc.arrived {
 				t.Errorf("the request may have arrived: %t, want %t", got, tc.arrived)
 			}
 			if strings.Contains(err.Error(), canary) {
-				t.Errorf("the error quotes what it read: %s", err)
+				t.Errorf("the error quotes the answer: %s", err)
 			}
 		})
 	}
 }
 
-// TestClient_unknownTransport: a transport that does not tell whether it got a
-// connection proves nothing.
+// TestClient_unknownTransport checks that a request may have arrived if the transport does not
+// report whether it got a connection.
 func TestClient_unknownTransport(t *testing.T) {
 	t.Parallel()
 
@@ -185,9 +185,9 @@ func TestClient_unknownTransport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = httpclient.Transport{RoundTripper: failingTransport{}}.RoundTrip(r) //nolint:bodyclose // There is none.
+	_, err = httpclient.Transport{RoundTripper: failingTransport{}}.RoundTrip(r) //nolint:bodyclose // There is no body.
 	if err == nil || !record.MayHaveArrived() {
-		t.Errorf("the request cannot have arrived, it is said, with the error %v", err)
+		t.Errorf("MayHaveArrived is false, with the error %v", err)
 	}
 }
 

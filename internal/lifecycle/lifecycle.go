@@ -1,8 +1,8 @@
 // Copyright (c) SessionOps
 // SPDX-License-Identifier: MPL-2.0
 
-// Package lifecycle sees to it that the provider's process, however it ends, first
-// ends what it has opened.
+// Package lifecycle makes sure that the provider's process ends its open sessions before it
+// exits, for every kind of exit.
 package lifecycle
 
 import (
@@ -14,36 +14,36 @@ import (
 )
 
 const (
-	// serverEndTime is how long the end may take once the server has stopped.
-	// Terraform kills a provider about 1.9 s after it has told it to stop.
+	// serverEndTime limits the cleanup after the server has stopped. Terraform kills a
+	// provider about 1.9 s after it has told it to stop.
 	serverEndTime = 1500 * time.Millisecond
 
-	// aloneTime is how long the end may take when nobody is left who would kill the
-	// process: its parent is dead, or it runs by itself.
-	aloneTime = 30 * time.Second
+	// standaloneEndTime limits the cleanup if no parent process can kill this one: the parent is dead,
+	// or there never was one.
+	standaloneEndTime = 30 * time.Second
 
 	// exitTerminated is the exit status after SIGTERM or the death of the parent.
 	exitTerminated = 128 + int(syscall.SIGTERM)
 )
 
-// Process is what Run deals with. Tests replace parts of it.
+// Process configures Run. Tests replace its unexported fields.
 type Process struct {
-	// EndAll ends what is open. It is called once the server has ended, on SIGTERM,
-	// and after the parent's death.
+	// EndAll ends the open sessions. It is called after the server has ended, on SIGTERM,
+	// and after the death of the parent.
 	EndAll func(context.Context) error
 
-	// Alone tells that the process runs by itself, as for a debugger: it has no
-	// parent that matters, and nobody kills it.
-	Alone bool
+	// Standalone is set for a process without a supervising parent, for example in a debugger.
+	// The death of its parent does not matter.
+	Standalone bool
 
 	terminated   <-chan os.Signal
 	parentIsDead func(stop <-chan struct{}) bool
 	exit         func(int)
 }
 
-// Run runs a server until it ends, and then ends what is open. On SIGTERM, and when
-// the parent is dead, it ends what is open and exits. SIGINT ends nothing: a
-// terminal sends it to Terraform as well, which then lets running work finish.
+// Run runs a server until it ends, and then calls EndAll. On SIGTERM, or if the parent dies, it
+// calls EndAll and exits. SIGINT has no effect, because a terminal also sends it to Terraform,
+// which then waits for running work.
 func (p Process) Run(server func() error) error {
 	if p.terminated == nil {
 		signals := make(chan os.Signal, 1)
@@ -61,7 +61,7 @@ func (p Process) Run(server func() error) error {
 	stop := make(chan struct{})
 	defer close(stop)
 	orphaned := make(chan struct{})
-	if !p.Alone {
+	if !p.Standalone {
 		go func() {
 			if p.parentIsDead(stop) {
 				close(orphaned)
@@ -75,13 +75,13 @@ func (p Process) Run(server func() error) error {
 		case <-stop:
 			return
 		}
-		p.end(aloneTime)
+		p.end(standaloneEndTime)
 		p.exit(exitTerminated)
 	}()
 
 	err := server()
-	if p.Alone {
-		p.end(aloneTime)
+	if p.Standalone {
+		p.end(standaloneEndTime)
 	} else {
 		p.end(serverEndTime)
 	}
@@ -89,11 +89,11 @@ func (p Process) Run(server func() error) error {
 	return err
 }
 
-// end ends what is open within a time.
+// end calls EndAll with a time limit.
 func (p Process) end(limit time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 
-	// Nobody is left who could be told of a failure.
+	// No process is left to report a failure to.
 	_ = p.EndAll(ctx)
 }

@@ -14,25 +14,24 @@ import (
 	"time"
 )
 
-// TestRun ends a process in every way that it sees coming: what is open is ended
-// once, and has as much time as there is.
+// TestRun checks every kind of exit. EndAll must be called once, with the right time limit.
 func TestRun(t *testing.T) {
 	t.Parallel()
 
 	broken := errors.New("broken")
 	for name, tc := range map[string]struct {
-		alone  bool
-		signal bool // SIGTERM comes.
-		orphan bool // The parent dies.
-		limit  time.Duration
-		exits  bool
+		standalone bool
+		signal     bool // The process gets SIGTERM.
+		orphan     bool // The parent dies.
+		limit      time.Duration
+		exits      bool
 	}{
-		"the server ends":                        {limit: serverEndTime},
-		"the server of a debugger ends":          {alone: true, limit: aloneTime},
-		"SIGTERM":                                {signal: true, limit: aloneTime, exits: true},
-		"SIGTERM under a debugger":               {alone: true, signal: true, limit: aloneTime, exits: true},
-		"the parent dies":                        {orphan: true, limit: aloneTime, exits: true},
-		"the parent dies, which does not matter": {alone: true, orphan: true, limit: aloneTime},
+		"the server ends":                         {limit: serverEndTime},
+		"the server of a debugger ends":           {standalone: true, limit: standaloneEndTime},
+		"SIGTERM":                                 {signal: true, limit: standaloneEndTime, exits: true},
+		"SIGTERM under a debugger":                {standalone: true, signal: true, limit: standaloneEndTime, exits: true},
+		"the parent dies":                         {orphan: true, limit: standaloneEndTime, exits: true},
+		"the parent of a standalone process dies": {standalone: true, orphan: true, limit: standaloneEndTime},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -46,7 +45,7 @@ func TestRun(t *testing.T) {
 					stop    = make(chan struct{})
 				)
 				process := Process{
-					Alone: tc.alone,
+					Standalone: tc.standalone,
 					EndAll: func(ctx context.Context) error {
 						deadline, _ := ctx.Deadline()
 						mutex.Lock()
@@ -82,7 +81,7 @@ func TestRun(t *testing.T) {
 				}()
 				synctest.Wait()
 				if len(limits) > 0 {
-					t.Error("something was ended while the server serves")
+					t.Error("EndAll was called while the server runs")
 				}
 				if tc.signal {
 					signals <- syscall.SIGTERM
@@ -99,23 +98,23 @@ func TestRun(t *testing.T) {
 				}
 
 				if err := <-result; !errors.Is(err, broken) {
-					t.Errorf("the server's error is lost: %v", err)
+					t.Errorf("Run does not return the server's error: %v", err)
 				}
 				if len(limits) == 0 || limits[0] != tc.limit {
-					t.Errorf("what is open was ended within %v, want %s", limits, tc.limit)
+					t.Errorf("EndAll was called with the limits %v, want %s", limits, tc.limit)
 				}
 			})
 		})
 	}
 }
 
-// TestAwaitParent_alive has the test's own parent go on.
+// TestAwaitParent_alive checks that a living parent is not reported as dead.
 func TestAwaitParent_alive(t *testing.T) {
 	t.Parallel()
 
 	stop := make(chan struct{})
 	close(stop)
 	if awaitParent()(stop) {
-		t.Error("the parent is said to be dead")
+		t.Error("the parent is reported as dead")
 	}
 }

@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// parentPoll is how often to look whether the parent is still there.
+// parentPoll is the interval of the checks whether the parent is alive.
 const parentPoll = time.Second
 
-// awaitParent returns a function that waits for the death of the process's parent
-// and reports it, or returns false once stop is closed.
+// awaitParent returns a function that waits for the death of the parent. The function returns
+// true when the parent is dead, and false when stop is closed.
 //
-// A process whose parent dies gets another one. No signal tells of it on all
-// systems: Linux has one, but sends it when the parent's thread ends.
+// A process whose parent dies gets a new parent. There is no portable signal for this. Linux
+// has one, but sends it when the parent's thread ends.
 func awaitParent() func(stop <-chan struct{}) bool {
 	parent := os.Getppid()
 

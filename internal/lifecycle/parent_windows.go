@@ -5,16 +5,17 @@ package lifecycle
 
 import "os"
 
-// awaitParent returns a function that waits for the death of the process's parent
-// and reports it, or returns false once stop is closed.
+// awaitParent returns a function that waits for the death of the parent. The function returns
+// true when the parent is dead, and false when stop is closed.
 //
-// Windows keeps the number of a dead parent, but lets a process wait for any other.
+// On Windows the parent's process ID stays the same after its death, but a process can wait for
+// any other process.
 func awaitParent() func(stop <-chan struct{}) bool {
 	parent, err := os.FindProcess(os.Getppid())
 
 	return func(stop <-chan struct{}) bool {
 		if err != nil {
-			// There is no such process any more, or it is not ours to wait for.
+			// The parent no longer exists, or this process may not wait for it.
 			<-stop
 
 			return false

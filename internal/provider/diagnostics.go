@@ -165,7 +165,7 @@ func failureReason(err error) string {
 		return "the document does not take these parameters"
 	case errors.As(err, &source):
 		return "the credentials could not be obtained or renewed" + untilWhen(err)
-	case errors.As(err, &sent) && sent.Lasting():
+	case errors.As(err, &sent) && sent.Permanent():
 		return sent.Error()
 	case errors.Is(err, sessionmanager.ErrCredentials):
 		return "SSM did not accept the credentials"
@@ -227,7 +227,7 @@ func failureAdvice(err error) string {
 		return named.advice
 	case errors.As(err, &source):
 		return "Renew the credentials or sign in again, and check that the source of the credentials works: a profile, a role, a process."
-	case errors.As(err, &sent) && sent.Lasting():
+	case errors.As(err, &sent) && sent.Permanent():
 		return transportAdvice(sent.Cause)
 	case wrongRegion(err):
 		return "Remove region, or set it to the Region of the endpoint. Each Region with an endpoint of its own needs a provider block of its own."

@@ -244,7 +244,7 @@ func TestClient_neverSent(t *testing.T) {
 		"an untrusted certificate":     {endpoint: secure.URL, want: "not signed by an authority"},
 		"a port that speaks HTTP":      {endpoint: strings.Replace(refusing.URL, "http:", "https:", 1), want: "does not speak TLS"},
 		"a proxy that refuses":         {endpoint: "https://ssm.test", proxy: http.ProxyURL(proxyURL), want: "the proxy refused to connect to the endpoint (HTTP status 403)"},
-		"a token with a line break":    {endpoint: refusing.URL, token: "token\n", want: "the session token holds a character"},
+		"a token with a line break":    {endpoint: refusing.URL, token: "token\n", want: "the session token contains a character"},
 		"an endpoint without a scheme": {endpoint: "ssm.test", want: "does not begin with https:// or http://"},
 	} {
 		t.Run(name, func(t *testing.T) {
