@@ -136,7 +136,7 @@ func (m *providerMeta) previewDrain(ctx context.Context, in sessionmanager.Drain
 	p := &drainPreview{in: in, occasion: occasion, looked: time.Now().UTC(), account: m.accountID}
 	var err error
 	if p.sessions, err = m.client.Matching(ctx, in.Region, in.Selector); err != nil {
-		diags.AddWarning("Sessions Not Counted in "+in.Region,
+		diags.AddWarning(drainSummary("Sessions Not Counted", in),
 			failureDetail(fmt.Sprintf("How many sessions in Region %s are to be ended %s could not be found out: %s.\n\nSelection: %s.",
 				in.Region, occasion, failureReason(err), selectionText(in.Selector)), err))
 
@@ -169,9 +169,33 @@ func (m *providerMeta) nearlyMatching(ctx context.Context, in sessionmanager.Dra
 	return owners
 }
 
-// warning words the preview, with a summary that is its own for what is different:
-// Terraform shows one warning of a summary in full, and only counts the others. The
-// words stay true when they are read later.
+// drainSummary is the summary of a warning about a drain. It names the Region and the
+// first target or owner. Terraform shows only one of the warnings with the same summary,
+// and a reviewer has to see each drain.
+func drainSummary(what string, in sessionmanager.DrainInput) string {
+	const longest = 60
+
+	summary := what + " in " + in.Region
+	values := in.Selector.Targets
+	if len(values) == 0 {
+		values = in.Selector.Owners
+	}
+	if len(values) == 0 {
+		return summary
+	}
+	name := []rune(printable(values[0]))
+	if len(name) > longest {
+		name = append(name[:longest], '…')
+	}
+	summary += ": " + string(name)
+	if more := len(values) - 1; more > 0 {
+		summary += fmt.Sprintf(" and %d more", more)
+	}
+
+	return summary
+}
+
+// warning words the preview. The words stay true when they are read later.
 func (p *drainPreview) warning() (summary, detail string) {
 	var (
 		matched = fmt.Sprintf("matched when looked at %s UTC", p.looked.Format(time.TimeOnly))
@@ -187,18 +211,18 @@ func (p *drainPreview) warning() (summary, detail string) {
 	case len(p.sessions) == 0 && p.occasion == drainOnDestroy:
 		return "", ""
 	case len(p.sessions) == 0:
-		detail = fmt.Sprintf("No session %s %s. Nobody is ended %s, unless somebody connects before.%s\n\nCheck the selection, the Region and the account.", where, matched, p.occasion, means)
+		detail = fmt.Sprintf("No session %s %s. Nobody is ended %s, unless a matching session starts before then.%s\n\nCheck the selection, the Region and the account.", where, matched, p.occasion, means)
 		if len(p.nearly) > 0 {
 			detail += fmt.Sprintf("\n\nCapital and small letters count in owners. But for these there are sessions of:\n\n  %s", strings.Join(printableAll(p.nearly[:min(len(p.nearly), showSessions)]), "\n  "))
 		}
 
-		return "No Sessions Match in " + p.in.Region, detail
+		return drainSummary("No Sessions Match", p.in), detail
 	case len(p.sessions) > p.in.MaxSessions:
-		return "Too Many Sessions Match in " + p.in.Region,
-			fmt.Sprintf("%s %s %s, which is more than max_sessions = %d. With as many %s, the drain refuses and ends nobody.%s\n\n  %s",
+		return drainSummary("Too Many Sessions Match", p.in),
+			fmt.Sprintf("%s %s %s, which is more than max_sessions = %d. If as many match %s, the drain fails and ends nobody.%s\n\n  %s",
 				sessionCount(len(p.sessions)), where, matched, p.in.MaxSessions, p.occasion, means, listed)
 	default:
-		return "Sessions To Be Ended in " + p.in.Region,
+		return drainSummary("Sessions To Be Ended", p.in),
 			fmt.Sprintf("%s %s %s. Every session that matches %s is ended.%s\n\n  %s", sessionCount(len(p.sessions)), where, matched, p.occasion, means, listed)
 	}
 }
@@ -340,7 +364,7 @@ func reportDrain(in sessionmanager.DrainInput, occasion drainOccasion, result se
 		warnOfUnverified(region, result, diags)
 	}
 	if occasion == drainOnDestroy && err == nil && result.Ended() > 0 {
-		diags.AddWarning("Sessions Ended in "+region, endedText(region, result, about))
+		diags.AddWarning(drainSummary("Sessions Ended", in), endedText(region, result, about))
 	}
 }
 

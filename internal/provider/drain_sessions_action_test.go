@@ -208,7 +208,7 @@ func TestDrainSessionsAction_outcomes(t *testing.T) {
 	planned := func(summary, detail string) []protocol.Diagnostic {
 		return []protocol.Diagnostic{protocol.Warning("", summary, detail)}
 	}
-	both := planned("Sessions To Be Ended in us-east-1", testMatched("2 sessions", "us-east-1", `targets = ["i-a"]`, "when this action is invoked")+testLines("ann-1", "cat-1"))
+	both := planned("Sessions To Be Ended in us-east-1: i-a", testMatched("2 sessions", "us-east-1", `targets = ["i-a"]`, "when this action is invoked")+testLines("ann-1", "cat-1"))
 	abroad := fakessm.Session{SessionID: "abroad-1", Target: "i-a", Region: "eu-central-1"}
 	for name, tc := range map[string]struct {
 		config   map[string]any
@@ -226,27 +226,27 @@ func TestDrainSessionsAction_outcomes(t *testing.T) {
 		},
 		"one session": {
 			config:   map[string]any{"targets": []any{"i-a"}, "owners": []any{"*/ann"}},
-			planned:  planned("Sessions To Be Ended in us-east-1", testMatched("1 session", "us-east-1", `targets = ["i-a"]; owners = ["*/ann"]`, "when this action is invoked")+testLines("ann-1")),
+			planned:  planned("Sessions To Be Ended in us-east-1: i-a", testMatched("1 session", "us-east-1", `targets = ["i-a"]; owners = ["*/ann"]`, "when this action is invoked")+testLines("ann-1")),
 			progress: []string{"Asked for the end of 0 of 1 session.", "Asked for the end of 1 of 1 session.", "Drained 1 session in Region us-east-1."},
 			spared:   []any{"eve-1", "dan-1", "cat-1", "gus-1", "bare-1"},
 		},
 		"nobody": {
 			config: map[string]any{"targets": []any{"i-z"}},
-			planned: planned("No Sessions Match in us-east-1", "No session in Region us-east-1 of account 123456789012 matched when looked at TIME UTC. Nobody is ended when this action is invoked, unless somebody connects before."+
+			planned: planned("No Sessions Match in us-east-1: i-z", "No session in Region us-east-1 of account 123456789012 matched when looked at TIME UTC. Nobody is ended when this action is invoked, unless a matching session starts before then."+
 				"\n\nSelection: targets = [\"i-z\"].\n\nCheck the selection, the Region and the account."),
 			progress: []string{"Drained 0 sessions in Region us-east-1."},
 			spared:   testInventoryIDs,
 		},
 		"another Region": {
 			config:   map[string]any{"targets": []any{"i-a"}, "region": "eu-central-1"},
-			planned:  planned("Sessions To Be Ended in eu-central-1", testMatched("1 session", "eu-central-1", `targets = ["i-a"]`, "when this action is invoked")+"abroad-1: an owner that SSM does not tell on i-a"),
+			planned:  planned("Sessions To Be Ended in eu-central-1: i-a", testMatched("1 session", "eu-central-1", `targets = ["i-a"]`, "when this action is invoked")+"abroad-1: an owner that SSM does not tell on i-a"),
 			progress: []string{"Asked for the end of 0 of 1 session.", "Asked for the end of 1 of 1 session.", "Drained 1 session in Region eu-central-1."},
 			spared:   testInventoryIDs,
 		},
 		"more than may be ended": {
 			config: map[string]any{"targets": []any{"i-a"}, "max_sessions": int64(1)},
-			planned: planned("Too Many Sessions Match in us-east-1", "2 sessions in Region us-east-1 of account 123456789012 matched when looked at TIME UTC, which is more than max_sessions = 1. "+
-				"With as many when this action is invoked, the drain refuses and ends nobody.\n\nSelection: targets = [\"i-a\"].\n\n  "+testLines("ann-1", "cat-1")),
+			planned: planned("Too Many Sessions Match in us-east-1: i-a", "2 sessions in Region us-east-1 of account 123456789012 matched when looked at TIME UTC, which is more than max_sessions = 1. "+
+				"If as many match when this action is invoked, the drain fails and ends nobody.\n\nSelection: targets = [\"i-a\"].\n\n  "+testLines("ann-1", "cat-1")),
 			diags: []protocol.Diagnostic{protocol.Error("max_sessions", testDrainError,
 				"2 sessions in Region us-east-1 match, but max_sessions allows 1 to be ended. Nothing was ended.\nSelection: targets = [\"i-a\"].\nNarrow the selection, or raise max_sessions.")},
 			spared: testInventoryIDs,

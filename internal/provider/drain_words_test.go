@@ -110,7 +110,7 @@ func TestSessionDrainResource_nearlyExcluded(t *testing.T) {
 			config := map[string]any{"targets": []any{testTarget}}
 			maps.Copy(config, tc.config)
 			_, diags := newConfiguredServer(t, testArguments(url)).PlanCreate("ssm_session_drain", config)
-			if len(diags) != 1 || diags[0].Summary != tc.summary {
+			if len(diags) != 1 || !strings.HasPrefix(diags[0].Summary, tc.summary+": ") {
 				t.Fatalf("want one warning %q, got %+v", tc.summary, diags)
 			}
 			if strings.Contains(diags[0].Detail, hint) != tc.hint || strings.Contains(diags[0].Detail, "Capital and small letters") != tc.hint {

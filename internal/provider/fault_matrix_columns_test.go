@@ -137,11 +137,11 @@ func matrixColumns() []matrixColumn {
 			phases: []matrixPhase{{
 				name: "look", operation: describe,
 				recovers: matrixCell{
-					sees: "warning: Sessions To Be Ended in us-east-1", says: "2 sessions in Region us-east-1 of account 123456789012 matched when looked at\n" + testLive + "\n" + matrixSecond,
+					sees: "warning: Sessions To Be Ended in us-east-1: " + testTarget, says: "2 sessions in Region us-east-1 of account 123456789012 matched when looked at\n" + testLive + "\n" + matrixSecond,
 					state: "shows nothing", left: "Connected", calls: "{list}",
 				},
 				fails: matrixCell{
-					sees: "warning: Sessions Not Counted in us-east-1", says: "could not be found out: {reason}",
+					sees: "warning: Sessions Not Counted in us-east-1: " + testTarget, says: "could not be found out: {reason}",
 					state: "shows nothing", left: "Connected", calls: "{list}",
 				},
 			}},
@@ -179,7 +179,7 @@ func matrixColumns() []matrixColumn {
 				// It was drained before, on create.
 				ended: "nothing", untouched: "terminated",
 				failed: "failed terminated", unseen: "unverified",
-				tells: "warning: Sessions Ended in us-east-1",
+				tells: "warning: Sessions Ended in us-east-1: " + testTarget,
 			}),
 		},
 		{

@@ -258,7 +258,7 @@ func (r *sessionDrainResource) previewDestroy(ctx context.Context, state session
 	}
 	in, _ := state.input()
 	if problem := r.outOfReach(in.Region); problem != "" {
-		diags.AddWarning("Sessions Not Counted in "+in.Region,
+		diags.AddWarning(drainSummary("Sessions Not Counted", in),
 			fmt.Sprintf("This drain is to end the sessions that it selects in Region %s %s, and cannot. %s\n\nSelection: %s.\n\n%s",
 				in.Region, drainOnDestroy, problem, selectionText(in.Selector), drainWayOut))
 

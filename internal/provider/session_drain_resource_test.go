@@ -609,34 +609,34 @@ func TestSessionDrainResource_planWarning(t *testing.T) {
 	}{
 		"nobody": {
 			config: map[string]any{"targets": []any{"i-z"}, "exclude_session_ids": []any{"ann-1"}},
-			want: warning("No Sessions Match in us-east-1", "No session in Region us-east-1 of account 123456789012 matched when looked at TIME UTC. Nobody is ended when this drain is created, unless somebody connects before.\n\n"+
+			want: warning("No Sessions Match in us-east-1: i-z", "No session in Region us-east-1 of account 123456789012 matched when looked at TIME UTC. Nobody is ended when this drain is created, unless a matching session starts before then.\n\n"+
 				`Selection: targets = ["i-z"]; exclude_session_ids = ["ann-1"].`+"\n\nCheck the selection, the Region and the account."),
 			// A filter that shows nobody proves nothing: all pages are read as well.
 			calls: slices.Repeat([]string{"DescribeSessions us-east-1 Active"}, 10),
 		},
 		"an owner in other letters": {
 			config: map[string]any{"owners": []any{"arn:aws:sts::123456789012:assumed-role/Operator/Ann"}, "older_than": "1h"},
-			want: warning("No Sessions Match in us-east-1", "No session in Region us-east-1 of account 123456789012 matched when looked at TIME UTC. Nobody is ended when this drain is created, unless somebody connects before.\n\n"+
+			want: warning("No Sessions Match in us-east-1: arn:aws:sts::123456789012:assumed-role/Operator/Ann", "No session in Region us-east-1 of account 123456789012 matched when looked at TIME UTC. Nobody is ended when this drain is created, unless a matching session starts before then.\n\n"+
 				`Selection: owners = ["arn:aws:sts::123456789012:assumed-role/Operator/Ann"]; older_than = "1h0m0s".`+"\n\nCheck the selection, the Region and the account.\n\n"+
 				"Capital and small letters count in owners. But for these there are sessions of:\n\n  arn:aws:sts::123456789012:assumed-role/Operator/ann"),
 		},
-		"one session": {config: map[string]any{"targets": []any{"i-c"}}, want: warning("Sessions To Be Ended in us-east-1", testMatched("1 session", "us-east-1", `targets = ["i-c"]`, onCreate)+testLines("eve-1")), calls: []string{"DescribeSessions us-east-1 Active"}},
+		"one session": {config: map[string]any{"targets": []any{"i-c"}}, want: warning("Sessions To Be Ended in us-east-1: i-c", testMatched("1 session", "us-east-1", `targets = ["i-c"]`, onCreate)+testLines("eve-1")), calls: []string{"DescribeSessions us-east-1 Active"}},
 		"some sessions, by age": {
 			config: map[string]any{"targets": []any{"i-a", "i-c"}, "when": "both"},
-			want:   warning("Sessions To Be Ended in us-east-1", testMatched("3 sessions", "us-east-1", `targets = ["i-a", "i-c"]`, onCreate)+testLines("eve-1", "ann-1", "cat-1")),
+			want:   warning("Sessions To Be Ended in us-east-1: i-a and 1 more", testMatched("3 sessions", "us-east-1", `targets = ["i-a", "i-c"]`, onCreate)+testLines("eve-1", "ann-1", "cat-1")),
 		},
 		"more than the plan names": {
 			config: map[string]any{"targets": []any{"i-many"}, "max_sessions": int64(12)},
-			want:   warning("Sessions To Be Ended in us-east-1", testMatched("12 sessions", "us-east-1", `targets = ["i-many"]`, onCreate)+ten),
+			want:   warning("Sessions To Be Ended in us-east-1: i-many", testMatched("12 sessions", "us-east-1", `targets = ["i-many"]`, onCreate)+ten),
 		},
 		"more than may be ended": {
 			config: map[string]any{"targets": []any{"i-many"}, "max_sessions": int64(11)},
-			want: warning("Too Many Sessions Match in us-east-1", "12 sessions in Region us-east-1 of account 123456789012 matched when looked at TIME UTC, which is more than max_sessions = 11. "+
-				"With as many when this drain is created, the drain refuses and ends nobody.\n\nSelection: targets = [\"i-many\"].\n\n  "+ten),
+			want: warning("Too Many Sessions Match in us-east-1: i-many", "12 sessions in Region us-east-1 of account 123456789012 matched when looked at TIME UTC, which is more than max_sessions = 11. "+
+				"If as many match when this drain is created, the drain fails and ends nobody.\n\nSelection: targets = [\"i-many\"].\n\n  "+ten),
 		},
 		"another Region": {
 			config: map[string]any{"targets": []any{"i-a"}, "region": "eu-central-1"},
-			want:   warning("Sessions To Be Ended in eu-central-1", testMatched("1 session", "eu-central-1", `targets = ["i-a"]`, onCreate)+"abroad-1: an owner that SSM does not tell on i-a"),
+			want:   warning("Sessions To Be Ended in eu-central-1: i-a", testMatched("1 session", "eu-central-1", `targets = ["i-a"]`, onCreate)+"abroad-1: an owner that SSM does not tell on i-a"),
 			calls:  []string{"DescribeSessions eu-central-1 Active"},
 		},
 		"a drain on destroy":  {config: map[string]any{"targets": []any{"i-a"}, "when": "destroy"}, want: []protocol.Diagnostic{}, calls: []string{}},
@@ -649,13 +649,13 @@ func TestSessionDrainResource_planWarning(t *testing.T) {
 		"a denied listing": {
 			config: map[string]any{"targets": []any{"i-a"}},
 			fault:  fakessm.FaultDenied,
-			want:   []protocol.Diagnostic{protocol.Warning("", "Sessions Not Counted in us-east-1", "")},
+			want:   []protocol.Diagnostic{protocol.Warning("", "Sessions Not Counted in us-east-1: i-a", "")},
 			calls:  []string{"DescribeSessions us-east-1 Active"},
 		},
 		"a throttled listing": {
 			config: map[string]any{"targets": []any{"i-a"}},
 			fault:  fakessm.FaultThrottle,
-			want:   []protocol.Diagnostic{protocol.Warning("", "Sessions Not Counted in us-east-1", "")},
+			want:   []protocol.Diagnostic{protocol.Warning("", "Sessions Not Counted in us-east-1: i-a", "")},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -722,7 +722,7 @@ func TestSessionDrainResource_planWarningOfEnd(t *testing.T) {
 	}{
 		"destroyed": {map[string]any{"when": "destroy"}, nil, []string{ended}},
 		"destroyed, more than allowed": {map[string]any{"when": "destroy", "max_sessions": int64(1)}, nil, []string{"2 sessions in Region us-east-1 of account 123456789012 matched when looked at TIME UTC, which is more than max_sessions = 1. " +
-			"With as many before this drain is destroyed, the drain refuses and ends nobody.\n\nSelection: targets = [\"i-a\"].\n\n  " + testLines("ann-1", "cat-1")}},
+			"If as many match before this drain is destroyed, the drain fails and ends nobody.\n\nSelection: targets = [\"i-a\"].\n\n  " + testLines("ann-1", "cat-1")}},
 		"destroyed without effect":           {map[string]any{"when": "create"}, nil, nil},
 		"replaced by its targets":            {map[string]any{"when": "destroy"}, map[string]any{"targets": []any{"i-b"}}, []string{ended}},
 		"replaced by unknown targets":        {map[string]any{"when": "destroy"}, map[string]any{"targets": []any{protocol.Unknown}}, []string{ended}},
@@ -763,7 +763,7 @@ func TestSessionDrainResource_planWarningOfEnd(t *testing.T) {
 			_, diags = s.Plan(state, next)
 			var said []string
 			for _, d := range diags {
-				if d.Severity != "warning" || d.Summary != "Sessions To Be Ended in us-east-1" && !strings.Contains(name, "more than allowed") || d.Attribute != "" {
+				if d.Severity != "warning" || !strings.HasPrefix(d.Summary, "Sessions To Be Ended in us-east-1: i-") && !strings.Contains(name, "more than allowed") || d.Attribute != "" {
 					t.Errorf("unexpected diagnostic: %+v", d)
 				}
 				said = append(said, testStarted(testAtTime(d.Detail)))
@@ -1050,7 +1050,7 @@ func TestSessionDrainResource_outcomes(t *testing.T) {
 			sessions: []fakessm.Session{{SessionID: "a"}},
 			faults:   []fakessm.Fault{{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Times: -1}},
 			diags: []protocol.Diagnostic{
-				protocol.Warning("", "Sessions Not Counted in us-east-1", "could not be found out: the credentials do not allow it.\nssm:DescribeSessions"),
+				protocol.Warning("", "Sessions Not Counted in us-east-1: i-x", "could not be found out: the credentials do not allow it.\nssm:DescribeSessions"),
 				protocol.Error("", testDrainError, "The sessions in Region us-east-1 could not be listed: the credentials do not allow it. Nothing was ended.\nAllow the IAM action ssm:DescribeSessions on the resource \"*\".\nAccessDeniedException"),
 			},
 		},
@@ -1364,7 +1364,7 @@ func TestSessionDrainResource_providerMoves(t *testing.T) {
 	for name, tc := range map[string]struct{ when, region, elsewhere string }{
 		"to another Region":                       {"create", "eu-west-1", ""},
 		"to another partition":                    {"create", "us-gov-west-1", ""},
-		"to another partition, with a drain left": {"both", "us-gov-west-1", "Sessions Not Counted in us-east-1"},
+		"to another partition, with a drain left": {"both", "us-gov-west-1", "Sessions Not Counted in us-east-1: i-old"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -1385,7 +1385,7 @@ func TestSessionDrainResource_providerMoves(t *testing.T) {
 				if d.Severity != "warning" {
 					t.Errorf("unexpected diagnostic: %+v", d)
 				}
-				shown = shown || d.Summary == "Sessions To Be Ended in "+tc.region && strings.Contains(d.Detail, "here-1") && !strings.Contains(d.Detail, "there-1")
+				shown = shown || d.Summary == "Sessions To Be Ended in "+tc.region+": i-new" && strings.Contains(d.Detail, "here-1") && !strings.Contains(d.Detail, "there-1")
 				elsewhere = elsewhere || d.Summary == tc.elsewhere && strings.Contains(d.Detail, `targets = ["i-old"]`)
 			}
 			if !shown || elsewhere != (tc.elsewhere != "") {
@@ -1424,8 +1424,8 @@ func TestSessionDrainResource_emptyTriggers(t *testing.T) {
 	endpoint.WantCalls(t, fake)
 }
 
-// Each of two drains in two Regions has a warning of its own.
-func TestSessionDrainResource_twoRegions(t *testing.T) {
+// Each of several drains has a warning of its own, in one Region and in two.
+func TestSessionDrainResource_severalDrains(t *testing.T) {
 	t.Parallel()
 
 	_, url := testInventoryFake(t, fakessm.WithSessions(fakessm.Session{SessionID: "abroad-1", Target: "i-a", Region: "eu-central-1"}))
@@ -1434,9 +1434,12 @@ resource "ssm_session_drain" "abroad" {
   region  = "eu-central-1"
   targets = ["i-a"]
 }
+resource "ssm_session_drain" "neighbour" {
+  targets = ["i-c"]
+}
 `)
 	output := w.MustRun("plan")
-	for _, want := range []string{"Sessions To Be Ended in us-east-1", "Sessions To Be Ended in eu-central-1", "abroad-1", "ann-1"} {
+	for _, want := range []string{"Sessions To Be Ended in us-east-1", "Sessions To Be Ended in eu-central-1", "abroad-1", "ann-1", "eve-1"} {
 		if !strings.Contains(output, want) {
 			t.Errorf("the plan does not show %q:\n%s", want, output)
 		}
