@@ -180,24 +180,28 @@ func TestRelease_check(t *testing.T) {
 		"a program with the name of another version": {
 			pack: inArchive(func(files []file) []file {
 				files[1].name = project + "_v0.1.0"
+
 				return files
 			}), want: archive + ": holds other files (-want +got):",
 		},
 		"a program that may not be run": {
 			pack: inArchive(func(files []file) []file {
 				files[1].mode = 0o644
+
 				return files
 			}), want: archive + ": holds other files (-want +got):",
 		},
 		"a license that only its owner may read": {
 			pack: inArchive(func(files []file) []file {
 				files[0].mode = 0o600
+
 				return files
 			}), want: archive + ": holds other files (-want +got):",
 		},
 		"a time that is not that of the commit": {
 			pack: inArchive(func(files []file) []file {
 				files[0].time = f.time.Add(time.Minute)
+
 				return files
 			}),
 			want: archive + ": LICENSE is of 2026-03-14T15:10:27Z, want the time of the commit, 2026-03-14T15:09:27Z, in UTC",
@@ -213,12 +217,14 @@ func TestRelease_check(t *testing.T) {
 		"a program that is none": {
 			pack: inArchive(func(files []file) []file {
 				files[1].content = []byte("#!/bin/sh")
+
 				return files
 			}), want: archive + ": " + program + ": unrecognized file format",
 		},
 		"the program of another platform": {
 			pack: inArchive(func(files []file) []file {
 				files[1].content = f.programs[other]
+
 				return files
 			}), want: archive + ": " + program + ": bad magic number",
 		},
