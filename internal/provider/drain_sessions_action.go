@@ -50,7 +50,7 @@ func (a *drainSessionsAction) Schema(ctx context.Context, _ action.SchemaRequest
 			CustomType:          durationType{},
 			Optional:            true,
 			MarkdownDescription: gracePeriodDescription,
-			Validators:          []validator.String{notNegative{}},
+			Validators:          []validator.String{notNegative()},
 		},
 		"max_sessions": schema.Int64Attribute{
 			Optional:            true,

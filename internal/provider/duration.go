@@ -12,7 +12,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/attr/xattr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
-	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 )
@@ -86,29 +85,17 @@ func (v durationValue) ValidateAttribute(_ context.Context, req xattr.ValidateAt
 }
 
 // timestamp accepts a date with a time.
-type timestamp struct{}
+func timestamp() stringCheck {
+	return stringCheck{"value must be a date with a time, in RFC 3339", func(value string) (summary, detail string) {
+		if _, err := time.Parse(time.RFC3339, value); err == nil {
+			return "", ""
+		}
+		example := "2026-11-20T00:00:00Z"
+		if _, err := time.Parse(time.DateOnly, value); err == nil {
+			example = value + "T00:00:00Z"
+		}
 
-func (v timestamp) Description(context.Context) string {
-	return "value must be a date with a time, in RFC 3339"
-}
-
-func (v timestamp) MarkdownDescription(ctx context.Context) string {
-	return v.Description(ctx)
-}
-
-func (v timestamp) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
-	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
-		return
-	}
-
-	value := req.ConfigValue.ValueString()
-	if _, err := time.Parse(time.RFC3339, value); err == nil {
-		return
-	}
-	example := "2026-11-20T00:00:00Z"
-	if _, err := time.Parse(time.DateOnly, value); err == nil {
-		example = value + "T00:00:00Z"
-	}
-	resp.Diagnostics.AddAttributeError(req.Path, "Invalid Time",
-		fmt.Sprintf("%q is not a date with a time and an offset, in RFC 3339.\n\nGive one such as %q.", value, example))
+		return "Invalid Time",
+			fmt.Sprintf("%q is not a date with a time and an offset, in RFC 3339.\n\nGive one such as %q.", value, example)
+	}}
 }

@@ -21,7 +21,6 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
-	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/datachannel"
@@ -53,22 +52,15 @@ func documentBaseName(document string) string {
 }
 
 // remoteHost checks that a host is one, and nothing more.
-type remoteHost struct{}
+func remoteHost() stringCheck {
+	return stringCheck{"value must be a host name or an IP address, without scheme and port", func(value string) (summary, detail string) {
+		problem := hostProblem(value)
+		if problem == "" {
+			return "", ""
+		}
 
-func (v remoteHost) Description(context.Context) string {
-	return "value must be a host name or an IP address, without scheme and port"
-}
-
-func (v remoteHost) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
-
-func (v remoteHost) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
-	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
-		return
-	}
-	if problem := hostProblem(req.ConfigValue.ValueString()); problem != "" {
-		resp.Diagnostics.AddAttributeError(req.Path, "Invalid Remote Host",
-			fmt.Sprintf("%q %s.\n\nGive the name or the IP address alone, such as \"db.internal\".", req.ConfigValue.ValueString(), problem))
-	}
+		return "Invalid Remote Host", fmt.Sprintf("%q %s.\n\nGive the name or the IP address alone, such as \"db.internal\".", value, problem)
+	}}
 }
 
 // hostProblem says what is wrong with a host, empty if nothing is.

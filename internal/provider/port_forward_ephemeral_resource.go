@@ -121,7 +121,7 @@ func (e *portForwardEphemeralResource) Schema(ctx context.Context, _ ephemeral.S
 				Optional: true,
 				MarkdownDescription: "Host that the node connects to: a name, which the node resolves once when the session starts, or an IP address. " +
 					"Without it, the port is one of the node itself.",
-				Validators: []validator.String{remoteHost{}},
+				Validators: []validator.String{remoteHost()},
 			},
 			"remote_port": schema.Int64Attribute{
 				Optional:            true,
@@ -133,7 +133,7 @@ func (e *portForwardEphemeralResource) Schema(ctx context.Context, _ ephemeral.S
 				Optional:   true,
 				MarkdownDescription: "How long to wait for a node that is not connected to Systems Manager yet, such as one created in the same run: " +
 					"a duration such as `\"5m\"`. Defaults to `\"0s\"`.",
-				Validators: []validator.String{notNegative{}},
+				Validators: []validator.String{notNegative()},
 			},
 			"endpoint": schema.StringAttribute{
 				Computed:            true,

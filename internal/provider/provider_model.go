@@ -115,7 +115,7 @@ func (p *ssmProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *
 			"ec2_metadata_service_endpoint": schema.StringAttribute{
 				Optional:            true,
 				MarkdownDescription: "Address of the EC2 instance metadata service. Can also be set with the `AWS_EC2_METADATA_SERVICE_ENDPOINT` environment variable.",
-				Validators:          []validator.String{endpointURL{}},
+				Validators:          []validator.String{endpointURL()},
 			},
 			"ec2_metadata_service_endpoint_mode": schema.StringAttribute{
 				Optional:            true,
@@ -133,12 +133,12 @@ func (p *ssmProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *
 			"http_proxy": schema.StringAttribute{
 				Optional:            true,
 				MarkdownDescription: "URL of a proxy for HTTP requests, and for HTTPS requests too if no HTTPS proxy is set. Can also be set with the `HTTP_PROXY` or `http_proxy` environment variable.",
-				Validators:          []validator.String{proxyURL{}},
+				Validators:          []validator.String{proxyURL()},
 			},
 			"https_proxy": schema.StringAttribute{
 				Optional:            true,
 				MarkdownDescription: "URL of a proxy for HTTPS requests; an empty string stands for none. Can also be set with the `HTTPS_PROXY` or `https_proxy` environment variable.",
-				Validators:          []validator.String{proxyURL{}},
+				Validators:          []validator.String{proxyURL()},
 			},
 			"insecure": schema.BoolAttribute{
 				Optional:            true,
@@ -300,7 +300,7 @@ func (p *ssmProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *
 							Optional: true,
 							MarkdownDescription: "Scheme and host to open data channels at, instead of those of the stream URL that SSM gives for each session: `wss://` (or `https://`), and on this machine also `ws://` (or `http://`). " +
 								"Path and query stay as SSM gave them. Has no environment variable, and no equivalent in the `aws` provider.",
-							Validators: []validator.String{channelEndpointURL{}},
+							Validators: []validator.String{channelEndpointURL()},
 						},
 						"sso": endpointAttribute("SSO (IAM Identity Center)", "SSO"),
 						"sts": endpointAttribute("STS", "STS"),
@@ -315,7 +315,7 @@ func roleARNAttribute() schema.Attribute {
 	return schema.StringAttribute{
 		Optional:            true,
 		MarkdownDescription: "ARN of the role. An empty value stands for no role: the block has no effect.",
-		Validators:          []validator.String{roleARN{}},
+		Validators:          []validator.String{roleARN()},
 	}
 }
 
@@ -324,7 +324,7 @@ func roleDurationAttribute() schema.Attribute {
 		CustomType:          durationType{},
 		Optional:            true,
 		MarkdownDescription: "How long the role's credentials are valid, between 15 minutes and 12 hours, for example `1h`.",
-		Validators:          []validator.String{roleDuration{}},
+		Validators:          []validator.String{roleDuration()},
 	}
 }
 
@@ -356,6 +356,6 @@ func endpointAttribute(service, variable string) schema.Attribute {
 		Optional: true,
 		MarkdownDescription: "URL of the " + service + " endpoint. Can also be set with the `AWS_ENDPOINT_URL_" + variable + "` or `AWS_ENDPOINT_URL` environment variable, " +
 			"or with `endpoint_url` in the shared configuration file.",
-		Validators: []validator.String{endpointURL{}},
+		Validators: []validator.String{endpointURL()},
 	}
 }

@@ -111,25 +111,18 @@ func (v unlessEmpty) ValidateString(ctx context.Context, req validator.StringReq
 
 // endpointURL accepts the URL of an endpoint. It never shows the value, which may hold
 // a password.
-type endpointURL struct{}
+func endpointURL() stringCheck {
+	return stringCheck{"value must be an absolute http or https URL", func(value string) (summary, detail string) {
+		// An empty string means the default, as in provider "aws".
+		if value == "" {
+			return "", ""
+		}
+		if problem := urlProblem(value, "http", "https"); problem != "" {
+			return summaryEndpoint, endpointDetail("The value", problem)
+		}
 
-func (v endpointURL) Description(context.Context) string {
-	return "value must be an absolute http or https URL"
-}
-
-func (v endpointURL) MarkdownDescription(ctx context.Context) string {
-	return v.Description(ctx)
-}
-
-func (v endpointURL) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
-	// An empty string means the default, as in provider "aws".
-	value := req.ConfigValue.ValueString()
-	if value == "" {
-		return
-	}
-	if problem := urlProblem(value, "http", "https"); problem != "" {
-		resp.Diagnostics.AddAttributeError(req.Path, summaryEndpoint, endpointDetail("The value", problem))
-	}
+		return "", ""
+	}}
 }
 
 // endpointDetail words what is wrong with an endpoint; the source is where it comes from.
@@ -139,30 +132,22 @@ func endpointDetail(source, problem string) string {
 }
 
 // channelEndpointURL accepts the URL of an endpoint for data channels.
-type channelEndpointURL struct{}
+func channelEndpointURL() stringCheck {
+	return stringCheck{"value must be scheme and host of an endpoint for data channels", func(value string) (summary, detail string) {
+		if value == "" {
+			return "", ""
+		}
+		problem := urlProblem(value, "https", "wss", "http", "ws")
+		if problem == "" {
+			problem = channelURLProblem(value)
+		}
+		if problem == "" {
+			return "", ""
+		}
 
-func (v channelEndpointURL) Description(context.Context) string {
-	return "value must be scheme and host of an endpoint for data channels"
-}
-
-func (v channelEndpointURL) MarkdownDescription(ctx context.Context) string {
-	return v.Description(ctx)
-}
-
-func (v channelEndpointURL) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
-	value := req.ConfigValue.ValueString()
-	if value == "" {
-		return
-	}
-	problem := urlProblem(value, "https", "wss", "http", "ws")
-	if problem == "" {
-		problem = channelURLProblem(value)
-	}
-	if problem != "" {
-		resp.Diagnostics.AddAttributeError(req.Path, summaryEndpoint,
-			"The value is not an endpoint for data channels: "+problem+". It is not shown, since it may hold a password.\n\n"+
-				"Give scheme and host, for example \"wss://ssmmessages.eu-central-1.amazonaws.com\".")
-	}
+		return summaryEndpoint, "The value is not an endpoint for data channels: " + problem + ". It is not shown, since it may hold a password.\n\n" +
+			"Give scheme and host, for example \"wss://ssmmessages.eu-central-1.amazonaws.com\"."
+	}}
 }
 
 // channelURLProblem says what keeps a URL from being an endpoint for data channels,
@@ -187,24 +172,17 @@ func channelURLProblem(value string) string {
 }
 
 // proxyURL accepts the URL of a proxy. It never shows the value, which may hold a password.
-type proxyURL struct{}
+func proxyURL() stringCheck {
+	return stringCheck{"value must be the URL of a proxy", func(value string) (summary, detail string) {
+		if value == "" {
+			return "", ""
+		}
+		if problem := urlProblem(value, proxySchemes...); problem != "" {
+			return summaryProxy, proxyDetail("The value", problem)
+		}
 
-func (v proxyURL) Description(context.Context) string {
-	return "value must be the URL of a proxy"
-}
-
-func (v proxyURL) MarkdownDescription(ctx context.Context) string {
-	return v.Description(ctx)
-}
-
-func (v proxyURL) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
-	value := req.ConfigValue.ValueString()
-	if value == "" {
-		return
-	}
-	if problem := urlProblem(value, proxySchemes...); problem != "" {
-		resp.Diagnostics.AddAttributeError(req.Path, summaryProxy, proxyDetail("The value", problem))
-	}
+		return "", ""
+	}}
 }
 
 var proxySchemes = []string{"http", "https", "socks5", "socks5h"}
@@ -252,49 +230,32 @@ func urlProblem(value string, schemes ...string) string {
 }
 
 // roleARN accepts the ARN of an IAM role.
-type roleARN struct{}
+func roleARN() stringCheck {
+	return stringCheck{"value must be the ARN of an IAM role", func(value string) (summary, detail string) {
+		// An empty string stands for no role, as in provider "aws".
+		if value == "" {
+			return "", ""
+		}
+		parsed, err := arn.Parse(value)
+		if name, ok := strings.CutPrefix(parsed.Resource, "role/"); err == nil && parsed.Service == "iam" && ok && name != "" {
+			return "", ""
+		}
 
-func (v roleARN) Description(context.Context) string {
-	return "value must be the ARN of an IAM role"
-}
-
-func (v roleARN) MarkdownDescription(ctx context.Context) string {
-	return v.Description(ctx)
-}
-
-func (v roleARN) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
-	// An empty string stands for no role, as in provider "aws".
-	if req.ConfigValue.ValueString() == "" {
-		return
-	}
-
-	parsed, err := arn.Parse(req.ConfigValue.ValueString())
-	if name, ok := strings.CutPrefix(parsed.Resource, "role/"); err != nil || parsed.Service != "iam" || !ok || name == "" {
-		resp.Diagnostics.AddAttributeError(req.Path, "Invalid Role ARN",
-			fmt.Sprintf("%q is not the ARN of an IAM role.\n\nGive one such as \"arn:aws:iam::123456789012:role/Operator\".", req.ConfigValue.ValueString()))
-	}
+		return "Invalid Role ARN",
+			fmt.Sprintf("%q is not the ARN of an IAM role.\n\nGive one such as \"arn:aws:iam::123456789012:role/Operator\".", value)
+	}}
 }
 
 // roleDuration accepts the durations that STS grants.
-type roleDuration struct{}
+func roleDuration() stringCheck {
+	return stringCheck{"value must be a duration between 15m and 12h", func(value string) (summary, detail string) {
+		// A malformed duration is refused by the attribute's type.
+		duration, err := time.ParseDuration(value)
+		if err != nil || duration >= 15*time.Minute && duration <= 12*time.Hour {
+			return "", ""
+		}
 
-func (v roleDuration) Description(context.Context) string {
-	return "value must be a duration between 15m and 12h"
-}
-
-func (v roleDuration) MarkdownDescription(ctx context.Context) string {
-	return v.Description(ctx)
-}
-
-func (v roleDuration) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
-	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
-		return
-	}
-
-	// A malformed duration is refused by the attribute's type.
-	duration, err := time.ParseDuration(req.ConfigValue.ValueString())
-	if err == nil && (duration < 15*time.Minute || duration > 12*time.Hour) {
-		resp.Diagnostics.AddAttributeError(req.Path, "Invalid Duration",
-			fmt.Sprintf("%q is not between 15 minutes and 12 hours, which is what STS grants.\n\nGive a duration such as \"1h\".", req.ConfigValue.ValueString()))
-	}
+		return "Invalid Duration",
+			fmt.Sprintf("%q is not between 15 minutes and 12 hours, which is what STS grants.\n\nGive a duration such as \"1h\".", value)
+	}}
 }

@@ -422,7 +422,7 @@ func TestProvider_validatorDescriptions(t *testing.T) {
 	for _, v := range []interface {
 		Description(ctx context.Context) string
 		MarkdownDescription(ctx context.Context) string
-	}{endpointURL{}, channelEndpointURL{}, proxyURL{}, roleARN{}, roleDuration{}} {
+	}{endpointURL(), channelEndpointURL(), proxyURL(), roleARN(), roleDuration()} {
 		if text := v.Description(t.Context()); !strings.HasPrefix(text, "value must be ") || v.MarkdownDescription(t.Context()) != text {
 			t.Errorf("%T describes itself as %q", v, text)
 		}

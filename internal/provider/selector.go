@@ -68,7 +68,7 @@ func selectorSets() map[string]selectorSet {
 
 // olderThanValidators check a minimal age.
 func olderThanValidators() []validator.String {
-	return []validator.String{notNegative{}}
+	return []validator.String{notNegative()}
 }
 
 // quoted lists values for a description.
@@ -228,19 +228,12 @@ func (m *selectorModel) judge(place sessionmanager.Place, diags *diag.Diagnostic
 
 // notNegative refuses durations below zero; what is no duration at all is refused
 // by the attribute's type.
-type notNegative struct{}
+func notNegative() stringCheck {
+	return stringCheck{"value must be a duration of zero or more", func(value string) (summary, detail string) {
+		if duration, err := time.ParseDuration(value); err != nil || duration >= 0 {
+			return "", ""
+		}
 
-func (v notNegative) Description(context.Context) string {
-	return "value must be a duration of zero or more"
-}
-
-func (v notNegative) MarkdownDescription(ctx context.Context) string {
-	return v.Description(ctx)
-}
-
-func (v notNegative) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
-	if duration, err := time.ParseDuration(req.ConfigValue.ValueString()); err == nil && duration < 0 {
-		resp.Diagnostics.AddAttributeError(req.Path, "Invalid Duration",
-			fmt.Sprintf("%q is negative.\n\nGive a duration of zero or more, such as \"8h\".", req.ConfigValue.ValueString()))
-	}
+		return "Invalid Duration", fmt.Sprintf("%q is negative.\n\nGive a duration of zero or more, such as \"8h\".", value)
+	}}
 }

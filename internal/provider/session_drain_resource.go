@@ -106,7 +106,7 @@ func (r *sessionDrainResource) Schema(ctx context.Context, _ resource.SchemaRequ
 			Computed:            true,
 			Default:             stringdefault.StaticString("0s"),
 			MarkdownDescription: gracePeriodDescription,
-			Validators:          []validator.String{notNegative{}},
+			Validators:          []validator.String{notNegative()},
 		},
 		"max_sessions": schema.Int64Attribute{
 			Optional:            true,

@@ -72,12 +72,12 @@ func (d *sessionsDataSource) Schema(_ context.Context, _ datasource.SchemaReques
 		"started_after": schema.StringAttribute{
 			Optional:            true,
 			MarkdownDescription: "Sessions that started at this time or later, in RFC 3339 such as `2026-11-20T00:00:00Z`.",
-			Validators:          []validator.String{timestamp{}},
+			Validators:          []validator.String{timestamp()},
 		},
 		"started_before": schema.StringAttribute{
 			Optional:            true,
 			MarkdownDescription: "Sessions that started before this time, in RFC 3339.",
-			Validators:          []validator.String{timestamp{}},
+			Validators:          []validator.String{timestamp()},
 		},
 		"session_ids": schema.ListAttribute{
 			ElementType:         types.StringType,
