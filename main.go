@@ -29,7 +29,7 @@ func main() {
 	}
 	relaxCollection()
 
-	// providerserver.Serve would do the same, and link what serves the older protocol.
+	// providerserver.Serve does the same, but also links the server for protocol 5.
 	var options []tf6server.ServeOpt
 	if *debugger {
 		options = append(options, tf6server.WithManagedDebug())

@@ -11,33 +11,33 @@ import (
 	"strings"
 )
 
-// What the provider takes of the machine that it shares with Terraform. Each setting
-// stays for the figure beside it, which `make bench` shows.
+// Settings for a process that shares its machine with Terraform. The figure beside each
+// setting is its reason; `make bench` measures it.
 
-// gcPercent lets a small heap grow to a few times what lives in it before it is
-// collected. 1000 terminations take a second of processor time less. A limit of memory
-// instead, of 32 MiB, made them take 18.6 s in the place of 12.8 s.
+// gcPercent lets a small heap grow to a few times its live size before each collection.
+// This saves a second of processor time for 1000 terminations. A memory limit of 32 MiB
+// was slower: 18.6 s instead of 12.8 s.
 const gcPercent = 400
 
-// relaxCollection sets how often memory is collected, unless the environment does.
-// A port forward sets it anew, since data on its way is garbage soon.
+// relaxCollection sets gcPercent. GOGC takes precedence. A port forward lowers the
+// setting again, because its buffers become garbage soon.
 func relaxCollection() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
 }
 
-// leaveProcessors leaves half of the processors to Terraform. The provider waits for
-// the network most of the time, and Terraform for the processor: it writes its state
-// after each resource, and an apply waits for that. A start has work for all of them,
-// so this comes after it.
+// leaveProcessors leaves half of the processors to Terraform. The provider mostly waits
+// for the network, but Terraform is busy: it writes its state after each resource, and
+// the apply waits for that. Call this after the start, which uses all processors.
+// GOMAXPROCS takes precedence.
 func leaveProcessors() {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)/2))
 	}
 }
 
-// logsAreRead reports whether somebody has asked Terraform for logs.
+// logsAreRead reports whether a TF_LOG variable is set.
 func logsAreRead(environ []string) bool {
 	return slices.ContainsFunc(environ, func(variable string) bool {
 		name, value, _ := strings.Cut(variable, "=")
@@ -46,18 +46,16 @@ func logsAreRead(environ []string) bool {
 	})
 }
 
-// silenceLogs keeps the libraries from writing what Terraform throws away. Unless they
-// are told otherwise they write all they have, which takes a fifth of the time of an
-// apply of 1000 resources.
+// silenceLogs turns off the logs of libraries. By default they log everything, and
+// Terraform discards it. That takes a fifth of the time to apply 1000 resources.
 func silenceLogs() {
 	for _, name := range []string{"TF_LOG_SDK", "TF_LOG_PROVIDER_SSM"} {
 		os.Setenv(name, "off") //nolint:errcheck // The name is a valid one.
 	}
 }
 
-// dropStandardError gives processes that the provider starts nowhere to write.
-// Terraform logs what comes from the standard error of a provider, and a
-// credential_process may print secrets there.
+// dropStandardError discards the standard error of child processes. Terraform logs a
+// provider's standard error, and a credential_process may print secrets there.
 func dropStandardError() {
 	if null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0); err == nil {
 		os.Stderr = null

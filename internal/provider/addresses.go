@@ -14,18 +14,19 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 )
 
-// endpointServices are the services that the SDK calls for this provider, as the names
-// of environment variables end. In the services section of a shared configuration file
-// they are in lower case.
+// endpointServices are the services that the SDK calls for this provider. Each name is
+// the suffix of an environment variable, AWS_ENDPOINT_URL_SSM for example. The services
+// section of a shared configuration file has the same names in lower case.
 var endpointServices = []string{"SSM", "STS", "IAM", "SSO", "SSO_OIDC", "SIGNIN"}
 
-// configured returns the endpoint that the provider block gives for a service.
+// configuredEndpoint returns the endpoint of a service in the provider block, or "".
 func configuredEndpoint(c *awsbase.Config, service string) string {
 	return map[string]string{"STS": c.StsEndpoint, "IAM": c.IamEndpoint, "SSO": c.SsoEndpoint}[service]
 }
 
-// checkAddresses checks the endpoints and proxies of the environment, as validators check
-// those of the provider block: whoever fails to call them quotes them.
+// checkAddresses validates the endpoints and proxies in environment variables. It runs
+// before any call, because the error of a failed call may quote the URL, and a URL may
+// hold a password.
 func checkAddresses(c *awsbase.Config) diag.Diagnostics {
 	var diags diag.Diagnostics
 
@@ -55,7 +56,7 @@ func checkAddresses(c *awsbase.Config) diag.Diagnostics {
 			continue
 		}
 		if !strings.Contains(value, "://") {
-			value = "http://" + value // As net/http takes it.
+			value = "http://" + value // The same default as in net/http.
 		}
 		if problem := urlProblem(value, proxySchemes...); problem != "" {
 			diags.AddError(summaryProxy, proxyDetail("The environment variable "+name, problem))
@@ -65,8 +66,8 @@ func checkAddresses(c *awsbase.Config) diag.Diagnostics {
 	return diags
 }
 
-// checkEndpointVariable adds an error unless an environment variable is empty or holds
-// the URL of an endpoint.
+// checkEndpointVariable adds an error if an environment variable is set and its value is
+// not the URL of an endpoint.
 func checkEndpointVariable(diags *diag.Diagnostics, name string) {
 	value := os.Getenv(name)
 	if value == "" {
@@ -77,7 +78,7 @@ func checkEndpointVariable(diags *diag.Diagnostics, name string) {
 	}
 }
 
-// checkSharedAddresses does so for the endpoints of the shared configuration files.
+// checkSharedAddresses validates the endpoints in the shared configuration files.
 func checkSharedAddresses(c *awsbase.Config, ambient *aws.Config) diag.Diagnostics {
 	var diags diag.Diagnostics
 

@@ -40,7 +40,8 @@ const (
 	documentationURL  = "https://registry.terraform.io/providers/sessionops/ssm/latest/docs"
 )
 
-// configureMeta turns the provider block into what the objects need.
+// configureMeta resolves the provider block into the client and settings that the
+// objects use. If an argument is unknown, the result has no client.
 func (p *ssmProvider) configureMeta(ctx context.Context, raw tfsdk.Config, terraformVersion string) (*providerMeta, diag.Diagnostics) {
 	var (
 		diags diag.Diagnostics
@@ -81,8 +82,8 @@ func (p *ssmProvider) configureMeta(ctx context.Context, raw tfsdk.Config, terra
 	}, diags
 }
 
-// unknownArgument returns the name of the first provider argument that is not
-// wholly known, empty if all are.
+// unknownArgument returns the name of a provider argument whose value is not fully
+// known, the first by name. It returns "" if all values are known.
 func unknownArgument(raw tftypes.Value) string {
 	var arguments map[string]tftypes.Value
 	if raw.IsNull() || raw.As(&arguments) != nil {
@@ -135,8 +136,9 @@ func (m *providerModel) baseConfig(version, terraformVersion string) *awsbase.Co
 		SsoEndpoint:                    m.endpoints().SSO.ValueString(),
 		StsEndpoint:                    m.endpoints().STS.ValueString(),
 		StsRegion:                      m.STSRegion.ValueString(),
-		// Its request logger writes bodies, with the tokens in them, and mixes those of
-		// concurrent calls (hashicorp/aws-sdk-go-base issues 1502 and 1503).
+		// The request logger of aws-sdk-go-base logs bodies, which contain tokens. It also
+		// mixes up the bodies of concurrent calls (hashicorp/aws-sdk-go-base issues 1502
+		// and 1503).
 		SuppressDebugLog:               true,
 		Token:                          m.Token.ValueString(),
 		TokenBucketRateLimiterCapacity: int(m.TokenBucketRateLimiterCapacity.ValueInt64()),
@@ -158,7 +160,7 @@ func (m *providerModel) baseConfig(version, terraformVersion string) *awsbase.Co
 	}
 
 	for _, role := range m.AssumeRole {
-		// As in provider "aws": an ARN that a variable leaves empty stands for no role.
+		// As in provider "aws", an empty ARN means no role: a variable may be empty.
 		if role.RoleARN.ValueString() == "" {
 			continue
 		}
@@ -197,7 +199,7 @@ func (m *providerModel) baseConfig(version, terraformVersion string) *awsbase.Co
 	return c
 }
 
-// endpoints returns the endpoints block, empty if there is none.
+// endpoints returns the endpoints block, or an empty one if there is none.
 func (m *providerModel) endpoints() endpointsModel {
 	if len(m.Endpoints) == 0 {
 		return endpointsModel{}
@@ -206,8 +208,8 @@ func (m *providerModel) endpoints() endpointsModel {
 	return m.Endpoints[0]
 }
 
-// ambientConfig returns what the SDK makes of the environment, the shared files
-// and the provider block, without asking anybody for credentials.
+// ambientConfig loads the SDK's configuration from the environment, the shared files
+// and the provider block. It retrieves no credentials.
 func ambientConfig(ctx context.Context, c *awsbase.Config) (aws.Config, error) {
 	options := []func(*config.LoadOptions) error{
 		config.WithRegion(c.Region),
@@ -224,16 +226,16 @@ func ambientConfig(ctx context.Context, c *awsbase.Config) (aws.Config, error) {
 	return config.LoadDefaultConfig(ctx, options...)
 }
 
-// credentialsTimeout bounds how long a source of credentials may take. It is longer than
-// the minute that the SDK gives a credential_process, and ends also what outlives that:
-// the children of such a process.
+// credentialsTimeout limits how long a source of credentials may take. It is longer than
+// the SDK's limit of one minute for a credential_process. It also covers child processes
+// that survive that limit.
 const credentialsTimeout = 65 * time.Second
 
-// awsConfig resolves Region and credentials, and the account they belong to; the
-// account guards are applied before anything is called but STS and IAM.
+// awsConfig resolves the Region, the credentials and their account. It checks
+// allowed_account_ids and forbidden_account_ids, and calls no service but STS and IAM.
 func awsConfig(ctx context.Context, c *awsbase.Config, skipRegionValidation bool) (aws.Config, string, diag.Diagnostics) {
 	cfg, accountID, diags := resolveAWS(ctx, c, skipRegionValidation)
-	// An endpoint may quote what it was sent.
+	// An endpoint may quote the request, secrets included.
 	for i, d := range diags {
 		detail := redact(c, d.Detail())
 		switch at, hasPath := d.(diag.DiagnosticWithPath); {
@@ -262,7 +264,7 @@ func resolveAWS(ctx context.Context, c *awsbase.Config, skipRegionValidation boo
 		return aws.Config{}, "", diags
 	}
 
-	// If this fails, so does what follows, with an error of aws-sdk-go-base.
+	// If ambientConfig fails, GetAwsConfig below fails too and reports the error.
 	source := findCredentialSource(c, nil)
 	if ambient, err := ambientConfig(ctx, c); err == nil {
 		source = findCredentialSource(c, &ambient)
@@ -270,21 +272,21 @@ func resolveAWS(ctx context.Context, c *awsbase.Config, skipRegionValidation boo
 		if diags.HasError() {
 			return ambient, "", diags
 		}
-		// Roles are not assumed in a Region that does not exist.
+		// Check the Region before STS is called in it.
 		if problem := regionProblem(ambient.Region, "", skipRegionValidation); ambient.Region != "" && problem != "" {
 			diags.AddAttributeError(path.Root("region"), summaryRegion, problem)
 
 			return ambient, "", diags
 		}
-		// The SDK finds an endpoint of the environment or the shared files by itself, but
-		// refuses it together with FIPS or dual-stack; as an argument it is called as it is.
+		// The SDK rejects an endpoint from the environment or the shared files if FIPS or
+		// dual-stack is set. It accepts the same endpoint as an argument.
 		if c.StsEndpoint == "" {
 			c.StsEndpoint = aws.ToString(sts.NewFromConfig(ambient).Options().BaseEndpoint)
 		}
 	}
 
-	// Validation happens below, in the call that yields the account ID: once is enough.
-	// Roles are assumed below as well, with the retries of everything else.
+	// The call for the account ID below also validates the credentials: one call is
+	// enough. Roles are assumed below too, with this provider's retries and errors.
 	base := *c
 	base.AssumeRole, base.SkipCredsValidation = nil, true
 	sourceCtx, cancel := context.WithTimeout(ctx, credentialsTimeout)
@@ -321,14 +323,14 @@ func resolveAWS(ctx context.Context, c *awsbase.Config, skipRegionValidation boo
 		diags.AddWarning("Secret Key Holds White Space", "The secret key comes from "+source.name+".\n\n"+hint)
 	}
 	cfg.Credentials = guardedCredentials{CredentialsProvider: cfg.Credentials, source: source, redact: func(text string) string { return redact(c, text) }}
-	assumed, roleDiags := assumeRoles(ctx, attentive(cfg), c, hint)
+	assumed, roleDiags := assumeRoles(ctx, withTransportErrors(cfg), c, hint)
 	diags.Append(roleDiags...)
 	if diags.HasError() {
 		return cfg, "", diags
 	}
 	cfg.Credentials = assumed
 
-	accountID, _, baseDiags := awsbase.GetAwsAccountIDAndPartition(ctx, attentive(cfg), c)
+	accountID, _, baseDiags := awsbase.GetAwsAccountIDAndPartition(ctx, withTransportErrors(cfg), c)
 	for _, d := range baseDiags {
 		diags.Append(accountDiagnostic(c, source, d, hint))
 	}
@@ -353,8 +355,8 @@ func resolveAWS(ctx context.Context, c *awsbase.Config, skipRegionValidation boo
 const missingRegionDetail = "No AWS Region is configured.\n\n" +
 	"Set region in the provider block, the AWS_REGION environment variable, or region in the profile."
 
-// fromBaseDiags words diagnostics of aws-sdk-go-base anew. Its own texts quote whatever
-// a source of credentials printed.
+// fromBaseDiags replaces the texts of aws-sdk-go-base's diagnostics. The original texts
+// quote the output of credential sources, which may hold secrets.
 func fromBaseDiags(c *awsbase.Config, source credentialSource, in basediag.Diagnostics) diag.Diagnostics {
 	var diags diag.Diagnostics
 
@@ -379,8 +381,8 @@ func fromBaseDiags(c *awsbase.Config, source credentialSource, in basediag.Diagn
 	return diags
 }
 
-// configurationFailure says what is wrong with the environment or the shared files, and
-// what to do about it.
+// configurationFailure describes an error in the environment or the shared files, and
+// how to fix it.
 func configurationFailure(err error) string {
 	var (
 		profile config.SharedConfigProfileNotExistError
@@ -389,53 +391,55 @@ func configurationFailure(err error) string {
 		file    *fs.PathError
 	)
 
-	switch said := err.Error(); {
+	switch text := err.Error(); {
 	case errors.As(err, &profile):
 		return fmt.Sprintf("Check profile or AWS_PROFILE, and that the shared configuration or credentials files have it.\n\nError: there is no profile %q", profile.Profile)
 	case errors.As(err, &load):
 		return sharedFileFailure(load.Filename)
-	case strings.Contains(said, "partial credentials found"):
+	case strings.Contains(text, "partial credentials found"):
 		return "Give the profile both aws_access_key_id and aws_secret_access_key, or neither.\n\n" +
 			"Error: a profile of the shared credentials and configuration files has one half of a pair of keys"
-	case strings.Contains(said, "custom CA bundle PEM"):
+	case strings.Contains(text, "custom CA bundle PEM"):
 		return "Check custom_ca_bundle, the environment variable AWS_CA_BUNDLE, and ca_bundle of the profile.\n\n" +
 			"Error: the CA bundle holds no certificate in PEM format"
 	case errors.As(err, &mfa):
 		return "Sign in by other means, such as `aws sts get-session-token`, and use a profile or environment variables with the keys that they give.\n\n" +
 			"Error: the profile has mfa_serial, and a provider cannot ask for the code of a second factor"
-	case strings.Contains(said, "role ARN is not set"):
-		// The SDK looks at the environment first, whatever the block says.
+	case strings.Contains(text, "role ARN is not set"):
+		// The SDK reads the environment even if the provider block names a role.
 		return "Set AWS_ROLE_ARN as well: the AWS SDK takes AWS_WEB_IDENTITY_TOKEN_FILE only together with it, also when the provider block names the role.\n\nError: role ARN is not set"
 	case errors.As(err, &file):
-		what := strings.TrimRight(quotable(strings.Split(said, file.Op)[0]), ": ")
+		what := strings.TrimRight(quotable(strings.Split(text, file.Op)[0]), ": ")
 		if what != "" {
 			what += ": "
 		}
 
 		return "Check that the file is there, and that it may be read.\n\nError: " + what + printable(file.Error())
-	case settingValue.MatchString(said):
-		return "Error: the AWS SDK does not take the value of the setting " + settingValue.FindStringSubmatch(said)[1]
+	case settingValue.MatchString(text):
+		return "Error: the AWS SDK does not take the value of the setting " + settingValue.FindStringSubmatch(text)[1]
 	default:
-		return "Error: " + quotable(said)
+		return "Error: " + quotable(text)
 	}
 }
 
-// sharedFileFailure says why a shared file was not taken. What is in it is not quoted.
+// sharedFileFailure describes a shared file that could not be read. It does not quote the
+// content.
 func sharedFileFailure(name string) string {
-	said := "Error: the shared file " + printable(name) + " could not be read"
+	text := "Error: the shared file " + printable(name) + " could not be read"
 	if info, err := os.Stat(name); err == nil && info.IsDir() {
 		return "Check shared_config_files and shared_credentials_files, or the environment variables AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE.\n\n" +
-			said + ": it is a directory"
+			text + ": it is a directory"
 	}
 
-	return "Check the format of the file.\n\n" + said
+	return "Check the format of the file.\n\n" + text
 }
 
-// settingValue finds the name in texts of the SDK such as "invalid value
+// settingValue captures the name of a setting in SDK errors such as "invalid value
 // max_attempts=x, expect integer".
 var settingValue = regexp.MustCompile(`\b([A-Za-z0-9_]+)=`)
 
-// accountDiagnostic words that the account of the credentials is not known.
+// accountDiagnostic returns the error for credentials whose account could not be read.
+// It includes hint, which may be empty.
 func accountDiagnostic(c *awsbase.Config, source credentialSource, d basediag.Diagnostic, hint string) diag.Diagnostic {
 	withErr, _ := d.(basediag.DiagnosticWithErr)
 	if withErr == nil {
@@ -484,8 +488,8 @@ func accountDiagnostic(c *awsbase.Config, source credentialSource, d basediag.Di
 	}
 }
 
-// redact replaces secrets in a text: those of the provider block, and those that
-// the environment gives or leads to. An endpoint may quote what it was sent.
+// redact replaces secrets in a text. It knows the secrets in the provider block, in the
+// environment, and in the token file that the environment names.
 func redact(c *awsbase.Config, text string) string {
 	secrets := []string{
 		c.SecretKey, c.Token, aws.ToString(c.HTTPProxy), aws.ToString(c.HTTPSProxy),
@@ -505,13 +509,14 @@ func redact(c *awsbase.Config, text string) string {
 			text = strings.ReplaceAll(text, secret, "(sensitive value)")
 		}
 	}
-	// A refused signature is explained by what was signed, session token included.
+	// AWS explains a rejected signature with the signed text, which includes the session
+	// token.
 	text, _, _ = strings.Cut(text, "The Canonical String")
 
 	return strings.TrimSpace(text)
 }
 
-// logAttempt writes the provider's one line for each attempt of a call.
+// logAttempt logs one attempt of a call.
 func logAttempt(ctx context.Context, attempt sessionmanager.Attempt) {
 	tflog.Debug(ctx, "Called SSM", map[string]any{
 		"operation":   attempt.Operation.String(),
@@ -525,7 +530,7 @@ func logAttempt(ctx context.Context, attempt sessionmanager.Attempt) {
 	})
 }
 
-// logDecision writes one line for each decision of the client.
+// logDecision logs one decision of the client.
 func logDecision(ctx context.Context, decision sessionmanager.Decision) {
 	tflog.Debug(ctx, decision.What, decision.Fields)
 }
@@ -542,7 +547,7 @@ func stringElements(elements []attr.Value) []string {
 	return out
 }
 
-// stringMap returns a map of strings, nil for none.
+// stringMap returns the strings of a map.
 func stringMap(in types.Map) map[string]string {
 	out := make(map[string]string, len(in.Elements()))
 	for key, element := range in.Elements() {

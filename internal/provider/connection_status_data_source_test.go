@@ -160,7 +160,7 @@ func TestConnectionStatusDataSource_failures(t *testing.T) {
 		"an empty answer": {
 			config: map[string]any{"target": testTarget},
 			fault:  fakessm.Fault{Kind: fakessm.FaultEmpty},
-			want:   protocol.Error("target", "Unable to Read Connection Status", "SSM's answer lacks what was asked for"),
+			want:   protocol.Error("target", "Unable to Read Connection Status", "SSM's answer is incomplete"),
 			calls:  1,
 		},
 		"a target of 401 characters": {

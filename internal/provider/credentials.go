@@ -34,7 +34,7 @@ const (
 	summaryWebIdentity = "Cannot assume IAM Role with web identity"
 )
 
-// sourceKind is a kind of place that the AWS SDK takes credentials from.
+// sourceKind is a kind of credential source.
 type sourceKind int
 
 const (
@@ -51,24 +51,24 @@ const (
 	sourceRole
 )
 
-// credentialSource is where credentials come from.
+// credentialSource describes where credentials come from.
 type credentialSource struct {
 	kind    sourceKind
-	name    string // As in "No credentials came from ...".
-	profile string // The profile that the source belongs to, empty if it is none.
-	role    string // The role that the source assumes last, empty if it assumes none.
-	file    string // The file that a web identity token is read from, empty if it is none.
+	name    string // Follows "No credentials came from" in errors.
+	profile string // The profile that contains the source, or "".
+	role    string // The last role that the source assumes, or "".
+	file    string // The file with the web identity token, or "".
 	advice  string
 
-	// Where access key and session token come from, if that can be told one by one.
+	// Where the access key and the session token come from, if that is known for each.
 	accessKey, token string
-	// The arguments that hold them, if arguments do.
+	// The provider arguments that hold them, or "".
 	accessKeyArgument, tokenArgument string
 }
 
-// findCredentialSource tells where the SDK takes credentials from, in its own order:
-// the provider block, the environment, the profile, the container, the instance. The
-// ambient configuration may be nil.
+// findCredentialSource returns the source that the SDK uses. It follows the SDK's order:
+// provider block, environment, profile, container, instance. If ambient is nil, the
+// environment and the profiles count as empty.
 func findCredentialSource(c *awsbase.Config, ambient *aws.Config) credentialSource {
 	env, shared := config.EnvConfig{}, config.SharedConfig{}
 	if ambient != nil {
@@ -111,8 +111,8 @@ func findCredentialSource(c *awsbase.Config, ambient *aws.Config) credentialSour
 	}
 }
 
-// findProfileSource tells where a profile takes credentials from; named tells that
-// somebody asked for this profile.
+// findProfileSource returns the credential source of a profile. Set named if the user
+// chose the profile by name: errors then mention it.
 func findProfileSource(shared *config.SharedConfig, env config.EnvConfig, named bool) credentialSource {
 	profile := fmt.Sprintf("the profile %q", shared.Profile)
 	command := func(what string) string {
@@ -173,12 +173,12 @@ const (
 	adviceInstance  = "Set profile, assume_role or the AWS_* environment variables, or give the instance a role."
 )
 
-// sourceFailure says why a source gave no credentials: the reason in a clause of ours,
-// and what AWS answered, if it did. Nothing else is quoted: what a source printed, or
-// what was read from it, may hold secrets.
+// sourceFailure is why a source gave no credentials: a reason in the provider's words,
+// and the answer of AWS, if there is one. It quotes nothing else, because the output of
+// a source may hold secrets.
 type sourceFailure struct{ reason, answer, requestID string }
 
-// String puts all of it into one clause.
+// String returns the reason and the answer in one clause.
 func (f sourceFailure) String() string {
 	if f.answer == "" {
 		return f.reason
@@ -187,7 +187,7 @@ func (f sourceFailure) String() string {
 	return f.reason + " (" + strings.TrimSuffix(f.answer, ".") + ")"
 }
 
-// detail puts it into the form of a diagnostic's detail.
+// detail returns the detail of a diagnostic.
 func (f sourceFailure) detail(sentence, advice string) string {
 	detail := sentence + ": " + f.reason + ".\n\n" + advice
 	if f.answer != "" {
@@ -203,15 +203,15 @@ func (f sourceFailure) detail(sentence, advice string) string {
 	return detail
 }
 
-// failure says why the source gave no credentials.
+// failure returns why the source gave no credentials.
 func (s credentialSource) failure(err error) sourceFailure {
 	var (
-		api   smithy.APIError
-		below *credentialsError
+		api     smithy.APIError
+		earlier *credentialsError // Of the credentials that this source needed.
 	)
 	switch {
-	case errors.As(err, &below):
-		return sourceFailure{reason: below.text, requestID: requestIDOf(err)}
+	case errors.As(err, &earlier):
+		return sourceFailure{reason: earlier.text, requestID: requestIDOf(err)}
 	case errors.Is(err, context.DeadlineExceeded) && s.kind == sourceProcess:
 		return sourceFailure{reason: processTooSlow}
 	case errors.As(err, &api) && s.kind != sourceContainer && s.kind != sourceInstance:
@@ -221,7 +221,7 @@ func (s credentialSource) failure(err error) sourceFailure {
 	}
 }
 
-// localFailure says why a source gave no credentials although AWS did not refuse.
+// localFailure returns why a source gave no credentials, if AWS did not reject a request.
 func (s credentialSource) localFailure(err error) string {
 	switch s.kind {
 	case sourceProcess:
@@ -230,20 +230,20 @@ func (s credentialSource) localFailure(err error) string {
 		return signInFailure(err)
 	}
 
-	said := err.Error()
+	text := err.Error()
 	switch reason := transportFailure(err); {
 	case reason != "":
 		return reason
-	case strings.Contains(said, "unable to read file"), strings.Contains(said, "expanding web identity token file"):
-		// A token that was given in place of a file's name has no separator.
+	case strings.Contains(text, "unable to read file"), strings.Contains(text, "expanding web identity token file"):
+		// A value without a separator may be a token that was set by mistake.
 		if strings.ContainsAny(s.file, `/\`) {
 			return "the token file " + printable(s.file) + " could not be read"
 		}
 
 		return "the token file could not be read"
-	case s.kind == sourceContainer && strings.Contains(said, "invalid newline sequence"):
+	case s.kind == sourceContainer && strings.Contains(text, "invalid newline sequence"):
 		return "the authorization token for the endpoint holds a line break"
-	case s.kind == sourceContainer && strings.Contains(said, "read authorization token"):
+	case s.kind == sourceContainer && strings.Contains(text, "read authorization token"):
 		return "the file with the authorization token for the endpoint could not be read"
 	case s.kind == sourceContainer:
 		return "its answer holds no usable credentials" + statusOf(err)
@@ -254,7 +254,7 @@ func (s credentialSource) localFailure(err error) string {
 	}
 }
 
-// refusal words that STS or IAM Identity Center refused.
+// refusal describes an error that STS or IAM Identity Center returned.
 func (s credentialSource) refusal(api smithy.APIError) string {
 	code := api.ErrorCode()
 	switch {
@@ -275,23 +275,23 @@ func (s credentialSource) refusal(api smithy.APIError) string {
 
 const processTooSlow = "the process did not end within a minute, as if it waited for a second factor"
 
-// processFailure says why a credential_process gave no credentials.
+// processFailure returns why a credential_process gave no credentials.
 func processFailure(err error) string {
 	var (
-		failed   *processcreds.ProviderError
-		status   *exec.ExitError
-		syntax   *json.SyntaxError
-		kind     *json.UnmarshalTypeError
-		noTime   *time.ParseError
-		said     = err.Error()
-		couldNot = "the output of the process could not be read: "
+		failed    *processcreds.ProviderError
+		status    *exec.ExitError
+		syntax    *json.SyntaxError
+		kind      *json.UnmarshalTypeError
+		badTime   *time.ParseError
+		text      = err.Error()
+		badOutput = "the output of the process could not be read: "
 	)
 	if !errors.As(err, &failed) {
 		return "the process gave no credentials"
 	}
 
 	switch {
-	case strings.Contains(said, "process timed out"):
+	case strings.Contains(text, "process timed out"):
 		return processTooSlow
 	case errors.As(err, &status) && status.Exited():
 		return fmt.Sprintf("the process ended with status %d", status.ExitCode())
@@ -300,46 +300,47 @@ func processFailure(err error) string {
 	case errors.As(err, &syntax) && syntax.Offset == 0:
 		return "the process printed nothing"
 	case errors.As(err, &syntax) && strings.Contains(syntax.Error(), "unexpected end"):
-		return couldNot + "the JSON document ends in the middle"
+		return badOutput + "the JSON document ends in the middle"
 	case errors.As(err, &syntax):
-		return couldNot + "it is not one JSON document and nothing else; a notice belongs on standard error"
+		return badOutput + "it is not one JSON document and nothing else; a notice belongs on standard error"
 	case errors.As(err, &kind):
-		return couldNot + "a member of the JSON document, or the document itself, has the wrong type"
-	case errors.As(err, &noTime), strings.Contains(said, "Time.UnmarshalJSON"):
-		return couldNot + "Expiration is not a time; leave it out if the credentials do not expire"
-	case strings.Contains(said, "wrong version"):
-		return couldNot + "Version is not 1"
-	case strings.HasSuffix(said, "missing AccessKeyId in process output"):
-		return couldNot + "AccessKeyId is missing"
-	case strings.HasSuffix(said, "missing SecretAccessKey in process output"):
-		return couldNot + "SecretAccessKey is missing"
-	case strings.Contains(said, "error in credential_process"):
+		return badOutput + "a member of the JSON document, or the document itself, has the wrong type"
+	case errors.As(err, &badTime), strings.Contains(text, "Time.UnmarshalJSON"):
+		return badOutput + "Expiration is not a time; leave it out if the credentials do not expire"
+	case strings.Contains(text, "wrong version"):
+		return badOutput + "Version is not 1"
+	case strings.HasSuffix(text, "missing AccessKeyId in process output"):
+		return badOutput + "AccessKeyId is missing"
+	case strings.HasSuffix(text, "missing SecretAccessKey in process output"):
+		return badOutput + "SecretAccessKey is missing"
+	case strings.Contains(text, "error in credential_process"):
 		return "the process could not be started"
 	default:
-		return couldNot + "it is not the JSON document that AWS describes"
+		return badOutput + "it is not the JSON document that AWS describes"
 	}
 }
 
-// signInFailure says why a sign-in that is kept in a file gave no credentials.
+// signInFailure returns why a cached sign-in gave no credentials.
 func signInFailure(err error) string {
 	var invalid *ssocreds.InvalidTokenError
-	said := err.Error()
+	text := err.Error()
 	switch reason := transportFailure(err); {
 	case reason != "":
 		return reason
-	case strings.Contains(said, "failed to read cached SSO token file"), strings.Contains(said, "token file not found"):
+	case strings.Contains(text, "failed to read cached SSO token file"), strings.Contains(text, "token file not found"):
 		return "nobody has signed in on this machine"
-	case strings.Contains(said, "failed to parse cached SSO token file"), strings.Contains(said, "cached SSO token must contain"),
-		strings.Contains(said, "load login token"), strings.Contains(said, "validate login token"):
+	case strings.Contains(text, "failed to parse cached SSO token file"), strings.Contains(text, "cached SSO token must contain"),
+		strings.Contains(text, "load login token"), strings.Contains(text, "validate login token"):
 		return "the sign-in that is kept on this machine could not be read"
-	case strings.Contains(said, "cannot be refreshed"), errors.As(err, &invalid), strings.Contains(said, "please reauthenticate"):
+	case strings.Contains(text, "cannot be refreshed"), errors.As(err, &invalid), strings.Contains(text, "please reauthenticate"):
 		return "the sign-in has expired"
 	default:
 		return "the sign-in gave none" + statusOf(err)
 	}
 }
 
-// statusOf tells the HTTP status of the answer behind err, empty if there was none.
+// statusOf returns the HTTP status of the response behind err in parentheses, or "" if
+// there was no response.
 func statusOf(err error) string {
 	var answer interface{ HTTPStatusCode() int }
 	if errors.As(err, &answer) && answer.HTTPStatusCode() > 0 {
@@ -349,7 +350,7 @@ func statusOf(err error) string {
 	return ""
 }
 
-// diagnostic words that the source gave no credentials.
+// diagnostic returns the error for a source that gave no credentials.
 func (s credentialSource) diagnostic(err error) diag.Diagnostic {
 	sentence := "No credentials came from " + s.name
 	if s.kind == sourceInstance && s.profile == "" {
@@ -359,8 +360,8 @@ func (s credentialSource) diagnostic(err error) diag.Diagnostic {
 	return diag.NewErrorDiagnostic(summaryCredentials, s.failure(err).detail(sentence, s.advice))
 }
 
-// checkKeys looks for what no request can be sent with: white space in the access key
-// or the session token, as left by a file that ends in a line break.
+// checkKeys adds an error if the access key or the session token contains white space.
+// No request can be sent with it. It often comes from a file that ends in a line break.
 func (s credentialSource) checkKeys(keys aws.Credentials) diag.Diagnostics {
 	var diags diag.Diagnostics
 
@@ -389,8 +390,8 @@ func (s credentialSource) checkKeys(keys aws.Credentials) diag.Diagnostics {
 
 func isBlank(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }
 
-// secretKeyHint tells of white space around a secret key, which makes every signature
-// wrong; empty if there is none.
+// secretKeyHint returns a hint if the secret key contains white space, which makes every
+// signature wrong. Otherwise it returns "".
 func secretKeyHint(keys aws.Credentials) string {
 	if !strings.ContainsFunc(keys.SecretAccessKey, isBlank) {
 		return ""
@@ -399,9 +400,9 @@ func secretKeyHint(keys aws.Credentials) string {
 	return "The secret key holds white space or a line break: that makes every signature wrong. Remove it; if the value is read from a file, trimspace() does so."
 }
 
-// guardedCredentials say in words of ours why their source gave none, when they are
-// first asked as well as at every renewal: what the SDK says may quote what the source
-// printed, and an answer of STS must not be taken for one of SSM.
+// guardedCredentials replaces the errors of a credential source with credentialsError,
+// at the first retrieval and at each renewal. The SDK's error may quote the output of
+// the source. An error of STS could also be mistaken for an error of SSM.
 type guardedCredentials struct {
 	aws.CredentialsProvider
 	source credentialSource
@@ -417,7 +418,7 @@ func (g guardedCredentials) Retrieve(ctx context.Context) (aws.Credentials, erro
 
 	failure := g.source.failure(err)
 	text := g.redact("no credentials came from " + g.source.name + ": " + failure.String())
-	// The error of the context stays recognizable, nothing else does.
+	// Only the context's error stays in the chain, for errors.Is.
 	failed := &credentialsError{text: text, advice: g.source.advice, causes: []error{&sessionmanager.Cause{Text: text, RequestID: failure.requestID}}}
 	if g.source.kind == sourceRole {
 		failed.advice = roleAdvice(err, g.source.role)
@@ -429,7 +430,7 @@ func (g guardedCredentials) Retrieve(ctx context.Context) (aws.Credentials, erro
 	return aws.Credentials{}, failed
 }
 
-// credentialsError is the failure of a source of credentials, in words of ours.
+// credentialsError is the failure of a credential source, in the provider's words.
 type credentialsError struct {
 	text   string
 	advice string
@@ -439,14 +440,14 @@ type credentialsError struct {
 // Error implements error.
 func (e *credentialsError) Error() string { return e.text }
 
-// Unwrap returns the text as one that may be shown, and the error of the context.
+// Unwrap returns the text as a printable cause, and the context's error if it ended.
 func (e *credentialsError) Unwrap() []error { return e.causes }
 
-// RetryableError tells the SDK that the source has repeated what was worth it.
+// RetryableError tells the SDK not to retry: the source has made its own retries.
 func (e *credentialsError) RetryableError() bool { return false }
 
-// assumeRoles returns credentials of the last of the roles, each of which is assumed
-// with the credentials of the one before.
+// assumeRoles assumes each role with the credentials of the one before, and returns the
+// credentials of the last role. Errors start with hint, which may be empty.
 func assumeRoles(ctx context.Context, cfg aws.Config, c *awsbase.Config, hint string) (aws.CredentialsProvider, diag.Diagnostics) {
 	var diags diag.Diagnostics
 
@@ -481,15 +482,15 @@ func assumeRoles(ctx context.Context, cfg aws.Config, c *awsbase.Config, hint st
 	return cfg.Credentials, diags
 }
 
-// roleAdvice says what can be done about a role that was not assumed.
+// roleAdvice returns what to do about a role that was not assumed.
 func roleAdvice(err error, role string) string {
 	var (
-		api   smithy.APIError
-		below *credentialsError
+		api     smithy.APIError
+		earlier *credentialsError // Of the credentials that the role is assumed with.
 	)
 	switch {
-	case errors.As(err, &below):
-		return below.advice
+	case errors.As(err, &earlier):
+		return earlier.advice
 	case !errors.As(err, &api):
 		return adviceWay
 	case api.ErrorCode() == "AccessDenied":
@@ -499,7 +500,7 @@ func roleAdvice(err error, role string) string {
 	}
 }
 
-// roleOptions hands the arguments of an assume_role block to the SDK.
+// roleOptions translates the arguments of an assume_role block for the SDK.
 func roleOptions(role awsbase.AssumeRole) func(*stscreds.AssumeRoleOptions) {
 	optional := func(value string) *string {
 		if value == "" {

@@ -17,7 +17,8 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
-// Summaries of what can fail; one for each verb, the same for every kind of object.
+// Summaries of diagnostics. All kinds of objects use the same summary for the same
+// operation.
 const (
 	summaryTerminate = "Unable to Terminate Session"
 	summaryResume    = "Unable to Resume Session"
@@ -38,13 +39,13 @@ const (
 	summaryConnectionStatus = "Unable to Read Connection Status"
 )
 
-// failureDetail words a failed operation: what happened to which session, what to
-// do about it, and the cause.
+// failureDetail returns the detail of a diagnostic: the sentence, what to do, the cause
+// and the request ID.
 func failureDetail(sentence string, err error) string {
 	return adviceDetail(sentence, failureAdvice(err), err)
 }
 
-// adviceDetail is failureDetail with an advice of the caller's.
+// adviceDetail is failureDetail with other advice.
 func adviceDetail(sentence, advice string, err error) string {
 	detail := sentence
 	if advice != "" {
@@ -69,8 +70,8 @@ func adviceDetail(sentence, advice string, err error) string {
 	return detail
 }
 
-// requestIDOf returns the request ID that AWS gave with its answer to a call that
-// failed, empty without an answer. AWS's support asks for it.
+// requestIDOf returns the request ID in AWS's answer to a failed call, or "" if there
+// was no answer. AWS support asks for this ID.
 func requestIDOf(err error) string {
 	var (
 		failed *sessionmanager.Error
@@ -91,8 +92,8 @@ func requestIDLine(id string) string {
 	return "Request ID: " + printable(id)
 }
 
-// printable escapes control characters in what comes from outside, such as session
-// IDs, owners and error messages: on a terminal they could forge or hide lines.
+// printable escapes control characters in text from outside: session IDs, owners, error
+// messages. On a terminal they could forge or hide lines.
 func printable(text string) string {
 	var out strings.Builder
 	for _, r := range text {
@@ -107,7 +108,7 @@ func printable(text string) string {
 	return out.String()
 }
 
-// printableAll does so for each of several texts.
+// printableAll returns printable of each text.
 func printableAll(texts []string) []string {
 	out := make([]string, 0, len(texts))
 	for _, text := range texts {
@@ -117,19 +118,19 @@ func printableAll(texts []string) []string {
 	return out
 }
 
-// failureSentence tells what a failure means for a session, given what was
-// attempted: "was not terminated", for example.
-func (m *providerMeta) failureSentence(session sessionmanager.SessionRef, what string, err error) string {
+// failureSentence returns the first sentence of an error about a session. The effect on
+// the session is a clause such as "was not terminated".
+func (m *providerMeta) failureSentence(session sessionmanager.SessionRef, effect string, err error) string {
 	reason := failureReason(err)
 	if errors.Is(err, sessionmanager.ErrNotFound) && m.accountID != "" {
-		// Credentials of the wrong account are the likeliest cause.
+		// Credentials for the wrong account are the most likely cause.
 		reason = strings.Replace(reason, "in this account and Region", fmt.Sprintf("in account %s, which the credentials belong to, and this Region", m.accountID), 1)
 	}
 
-	return fmt.Sprintf("Session %q in Region %s %s: %s.", session.SessionID, session.Region, what, reason)
+	return fmt.Sprintf("Session %q in Region %s %s: %s.", session.SessionID, session.Region, effect, reason)
 }
 
-// failureReason says in a clause why an operation failed.
+// failureReason returns why an operation failed, as a clause.
 func failureReason(err error) string {
 	var (
 		sent   *httpclient.Error
@@ -146,17 +147,17 @@ func failureReason(err error) string {
 	case errors.Is(err, sessionmanager.ErrNotFound):
 		return "SSM knows no such session in this account and Region"
 	case errors.Is(err, sessionmanager.ErrUndetermined):
-		return "SSM did not filter its listing by session ID, so that nothing can be said of one session"
+		return "SSM did not filter its listing by session ID, and the state of this session is unknown"
 	case errors.Is(err, sessionmanager.ErrEnded):
 		return "SSM says that it is not in a valid state, which means that it has been terminated or has ended"
 	case errors.Is(err, sessionmanager.ErrStillLive):
 		return "it is still live after the time allowed"
 	case errors.Is(err, sessionmanager.ErrContradictory):
-		return "SSM refuses to end it, as if it had ended, and goes on listing it as live"
+		return "SSM refuses to end it and says that it has ended, but still lists it as live"
 	case errors.Is(err, sessionmanager.ErrTimedOut):
 		return "it has timed out (SSM answered without a token)"
 	case errors.Is(err, sessionmanager.ErrIncompleteAnswer):
-		return "SSM's answer lacks what was asked for"
+		return "SSM's answer is incomplete"
 	case errors.Is(err, sessionmanager.ErrTargetNotConnected):
 		return "the target is not connected to Session Manager"
 	case errors.Is(err, sessionmanager.ErrInvalidDocument):
@@ -164,15 +165,15 @@ func failureReason(err error) string {
 	case errors.Is(err, sessionmanager.ErrInvalidParameters):
 		return "the document does not take these parameters"
 	case errors.As(err, &source):
-		return "the credentials could not be obtained or renewed" + untilWhen(err)
+		return "the credentials could not be obtained or renewed" + untilDeadline(err)
 	case errors.As(err, &sent) && sent.Permanent():
 		return sent.Error()
 	case errors.Is(err, sessionmanager.ErrCredentials):
 		return "SSM did not accept the credentials"
 	case errors.Is(err, sessionmanager.ErrThrottled):
-		return "the account's request quota for this Region stayed exhausted" + untilWhen(err)
+		return "the account's request quota for this Region stayed exhausted" + untilDeadline(err)
 	case errors.Is(err, sessionmanager.ErrUnavailable):
-		return "the SSM endpoint gave no usable answer" + untilWhen(err)
+		return "the SSM endpoint gave no usable answer" + untilDeadline(err)
 	case errors.Is(err, sessionmanager.ErrDeadline):
 		return "the time allowed ran out"
 	default:
@@ -180,7 +181,8 @@ func failureReason(err error) string {
 	}
 }
 
-// deniedOn names the one of the two resources that ssm:StartSession was denied on.
+// deniedOn describes the ARN of the resource that ssm:StartSession was denied on: the
+// document or the target.
 func deniedOn(denied sessionmanager.Denied) string {
 	if denied == sessionmanager.DeniedDocument {
 		return "the document's ARN, such as arn:aws:ssm:us-east-1:111122223333:document/SSM-SessionManagerRunShell"
@@ -189,16 +191,17 @@ func deniedOn(denied sessionmanager.Denied) string {
 	return "the target's ARN, such as arn:aws:ec2:us-east-1:111122223333:instance/i-0123456789abcdef0"
 }
 
-// wrongRegion reports whether an AWS endpoint says that the request was signed for
-// another Region than its own.
+// wrongRegion reports whether an AWS endpoint rejected a request because it was signed
+// for another Region.
 func wrongRegion(err error) bool {
 	var api smithy.APIError
 
 	return errors.As(err, &api) && strings.Contains(api.ErrorMessage(), "scoped to a valid region")
 }
 
-// untilWhen tells that it was the clock which ended the attempts, if it was.
-func untilWhen(err error) string {
+// untilDeadline returns a clause to append if the attempts ended because the time ran
+// out. Otherwise it returns "".
+func untilDeadline(err error) string {
 	var failed *sessionmanager.Error
 	if errors.As(err, &failed) && failed.OutOfTime {
 		return " until the time allowed ran out"
@@ -207,7 +210,8 @@ func untilWhen(err error) string {
 	return ""
 }
 
-// failureAdvice says what the reader can do, in terms of IAM actions and arguments.
+// failureAdvice returns what to do about an error: which IAM action to allow, which
+// argument to change. It returns "" if there is nothing to do.
 func failureAdvice(err error) string {
 	var operation *sessionmanager.Operation
 	var failed *sessionmanager.Error
@@ -275,7 +279,7 @@ func failureAdvice(err error) string {
 	}
 }
 
-// accessAdvice says what a policy must allow for an operation.
+// accessAdvice returns what an IAM policy must allow for an operation.
 func accessAdvice(operation *sessionmanager.Operation) string {
 	advice := fmt.Sprintf("Allow the IAM action %s on %s.", operation.IAMAction(), operation.IAMResource())
 	if operation.IAMResourceIsSession() {
@@ -285,15 +289,15 @@ func accessAdvice(operation *sessionmanager.Operation) string {
 	return advice
 }
 
-// refusedSignature reports whether AWS refused a request because of its signature.
+// refusedSignature reports whether AWS rejected the signature of a request.
 func refusedSignature(err error) bool {
 	var apiErr smithy.APIError
 
 	return errors.As(err, &apiErr) && strings.Contains(apiErr.ErrorCode(), "Signature")
 }
 
-// transportAdvice says what the reader can do about a request that got no usable
-// answer, and would get none if it were repeated.
+// transportAdvice returns what to do about a request that got no usable response, and
+// for which a retry would not help.
 func transportAdvice(cause httpclient.Cause) string {
 	switch cause {
 	case httpclient.CauseToken, httpclient.CauseSignature, httpclient.CauseHeader:

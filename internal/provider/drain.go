@@ -30,7 +30,7 @@ const (
 	drainTimeoutDefault    = "Defaults to the grace period, plus the calls for `max_sessions` at the service's quota of 6 a second, plus two minutes."
 )
 
-// drainModel is what the resource and the action have in common.
+// drainModel holds the arguments that the resource and the action share.
 type drainModel struct {
 	regionModel
 	selectorModel
@@ -52,7 +52,8 @@ func (m *drainModel) gracePeriod() (time.Duration, bool) {
 	return grace, true
 }
 
-// input returns what to drain; ok tells whether all of it is known.
+// input translates the model for package sessionmanager. It returns ok = false if any
+// value is unknown.
 func (m *drainModel) input() (in sessionmanager.DrainInput, ok bool) {
 	grace, graceKnown := m.gracePeriod()
 	selector, selectorKnown := m.selector()
@@ -69,9 +70,9 @@ func (m *drainModel) input() (in sessionmanager.DrainInput, ok bool) {
 	return in, graceKnown && selectorKnown && !m.MaxSessions.IsUnknown()
 }
 
-// validate checks what can be said of the configuration before it is all known.
+// validate checks the known part of the configuration.
 func (m *drainModel) validate(timeouts map[string]types.String, diags *diag.Diagnostics) {
-	// A negative age is refused by the schema, in its own words.
+	// The schema has its own error for a negative age.
 	if age, _ := m.OlderThan.ValueGoDuration(); age >= 0 {
 		m.requireCondition(diags)
 	}
@@ -86,12 +87,12 @@ func (m *drainModel) validate(timeouts map[string]types.String, diags *diag.Diag
 	}
 }
 
-// drainDefaultTimeout returns how long the drain may take if nothing else is said.
+// drainDefaultTimeout returns how long the drain may take if no timeout is configured.
 func drainDefaultTimeout(in sessionmanager.DrainInput) time.Duration {
 	return sessionmanager.DrainTimeout(in.GracePeriod, in.MaxSessions)
 }
 
-// A drain takes place on one of these occasions; each is worded for a warning.
+// drainOccasion is when a drain takes place, as a clause for messages.
 type drainOccasion string
 
 const (
@@ -101,7 +102,8 @@ const (
 	drainOnInvoke  drainOccasion = "when this action is invoked"
 )
 
-// wayOut says what to do about a failed drain that the cap or a session holds up.
+// wayOut returns what to do about a failed drain, or "". Set tooMany if more sessions
+// match than max_sessions allows.
 func (o drainOccasion) wayOut(tooMany bool) string {
 	switch {
 	case o == drainOnDestroy && tooMany:
@@ -115,20 +117,20 @@ func (o drainOccasion) wayOut(tooMany bool) string {
 	}
 }
 
-const drainWayOut = "To destroy without draining, put a removed block with lifecycle { destroy = false } in the place of the resource."
+const drainWayOut = "To destroy without draining, replace the resource by a removed block with lifecycle { destroy = false }."
 
-// drainPreview is what a plan found of a drain.
+// drainPreview is the result of looking for the sessions of a planned drain.
 type drainPreview struct {
 	in       sessionmanager.DrainInput
 	occasion drainOccasion
 	sessions []sessionmanager.Session
 	looked   time.Time
 	account  string
-	nearly   []string // Owners that match but for capitals, if nobody matches.
+	nearly   []string // Owners that match if case is ignored. Only set if no session matches.
 }
 
-// previewDrain looks who would be ended now. It stores nothing, so that what cannot
-// be seen is only a warning; there is no preview then.
+// previewDrain lists the sessions that the drain would end now. If they cannot be
+// listed, it adds a warning and returns nil: no planned value depends on the list.
 func (m *providerMeta) previewDrain(ctx context.Context, in sessionmanager.DrainInput, occasion drainOccasion, diags *diag.Diagnostics) *drainPreview {
 	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
 	defer cancel()
@@ -137,7 +139,7 @@ func (m *providerMeta) previewDrain(ctx context.Context, in sessionmanager.Drain
 	var err error
 	if p.sessions, err = m.client.Matching(ctx, in.Region, in.Selector); err != nil {
 		diags.AddWarning(drainSummary("Sessions Not Counted", in),
-			failureDetail(fmt.Sprintf("How many sessions in Region %s are to be ended %s could not be found out: %s.\n\nSelection: %s.",
+			failureDetail(fmt.Sprintf("The sessions to be ended in Region %s %s could not be counted: %s.\n\nSelection: %s.",
 				in.Region, occasion, failureReason(err), selectionText(in.Selector)), err))
 
 		return nil
@@ -149,8 +151,8 @@ func (m *providerMeta) previewDrain(ctx context.Context, in sessionmanager.Drain
 	return p
 }
 
-// nearlyMatching returns owners that would match if capitals did not count. It is a
-// hint: what cannot be found out is left out.
+// nearlyMatching returns owners that match if case is ignored. They are a hint only, and
+// nil if the listing fails.
 func (m *providerMeta) nearlyMatching(ctx context.Context, in sessionmanager.DrainInput) []string {
 	selector := in.Selector
 	selector.FoldOwners = true
@@ -211,9 +213,9 @@ func (p *drainPreview) warning() (summary, detail string) {
 	case len(p.sessions) == 0 && p.occasion == drainOnDestroy:
 		return "", ""
 	case len(p.sessions) == 0:
-		detail = fmt.Sprintf("No session %s %s. Nobody is ended %s, unless a matching session starts before then.%s\n\nCheck the selection, the Region and the account.", where, matched, p.occasion, means)
+		detail = fmt.Sprintf("No session %s %s. The drain ends nobody %s, unless a matching session starts before then.%s\n\nCheck the selection, the Region and the account.", where, matched, p.occasion, means)
 		if len(p.nearly) > 0 {
-			detail += fmt.Sprintf("\n\nCapital and small letters count in owners. But for these there are sessions of:\n\n  %s", strings.Join(printableAll(p.nearly[:min(len(p.nearly), showSessions)]), "\n  "))
+			detail += fmt.Sprintf("\n\nOwners are case-sensitive. These owners differ only in case, and have sessions:\n\n  %s", strings.Join(printableAll(p.nearly[:min(len(p.nearly), showSessions)]), "\n  "))
 		}
 
 		return drainSummary("No Sessions Match", p.in), detail
@@ -227,21 +229,21 @@ func (p *drainPreview) warning() (summary, detail string) {
 	}
 }
 
-// nearlyExcluded names the sessions that match because exclusions are written with
-// other capitals than their owners or IDs. It is empty if there are none.
+// nearlyExcluded returns a paragraph about sessions that an exclusion misses only by
+// case, or "" if there are none.
 func (p *drainPreview) nearlyExcluded() string {
 	nearly := slices.DeleteFunc(slices.Clone(p.sessions), func(s sessionmanager.Session) bool { return !p.in.Selector.ExcludesButForCase(s) })
 	if len(nearly) == 0 {
 		return ""
 	}
 
-	return "\n\nCapital and small letters count in exclude_owners and exclude_session_ids. If they did not, these sessions would be excluded:\n\n  " + sessionLines(nearly)
+	return "\n\nexclude_owners and exclude_session_ids are case-sensitive. They miss these sessions only by case:\n\n  " + sessionLines(nearly)
 }
 
-// showSessions is how many sessions a warning shows; of more it gives the number.
+// showSessions is how many sessions a warning shows. It only counts the others.
 const showSessions = 10
 
-// sessionLines shows sessions, one a line.
+// sessionLines returns one line for each session, up to showSessions.
 func sessionLines(sessions []sessionmanager.Session) string {
 	var lines []string
 	for _, session := range sessions[:min(len(sessions), showSessions)] {
@@ -258,16 +260,17 @@ func sessionLines(sessions []sessionmanager.Session) string {
 	return strings.Join(lines, "\n  ")
 }
 
-// orUnknown returns a text of the service's, or says that it gave none.
+// orUnknown returns printable text, or a phrase that says that SSM gave none. The article
+// and noun are in what: "an owner".
 func orUnknown(text, what string) string {
 	if text == "" {
-		return what + " that SSM does not tell"
+		return what + " that SSM does not report"
 	}
 
 	return printable(text)
 }
 
-// warnOfDrain warns of what previews found. Those of one summary go into one warning.
+// warnOfDrain adds the warnings of previews. It joins warnings that share a summary.
 func warnOfDrain(diags *diag.Diagnostics, previews ...*drainPreview) {
 	var (
 		order   []string
@@ -291,7 +294,7 @@ func warnOfDrain(diags *diag.Diagnostics, previews ...*drainPreview) {
 	}
 }
 
-// selectionText words a selection as it is configured.
+// selectionText returns a selection in the form of its arguments.
 func selectionText(selector sessionmanager.Selector) string {
 	const show = 5
 
@@ -329,7 +332,7 @@ func selectionText(selector sessionmanager.Selector) string {
 	return strings.Join(parts, "; ")
 }
 
-// reportDrain words what a drain did, the same for the resource and the action.
+// reportDrain adds the diagnostics of a drain.
 func reportDrain(in sessionmanager.DrainInput, occasion drainOccasion, result sessionmanager.DrainResult, err error, diags *diag.Diagnostics) {
 	var (
 		tooMany *sessionmanager.TooManyError
@@ -368,7 +371,7 @@ func reportDrain(in sessionmanager.DrainInput, occasion drainOccasion, result se
 	}
 }
 
-// drainUnseen tells what became of all sessions of a drain whose last look failed.
+// drainUnseen describes the result of a drain whose last listing failed.
 func drainUnseen(region string, result sessionmanager.DrainResult, err error) string {
 	var unseen []string
 	for _, id := range result.Unverified() {
@@ -377,7 +380,7 @@ func drainUnseen(region string, result sessionmanager.DrainResult, err error) st
 		}
 	}
 
-	sentence := fmt.Sprintf("Whether others have come in Region %s could not be seen: %s.", region, failureReason(err))
+	sentence := fmt.Sprintf("The provider could not check for new sessions in Region %s: %s.", region, failureReason(err))
 	if len(unseen) > 0 {
 		were, they := "were", "they are"
 		if len(unseen) == 1 {
@@ -399,7 +402,7 @@ func drainUnseen(region string, result sessionmanager.DrainResult, err error) st
 	return sentence
 }
 
-// warnOfUnverified tells of the sessions whose end was not seen, for each reason.
+// warnOfUnverified warns of sessions whose end was not seen, once for each reason.
 func warnOfUnverified(region string, result sessionmanager.DrainResult, diags *diag.Diagnostics) {
 	var (
 		nodesGone []string
@@ -421,7 +424,7 @@ func warnOfUnverified(region string, result sessionmanager.DrainResult, diags *d
 	}
 	if len(nodesGone) > 0 {
 		diags.AddWarning(summaryUnverified,
-			fmt.Sprintf("SSM refuses to terminate these sessions in Region %s because they are not in a valid state, and lists them as disconnected all the same. Their nodes are probably gone; nobody is connected.\n\n  %s",
+			fmt.Sprintf("SSM refuses to terminate these sessions in Region %s because they are not in a valid state, but still lists them as disconnected. Their nodes are probably gone; nobody is connected.\n\n  %s",
 				region, sessionList(nodesGone)))
 	}
 	if len(unseen) > 0 {
@@ -431,8 +434,8 @@ func warnOfUnverified(region string, result sessionmanager.DrainResult, diags *d
 	}
 }
 
-// sessionLine words what is to be said of one of several sessions, with the request ID
-// of the error, if it has one, on a line of its own.
+// sessionLine returns the line for one session in a list. If the error has a request ID,
+// it follows on a second line.
 func sessionLine(id, what string, err error) string {
 	line := printable(id)
 	if what != "" {
@@ -445,8 +448,8 @@ func sessionLine(id, what string, err error) string {
 	return line
 }
 
-// sessionList joins the lines of sessions, in one list for each kind. Of a kind with
-// very many it shows the first, and gives the number of the others.
+// sessionList joins lines of sessions. It shows the first 100 lines of each kind and
+// counts the others.
 func sessionList(kinds ...[]string) string {
 	const show = 100
 
@@ -461,7 +464,7 @@ func sessionList(kinds ...[]string) string {
 	return strings.Join(shown, "\n  ")
 }
 
-// endedText tells what a drain ended whose resource is gone, and its outcomes with it.
+// endedText describes what a destroyed drain ended. The outcomes are no longer in state.
 func endedText(region string, result sessionmanager.DrainResult, about string) string {
 	var lines []string
 	for _, id := range slices.Sorted(maps.Keys(result.Outcomes)) {
@@ -471,26 +474,26 @@ func endedText(region string, result sessionmanager.DrainResult, about string) s
 	return fmt.Sprintf("The drain that was destroyed ended %s in Region %s.\n\n%s\n\n  %s", sessionCount(result.Ended()), region, about, sessionList(lines))
 }
 
-// drainFailures lists the sessions that could not be ended, each with its reason,
-// and what to do about each kind of reason once, before the way out.
+// drainFailures lists the sessions that were not ended, each with its reason. The advice
+// for each reason follows once, then wayOut.
 func drainFailures(region string, result sessionmanager.DrainResult, about, wayOut string) string {
 	var (
 		notEnded []string
 		late     []string
 		advice   []string
-		said     = make(map[string]bool)
+		seen     = make(map[string]bool)
 	)
 	for _, id := range result.FailedSessions() {
 		err := result.Failures[id]
 		notEnded = append(notEnded, sessionLine(id, failureReason(err), err))
-		if text := failureAdvice(err); text != "" && !said[text] {
-			said[text] = true
+		if text := failureAdvice(err); text != "" && !seen[text] {
+			seen[text] = true
 			advice = append(advice, text)
 		}
 	}
 	why := "it began while the others were being ended, and is live"
 	if result.Capped {
-		why += "; with it there are more than max_sessions, so that it was not asked to end"
+		why += "; more than max_sessions match now, and this one was not asked to end"
 		advice = append(advice, "Narrow the selection, or raise max_sessions, and drain again.")
 	}
 	for _, id := range result.Left {
@@ -500,19 +503,19 @@ func drainFailures(region string, result sessionmanager.DrainResult, about, wayO
 	detail := fmt.Sprintf("%s in Region %s could not be ended (%d ended):\n\n  %s", sessionCount(len(notEnded)+len(late)), region, result.Ended(), sessionList(notEnded, late))
 	detail = joined(slices.Concat([]string{detail, about}, advice, []string{wayOut})...)
 	if ids := result.FailedSessions(); len(ids) > 0 {
-		// One cause stands for all: they are many, and alike.
+		// One cause is enough: the causes are mostly the same.
 		detail += "\n\nError: " + printable(result.Failures[ids[0]].Error())
 	}
 
 	return detail
 }
 
-// joined makes paragraphs of those texts that are not empty.
+// joined joins the texts that are not empty, as paragraphs.
 func joined(texts ...string) string {
 	return strings.Join(slices.DeleteFunc(texts, func(text string) bool { return text == "" }), "\n\n")
 }
 
-// sessionCount words a number of sessions.
+// sessionCount returns "1 session" or "n sessions".
 func sessionCount(n int) string {
 	if n == 1 {
 		return "1 session"
@@ -521,23 +524,23 @@ func sessionCount(n int) string {
 	return fmt.Sprintf("%d sessions", n)
 }
 
-// drainRecord is what the state keeps of a drain.
+// drainRecord is the part of the state that a drain writes.
 type drainRecord struct {
 	Outcomes   types.Map `tfsdk:"outcomes"`
 	RequestIDs types.Map `tfsdk:"request_ids"`
 }
 
-// recordOf translates the result of a drain for state. That of no drain at all is empty.
+// recordOf translates the result of a drain for state. The zero result gives empty maps.
 func recordOf(result sessionmanager.DrainResult) drainRecord {
 	return drainRecord{Outcomes: mapValue(result.Outcomes), RequestIDs: mapValue(result.RequestIDs)}
 }
 
-// unknownRecord is what a plan knows of a drain that is still to come.
+// unknownRecord is the planned record of a drain that has not run yet.
 func unknownRecord() drainRecord {
 	return drainRecord{Outcomes: types.MapUnknown(types.StringType), RequestIDs: types.MapUnknown(types.StringType)}
 }
 
-// mapValue translates a map of texts, empty for nil.
+// mapValue translates a map of strings. The result for nil is an empty map.
 func mapValue[T ~string](texts map[string]T) types.Map {
 	elements := make(map[string]attr.Value, len(texts))
 	for key, text := range texts {

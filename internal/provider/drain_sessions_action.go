@@ -24,7 +24,7 @@ var (
 	_ action.ActionWithValidateConfig = (*drainSessionsAction)(nil)
 )
 
-// progressInterval is how often an action tells how far it has come.
+// progressInterval is the least time between two progress messages of one phase.
 const progressInterval = 5 * time.Second
 
 func newDrainSessionsAction() action.Action {
@@ -147,7 +147,7 @@ func (a *drainSessionsAction) Invoke(ctx context.Context, req action.InvokeReque
 	}
 }
 
-// drainedMessage words what a drain has done.
+// drainedMessage returns the last progress message of a drain.
 func drainedMessage(region string, result sessionmanager.DrainResult) string {
 	message := fmt.Sprintf("Drained %s in Region %s.", sessionCount(result.Ended()), region)
 	if unverified := len(result.Unverified()); unverified > 0 {
@@ -157,8 +157,8 @@ func drainedMessage(region string, result sessionmanager.DrainResult) string {
 	return message
 }
 
-// throttledProgress words progress in counts, and lets through the first and the
-// last step of each phase, and in between one for each interval.
+// throttledProgress sends progress messages with counts: the first and the last of each
+// phase, and one per progressInterval in between.
 func throttledProgress(send func(message string)) func(sessionmanager.DrainProgress) {
 	var last time.Time
 

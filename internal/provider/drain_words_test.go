@@ -91,7 +91,7 @@ func TestReportDrain_order(t *testing.T) {
 func TestSessionDrainResource_nearlyExcluded(t *testing.T) {
 	t.Parallel()
 
-	const hint = "If they did not, these sessions would be excluded:\n\n  " + testLive + ": " + testOwner
+	const hint = "They miss these sessions only by case:\n\n  " + testLive + ": " + testOwner
 	for name, tc := range map[string]struct {
 		config  map[string]any
 		summary string
@@ -113,7 +113,7 @@ func TestSessionDrainResource_nearlyExcluded(t *testing.T) {
 			if len(diags) != 1 || !strings.HasPrefix(diags[0].Summary, tc.summary+": ") {
 				t.Fatalf("want one warning %q, got %+v", tc.summary, diags)
 			}
-			if strings.Contains(diags[0].Detail, hint) != tc.hint || strings.Contains(diags[0].Detail, "Capital and small letters") != tc.hint {
+			if strings.Contains(diags[0].Detail, hint) != tc.hint || strings.Contains(diags[0].Detail, "case-sensitive") != tc.hint {
 				t.Errorf("the hint: want %t:\n%s", tc.hint, diags[0].Detail)
 			}
 		})

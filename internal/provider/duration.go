@@ -22,7 +22,7 @@ var (
 	_ xattr.ValidateableAttribute                = durationValue{}
 )
 
-// durationType is the type of a duration whose error tells which units there are.
+// durationType is a duration type whose error lists the valid units.
 type durationType struct {
 	timetypes.GoDurationType
 }
@@ -80,7 +80,7 @@ func (v durationValue) ValidateAttribute(_ context.Context, req xattr.ValidateAt
 	}
 	if _, err := time.ParseDuration(v.ValueString()); err != nil {
 		resp.Diagnostics.AddAttributeError(req.Path, "Invalid Duration",
-			fmt.Sprintf("%q is not a duration. A duration has numbers with units, which are h, m and s; there is no unit for days or weeks.\n\nGive one such as \"30m\", \"8h\" or, for a week, \"168h\".", v.ValueString()))
+			fmt.Sprintf("%q is not a duration. A duration has numbers with the units h, m and s. There is no unit for days or weeks.\n\nGive one such as \"30m\", \"8h\" or, for a week, \"168h\".", v.ValueString()))
 	}
 }
 

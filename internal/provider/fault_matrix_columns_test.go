@@ -141,7 +141,7 @@ func matrixColumns() []matrixColumn {
 					state: "shows nothing", left: "Connected", calls: "{list}",
 				},
 				fails: matrixCell{
-					sees: "warning: Sessions Not Counted in us-east-1: " + testTarget, says: "could not be found out: {reason}",
+					sees: "warning: Sessions Not Counted in us-east-1: " + testTarget, says: "could not be counted: {reason}",
 					state: "shows nothing", left: "Connected", calls: "{list}",
 				},
 			}},

@@ -24,7 +24,7 @@ const (
 	reasonProxy       = "the proxy refused to connect to the endpoint"
 	reasonRenewal     = "the credentials could not be obtained or renewed"
 	reasonDenied      = "the credentials do not allow it"
-	reasonIncomplete  = "SSM's answer lacks what was asked for"
+	reasonIncomplete  = "SSM's answer is incomplete"
 	reasonCancelled   = "the operation was cancelled"
 	reasonUnfiltered  = "SSM did not filter its listing by session ID"
 )

@@ -28,7 +28,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
-// AWS's documents for ports, and their parameters.
+// AWS's documents for port sessions, and their parameters.
 const (
 	documentPort       = "AWS-StartPortForwardingSession"
 	documentRemoteHost = "AWS-StartPortForwardingSessionToRemoteHost"
@@ -39,10 +39,10 @@ const (
 	parameterLocalPort = "localPortNumber"
 )
 
-// awsPortDocuments are those of AWS. Others may fix host and port.
+// awsPortDocuments are AWS's documents, which need a port. A custom document may fix it.
 var awsPortDocuments = map[string]bool{documentPort: true, documentRemoteHost: true, documentSSH: true}
 
-// documentBaseName returns the name of a document that may be given by its ARN.
+// documentBaseName returns the name of a document, given its name or ARN.
 func documentBaseName(document string) string {
 	if _, name, found := strings.Cut(document, ":document/"); found {
 		return name
@@ -63,7 +63,7 @@ func remoteHost() stringCheck {
 	}}
 }
 
-// hostProblem says what is wrong with a host, empty if nothing is.
+// hostProblem returns what is wrong with a host, or "".
 func hostProblem(host string) string {
 	const longestName = 253
 	if _, err := netip.ParseAddr(host); err == nil {
@@ -91,7 +91,7 @@ func hostProblem(host string) string {
 	}
 }
 
-// document returns the document that the session is to be started with.
+// document returns the document of the session.
 func (m *portForwardEphemeralResourceModel) document() string {
 	switch {
 	case !m.DocumentName.IsNull():
@@ -103,7 +103,7 @@ func (m *portForwardEphemeralResourceModel) document() string {
 	}
 }
 
-// farEnd names what is forwarded to, for errors and the log.
+// farEnd describes the far end of the forward, for errors and logs.
 func (m *portForwardEphemeralResourceModel) farEnd() string {
 	port := strconv.FormatInt(m.RemotePort.ValueInt64(), 10)
 	switch {
@@ -116,13 +116,13 @@ func (m *portForwardEphemeralResourceModel) farEnd() string {
 	}
 }
 
-// forwardOpener opens the sessions of one forward, and ends them.
+// forwardOpener opens and ends the sessions of one forward.
 type forwardOpener struct {
 	meta   *providerMeta
 	in     sessionmanager.StartInput
 	farEnd string
-	hasEnd bool          // The far end is told by an argument.
-	wait   time.Duration // For a node that is not connected, the first time.
+	hasEnd bool          // Whether remote_port is set.
+	wait   time.Duration // How long the first start waits for the node to connect.
 
 	mu     sync.Mutex
 	opened bool
@@ -153,7 +153,7 @@ func (m *portForwardEphemeralResourceModel) opener(ctx context.Context, meta *pr
 	return &forwardOpener{meta: meta, in: in, farEnd: m.farEnd(), hasEnd: !m.RemotePort.IsNull(), wait: wait}
 }
 
-// channelError is what went wrong between a session's start and its first connection.
+// channelError is a failure after the session started and before its first connection.
 type channelError struct {
 	ref sessionmanager.SessionRef
 	err error
@@ -165,7 +165,7 @@ func (e *channelError) Error() string {
 
 func (e *channelError) Unwrap() error { return e.err }
 
-// agentTooOldError says that an agent would connect to its own node instead of the host.
+// agentTooOldError reports an agent that ignores the host and connects to its own node.
 type agentTooOldError struct{ version string }
 
 func (e *agentTooOldError) Error() string {
@@ -206,7 +206,7 @@ func (o *forwardOpener) open(ctx context.Context, onRefused func()) (*portforwar
 		return nil, &channelError{ref, err}
 	}
 	o.meta.client.Attach(ref, sessionmanager.Hooks{Terminate: channel.Terminate, Close: channel.Close})
-	// An agent that does not know of hosts would forward to the same port of its own node.
+	// An older agent ignores the host, and forwards to the same port of its own node.
 	if agent := channel.Agent(); agent.Properties[parameterHost] != "" && !agent.KnowsHost {
 		o.end(context.WithoutCancel(ctx), ref, channel)
 
@@ -227,24 +227,24 @@ func (o *forwardOpener) open(ctx context.Context, onRefused func()) (*portforwar
 	}, nil
 }
 
-// start starts a session. The first time it waits for the node, if it is to.
+// start starts a session. Only the first start waits for the node to connect.
 func (o *forwardOpener) start(ctx context.Context) (sessionmanager.Opened, error) {
 	const firstPause, lastPause = time.Second, 10 * time.Second
 
 	o.mu.Lock()
-	patient := !o.opened && o.wait > 0
+	mayWait := !o.opened && o.wait > 0
 	o.mu.Unlock()
 	deadline := time.Now().Add(o.wait)
 	for pause := firstPause; ; {
 		opened, err := o.meta.client.Start(ctx, o.in)
-		if err == nil || !patient || !errors.Is(err, sessionmanager.ErrTargetNotConnected) {
+		if err == nil || !mayWait || !errors.Is(err, sessionmanager.ErrTargetNotConnected) {
 			return opened, err
 		}
 		for {
 			if time.Now().Add(pause).After(deadline) {
 				return opened, err
 			}
-			if rest(ctx, pause) != nil {
+			if sleep(ctx, pause) != nil {
 				return opened, err
 			}
 			pause = min(2*pause, lastPause)
@@ -259,8 +259,8 @@ func (o *forwardOpener) start(ctx context.Context) (sessionmanager.Opened, error
 	}
 }
 
-// rest waits, unless the context ends first.
-func rest(ctx context.Context, d time.Duration) error {
+// sleep waits for d, or returns the context's error if the context ends first.
+func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -271,7 +271,7 @@ func rest(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// resume gives a channel whose connection broke new access to its session.
+// resume returns new access to a session whose connection broke.
 func (o *forwardOpener) resume(ctx context.Context, ref sessionmanager.SessionRef) (datachannel.Access, error) {
 	connection, err := o.meta.client.Resume(ctx, ref)
 	if errors.Is(err, sessionmanager.ErrTimedOut) || errors.Is(err, sessionmanager.ErrEnded) || errors.Is(err, sessionmanager.ErrNotFound) {
@@ -295,7 +295,7 @@ func (o *forwardOpener) end(ctx context.Context, ref sessionmanager.SessionRef, 
 	o.ends = append(o.ends, forwardEnd{ref, result, err})
 }
 
-// reportEnds warns of sessions that may still be live.
+// reportEnds warns of ended sessions that may still be live.
 func (o *forwardOpener) reportEnds(diags *diag.Diagnostics) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -319,7 +319,7 @@ func (o *forwardOpener) aftermath() string {
 	}
 }
 
-// reportOpen words why a port is not forwarded.
+// reportOpen adds the error for a forward that did not open.
 func (o *forwardOpener) reportOpen(err error, diags *diag.Diagnostics) {
 	var (
 		inUse   *portforward.PortInUseError
@@ -355,7 +355,7 @@ func (o *forwardOpener) reportOpen(err error, diags *diag.Diagnostics) {
 	}
 }
 
-// farEndPath is the argument that tells the far end.
+// farEndPath returns the argument that sets the far end.
 func (o *forwardOpener) farEndPath() path.Path {
 	switch {
 	case !o.hasEnd:
@@ -367,7 +367,7 @@ func (o *forwardOpener) farEndPath() path.Path {
 	}
 }
 
-// reportChannel words why a session that was started cannot be used.
+// reportChannel adds the error for a session that started but cannot be used.
 func (o *forwardOpener) reportChannel(err *channelError, diags *diag.Diagnostics) {
 	at, why := path.Root("target"), "its data channel did not open"
 	var (
@@ -383,7 +383,7 @@ func (o *forwardOpener) reportChannel(err *channelError, diags *diag.Diagnostics
 	case errors.As(err, &sessionType):
 		at, why = path.Root("document_name"), "its document is not for port forwards"
 	case errors.As(err, &encryption):
-		why = "the agent asks for encryption with a KMS key, which no agent is known to do for ports"
+		why = "the agent asks for encryption with a KMS key, which the provider does not support for ports"
 	case errors.As(err, &closed):
 		why = "the agent has ended it"
 	case errors.Is(err, datachannel.ErrNoHandshake):
@@ -400,7 +400,7 @@ func (o *forwardOpener) reportChannel(err *channelError, diags *diag.Diagnostics
 			err.ref.SessionID, err.ref.Region, o.in.Target, why, o.aftermath(), channelAdvice(err.err), printable(err.err.Error())))
 }
 
-// channelAdvice says what the reader can do about a data channel that does not work.
+// channelAdvice returns what to do about a data channel that failed.
 func channelAdvice(err error) string {
 	var (
 		closed      *datachannel.ClosedError
@@ -432,23 +432,23 @@ func channelAdvice(err error) string {
 	}
 }
 
-// openForwards are the forwards of this process: Terraform hands to Close nothing but
-// the private data of Open.
+// openForwards holds the open forwards of this process by a random ID. The ID is in the
+// private data of Open, the only thing that Terraform passes to Close.
 type openForwards struct {
 	mu   sync.Mutex
 	open map[string]openForward
 }
 
-// openForward is a forward with what opens its sessions.
+// openForward is a forward and the opener of its sessions.
 type openForward struct {
 	forward *portforward.Forward
 	opener  *forwardOpener
 }
 
-// forwardKey is where the private data of the ephemeral resource keep the forward.
+// forwardKey is the key in private data for the ID of a forward.
 const forwardKey = "forward"
 
-// keep notes a forward for Close.
+// keep stores a forward for Close.
 func (f *openForwards) keep(ctx context.Context, opened openForward, setKey func(context.Context, string, []byte) diag.Diagnostics) diag.Diagnostics {
 	id := rand.Text()
 	diags := setKey(ctx, forwardKey, []byte(strconv.Quote(id)))
@@ -465,7 +465,7 @@ func (f *openForwards) keep(ctx context.Context, opened openForward, setKey func
 	return diags
 }
 
-// take returns the forward that Close is to end, and whether there is one.
+// take removes and returns the forward that Close must end, if there is one.
 func (f *openForwards) take(ctx context.Context, getKey func(context.Context, string) ([]byte, diag.Diagnostics), diags *diag.Diagnostics) (openForward, bool) {
 	value, moreDiags := getKey(ctx, forwardKey)
 	diags.Append(moreDiags...)
@@ -481,10 +481,10 @@ func (f *openForwards) take(ctx context.Context, getKey func(context.Context, st
 	return opened, ok
 }
 
-// close closes the forward. Terraform has done its work by then: whatever went wrong
-// is a warning.
+// close closes the forward. Problems are warnings, because Terraform has done its work by
+// then.
 func (f openForward) close(ctx context.Context, diags *diag.Diagnostics) {
-	// Close must not be cut off by whoever has stopped waiting for it.
+	// The session must be ended even if Terraform cancels the request.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sessionmanager.EndTime)
 	defer cancel()
 	report, _ := f.forward.Close(ctx)
@@ -509,7 +509,7 @@ func (f openForward) close(ctx context.Context, diags *diag.Diagnostics) {
 	}
 }
 
-// reopenDetail says what kept another session from being opened, and what to do.
+// reopenDetail returns why no other session could be opened, and what to do.
 func reopenDetail(err error) string {
 	var failed *sessionmanager.Error
 	if !errors.As(err, &failed) {
@@ -519,7 +519,7 @@ func reopenDetail(err error) string {
 	return failureAdvice(err) + "\n\nError: " + printable(err.Error())
 }
 
-// logForward writes one line for each event of a forward: counts and causes.
+// logForward logs an event of a forward. It logs counts and causes, no data.
 func logForward(ctx context.Context, e portforward.Event) {
 	fields := map[string]any{"session_id": e.SessionID, "far_end": e.Target}
 	if e.Connection != 0 {
@@ -546,7 +546,7 @@ func logForward(ctx context.Context, e portforward.Event) {
 	}
 }
 
-// logChannel writes one line for each event of a data channel.
+// logChannel logs an event of a data channel.
 func logChannel(ctx context.Context, e datachannel.Event) {
 	fields := map[string]any{
 		"session_id":     e.SessionID,
@@ -561,13 +561,11 @@ func logChannel(ctx context.Context, e datachannel.Event) {
 	tflog.Debug(ctx, "Data channel: "+string(e.Kind), fields)
 }
 
-// forwardGCPercent has memory collected when the heap has grown by so much. Data on its
-// way through a forward is garbage soon: with the process's usual setting, 200
-// connections hold 107 MB.
+// forwardGCPercent is the GC percentage while a forward is open. Buffers of a forward
+// become garbage soon: with the process's usual setting, 200 connections hold 107 MB.
 const forwardGCPercent = 50
 
-// collectOften has memory collected more often from the first forward on, unless the
-// environment sets how often.
+// collectOften sets forwardGCPercent at the first forward. GOGC takes precedence.
 var collectOften = sync.OnceFunc(func() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(forwardGCPercent)

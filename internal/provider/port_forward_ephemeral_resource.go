@@ -22,7 +22,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/portforward"
 )
 
-// portForwardOpenTimeout is how long Open may take by default, wait_for_target aside.
+// portForwardOpenTimeout is the default limit for Open, without wait_for_target.
 const portForwardOpenTimeout = time.Minute
 
 var (
@@ -170,7 +170,7 @@ func (e *portForwardEphemeralResource) ValidateConfig(ctx context.Context, req e
 	}
 }
 
-// validate checks what no attribute can say for itself, as far as it is known.
+// validate checks known arguments that depend on each other.
 func (m *portForwardEphemeralResourceModel) validate(diags *diag.Diagnostics) {
 	for name, argument := range map[string]string{parameterHost: "remote_host", parameterLocalPort: "local_port", parameterPort: "remote_port"} {
 		if _, given := m.Parameters.Elements()[name]; given {
@@ -250,7 +250,7 @@ func (e *portForwardEphemeralResource) Open(ctx context.Context, req ephemeral.O
 	resp.Diagnostics.Append(resp.Result.Set(ctx, &model)...)
 	resp.Diagnostics.Append(e.forwards.keep(ctx, openForward{forward, opener}, resp.Private.SetKey)...)
 	if resp.Diagnostics.HasError() {
-		// There is no Close after an Open that failed.
+		// Terraform does not call Close after a failed Open.
 		openForward{forward, opener}.close(ctx, &resp.Diagnostics)
 	}
 }

@@ -30,16 +30,16 @@ var (
 	_ provider.ProviderWithValidateConfig     = (*ssmProvider)(nil)
 )
 
-// NewRegistry returns a registry of the sessions that the provider opens. The process
-// ends with it what is open when it ends.
+// NewRegistry returns a registry for the sessions that the provider opens. When the
+// process exits, it uses the registry to end those that are still open.
 func NewRegistry() *sessionmanager.Registry {
 	return sessionmanager.NewRegistry()
 }
 
-// New returns the provider's constructor, for providerserver. The provider
-// calls prepare, unless it is nil, when it is configured: until then it only tells
-// of itself. Sessions that it opens are registered in own, for whoever ends the
-// process; nil means a registry of the provider's own.
+// New returns the provider's constructor, for providerserver. The provider calls prepare
+// when it is configured; prepare may be nil. A process that only serves the schema never
+// calls it. The provider registers the sessions that it opens in own; if own is nil, it
+// creates a registry.
 func New(version string, prepare func(), own *sessionmanager.Registry) func() provider.Provider {
 	return func() provider.Provider {
 		own := own
@@ -58,8 +58,8 @@ type ssmProvider struct {
 
 	forwards openForwards // The forwards that this process has opened.
 
-	// httpClient takes the place of the one that the configuration asks for. Only
-	// tests set it, to keep an endpoint in their own process and time.
+	// httpClient replaces the configured HTTP client. Only tests set it, to serve an
+	// endpoint in the same process and with a fake clock.
 	httpClient *http.Client
 }
 
@@ -116,36 +116,37 @@ func (p *ssmProvider) Actions(context.Context) []func() action.Action {
 	}
 }
 
-// providerMeta is what a configured provider hands to its objects.
+// providerMeta is the data that a configured provider passes to its objects.
 type providerMeta struct {
 	client    *sessionmanager.Client
 	channel   channelConfig
 	forwards  *openForwards
-	region    string // Region of objects that name none.
-	accountID string // Empty if it was not to be requested.
+	region    string // Default Region of objects.
+	accountID string // Empty if it was not requested.
 
 	skipRegionValidation bool
 
-	// unknownArgument names a provider argument whose value was not known yet. There
-	// is no client then.
+	// unknownArgument is a provider argument whose value is unknown. If it is set, there
+	// is no client.
 	unknownArgument string
 }
 
-// channelConfig is what data channels are opened with, besides what SSM gives for each.
+// channelConfig holds the settings that all data channels share.
 type channelConfig struct {
-	// Credentials sign the opening. They renew themselves: ask again for each signature.
+	// Credentials sign the request that opens a channel. They may expire: retrieve them
+	// again for each signature.
 	Credentials aws.CredentialsProvider
 
 	// HTTPClient has the proxies, certificates and TLS settings of the provider block.
-	// It has no time-out, which would end a channel, and follows no redirect.
+	// It follows no redirects, and has no time-out: that would end a channel.
 	HTTPClient *http.Client
 
-	// Endpoint replaces scheme and host of stream URLs, with the scheme ws or wss; empty
-	// means that they stay as they are.
+	// Endpoint replaces the scheme and host of stream URLs. Its scheme is ws or wss. If
+	// it is empty, stream URLs stay as they are.
 	Endpoint string
 }
 
-// newChannelConfig takes over what the calls of SSM are made with.
+// newChannelConfig uses the credentials and the transport of the calls to SSM.
 func newChannelConfig(cfg aws.Config, endpoint string) channelConfig {
 	client := &http.Client{}
 	switch configured := cfg.HTTPClient.(type) {
@@ -156,7 +157,7 @@ func newChannelConfig(cfg aws.Config, endpoint string) channelConfig {
 	}
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-	// The validator of the argument lets no other schemes through.
+	// The argument's validator accepts http, https, ws and wss only.
 	if scheme, rest, found := strings.Cut(endpoint, "://"); found {
 		endpoint = strings.Replace(strings.ToLower(scheme), "http", "ws", 1) + "://" + strings.TrimRight(rest, "/")
 	}
@@ -164,13 +165,13 @@ func newChannelConfig(cfg aws.Config, endpoint string) channelConfig {
 	return channelConfig{Credentials: cfg.Credentials, HTTPClient: client, Endpoint: endpoint}
 }
 
-// configured is embedded by every object; it takes what Configure is handed.
+// configured is embedded in every object and holds the provider's data.
 type configured struct {
 	*providerMeta
 }
 
-// configure keeps the provider's data. Terraform also calls Configure before the
-// provider is configured, to validate; there is none then.
+// configure stores the provider's data. The data is nil during validation, when the
+// provider is not configured yet.
 func (c *configured) configure(data any, diags *diag.Diagnostics) {
 	if data == nil {
 		return
@@ -199,9 +200,9 @@ func (m *providerMeta) requireReady(summary string, diags *diag.Diagnostics) boo
 		return true
 	}
 
-	detail := "The provider is not configured, so that Session Manager cannot be called."
+	detail := "The provider is not configured and cannot call Session Manager."
 	if m != nil && m.unknownArgument != "" {
-		detail = fmt.Sprintf("The provider argument %q has a value that is not known yet, and the provider neither guesses it nor falls back to other credentials.\n\n"+
+		detail = fmt.Sprintf("The provider argument %q has a value that is not known yet. The provider does not guess it, and does not fall back to other credentials.\n\n"+
 			"Give the argument a value that is known when planning, or first apply what it depends on with -target.", m.unknownArgument)
 	}
 	diags.AddError(summary, detail)

@@ -18,8 +18,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
-// providerModel is the provider block: the common arguments of provider "aws",
-// under the same names and with the same defaults.
+// providerModel is the provider block. Its arguments have the names and defaults of the
+// same arguments of provider "aws".
 type providerModel struct {
 	AccessKey                      types.String  `tfsdk:"access_key"`
 	AllowedAccountIDs              types.Set     `tfsdk:"allowed_account_ids"`
@@ -287,8 +287,8 @@ func (p *ssmProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *
 					},
 				},
 			},
-			// A list, although provider "aws" has a set: the framework logs the elements of
-			// sets by their values, and a URL may hold a password.
+			// Provider "aws" has a set. This is a list because the framework logs elements of
+			// sets by value, and a URL may hold a password.
 			"endpoints": schema.ListNestedBlock{
 				MarkdownDescription: "Endpoints to call instead of AWS's own, one block at most.",
 				Validators:          []validator.List{listvalidator.SizeAtMost(1)},

@@ -29,8 +29,8 @@ const (
 	summaryProxy    = "Invalid Proxy"
 )
 
-// ValidateConfig checks what concerns several arguments at once. What is not known
-// yet is left to the next validation, or to Configure.
+// ValidateConfig checks arguments that depend on each other. It skips unknown values:
+// a later validation or Configure sees them.
 func (p *ssmProvider) ValidateConfig(ctx context.Context, req provider.ValidateConfigRequest, resp *provider.ValidateConfigResponse) {
 	var (
 		skipRegion, skipCredentials, skipAccount types.Bool
@@ -99,8 +99,7 @@ func accountIDValidator() validator.String {
 	return stringvalidator.RegexMatches(regexp.MustCompile(`^[0-9]{12}$`), "must be an AWS account ID of 12 digits")
 }
 
-// unlessEmpty leaves an empty string alone, which stands for what is not set, as in
-// provider "aws".
+// unlessEmpty skips an empty string, which means unset, as in provider "aws".
 type unlessEmpty struct{ validator.String }
 
 func (v unlessEmpty) ValidateString(ctx context.Context, req validator.StringRequest, resp *validator.StringResponse) {
@@ -125,7 +124,8 @@ func endpointURL() stringCheck {
 	}}
 }
 
-// endpointDetail words what is wrong with an endpoint; the source is where it comes from.
+// endpointDetail returns the detail for an invalid endpoint. The source says where the
+// value was set.
 func endpointDetail(source, problem string) string {
 	return source + " is not a URL that can be called: " + problem + ". It is not shown, since it may hold a password.\n\n" +
 		"Give scheme and host, for example \"https://ssm.eu-central-1.amazonaws.com\"."
@@ -150,8 +150,7 @@ func channelEndpointURL() stringCheck {
 	}}
 }
 
-// channelURLProblem says what keeps a URL from being an endpoint for data channels,
-// empty if nothing does.
+// channelURLProblem returns why a URL cannot be an endpoint for data channels, or "".
 func channelURLProblem(value string) string {
 	parsed, err := url.Parse(value)
 	if err != nil {
@@ -161,7 +160,7 @@ func channelURLProblem(value string) string {
 	ip, _ := netip.ParseAddr(parsed.Hostname())
 	switch loopback := parsed.Hostname() == "localhost" || ip.IsLoopback(); {
 	case parsed.User != nil:
-		return "it holds a user name, which data channels have no use for"
+		return "it holds a user name, which data channels do not use"
 	case strings.Trim(parsed.Path, "/") != "" || parsed.RawQuery != "":
 		return "it has a path or a query, which come from SSM with each stream URL"
 	case !loopback && parsed.Scheme != "wss" && parsed.Scheme != "https":
@@ -187,15 +186,16 @@ func proxyURL() stringCheck {
 
 var proxySchemes = []string{"http", "https", "socks5", "socks5h"}
 
-// proxyDetail words what is wrong with a proxy; the source is where it comes from.
+// proxyDetail returns the detail for an invalid proxy. The source says where the value
+// was set.
 func proxyDetail(source, problem string) string {
 	return source + " is not the URL of a proxy: " + problem + ". It is not shown, since it may hold a password.\n\n" +
 		"Give scheme and host, for example \"http://proxy.example.com:3128\"."
 }
 
-// urlProblem says, without quoting the value, what keeps it from being a URL with a host
-// and one of the schemes; empty if nothing does. Characters that a password must not
-// hold move it into another part of the URL, where it would be shown.
+// urlProblem returns why a value is not a URL with a host and one of the schemes, or "".
+// It does not quote the value. It also rejects unescaped characters in a password: they
+// move the password to another part of the URL, which errors would show.
 func urlProblem(value string, schemes ...string) string {
 	parsed, err := url.Parse(value)
 	scheme, _, hasScheme := strings.Cut(value, "://")
@@ -215,7 +215,7 @@ func urlProblem(value string, schemes ...string) string {
 	case strings.Contains(value, "#"):
 		return "it holds a \"#\"; a password has it as %23"
 	case errors.As(err, &escape):
-		return "it holds a \"%\" that two hexadecimal digits do not follow; a password has it as %25"
+		return "it holds a \"%\" without two hexadecimal digits after it; a password has it as %25"
 	case err != nil && strings.Contains(err.Error(), "port"), port > 65535, strings.HasSuffix(value, ":"):
 		return "its port is not a number between 1 and 65535"
 	case err != nil:

@@ -21,28 +21,28 @@ import (
 const regionDescription = "AWS Region to call. Defaults to the Region of the provider. " +
 	"It must be a Region of the provider's partition, since credentials are valid in one partition only."
 
-// regionShape is what every Region of every partition looks like.
+// regionShape matches the Regions of every partition.
 var regionShape = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+){1,3}-[0-9]{1,2}$`)
 })
 
-// regionModel is embedded by the model of every object.
+// regionModel is embedded in the model of every object.
 type regionModel struct {
 	Region types.String `tfsdk:"region"`
 }
 
-// regionValidators check what can be said of a Region without the provider's configuration.
+// regionValidators check a Region as far as possible without the provider's settings.
 func regionValidators() []validator.String {
 	return []validator.String{stringvalidator.LengthAtLeast(1)}
 }
 
-// ref names a session in the model's Region.
+// ref returns a reference to a session in the model's Region.
 func (m *regionModel) ref(sessionID types.String) sessionmanager.SessionRef {
 	return sessionmanager.SessionRef{Region: m.Region.ValueString(), SessionID: sessionID.ValueString()}
 }
 
-// resolve fills an unset region with the provider's default and returns whether
-// the region is known and good; if it is bad, an error is added to its attribute.
+// resolve sets an unset region to the provider's default. It reports whether the region
+// is known and valid, and adds an error if it is invalid.
 func (m *regionModel) resolve(meta *providerMeta, diags *diag.Diagnostics) bool {
 	if (m.Region.IsNull() || m.Region.IsUnknown()) && meta != nil && meta.region != "" {
 		m.Region = types.StringValue(meta.region)
@@ -54,7 +54,7 @@ func (m *regionModel) resolve(meta *providerMeta, diags *diag.Diagnostics) bool 
 	return meta.checkRegion(m.Region.ValueString(), diags)
 }
 
-// checkRegion adds an error unless region can be called with the provider's credentials.
+// checkRegion adds an error if the provider's credentials are not valid in the region.
 func (m *providerMeta) checkRegion(region string, diags *diag.Diagnostics) bool {
 	if m == nil || m.region == "" {
 		return true
@@ -70,10 +70,9 @@ func (m *providerMeta) checkRegion(region string, diags *diag.Diagnostics) bool 
 	return true
 }
 
-// regionProblem says what is wrong with a Region, empty if nothing is: it must
-// exist and belong to a partition; an empty partitionID stands for any. With skip,
-// only what contradicts is refused: new Regions and endpoints that merely resemble
-// AWS are let through.
+// regionProblem returns what is wrong with a Region, or "". The Region must exist and
+// belong to the partition; an empty partitionID means any partition. With skip, the
+// Region may be unknown, because it may be new or belong to a service that imitates AWS.
 func regionProblem(region, partitionID string, skip bool) string {
 	partition, ok := endpoints.PartitionForRegion(endpoints.DefaultPartitions(), region)
 	_, listed := partition.Regions()[region]
@@ -90,7 +89,7 @@ func regionProblem(region, partitionID string, skip bool) string {
 	}
 }
 
-// place returns where sessions of a Region are looked for.
+// place returns the partition and the account of a Region's sessions.
 func (m *providerMeta) place(region string) sessionmanager.Place {
 	if m == nil {
 		return sessionmanager.Place{}

@@ -20,7 +20,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
-// selectorModel is embedded by the model of every object that selects sessions.
+// selectorModel is embedded in the model of every object that selects sessions.
 type selectorModel struct {
 	Targets           types.Set     `tfsdk:"targets"`
 	Owners            types.Set     `tfsdk:"owners"`
@@ -31,8 +31,8 @@ type selectorModel struct {
 	ExcludeSessionIDs types.Set     `tfsdk:"exclude_session_ids"`
 }
 
-// selectorSet is one of the selector's sets of strings. Resources, data sources
-// and actions each have a schema package of their own; this is what they share.
+// selectorSet describes one set of strings in the selector. Resources, data sources and
+// actions share it, although each kind has its own schema package.
 type selectorSet struct {
 	description string
 	validators  []validator.Set
@@ -66,20 +66,21 @@ func selectorSets() map[string]selectorSet {
 	}
 }
 
-// olderThanValidators check a minimal age.
+// olderThanValidators check older_than.
 func olderThanValidators() []validator.String {
 	return []validator.String{notNegative()}
 }
 
-// quoted lists values for a description.
+// quoted returns values as Markdown code, separated by commas.
 func quoted(values []string) string {
 	return "`" + strings.Join(values, "`, `") + "`"
 }
 
-// selector returns what the model selects; ok tells whether all of it is known.
+// selector translates the model for package sessionmanager. It returns ok = false if any
+// value is unknown.
 func (m *selectorModel) selector() (selector sessionmanager.Selector, ok bool) {
 	for _, value := range []attr.Value{m.Targets, m.Owners, m.DocumentNames, m.AccessTypes, m.OlderThan, m.ExcludeOwners, m.ExcludeSessionIDs} {
-		if !knownThroughout(value) {
+		if !fullyKnown(value) {
 			return selector, false
 		}
 	}
@@ -100,8 +101,8 @@ func (m *selectorModel) selector() (selector sessionmanager.Selector, ok bool) {
 	return selector, true
 }
 
-// knownThroughout reports whether a value and all of its elements are known.
-func knownThroughout(value attr.Value) bool {
+// fullyKnown reports whether a value and all of its elements are known.
+func fullyKnown(value attr.Value) bool {
 	if set, ok := value.(types.Set); ok {
 		for _, element := range set.Elements() {
 			if element.IsUnknown() {
@@ -113,8 +114,8 @@ func knownThroughout(value attr.Value) bool {
 	return !value.IsUnknown()
 }
 
-// conditionSet returns nil for a set that is not given: no condition. An empty
-// one is a condition that nothing meets.
+// conditionSet returns the strings of a set. A null set gives nil, which is no condition.
+// An empty set gives an empty slice, a condition that no session meets.
 func conditionSet(set types.Set) []string {
 	if set.IsNull() {
 		return nil
@@ -123,8 +124,8 @@ func conditionSet(set types.Set) []string {
 	return append([]string{}, stringElements(set.Elements())...)
 }
 
-// requireCondition adds an error if the selector would end whatever there is. It
-// judges what is known: called again at apply, nothing slips through.
+// requireCondition adds an error if the selector does not narrow down the sessions. It
+// accepts unknown values, so call it again at apply.
 func (m *selectorModel) requireCondition(diags *diag.Diagnostics) bool {
 	selector, known := m.selector()
 	if !known || selector.RequireCondition() == nil {
@@ -135,11 +136,11 @@ func (m *selectorModel) requireCondition(diags *diag.Diagnostics) bool {
 	what := "No condition says which sessions to end."
 	switch {
 	case selector.Owners != nil:
-		at, what = path.Root("owners"), "The patterns in owners match every owner there is, which is no condition."
+		at, what = path.Root("owners"), "The patterns in owners match every owner, which is no condition."
 	case selector.OlderThan != nil:
-		at, what = path.Root("older_than"), fmt.Sprintf("An age of %s, which is below a minute, is no condition.", selector.OlderThan)
+		at, what = path.Root("older_than"), fmt.Sprintf("An age of %s is below a minute, which is no condition.", selector.OlderThan)
 	case selector.AccessTypes != nil:
-		at, what = path.Root("access_types"), "The values in access_types are all that there are, which is no condition."
+		at, what = path.Root("access_types"), "The values in access_types match every session, which is no condition."
 	}
 	diags.AddAttributeError(at, summaryDrain,
 		what+" A drain ends everything that it matches, and needs at least one condition that narrows it down. Nothing was ended.\n\n"+
@@ -148,14 +149,14 @@ func (m *selectorModel) requireCondition(diags *diag.Diagnostics) bool {
 	return false
 }
 
-// judgedSet reports what sessionmanager finds in the values of a set, as far as that
-// does not depend on the Region and the account.
+// judgedSet reports the findings of sessionmanager.Judge for the values of a set. It
+// covers the checks that do not need the Region and the account.
 type judgedSet struct {
 	field sessionmanager.Field
 }
 
 func (v judgedSet) Description(context.Context) string {
-	return "values must be such that a session can have them"
+	return "values must be possible values of a session"
 }
 
 func (v judgedSet) MarkdownDescription(ctx context.Context) string {
@@ -166,8 +167,8 @@ func (v judgedSet) ValidateSet(_ context.Context, req validator.SetRequest, resp
 	judgeSet(v.field, req.ConfigValue, req.Path, sessionmanager.Place{}, &resp.Diagnostics)
 }
 
-// judgeSet reports what is found in the known values of a set. Values that are empty or
-// null have errors of their own.
+// judgeSet reports the findings of sessionmanager.Judge for the known values of a set.
+// Other validators check for empty and null values.
 func judgeSet(field sessionmanager.Field, set types.Set, at path.Path, place sessionmanager.Place, diags *diag.Diagnostics) {
 	var values []string
 	for _, element := range set.Elements() {
@@ -175,14 +176,14 @@ func judgeSet(field sessionmanager.Field, set types.Set, at path.Path, place ses
 			values = append(values, text.ValueString())
 		}
 	}
-	for _, finding := range sessionmanager.Judge(field, values, !knownThroughout(set), place) {
+	for _, finding := range sessionmanager.Judge(field, values, !fullyKnown(set), place) {
 		if finding.Placed == (place != sessionmanager.Place{}) {
 			reportFinding(finding, at.AtSetValue(types.StringValue(finding.Value)), diags)
 		}
 	}
 }
 
-// reportFinding adds what is wrong with a value to its attribute.
+// reportFinding adds a finding to the attribute as an error or a warning.
 func reportFinding(finding sessionmanager.Finding, at path.Path, diags *diag.Diagnostics) {
 	if finding.Refused {
 		diags.AddAttributeError(at, finding.Summary, finding.Detail)
@@ -191,13 +192,13 @@ func reportFinding(finding sessionmanager.Finding, at path.Path, diags *diag.Dia
 	}
 }
 
-// judged reports what sessionmanager finds in a single value.
+// judged reports the findings of sessionmanager.Judge for a single value.
 type judged struct {
 	field sessionmanager.Field
 }
 
 func (v judged) Description(context.Context) string {
-	return "value must be such that a session can have it"
+	return "value must be a possible value of a session"
 }
 
 func (v judged) MarkdownDescription(ctx context.Context) string {
@@ -213,8 +214,8 @@ func (v judged) ValidateString(_ context.Context, req validator.StringRequest, r
 	}
 }
 
-// judge reports what depends on where the sessions are looked for. It reports whether
-// the selection can be used.
+// judge runs the checks that need the Region and the account. It reports whether the
+// selection is valid.
 func (m *selectorModel) judge(place sessionmanager.Place, diags *diag.Diagnostics) bool {
 	var found diag.Diagnostics
 	if place != (sessionmanager.Place{}) {

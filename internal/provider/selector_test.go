@@ -368,7 +368,7 @@ func TestSelector_noCondition(t *testing.T) {
 		"any owner":                 {map[string]any{"owners": []any{"*"}}, "owners", "match every owner"},
 		"a whole partition":         {map[string]any{"owners": []any{"arn:aws:*"}}, "owners", "match every owner"},
 		"both services":             {map[string]any{"owners": []any{"arn:aws:sts::*", "arn:aws:iam::*"}}, "owners", "match every owner"},
-		"both access types":         {map[string]any{"access_types": []any{"Standard", "JustInTime"}}, "access_types", "all that there are"},
+		"both access types":         {map[string]any{"access_types": []any{"Standard", "JustInTime"}}, "access_types", "match every session"},
 		"hardly any age":            {map[string]any{"older_than": "1ns"}, "older_than", "An age of 1ns"},
 		"any owner, in two words":   {map[string]any{"owners": []any{"**"}}, "owners", "match every owner"},
 		"any owner, hidden":         {map[string]any{"owners": []any{"*/ann", "*"}}, "owners", "match every owner"},

@@ -170,7 +170,7 @@ func TestSessionDrainResource_requestIDsOfFailures(t *testing.T) {
 		for _, want := range []string{
 			fmt.Sprintf("\n  cat-1: the credentials do not allow it\n    Request ID: %s\n", sent["cat-1"]),
 			"\n  ida-1: the SSM endpoint gave no usable answer\n",
-			fmt.Sprintf("\n  jim-1: SSM's answer lacks what was asked for\n    Request ID: %s\n", sent["jim-1"]),
+			fmt.Sprintf("\n  jim-1: SSM's answer is incomplete\n    Request ID: %s\n", sent["jim-1"]),
 		} {
 			if !strings.Contains(diags[0].Detail, want) {
 				t.Errorf("%q is missing in:\n%s", want, diags[0].Detail)

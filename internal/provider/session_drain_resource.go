@@ -41,9 +41,9 @@ const (
 	drainWhenDestroy = "destroy"
 	drainWhenBoth    = "both"
 
-	// drainEndingKey marks, in private state, a drain that Terraform planned with its
-	// state in hand: to destroy it, to change it or to replace it. For a tainted drain it
-	// plans a replacement without, and the mark is missing when the old one is deleted.
+	// drainEndingKey marks a drain in private state when a plan includes its prior state:
+	// to update, replace or destroy it. Terraform plans the replacement of a tainted drain
+	// without its prior state. The mark is then missing when the old drain is deleted.
 	drainEndingKey = "ending"
 )
 
@@ -63,7 +63,8 @@ type sessionDrainResourceModel struct {
 	Timeouts timeouts.Value `tfsdk:"timeouts"`
 }
 
-// drains reports whether the drain takes place on an occasion.
+// drains reports whether the drain takes place on an occasion: drainWhenCreate or
+// drainWhenDestroy.
 func (m *sessionDrainResourceModel) drains(occasion string) bool {
 	when := m.When.ValueString()
 
@@ -181,8 +182,7 @@ func (r *sessionDrainResource) ValidateConfig(ctx context.Context, req resource.
 	config.validate(validTimeouts(ctx, req.Config, &resp.Diagnostics, "create", "delete"), &resp.Diagnostics)
 }
 
-// ModifyPlan settles the Region, and warns of the sessions that are about to be
-// ended: by this plan's create, update, destroy or replacement.
+// ModifyPlan sets the Region and warns of the sessions that the planned change ends.
 func (r *sessionDrainResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
 	creating, destroying := req.State.Raw.IsNull(), req.Plan.Raw.IsNull()
 
@@ -209,14 +209,14 @@ func (r *sessionDrainResource) ModifyPlan(ctx context.Context, req resource.Modi
 	replacing := !creating &&
 		(!plan.Targets.Equal(state.Targets) || !sameTriggers(plan.Triggers, state.Triggers) ||
 			!configuredRegion.IsNull() && !configuredRegion.Equal(state.Region))
-	updating := !creating && !replacing && (plan.When.IsUnknown() || plan.drains(drainWhenCreate)) && !plan.selects(state)
+	updating := !creating && !replacing && (plan.When.IsUnknown() || plan.drains(drainWhenCreate)) && !plan.sameSelection(state)
 	if replacing && configuredRegion.IsNull() {
-		// The new drain is created where the provider is now.
+		// The new drain uses the provider's current Region.
 		plan.Region = types.StringUnknown()
 	}
 
-	// A Region that is configured, but not known yet, must not become the default. What
-	// stays calls nobody, so that its Region need not suit the provider any more.
+	// A configured but unknown Region must not become the default. A drain that does not
+	// change makes no calls, so its Region may be outside the provider's partition.
 	regionKnown := (creating || replacing || updating) && !configuredRegion.IsUnknown() && plan.resolve(r.providerMeta, &resp.Diagnostics)
 	plan.requireCondition(&resp.Diagnostics)
 	if regionKnown {
@@ -236,7 +236,7 @@ func (r *sessionDrainResource) ModifyPlan(ctx context.Context, req resource.Modi
 		onCreate = r.previewDrain(ctx, in, occasion, &resp.Diagnostics)
 	}
 	if replacing {
-		// Of a replacement, Terraform shows only the warnings of this, its first plan.
+		// Terraform plans a replacement twice and shows only the warnings of this first plan.
 		onDestroy = r.previewDestroy(ctx, state, &resp.Diagnostics)
 		onDestroy.without(onCreate)
 	}
@@ -250,8 +250,8 @@ func (r *sessionDrainResource) ModifyPlan(ctx context.Context, req resource.Modi
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, &plan)...)
 }
 
-// previewDestroy looks whom the drain ends when it is destroyed. It refuses nothing: a
-// drain that cannot work any more must not keep others from being destroyed.
+// previewDestroy lists the sessions that the drain ends when it is destroyed. It adds
+// warnings only: a drain that no longer works must not block the destroy of others.
 func (r *sessionDrainResource) previewDestroy(ctx context.Context, state sessionDrainResourceModel, diags *diag.Diagnostics) *drainPreview {
 	if !state.drains(drainWhenDestroy) || !r.ready() {
 		return nil
@@ -259,7 +259,7 @@ func (r *sessionDrainResource) previewDestroy(ctx context.Context, state session
 	in, _ := state.input()
 	if problem := r.outOfReach(in.Region); problem != "" {
 		diags.AddWarning(drainSummary("Sessions Not Counted", in),
-			fmt.Sprintf("This drain is to end the sessions that it selects in Region %s %s, and cannot. %s\n\nSelection: %s.\n\n%s",
+			fmt.Sprintf("This drain cannot end the sessions that it selects in Region %s %s. %s\n\nSelection: %s.\n\n%s",
 				in.Region, drainOnDestroy, problem, selectionText(in.Selector), drainWayOut))
 
 		return nil
@@ -268,13 +268,13 @@ func (r *sessionDrainResource) previewDestroy(ctx context.Context, state session
 	return r.previewDrain(ctx, in, drainOnDestroy, diags)
 }
 
-// outOfReach says why a Region of the state cannot be called any more, empty if it can:
-// it belongs to another partition than the provider.
+// outOfReach returns why the provider can no longer call a Region in state, or "". The
+// reason is that the provider is now in another partition.
 func (r *sessionDrainResource) outOfReach(region string) string {
 	return regionProblem(region, r.place(r.region).Partition, true)
 }
 
-// without takes out the sessions that another preview shows as well.
+// without removes the sessions that another preview of the same Region also shows.
 func (p *drainPreview) without(other *drainPreview) {
 	if p == nil || other == nil || p.in.Region != other.in.Region {
 		return
@@ -288,23 +288,22 @@ func (p *drainPreview) without(other *drainPreview) {
 	}
 }
 
-// selects reports whether a drain is known to select the same sessions as before.
-func (m *sessionDrainResourceModel) selects(before sessionDrainResourceModel) bool {
+// sameSelection reports whether the selection is known and the same as before.
+func (m *sessionDrainResourceModel) sameSelection(before sessionDrainResourceModel) bool {
 	now, known := m.selector()
 	then, _ := before.selector()
 
 	return known && now.Equal(then)
 }
 
-// sameTriggers reports whether two maps of triggers are the same: none and an empty
-// one are.
+// sameTriggers reports whether two maps of triggers are equal. Null equals empty.
 func sameTriggers(a, b types.Map) bool {
 	empty := func(m types.Map) bool { return !m.IsUnknown() && len(m.Elements()) == 0 }
 
 	return empty(a) && empty(b) || a.Equal(b)
 }
 
-// replaceIfTriggered asks for a replacement if the triggers differ.
+// replaceIfTriggered requires a replacement if the triggers differ.
 func replaceIfTriggered(_ context.Context, req planmodifier.MapRequest, resp *mapplanmodifier.RequiresReplaceIfFuncResponse) {
 	resp.RequiresReplace = !sameTriggers(req.StateValue, req.PlanValue)
 }
@@ -312,7 +311,7 @@ func replaceIfTriggered(_ context.Context, req planmodifier.MapRequest, resp *ma
 func (r *sessionDrainResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var plan sessionDrainResourceModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
-	// The mark is for the drain that this one replaces.
+	// The plan's mark is meant for the drain that this one replaces.
 	resp.Diagnostics.Append(resp.Private.SetKey(ctx, drainEndingKey, nil)...)
 	if resp.Diagnostics.HasError() || !r.requireReady(summaryDrain, &resp.Diagnostics) || !plan.resolve(r.providerMeta, &resp.Diagnostics) {
 		return
@@ -328,14 +327,14 @@ func (r *sessionDrainResource) Create(ctx context.Context, req resource.CreateRe
 			return
 		}
 
-		// With an error this leaves a tainted resource: who was ended is on record,
-		// and the next apply drains anew.
+		// After an error the resource is tainted. It records the ended sessions, and the
+		// next apply drains again.
 		plan.drainRecord = recordOf(result)
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, &plan)...)
 }
 
-// drain drains on create or on update.
+// drain drains on create or update.
 func (r *sessionDrainResource) drain(ctx context.Context, plan *sessionDrainResourceModel, occasion drainOccasion, diags *diag.Diagnostics) (sessionmanager.DrainResult, error) {
 	in, _ := plan.input()
 	timeout, timeoutDiags := plan.Timeouts.Create(ctx, drainDefaultTimeout(in))
@@ -354,7 +353,7 @@ func (r *sessionDrainResource) drain(ctx context.Context, plan *sessionDrainReso
 }
 
 func (r *sessionDrainResource) Read(context.Context, resource.ReadRequest, *resource.ReadResponse) {
-	// What was drained is history: there is nothing to refresh.
+	// A drain is a past event: there is nothing to refresh.
 }
 
 func (r *sessionDrainResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
@@ -369,13 +368,13 @@ func (r *sessionDrainResource) Update(ctx context.Context, req resource.UpdateRe
 		plan.drainRecord = state.drainRecord
 	}
 	// A new selection is drained. Other changes take effect with the next drain.
-	if plan.drains(drainWhenCreate) && !plan.selects(state) {
+	if plan.drains(drainWhenCreate) && !plan.sameSelection(state) {
 		if !r.requireReady(summaryDrain, &resp.Diagnostics) || !plan.resolve(r.providerMeta, &resp.Diagnostics) {
 			return
 		}
 		result, err := r.drain(ctx, &plan, drainOnUpdate, &resp.Diagnostics)
 		if err != nil || resp.Diagnostics.HasError() {
-			// The prior state stays, so that the next plan shows the change again.
+			// Keep the prior state: the next plan then shows the change again.
 			return
 		}
 		plan.drainRecord = recordOf(result)
@@ -388,7 +387,7 @@ func (r *sessionDrainResource) Delete(ctx context.Context, req resource.DeleteRe
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	ending, diags := req.Private.GetKey(ctx, drainEndingKey)
 	resp.Diagnostics.Append(diags...)
-	// The replacement of a tainted drain drains by itself.
+	// The new drain that replaces a tainted one drains on create.
 	if resp.Diagnostics.HasError() || !state.drains(drainWhenDestroy) || ending == nil && state.drains(drainWhenCreate) {
 		return
 	}
@@ -414,25 +413,25 @@ func (r *sessionDrainResource) Delete(ctx context.Context, req resource.DeleteRe
 	result, err := r.client.Drain(callCtx, in)
 	reportDrain(in, drainOnDestroy, result, err, &resp.Diagnostics)
 	if err != nil && len(result.Outcomes) > 0 {
-		// The resource stays, so that destroying can be tried again, and tells what was done.
+		// The resource stays in state with its outcomes, and can be destroyed again.
 		state.drainRecord = recordOf(result)
 		resp.Diagnostics.Append(resp.State.Set(ctx, &state)...)
 	}
 }
 
-// ImportState refuses: there is nothing in AWS to import.
+// ImportState always fails: there is no object in AWS to import.
 func (r *sessionDrainResource) ImportState(_ context.Context, _ resource.ImportStateRequest, resp *resource.ImportStateResponse) {
 	resp.Diagnostics.AddError("Unable to Import Session Drain",
-		"A drain is something that was done, and not an object in AWS: there is nothing to import.\n\n"+
+		"A drain is an operation, not an object in AWS: there is nothing to import.\n\n"+
 			"Remove the import block. Creating the resource drains, unless it has when = \"destroy\".")
 }
 
-// MoveState refuses: what another resource holds is no drain.
+// MoveState always fails: no other resource holds the data of a drain.
 func (r *sessionDrainResource) MoveState(context.Context) []resource.StateMover {
 	return refuseMoves("ssm_session_drain", "Remove the moved block. Creating the resource drains, unless it has when = \"destroy\".")
 }
 
-// refuseMoves refuses to move the state of a resource of another type.
+// refuseMoves returns a state mover that rejects every other resource type.
 func refuseMoves(typeName, advice string) []resource.StateMover {
 	return []resource.StateMover{{
 		StateMover: func(_ context.Context, req resource.MoveStateRequest, resp *resource.MoveStateResponse) {

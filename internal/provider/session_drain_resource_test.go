@@ -437,7 +437,7 @@ func TestSessionDrainResource_foundOutAtApply(t *testing.T) {
 	}{
 		"no condition":                   {[]string{`targets = terraform_data.late.id == "" ? ["i-a"] : null`}, testDrainError + `.*No condition says which sessions to end.*Nothing was ended`},
 		"any owner":                      {[]string{`owners = [terraform_data.late.output.owner]`}, testDrainError + `.*The patterns in owners match every owner.*Nothing was ended`},
-		"any age":                        {[]string{`older_than = terraform_data.late.output.age`}, testDrainError + `.*An age of 0s, which is below a minute, is no condition.*Nothing was ended`},
+		"any age":                        {[]string{`older_than = terraform_data.late.output.age`}, testDrainError + `.*An age of 0s is below a minute, which is no condition.*Nothing was ended`},
 		"a role for an owner":            {[]string{`owners = [terraform_data.late.output.role]`}, `Invalid Owner.*arn:aws:sts::123456789012:assumed-role/Operator/\*`},
 		"a long grace period":            {[]string{`targets = ["i-a"]`, `grace_period = terraform_data.late.output.grace`, `timeouts { create = "1m" }`}, `Grace Period Exceeds Timeout.*timeouts\.create`},
 		"a long grace period at the end": {[]string{`targets = ["i-a"]`, `when = "destroy"`, `grace_period = terraform_data.late.output.grace`, `timeouts { delete = "1m" }`}, `Grace Period Exceeds Timeout.*timeouts\.delete`},
@@ -609,16 +609,16 @@ func TestSessionDrainResource_planWarning(t *testing.T) {
 	}{
 		"nobody": {
 			config: map[string]any{"targets": []any{"i-z"}, "exclude_session_ids": []any{"ann-1"}},
-			want: warning("No Sessions Match in us-east-1: i-z", "No session in Region us-east-1 of account 123456789012 matched when looked at TIME UTC. Nobody is ended when this drain is created, unless a matching session starts before then.\n\n"+
+			want: warning("No Sessions Match in us-east-1: i-z", "No session in Region us-east-1 of account 123456789012 matched when looked at TIME UTC. The drain ends nobody when this drain is created, unless a matching session starts before then.\n\n"+
 				`Selection: targets = ["i-z"]; exclude_session_ids = ["ann-1"].`+"\n\nCheck the selection, the Region and the account."),
 			// A filter that shows nobody proves nothing: all pages are read as well.
 			calls: slices.Repeat([]string{"DescribeSessions us-east-1 Active"}, 10),
 		},
 		"an owner in other letters": {
 			config: map[string]any{"owners": []any{"arn:aws:sts::123456789012:assumed-role/Operator/Ann"}, "older_than": "1h"},
-			want: warning("No Sessions Match in us-east-1: arn:aws:sts::123456789012:assumed-role/Operator/Ann", "No session in Region us-east-1 of account 123456789012 matched when looked at TIME UTC. Nobody is ended when this drain is created, unless a matching session starts before then.\n\n"+
+			want: warning("No Sessions Match in us-east-1: arn:aws:sts::123456789012:assumed-role/Operator/Ann", "No session in Region us-east-1 of account 123456789012 matched when looked at TIME UTC. The drain ends nobody when this drain is created, unless a matching session starts before then.\n\n"+
 				`Selection: owners = ["arn:aws:sts::123456789012:assumed-role/Operator/Ann"]; older_than = "1h0m0s".`+"\n\nCheck the selection, the Region and the account.\n\n"+
-				"Capital and small letters count in owners. But for these there are sessions of:\n\n  arn:aws:sts::123456789012:assumed-role/Operator/ann"),
+				"Owners are case-sensitive. These owners differ only in case, and have sessions:\n\n  arn:aws:sts::123456789012:assumed-role/Operator/ann"),
 		},
 		"one session": {config: map[string]any{"targets": []any{"i-c"}}, want: warning("Sessions To Be Ended in us-east-1: i-c", testMatched("1 session", "us-east-1", `targets = ["i-c"]`, onCreate)+testLines("eve-1")), calls: []string{"DescribeSessions us-east-1 Active"}},
 		"some sessions, by age": {
@@ -636,7 +636,7 @@ func TestSessionDrainResource_planWarning(t *testing.T) {
 		},
 		"another Region": {
 			config: map[string]any{"targets": []any{"i-a"}, "region": "eu-central-1"},
-			want:   warning("Sessions To Be Ended in eu-central-1: i-a", testMatched("1 session", "eu-central-1", `targets = ["i-a"]`, onCreate)+"abroad-1: an owner that SSM does not tell on i-a"),
+			want:   warning("Sessions To Be Ended in eu-central-1: i-a", testMatched("1 session", "eu-central-1", `targets = ["i-a"]`, onCreate)+"abroad-1: an owner that SSM does not report on i-a"),
 			calls:  []string{"DescribeSessions eu-central-1 Active"},
 		},
 		"a drain on destroy":  {config: map[string]any{"targets": []any{"i-a"}, "when": "destroy"}, want: []protocol.Diagnostic{}, calls: []string{}},
@@ -668,7 +668,7 @@ func TestSessionDrainResource_planWarning(t *testing.T) {
 			s := newConfiguredServer(t, testArguments(url, map[string]any{"max_retries": int64(2)}))
 			plan, diags := s.PlanCreate("ssm_session_drain", tc.config)
 			if tc.fault != "" {
-				for _, part := range []string{"us-east-1", "when this drain is created", "could not be found out", "Exception"} {
+				for _, part := range []string{"us-east-1", "when this drain is created", "could not be counted", "Exception"} {
 					if len(diags) == 1 && !strings.Contains(diags[0].Detail, part) {
 						t.Errorf("the warning does not say %q: %s", part, diags[0].Detail)
 					}
@@ -970,7 +970,7 @@ func TestSessionDrainResource_conditionTakenAway(t *testing.T) {
 	protocol.WantNoDiagnostics(t, diags)
 
 	_, diags = s.Plan(state, map[string]any{"owners": []any{"*"}, "when": "destroy"})
-	protocol.WantDiagnostic(t, protocol.Error("owners", testDrainError, "The patterns in owners match every owner there is\nNothing was ended."), diags)
+	protocol.WantDiagnostic(t, protocol.Error("owners", testDrainError, "The patterns in owners match every owner\nNothing was ended."), diags)
 
 	// Found out during apply, it is refused all the same.
 	plan, diags := s.Plan(state, map[string]any{"owners": []any{protocol.Unknown}, "when": "destroy"})
@@ -979,7 +979,7 @@ func TestSessionDrainResource_conditionTakenAway(t *testing.T) {
 	plan.Config = s.Encode(s.Schemas.ResourceSchemas["ssm_session_drain"], map[string]any{"owners": []any{"*"}, "when": "destroy"})
 	plan.Planned = s.Encode(s.Schemas.ResourceSchemas["ssm_session_drain"], known)
 	after, diags := s.Apply(plan)
-	protocol.WantDiagnostic(t, protocol.Error("owners", testDrainError, "match every owner there is"), diags)
+	protocol.WantDiagnostic(t, protocol.Error("owners", testDrainError, "match every owner"), diags)
 	if diff := cmp.Diff(state.Values, after.Values); diff != "" {
 		t.Errorf("the refused update changed the state (-before +after):\n%s", diff)
 	}
@@ -1050,7 +1050,7 @@ func TestSessionDrainResource_outcomes(t *testing.T) {
 			sessions: []fakessm.Session{{SessionID: "a"}},
 			faults:   []fakessm.Fault{{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Times: -1}},
 			diags: []protocol.Diagnostic{
-				protocol.Warning("", "Sessions Not Counted in us-east-1: i-x", "could not be found out: the credentials do not allow it.\nssm:DescribeSessions"),
+				protocol.Warning("", "Sessions Not Counted in us-east-1: i-x", "could not be counted: the credentials do not allow it.\nssm:DescribeSessions"),
 				protocol.Error("", testDrainError, "The sessions in Region us-east-1 could not be listed: the credentials do not allow it. Nothing was ended.\nAllow the IAM action ssm:DescribeSessions on the resource \"*\".\nAccessDeniedException"),
 			},
 		},
@@ -1127,7 +1127,7 @@ func TestSessionDrainResource_newcomers(t *testing.T) {
 		left  string
 	}{
 		"one newcomer":             {newcomers("n-1"), 100, map[string]any{"eve-1": "terminated", "n-1": "terminated"}, ""},
-		"one newcomer too many":    {newcomers("n-1"), 1, map[string]any{"eve-1": "terminated"}, "n-1: it began while the others were being ended, and is live; with it there are more than max_sessions, so that it was not asked to end\nraise max_sessions"},
+		"one newcomer too many":    {newcomers("n-1"), 1, map[string]any{"eve-1": "terminated"}, "n-1: it began while the others were being ended, and is live; more than max_sessions match now, and this one was not asked to end\nraise max_sessions"},
 		"newcomers without an end": {newcomers("n-1", "n-2", "n-3"), 100, map[string]any{"eve-1": "terminated", "n-1": "terminated"}, "n-2: it began"},
 	} {
 		t.Run(name, func(t *testing.T) {

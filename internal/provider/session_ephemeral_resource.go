@@ -152,7 +152,7 @@ func (e *sessionEphemeralResource) Open(ctx context.Context, req ephemeral.OpenR
 	resp.Diagnostics.Append(resp.Result.Set(ctx, &model)...)
 	keepOpened(ctx, opened.SessionRef, resp)
 	if resp.Diagnostics.HasError() {
-		// There is no Close after an Open that failed.
+		// Terraform does not call Close after a failed Open.
 		endOpened(ctx, e.providerMeta, opened.SessionRef, &resp.Diagnostics)
 	}
 }

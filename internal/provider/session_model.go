@@ -19,12 +19,12 @@ import (
 const (
 	sessionIDDescription = "ID of the session, 1 to 96 characters, for example `Mary-Major-07a16060613c408b5`."
 
-	// operationTimeout bounds what has no timeouts argument: look-ups and resuming.
+	// operationTimeout limits operations without a timeouts argument, such as lookups.
 	operationTimeout = 2 * time.Minute
 )
 
-// sessionIDValidators check a session ID by the API's own constraint, and no more:
-// its form has changed before.
+// sessionIDValidators check only the API's own limits: the form of session IDs has
+// changed before.
 func sessionIDValidators() []validator.String {
 	return []validator.String{
 		stringvalidator.UTF8LengthBetween(1, 96),
@@ -32,7 +32,7 @@ func sessionIDValidators() []validator.String {
 	}
 }
 
-// sessionModel is a session as every object shows it that shows all of one.
+// sessionModel is a session with all of its attributes.
 type sessionModel struct {
 	SessionID          types.String      `tfsdk:"session_id"`
 	Target             types.String      `tfsdk:"target"`
@@ -53,7 +53,7 @@ var outputURLTypes = map[string]attr.Type{
 	"cloudwatch_output_url": types.StringType,
 }
 
-// sessionAttributes are the attributes of sessionModel, all computed.
+// sessionAttributes returns the attributes of sessionModel, all computed.
 func sessionAttributes() map[string]schema.Attribute {
 	text := func(description string) schema.StringAttribute {
 		return schema.StringAttribute{Computed: true, MarkdownDescription: description}
@@ -71,7 +71,7 @@ func sessionAttributes() map[string]schema.Attribute {
 		"reason":               text("Reason that was given for starting the session."),
 		"start_date":           date("When the session started, in RFC 3339."),
 		"end_date":             date("When the session ended, in RFC 3339."),
-		"max_session_duration": text("How long the session may last at most, in minutes."),
+		"max_session_duration": text("Maximum duration of the session, in minutes."),
 		"access_type":          text("Kind of access that the session was started with: " + quoted(sessionmanager.AccessTypes()) + "."),
 		"details":              text("Details, which AWS reserves for future use."),
 		"output_url": schema.SingleNestedAttribute{
@@ -85,7 +85,7 @@ func sessionAttributes() map[string]schema.Attribute {
 	}
 }
 
-// flattenSession translates a session for Terraform. What SSM left out is null.
+// flattenSession translates a session for Terraform. Missing values become null.
 func flattenSession(session sessionmanager.Session) sessionModel {
 	model := sessionModel{
 		SessionID:          stringOrNull(session.SessionID),
@@ -111,7 +111,7 @@ func flattenSession(session sessionmanager.Session) sessionModel {
 	return model
 }
 
-// stringOrNull keeps the service's empty strings out of state.
+// stringOrNull returns null for an empty string: SSM returns those for missing values.
 func stringOrNull(s string) types.String {
 	if s == "" {
 		return types.StringNull()
@@ -120,7 +120,7 @@ func stringOrNull(s string) types.String {
 	return types.StringValue(s)
 }
 
-// timeOrNull words a time as RFC 3339, and none as null.
+// timeOrNull returns a time in RFC 3339, or null for the zero time.
 func timeOrNull(t time.Time) timetypes.RFC3339 {
 	if t.IsZero() {
 		return timetypes.NewRFC3339Null()

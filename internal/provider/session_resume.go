@@ -19,7 +19,7 @@ const (
 	tokenValueDescription = "Token that authenticates a client on the data channel. It is valid only for a short time, which AWS does not document."
 )
 
-// resume calls ResumeSession and takes over the result.
+// resume calls ResumeSession and stores the result in the model.
 func (m *sessionResumeModel) resume(ctx context.Context, meta *providerMeta, diags *diag.Diagnostics) {
 	if !meta.requireReady(summaryResume, diags) || !m.resolve(meta, diags) {
 		return

@@ -36,11 +36,11 @@ var startReasonDescription = fmt.Sprintf("Why the session is started, for the se
 var (
 	// documentShape is the API's pattern for a document's name or ARN.
 	documentShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9_\-.:/]{3,128}$`) })
-	// lineShape is what the dot of the API's pattern for a reason matches.
+	// lineShape matches one line, like the dot in the API's pattern for a reason.
 	lineShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile("^[^\n\r\u0085\u2028\u2029]*$") })
 )
 
-// startTargetValidators check the target of a session that is to be started.
+// startTargetValidators check the target of a new session.
 func startTargetValidators() []validator.String {
 	return []validator.String{stringvalidator.UTF8LengthBetween(1, 400), judged{sessionmanager.FieldTarget}}
 }
@@ -63,7 +63,7 @@ func parametersValidators() []validator.Map {
 	}
 }
 
-// startReasonValidators check a reason, to which the provider's mark is added.
+// startReasonValidators check a reason. The length leaves room for the provider's mark.
 func startReasonValidators() []validator.String {
 	return []validator.String{
 		stringvalidator.UTF8LengthBetween(1, sessionmanager.MaxStartReason),
@@ -71,8 +71,8 @@ func startReasonValidators() []validator.String {
 	}
 }
 
-// warnOfPlans warns of an ephemeral resource that plans open as well, unless the
-// configuration says whether they should. What tells what a plan does then.
+// warnOfPlans warns that plans also open an ephemeral resource if enabled is not set. The
+// text in what says what a plan then does.
 func warnOfPlans(enabled types.Bool, summary, what string, diags *diag.Diagnostics) {
 	if enabled.IsNull() {
 		diags.AddAttributeWarning(path.Root("enabled"), summary,
@@ -81,7 +81,7 @@ func warnOfPlans(enabled types.Bool, summary, what string, diags *diag.Diagnosti
 	}
 }
 
-// startInput is what a model gives for a session that is to be started.
+// startInput holds the arguments of a new session.
 type startInput struct {
 	Target       types.String
 	DocumentName types.String
@@ -89,7 +89,7 @@ type startInput struct {
 	Reason       types.String
 }
 
-// input translates it for package sessionmanager.
+// input translates the arguments for package sessionmanager.
 func (m startInput) input(ctx context.Context, region string, diags *diag.Diagnostics) sessionmanager.StartInput {
 	in := sessionmanager.StartInput{
 		Region:       region,
@@ -104,8 +104,8 @@ func (m startInput) input(ctx context.Context, region string, diags *diag.Diagno
 	return in
 }
 
-// reportStart words why a session was not started, the same for every kind of object
-// that starts one.
+// reportStart adds the error for a session that did not start. If SSM may have started
+// one, it also adds a warning.
 func reportStart(in sessionmanager.StartInput, err error, diags *diag.Diagnostics) {
 	at := path.Root("target")
 	switch {
@@ -147,10 +147,10 @@ func reportStart(in sessionmanager.StartInput, err error, diags *diag.Diagnostic
 	}
 }
 
-// openedKey is where the private data of an ephemeral resource keep the session.
+// openedKey is the key in private data for the session of an ephemeral resource.
 const openedKey = "session"
 
-// keepOpened notes which session Close is to end.
+// keepOpened stores the session for Close in private data.
 func keepOpened(ctx context.Context, ref sessionmanager.SessionRef, resp *ephemeral.OpenResponse) {
 	value, err := json.Marshal(ref)
 	if err != nil {
@@ -161,7 +161,7 @@ func keepOpened(ctx context.Context, ref sessionmanager.SessionRef, resp *epheme
 	resp.Diagnostics.Append(resp.Private.SetKey(ctx, openedKey, value)...)
 }
 
-// keptOpened returns the session that Close is to end, and whether there is one.
+// keptOpened returns the session that Close must end, if there is one.
 func keptOpened(ctx context.Context, req ephemeral.CloseRequest, diags *diag.Diagnostics) (ref sessionmanager.SessionRef, ok bool) {
 	value, moreDiags := req.Private.GetKey(ctx, openedKey)
 	diags.Append(moreDiags...)
@@ -177,14 +177,14 @@ func keptOpened(ctx context.Context, req ephemeral.CloseRequest, diags *diag.Dia
 	return ref, true
 }
 
-// endOpened ends a session that this process has opened. Terraform has done its
-// work by then: whatever goes wrong is a warning.
+// endOpened ends a session of this process. Problems are warnings, because Terraform has
+// done its work by then.
 func endOpened(ctx context.Context, meta *providerMeta, ref sessionmanager.SessionRef, diags *diag.Diagnostics) {
 	if !meta.ready() {
 		return
 	}
 
-	// Close must not be cut off by whoever has stopped waiting for it.
+	// The session must be ended even if Terraform cancels the request.
 	result, err := meta.client.EndOwn(context.WithoutCancel(ctx), ref)
 	reportEnd(ref, result, err, diags)
 }
@@ -194,7 +194,7 @@ func reportEnd(ref sessionmanager.SessionRef, result sessionmanager.Termination,
 	session := fmt.Sprintf("Session %q in Region %s", ref.SessionID, ref.Region)
 	switch {
 	case err == nil:
-		// An end that could not be seen was taken by SSM all the same.
+		// SSM accepted the request, even if the end of the session was not seen.
 	case errors.Is(err, sessionmanager.ErrStillLive), errors.Is(err, sessionmanager.ErrContradictory):
 		diags.AddWarning(summaryStillLive, leftOpenDetail(session+" was asked to end and is still live.", err))
 	case result.Requested:

@@ -20,15 +20,15 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
-// ImportState records a session that has ended. It looks, and ends nothing: a
-// live session is refused.
+// ImportState records a session that has ended. It ends no session, and rejects a live
+// one.
 func (r *sessionTerminationResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
 	if !r.requireReady(summaryImport, &resp.Diagnostics) {
 		return
 	}
 
 	var identity sessionTerminationIdentityModel
-	// An ID can be empty; there is no identity then.
+	// Without an identity the import is by ID, and the ID may be empty.
 	if req.ID != "" || req.Identity.Raw.IsFullyNull() {
 		sessionID, region := parseImportID(req.ID)
 		identity = sessionTerminationIdentityModel{
@@ -79,8 +79,7 @@ func (r *sessionTerminationResource) ImportState(ctx context.Context, req resour
 	state.flatten(session)
 	resp.Diagnostics.Append(resp.State.Set(ctx, &state)...)
 
-	// What was given of the identity is completed, so that it is the same however
-	// the session is imported.
+	// Complete the identity: it must not depend on how the session is imported.
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, sessionTerminationIdentityModel{
 		SessionID: state.SessionID,
 		Region:    state.Region,
@@ -88,7 +87,8 @@ func (r *sessionTerminationResource) ImportState(ctx context.Context, req resour
 	})...)
 }
 
-// checkImport checks what is to be imported, which no schema validator sees.
+// checkImport validates the import ID or identity. Terraform runs no schema validators
+// on import.
 func (r *sessionTerminationResource) checkImport(ctx context.Context, identity sessionTerminationIdentityModel, diags *diag.Diagnostics) {
 	for _, v := range sessionIDValidators() {
 		resp := validator.StringResponse{}
@@ -104,8 +104,8 @@ func (r *sessionTerminationResource) checkImport(ctx context.Context, identity s
 	}
 }
 
-// parseImportID splits session_id@region. Session IDs may hold "@" themselves, so
-// that only a suffix with the shape of a Region counts as one.
+// parseImportID splits session_id@region. A session ID may contain "@", so only a suffix
+// with the shape of a Region counts as a Region.
 func parseImportID(id string) (sessionID, region string) {
 	at := strings.LastIndex(id, "@")
 	if at < 0 || !regionShape().MatchString(id[at+1:]) {

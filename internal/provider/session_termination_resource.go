@@ -45,9 +45,9 @@ const (
 	ifNotFoundDescription = "What to do about a session that SSM does not know, neither live nor in its 30 days of history: `fail` or `succeed`. " +
 		"A typing error looks the same as a session that is long gone. Defaults to `fail`."
 
-	// terminationAcceptedKey marks, in private state, an unverified termination that
-	// SSM took the request for, or may have: if the session has ended, it is this one's
-	// doing.
+	// terminationAcceptedKey marks an unverified termination in private state if SSM
+	// accepted the request or may have accepted it. If the session is later seen to have
+	// ended, this resource ended it.
 	terminationAcceptedKey = "accepted"
 
 	terminationTimeout            = 2 * time.Minute
@@ -207,8 +207,7 @@ func (r *sessionTerminationResource) ValidateConfig(ctx context.Context, req res
 	validateTimeout(ctx, req.Config, "create", &resp.Diagnostics)
 }
 
-// ModifyPlan settles the Region, and shows in the plan of a create whose session
-// is about to be ended.
+// ModifyPlan sets the Region. For a create, it also plans whose session will be ended.
 func (r *sessionTerminationResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
 	if req.Plan.Raw.IsNull() {
 		return
@@ -227,10 +226,10 @@ func (r *sessionTerminationResource) ModifyPlan(ctx context.Context, req resourc
 		return
 	}
 
-	// A Region that is configured, but not known yet, must not become the default. What
-	// stays calls nobody, so that its Region need not suit the provider any more.
-	stays := !creating && plan.SessionID.Equal(state.SessionID) && plan.Region.Equal(state.Region)
-	regionKnown := !stays && !configuredRegion.IsUnknown() && plan.resolve(r.providerMeta, &resp.Diagnostics)
+	// A configured but unknown Region must not become the default. A resource that does
+	// not change makes no calls, so its Region may be outside the provider's partition.
+	unchanged := !creating && plan.SessionID.Equal(state.SessionID) && plan.Region.Equal(state.Region)
+	regionKnown := !unchanged && !configuredRegion.IsUnknown() && plan.resolve(r.providerMeta, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() {
 		return
 	}
@@ -262,7 +261,7 @@ func (r *sessionTerminationResource) ModifyPlan(ctx context.Context, req resourc
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, &plan)...)
 }
 
-// endedAlready tells a reviewer that a planned termination ends nobody.
+// endedAlready returns the warning for a planned termination of an ended session.
 func endedAlready(ref sessionmanager.SessionRef, session sessionmanager.Session) string {
 	when := ""
 	if !session.EndDate.IsZero() {
@@ -274,8 +273,8 @@ func endedAlready(ref sessionmanager.SessionRef, session sessionmanager.Session)
 		orUnknown(session.Status, "one"), sessionmanager.OutcomeAlreadyEnded)
 }
 
-// preview plans the three facts of a session that never change. A fact that the
-// service leaves out stays unknown: it may come with the end of the session.
+// preview plans the three values of a session that never change. A value that SSM leaves
+// out stays unknown: SSM may report it when the session ends.
 func (m *sessionTerminationResourceModel) preview(session sessionmanager.Session) {
 	if session.Target != "" {
 		m.Target = types.StringValue(session.Target)
@@ -314,8 +313,8 @@ func (r *sessionTerminationResource) Create(ctx context.Context, req resource.Cr
 		return
 	}
 
-	// With an error this leaves a tainted resource: what was asked for is on record,
-	// and the next apply tries again.
+	// After an error the resource is tainted. It records the request, and the next apply
+	// tries again.
 	plan.flatten(result.Session)
 	plan.Outcome = types.StringValue(string(result.Outcome))
 	if err != nil {
@@ -328,8 +327,8 @@ func (r *sessionTerminationResource) Create(ctx context.Context, req resource.Cr
 	r.ensureIdentity(ctx, plan, resp.Identity, &resp.Diagnostics)
 }
 
-// flatten takes over what was seen of a session. The three planned facts never
-// change, however SSM words them later: Terraform holds the provider to them.
+// flatten stores a session in the model. It keeps the three planned values even if SSM
+// reports them differently later: Terraform rejects a result that differs from the plan.
 func (m *sessionTerminationResourceModel) flatten(session sessionmanager.Session) {
 	planned := *m
 
@@ -352,13 +351,13 @@ func (m *sessionTerminationResourceModel) flatten(session sessionmanager.Session
 	}
 }
 
-// unverified reports whether the session's end is yet to be seen.
+// unverified reports whether the end of the session has not been seen yet.
 func (m *sessionTerminationResourceModel) unverified() bool {
 	return m.Outcome.ValueString() == string(sessionmanager.OutcomeUnverified)
 }
 
-// ensureIdentity gives a termination its identity, unless it has one: once stored
-// it never changes. State of Terraform before 1.12, and of OpenTofu, has none.
+// ensureIdentity sets the identity if there is none. A stored identity never changes.
+// State of Terraform before 1.12, and of OpenTofu, has no identity.
 func (r *sessionTerminationResource) ensureIdentity(ctx context.Context, m sessionTerminationResourceModel, identity *tfsdk.ResourceIdentity, diags *diag.Diagnostics) {
 	if !identity.Raw.IsFullyNull() {
 		return
@@ -380,7 +379,7 @@ func (r *sessionTerminationResource) Read(ctx context.Context, req resource.Read
 
 	r.ensureIdentity(ctx, state, resp.Identity, &resp.Diagnostics)
 
-	// What has ended cannot come back: there is nothing to refresh.
+	// An ended session cannot come back: there is nothing to refresh.
 	if !state.unverified() || !state.Verify.ValueBool() || !r.ready() {
 		return
 	}
@@ -413,13 +412,12 @@ func (r *sessionTerminationResource) Read(ctx context.Context, req resource.Read
 	case refreshFailed:
 		resp.Diagnostics.AddError(summaryRead, failureDetail(r.failureSentence(ref, "could not be looked up", err), err))
 	case refreshUnlisted:
-		// The service forgets; state does not.
+		// SSM lists a session for 30 days only. The state keeps it.
 	}
 }
 
 func (r *sessionTerminationResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
-	// Only arguments that steer the provider can change; they take effect with the
-	// next create.
+	// Changes that do not replace the resource take effect with the next create.
 	var plan sessionTerminationResourceModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
 	resp.Diagnostics.Append(resp.State.Set(ctx, &plan)...)
@@ -427,10 +425,10 @@ func (r *sessionTerminationResource) Update(ctx context.Context, req resource.Up
 }
 
 func (r *sessionTerminationResource) Delete(context.Context, resource.DeleteRequest, *resource.DeleteResponse) {
-	// An ended session stays ended: there is nothing to undo, and nothing to say.
+	// An ended session cannot come back: there is nothing to undo.
 }
 
-// MoveState refuses: what another resource holds is no termination.
+// MoveState always fails: no other resource holds the data of a termination.
 func (r *sessionTerminationResource) MoveState(context.Context) []resource.StateMover {
 	return refuseMoves("ssm_session_termination", "Remove the moved block. To take over a session that has ended, use an import block with its ID.")
 }

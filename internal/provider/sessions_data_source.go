@@ -22,8 +22,8 @@ var (
 	_ datasource.DataSourceWithConfigure = (*sessionsDataSource)(nil)
 )
 
-// listTimeout bounds reading a whole listing: at the service's quota, more than a
-// million sessions of history.
+// listTimeout limits reading a whole listing. At the service's quota this is enough for
+// more than a million sessions.
 const listTimeout = 20 * time.Minute
 
 func newSessionsDataSource() datasource.DataSource {

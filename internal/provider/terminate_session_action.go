@@ -120,7 +120,7 @@ func (a *terminateSessionAction) Invoke(ctx context.Context, req action.InvokeRe
 	}
 }
 
-// terminationProgress says in a sentence what became of a session.
+// terminationProgress returns the last progress message of a termination.
 func terminationProgress(session sessionmanager.SessionRef, result sessionmanager.Termination) string {
 	whose := ""
 	if result.Session.Owner != "" && result.Session.Target != "" {

@@ -17,8 +17,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
-// reportTermination words the result of terminating a session, the same for
-// every kind of object that does so.
+// reportTermination adds the diagnostics of a termination.
 func (m *providerMeta) reportTermination(session sessionmanager.SessionRef, result sessionmanager.Termination, err error, diags *diag.Diagnostics) {
 	at := path.Root("session_id")
 
@@ -58,7 +57,7 @@ func whoseSentence(session sessionmanager.Session) string {
 	}
 }
 
-// What a refresh finds out about a termination that is not settled.
+// refreshResult is what a refresh finds out about an unverified termination.
 type refreshResult int
 
 const (
@@ -69,7 +68,7 @@ const (
 	refreshFailed
 )
 
-// refreshTermination judges a look-up of a session whose end is unverified.
+// refreshTermination classifies the lookup of a session whose end is unverified.
 func refreshTermination(session sessionmanager.Session, err error) refreshResult {
 	switch {
 	case err == nil && session.Live():
@@ -85,8 +84,8 @@ func refreshTermination(session sessionmanager.Session, err error) refreshResult
 	}
 }
 
-// validateTimeout refuses a timeout that leaves no time; what is not a duration
-// at all is refused by the schema.
+// validateTimeout rejects a timeout of zero or less. The schema rejects values that are
+// not durations.
 func validateTimeout(ctx context.Context, config tfsdk.Config, name string, diags *diag.Diagnostics) {
 	var value types.String
 	at := path.Root("timeouts").AtName(name)

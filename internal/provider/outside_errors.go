@@ -22,8 +22,8 @@ import (
 
 const adviceWay = "Check the network, proxies, certificates and the endpoints that the provider is configured with, and try again."
 
-// transportFailure says in a clause why no usable answer came, empty if something
-// else went wrong.
+// transportFailure returns why a request got no usable response, as a clause. It returns
+// "" for other errors.
 func transportFailure(err error) string {
 	var (
 		sendErr interface{ ConnectionError() bool }
@@ -42,8 +42,8 @@ func transportFailure(err error) string {
 	}
 }
 
-// awsAnswer quotes an error of AWS: service, operation, code and message. STS and IAM
-// Identity Center are sent tokens, which their errors may repeat.
+// awsAnswer quotes an error of AWS: service, operation, code and message. It hides long
+// words, because errors of STS and IAM Identity Center may repeat tokens.
 func awsAnswer(err error) string { return quotable(sessionmanager.CauseOf(err).Text) }
 
 // awsRequestID returns the request ID that came with an error of AWS, empty for none.
@@ -59,8 +59,8 @@ func awsAnswerLines(err error) string {
 	return lines
 }
 
-// longestWord is how long a word may be that is quoted from outside, unless it is an
-// ARN or an IAM action. Keys and tokens are longer.
+// longestWord is the longest word that quotable shows, unless the word matches
+// harmlessWord. Keys and tokens are longer.
 const longestWord = 24
 
 // harmlessWord matches ARNs, IAM actions, request IDs, and the names of operations and
@@ -69,9 +69,9 @@ var harmlessWord = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^\W?(arn:aws[a-z-]*:(iam|sts|sso):[a-z0-9-]*:[0-9]{12}:[\w+=,.@/*-]{1,200}|(iam|sts|sso):[A-Za-z*]{1,40}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})\W?$|^([A-Z][a-z]+){2,8}:$`)
 })
 
-// quotable returns the part of a text from outside that can be shown: what follows a
-// line break explains a refused signature by what was signed, and long words may be
-// secrets that the text repeats.
+// quotable returns the part of an outside text that is safe to show. It drops everything
+// after a line break, where AWS puts the signed text of a rejected signature. It also
+// hides long words, which may be secrets.
 func quotable(text string) string {
 	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")
 	text, _, _ = strings.Cut(text, "The Canonical String")
@@ -85,12 +85,12 @@ func quotable(text string) string {
 	return printable(strings.Join(words, " "))
 }
 
-// attemptTimeout bounds one attempt of a call of STS or IAM.
+// attemptTimeout limits one attempt to call STS or IAM.
 const attemptTimeout = 20 * time.Second
 
-// attentive returns a configuration whose calls fail with a cause of ours, and are not
-// repeated where that is useless.
-func attentive(cfg aws.Config) aws.Config {
+// withTransportErrors returns a configuration whose calls fail with errors of package
+// httpclient. The SDK does not retry those that a retry cannot fix.
+func withTransportErrors(cfg aws.Config) aws.Config {
 	if buildable, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok {
 		cfg.HTTPClient = buildable.WithTransportOptions(httpclient.ObserveProxy).WithTimeout(attemptTimeout)
 	}
