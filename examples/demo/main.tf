@@ -1,9 +1,8 @@
-# Mary leaves the team today. Taking her role away ends none of her sessions:
-# this configuration does. It also resumes a session of Jane's, who lost her
+# Mary leaves the team today. Her sessions continue after she has lost her role.
+# This configuration ends them. It also resumes a session of Jane, who lost her
 # connection.
 #
-# `make demo` runs it against a fake endpoint; README.md shows how to do the
-# same by hand.
+# `make demo` runs it with a fake endpoint. README.md shows how to run it by hand.
 
 terraform {
   required_version = ">= 1.10"
@@ -19,13 +18,12 @@ terraform {
 provider "ssm" {}
 
 variable "resume_session_id" {
-  description = "A disconnected session to resume in this run. Resuming is for the moment, so that the usual answer is none."
+  description = "A disconnected session to resume in this run. Usually unset."
   type        = string
   default     = null
 }
 
-# One resource for each session. The plan shows whose session it is, and on
-# which node.
+# One resource per session. The plan shows the owner and the node of each session.
 resource "ssm_session_termination" "mary" {
   for_each = {
     "mary.major-0a1b2c3d4e5f60001" = "us-east-1"
@@ -37,13 +35,13 @@ resource "ssm_session_termination" "mary" {
   region     = each.value
 }
 
-# Mary closed this one herself. That is no error: the outcome tells it apart.
+# Mary closed this session herself. This is not an error, and the outcome shows it.
 resource "ssm_session_termination" "closed_by_mary" {
   session_id = "mary.major-0a1b2c3d4e5f60004"
 }
 
-# Token and stream URL exist only while Terraform applies. Neither state nor plan
-# keeps them, and a plan alone resumes nothing.
+# Token and stream URL exist only during the apply. They are in neither plan nor
+# state, and a plan does not resume the session.
 ephemeral "ssm_session_resume" "jane" {
   count = var.resume_session_id == null ? 0 : 1
 
@@ -51,8 +49,8 @@ ephemeral "ssm_session_resume" "jane" {
   enabled    = terraform.applying
 }
 
-# Somebody would now connect with the token: a provider, a provisioner, an
-# argument that is write-only. Here it is enough to see that one came.
+# A real configuration would pass the token to a provider, a provisioner or a
+# write-only argument. This check only verifies that there is one.
 check "jane_can_go_on" {
   assert {
     condition = alltrue([
@@ -65,7 +63,7 @@ check "jane_can_go_on" {
 }
 
 output "outcomes" {
-  description = "What became of each session."
+  description = "The outcome of each session."
   value = merge(
     { for id, termination in ssm_session_termination.mary : id => termination.outcome },
     { (ssm_session_termination.closed_by_mary.session_id) = ssm_session_termination.closed_by_mary.outcome },

@@ -1,4 +1,4 @@
-# A role that may end sessions, assumed with the credentials of a profile.
+# Assumes a role that may end sessions, with the credentials of a profile.
 provider "ssm" {
   region  = "us-east-1"
   profile = "operator"

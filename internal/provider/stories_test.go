@@ -256,7 +256,7 @@ func storyPlanPolicy(t *testing.T, w *workspace.Workspace, fake *fakessm.Server)
 		t.Errorf("a plan that ends a protected session was let through:\n%s", output)
 	}
 	for _, want := range []string{
-		`ssm_session_termination.requested["nobody-1"]: nobody knows whose session this is.`,
+		`ssm_session_termination.requested["nobody-1"]: the owner of the session is unknown.`,
 		`ssm_session_termination.requested["` + storyOnCall + `"]: the session of arn:aws:sts::123456789012:assumed-role/BreakGlass/oncall is protected.`,
 		"ssm_session_drain.requested[0]: exclude_owners lacks arn:aws:sts::123456789012:assumed-role/BreakGlass/*.",
 	} {

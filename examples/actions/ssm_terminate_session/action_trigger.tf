@@ -1,4 +1,4 @@
-# Stands in for what takes access away, such as a change of a policy.
+# Represents the change that takes access away, such as a new policy.
 resource "terraform_data" "revocation" {
   input = "Mary-Major"
 

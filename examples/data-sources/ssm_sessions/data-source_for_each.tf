@@ -1,4 +1,4 @@
-# One termination for each session: the plan shows the owner of each one.
+# One termination per session, so the plan shows the owner of each session.
 data "ssm_sessions" "old" {
   older_than     = "8h"
   exclude_owners = ["arn:*:sts::*:assumed-role/BreakGlass/*"]

@@ -1,4 +1,4 @@
-# Reaches a server that only a node reaches, for the time of an apply.
+# Forwards a port during an apply, to a server that only the node can reach.
 
 terraform {
   required_version = ">= 1.10"
@@ -19,7 +19,7 @@ variable "port" {
 }
 
 variable "client" {
-  description = "Command that asks an HTTP server for the URL behind it."
+  description = "Command that sends an HTTP GET request to the URL after it."
   type        = string
   default     = "curl --silent --show-error"
 }
@@ -34,7 +34,7 @@ ephemeral "ssm_port_forward" "private" {
 
 resource "terraform_data" "visit" {
   provisioner "local-exec" {
-    # Terraform hides what a command prints that was given an ephemeral value.
+    # Terraform hides the output of a command that uses an ephemeral value.
     command = "${var.client} http://${ephemeral.ssm_port_forward.private.endpoint}/_fakessm > ${path.module}/answer.txt"
   }
 }

@@ -1,15 +1,15 @@
-# A database in a private network, reached through a node that is in there.
+# A database in a private network, reached through a node in that network.
 ephemeral "ssm_port_forward" "database" {
   target      = "i-0123456789abcdef0"
   remote_host = "db.internal"
   remote_port = 5432
   reason      = "change 4711"
 
-  # Only an apply connects to the database, so a plan opens nothing.
+  # A plan does not connect to the database, so it needs no session.
   enabled = terraform.applying
 }
 
-# The forward is open for as long as the command runs.
+# The forward stays open until the command has ended.
 resource "terraform_data" "schema" {
   provisioner "local-exec" {
     command = "sh ${path.module}/migrate.sh"

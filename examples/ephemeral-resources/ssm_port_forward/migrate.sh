@@ -1,5 +1,5 @@
 #!/bin/sh
-# Stands for a client of your own, such as:
+# Replace this with your own client, for example:
 #   psql --dbname=app --username=app --file=schema.sql
 : "${PGHOST:?}" "${PGPORT:?}"
 echo "The database is at ${PGHOST}:${PGPORT} for now."

@@ -1,12 +1,12 @@
-# terraform.applying is false while Terraform plans: a plan starts nothing.
+# terraform.applying is false during a plan, so a plan starts no session.
 ephemeral "ssm_session" "example" {
   target  = "i-0123456789abcdef0"
   reason  = "change 4711"
   enabled = terraform.applying
 }
 
-# A client of your own finds both values in its environment. Terraform stores
-# them nowhere, and hides what the client prints. Then the session ends.
+# Your own client gets both values as environment variables. Terraform does not
+# store them, and hides the client's output. After the client, the session ends.
 resource "terraform_data" "client" {
   provisioner "local-exec" {
     command = "sh ${path.module}/client.sh"

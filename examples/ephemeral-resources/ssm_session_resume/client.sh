@@ -1,6 +1,6 @@
 #!/bin/sh
-# Stands in for a client of your own, which would open the WebSocket at
-# $STREAM_URL and send $TOKEN_VALUE in its first message.
+# Replace this with your own client. It opens the WebSocket at $STREAM_URL and
+# sends $TOKEN_VALUE in its first message.
 set -eu
 
 : "${STREAM_URL:?is not set}" "${TOKEN_VALUE:?is not set}"

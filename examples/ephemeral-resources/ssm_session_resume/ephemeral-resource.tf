@@ -1,11 +1,11 @@
-# terraform.applying is false while Terraform plans: a plan resumes nothing.
+# terraform.applying is false during a plan, so a plan resumes no session.
 ephemeral "ssm_session_resume" "example" {
   session_id = "timmy-01cd54a0c8322733a"
   enabled    = terraform.applying
 }
 
-# A client of your own finds both values in its environment. Terraform stores
-# them nowhere and hides what the client prints.
+# Your own client gets both values as environment variables. Terraform does not
+# store them, and hides the client's output.
 resource "terraform_data" "client" {
   provisioner "local-exec" {
     command = "sh ${path.module}/client.sh"

@@ -1,4 +1,4 @@
-# Finds the sessions that break a policy, and ends them once it is told to enforce it.
+# Finds the sessions that break a policy, and ends them if enforce is true.
 
 terraform {
   required_version = ">= 1.7"
@@ -10,7 +10,7 @@ terraform {
   }
 }
 
-# Everybody whom the policy covers.
+# All sessions that the policy covers.
 data "ssm_sessions" "covered" {
   region         = var.region
   exclude_owners = var.exempt_owners
@@ -46,7 +46,7 @@ locals {
   # Terminating counts as ended.
   ended = [for id, session in local.sessions : id if contains(["Terminating", "Terminated", "Failed"], coalesce(session.status, "unknown"))]
 
-  # The listing is ordered by start, so the first sessions of an owner are the oldest.
+  # The listing is sorted by start date, so the first sessions of an owner are the oldest.
   by_owner = {
     for id in data.ssm_sessions.covered.session_ids : local.sessions[id].owner => id...
     if try(local.sessions[id].owner, null) != null && !contains(local.ended, id)
@@ -64,7 +64,7 @@ locals {
     for id in distinct(flatten(values(local.broken))) : id => [for rule, ids in local.broken : rule if contains(ids, id)]
   }
 
-  # What a drain selects for each rule. It cannot count the sessions of an owner.
+  # The selection of each rule's drain. A drain cannot count the sessions of an owner.
   selections = {
     forbidden_node  = { targets = var.forbidden_nodes, owners = null, older_than = null }
     forbidden_owner = { targets = null, owners = var.forbidden_owners, older_than = null }
@@ -72,8 +72,8 @@ locals {
   }
 }
 
-# One drain for each rule that is broken. It looks again when it runs, and ends whoever
-# breaks the rule then.
+# One drain per broken rule. It lists the sessions again when it runs, and ends all that
+# break the rule at that time.
 resource "ssm_session_drain" "violations" {
   for_each = { for rule, selection in local.selections : rule => selection if var.enforce && length(local.broken[rule]) > 0 }
 
@@ -84,7 +84,7 @@ resource "ssm_session_drain" "violations" {
   exclude_owners = var.exempt_owners
   max_sessions   = var.max_ended
 
-  # Others break the rule than in the last run: drain again.
+  # Run the drain again when other sessions break the rule.
   triggers = {
     sessions = join(",", local.broken[each.key])
   }
@@ -92,25 +92,25 @@ resource "ssm_session_drain" "violations" {
   lifecycle {
     precondition {
       condition     = length(local.violations) <= var.max_ended
-      error_message = "${length(local.violations)} sessions break the policy, and max_ended allows ${var.max_ended}. None is ended. Look at the output violations first."
+      error_message = "${length(local.violations)} sessions break the policy, but max_ended is ${var.max_ended}. No session is ended. Check the output violations first."
     }
   }
 }
 
-# The sessions that only the number for each owner forbids, one by one.
+# One termination per session that breaks only max_per_owner.
 resource "ssm_session_termination" "violation" {
   for_each = { for id, rules in local.violations : id => rules if var.enforce && join(",", rules) == "max_per_owner" }
 
   session_id = each.key
   region     = var.region
 
-  # Between plan and apply a session may end, and then be forgotten.
+  # The session may end and be deleted from the history between plan and apply.
   if_not_found = "succeed"
 
   lifecycle {
     precondition {
       condition     = length(local.violations) <= var.max_ended
-      error_message = "${length(local.violations)} sessions break the policy, and max_ended allows ${var.max_ended}. None is ended. Look at the output violations first."
+      error_message = "${length(local.violations)} sessions break the policy, but max_ended is ${var.max_ended}. No session is ended. Check the output violations first."
     }
   }
 }

@@ -4,8 +4,8 @@ output "violations" {
 }
 
 locals {
-  # What the drains did, by session. If two of them met the same session, the one that
-  # ended it counts.
+  # The results of the drains by session. If two drains asked for the same session, the
+  # result of the one that ended it counts.
   drained = merge(flatten([
     for outcome in ["already_ended", "failed", "unverified", "terminated"] : [
       for rule, drain in ssm_session_drain.violations : {
@@ -18,7 +18,7 @@ locals {
     for id, termination in ssm_session_termination.violation : id => { rule = "max_per_owner", outcome = termination.outcome, request_id = null }
   }
 
-  # A session that no drain met had ended before.
+  # A session that is in no drain's result had already ended.
   results = merge(
     { for id, rules in local.violations : id => { rule = rules[0], outcome = var.enforce ? "already_ended" : "reported", request_id = null } },
     local.ended_singly,
@@ -27,7 +27,7 @@ locals {
 }
 
 output "evidence" {
-  description = "A record of this run as JSON: who, where, since when, which rules, what became of the session, and the request ID by which CloudTrail tells of the call."
+  description = "A record of this run as JSON: owner, node, start, rules, outcome and request ID of each session. CloudTrail has the same request ID."
   value = jsonencode({
     enforced = var.enforce
     sessions = [

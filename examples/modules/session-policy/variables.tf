@@ -6,57 +6,57 @@ variable "enforce" {
 }
 
 variable "region" {
-  description = "AWS Region of the sessions. Unset, it is the Region of the provider."
+  description = "AWS Region of the sessions. The default is the provider's Region."
   type        = string
   default     = null
 }
 
 variable "max_age" {
-  description = "How old a session may become, as a duration such as \"8h\". Null sets no limit."
+  description = "Maximum age of a session, as a duration such as \"8h\". Null means no limit."
   type        = string
   default     = null
 }
 
 variable "forbidden_owners" {
-  description = "Owners who may have no session, as ARNs in which * stands for any run of characters."
+  description = "Owners who must not have sessions, as ARNs. * matches any run of characters."
   type        = set(string)
   default     = []
   nullable    = false
 }
 
 variable "forbidden_nodes" {
-  description = "Nodes on which nobody may have a session, by ID."
+  description = "IDs of nodes that must not have sessions."
   type        = set(string)
   default     = []
   nullable    = false
 }
 
 variable "max_per_owner" {
-  description = "How many live sessions an owner may have in the Region. The oldest ones above it break the policy. Null sets no limit."
+  description = "Maximum number of live sessions per owner in the Region. If an owner has more, the oldest ones break the policy. Null means no limit."
   type        = number
   default     = null
 
   validation {
     condition     = var.max_per_owner == null ? true : var.max_per_owner >= 0 && floor(var.max_per_owner) == var.max_per_owner
-    error_message = "max_per_owner is a whole number of at least 0."
+    error_message = "max_per_owner must be a whole number of at least 0."
   }
 }
 
 variable "exempt_owners" {
-  description = "Owners to whom the policy does not apply. Sessions without an owner are exempt as well, unless this is empty."
+  description = "Owners who are exempt from the policy. Unless this set is empty, sessions without an owner are exempt too."
   type        = set(string)
   default     = ["arn:*:sts::*:assumed-role/BreakGlass/*"]
   nullable    = false
 }
 
 variable "max_ended" {
-  description = "If more sessions than this break the policy, none is ended and the plan fails. Nor does a drain end more than this when it runs."
+  description = "Maximum number of sessions to end. If more sessions break the policy, the plan fails and no session is ended. A drain also checks this limit when it runs."
   type        = number
   default     = 50
   nullable    = false
 
   validation {
     condition     = var.max_ended >= 1 && floor(var.max_ended) == var.max_ended
-    error_message = "max_ended is a whole number of at least 1."
+    error_message = "max_ended must be a whole number of at least 1."
   }
 }

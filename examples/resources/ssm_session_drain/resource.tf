@@ -1,5 +1,4 @@
-# Ends the sessions that are open on this node now, but nobody's who came in by
-# the role for emergencies.
+# Ends all open sessions on this node, except those of the emergency role.
 resource "ssm_session_drain" "example" {
   targets        = ["i-0123456789abcdef0"]
   exclude_owners = ["arn:*:sts::*:assumed-role/BreakGlass/*"]

@@ -14,7 +14,7 @@ resource "ssm_session_termination" "revoked" {
   session_id = each.key
   region     = each.value
 
-  # A session that ended more than 30 days ago is no reason to fail.
+  # Do not fail if a session ended more than 30 days ago.
   if_not_found = "succeed"
 
   timeouts {

@@ -12,13 +12,13 @@ terraform {
 provider "ssm" {}
 
 variable "limit" {
-  description = "How old a session may become."
+  description = "Maximum age of a session."
   type        = string
   default     = "8h"
 }
 
 variable "enforce" {
-  description = "Whether to end sessions that are older, or only to report them."
+  description = "Whether to end older sessions. If false, they are only reported."
   type        = bool
   default     = false
 }
@@ -34,14 +34,14 @@ resource "ssm_session_drain" "old" {
   exclude_owners = local.spared
   max_sessions   = 50
 
-  # The time of the plan is another one in each run: each run drains anew.
+  # plantimestamp() differs in each run, so each run drains again.
   triggers = {
     run = plantimestamp()
   }
 }
 
 output "ended" {
-  description = "What became of each session, and the request ID by which CloudTrail tells of the call."
+  description = "The outcome of each session, and the request ID of the call in CloudTrail."
   value = merge([
     for drain in ssm_session_drain.old : {
       for id, outcome in drain.outcomes : id => { outcome = outcome, request_id = lookup(drain.request_ids, id, null) }
@@ -50,7 +50,7 @@ output "ended" {
 }
 
 check "age_limit" {
-  # Read after the drain: what is found then, the drain did not end.
+  # Read after the drain, so it contains only sessions that the drain did not end.
   data "ssm_sessions" "old" {
     older_than     = var.limit
     exclude_owners = local.spared

@@ -18,7 +18,7 @@ variable "node_id" {
 }
 
 variable "local_port" {
-  description = "Port on this machine. It is fixed, since the data source cannot take it from the forward."
+  description = "Port on this machine. It is fixed, because the data source cannot use a value of the forward."
   type        = number
   default     = 18080
 }
@@ -30,8 +30,8 @@ ephemeral "ssm_port_forward" "state" {
   local_port  = var.local_port
 }
 
-# A data source takes no ephemeral value. The address is written out, and depends_on
-# makes Terraform open the forward first and close it afterwards.
+# A data source cannot use an ephemeral value, so the address is written out. With
+# depends_on, Terraform opens the forward first and closes it afterwards.
 data "terraform_remote_state" "network" {
   backend = "http"
 

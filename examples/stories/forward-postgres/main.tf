@@ -18,7 +18,7 @@ variable "node_id" {
 }
 
 variable "database" {
-  description = "Where the database is, as the node sees it, and how to sign in."
+  description = "Address of the database as seen from the node, its name and the user."
   type = object({
     host = string
     port = number
@@ -40,14 +40,14 @@ variable "password" {
   default     = null
 }
 
-# Open while something uses it, and closed at the end of the run.
+# The forward stays open while it is used, and closes at the end of the run.
 ephemeral "ssm_port_forward" "database" {
   target      = var.node_id
   remote_host = var.database.host
   remote_port = var.database.port
   reason      = "migrate the schema"
 
-  # A plan changes nothing in the database, so it needs no session.
+  # A plan does not connect to the database, so it needs no session.
   enabled = terraform.applying
 }
 

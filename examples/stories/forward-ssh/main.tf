@@ -18,7 +18,7 @@ variable "node_id" {
 }
 
 variable "ssh" {
-  description = "How to sign in on the node: user, and the files of the private key and of the host's public key."
+  description = "SSH port and user of the node, and the files of the user's private key and of the host's public key."
   type = object({
     port     = number
     user     = string
@@ -28,12 +28,12 @@ variable "ssh" {
 }
 
 variable "directory" {
-  description = "Where the node keeps the file."
+  description = "Directory of the file on the node."
   type        = string
   default     = "/etc/app"
 }
 
-# Without remote_host the forward leads to a port of the node itself.
+# Without remote_host the forward connects to a port of the node itself.
 ephemeral "ssm_port_forward" "ssh" {
   target      = var.node_id
   remote_port = var.ssh.port

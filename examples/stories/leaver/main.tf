@@ -17,24 +17,24 @@ variable "leaver" {
 
   validation {
     condition     = can(regex("^[0-9A-Za-z_+=,.@-]{2,64}$", var.leaver))
-    error_message = "Give a name, without wildcards."
+    error_message = "Use a name without wildcards."
   }
 }
 
 variable "regions" {
-  description = "Where to look. A session exists in one Region."
+  description = "Regions to search. Each session belongs to one Region."
   type        = set(string)
   default     = ["us-east-1", "eu-central-1"]
 }
 
 variable "drain" {
-  description = "Whether to end the sessions, or only to show them."
+  description = "Whether to end the sessions. If false, they are only shown."
   type        = bool
   default     = false
 }
 
 locals {
-  # One person, under every role and as an IAM user, with a path or without.
+  # One person: every role, and the IAM user with or without a path.
   owners = [
     "arn:*:sts::*:assumed-role/*/${var.leaver}",
     "arn:*:iam::*:user/${var.leaver}",
@@ -56,14 +56,14 @@ resource "ssm_session_drain" "leaver" {
   owners       = local.owners
   max_sessions = 20
 
-  # Another leaver, another drain.
+  # A new leaver needs a new drain.
   triggers = {
     leaver = var.leaver
   }
 }
 
 output "open" {
-  description = "The leaver's open sessions, as they were when this was planned."
+  description = "The leaver's open sessions at the time of the plan."
   value = merge([
     for found in data.ssm_sessions.leaver : {
       for session in found.sessions : session.session_id => "${session.status} on ${session.target}, as ${session.owner}"
@@ -72,6 +72,6 @@ output "open" {
 }
 
 output "outcomes" {
-  description = "What became of each session."
+  description = "The outcome of each session."
   value       = merge([for drain in ssm_session_drain.leaver : drain.outcomes]...)
 }

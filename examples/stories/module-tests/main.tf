@@ -1,4 +1,4 @@
-# A module of yours: it drains a node for maintenance.
+# An example of your own module. It drains a node for maintenance.
 
 terraform {
   required_version = ">= 1.7"
@@ -16,7 +16,7 @@ variable "node_id" {
 
   validation {
     condition     = can(regex("^m?i-", var.node_id))
-    error_message = "Give the ID of a node, such as i-02573cafcfEXAMPLE."
+    error_message = "Use the ID of a node, such as i-02573cafcfEXAMPLE."
   }
 }
 
@@ -26,7 +26,7 @@ resource "ssm_session_drain" "node" {
 }
 
 output "ended" {
-  description = "How many sessions this ended."
+  description = "Number of sessions that the drain ended."
   value       = length([for outcome in values(ssm_session_drain.node.outcomes) : outcome if outcome == "terminated"])
 }
 

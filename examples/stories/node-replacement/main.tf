@@ -12,12 +12,12 @@ terraform {
 provider "ssm" {}
 
 variable "node_id" {
-  description = "ID of the node. Another one replaces the node, as another AMI would."
+  description = "ID of the node. A new ID replaces the node, like a new AMI."
   type        = string
   default     = "i-02573cafcfEXAMPLE"
 }
 
-# Stands in for aws_instance, so that this runs without an AWS account.
+# Represents aws_instance, so that the example runs without an AWS account.
 resource "terraform_data" "node" {
   input            = var.node_id
   triggers_replace = var.node_id

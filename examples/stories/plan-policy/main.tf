@@ -24,7 +24,7 @@ variable "targets" {
 }
 
 variable "spared" {
-  description = "Owners whose sessions the drain leaves alone."
+  description = "Owners whose sessions the drain does not end."
   type        = set(string)
   default     = ["arn:aws:sts::123456789012:assumed-role/BreakGlass/*"]
 }

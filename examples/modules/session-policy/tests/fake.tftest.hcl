@@ -1,5 +1,5 @@
-# Works on the sessions of sessions.json at the fake endpoint. Region, credentials and
-# endpoint come from the environment.
+# Uses the sessions of sessions.json at the fake endpoint. Region, credentials and endpoint
+# come from the environment.
 provider "ssm" {}
 
 variables {
@@ -8,7 +8,7 @@ variables {
   forbidden_nodes = ["i-0471e04240EXAMPLE"]
 }
 
-run "reports_and_ends_nobody" {
+run "reports_but_ends_no_session" {
   assert {
     condition = jsonencode(output.violations) == jsonencode({
       "Mary-Major-07a16060613c408b5" = ["max_age", "max_per_owner"]
@@ -19,7 +19,7 @@ run "reports_and_ends_nobody" {
 
   assert {
     condition     = alltrue([for session in jsondecode(output.evidence).sessions : session.outcome == "reported" && session.request_id == null])
-    error_message = "The evidence claims that a session was ended: ${output.evidence}"
+    error_message = "The evidence contains an ended session: ${output.evidence}"
   }
 }
 
@@ -44,7 +44,7 @@ run "ends_what_breaks_the_policy" {
       "Mary-Major-07a16060613c408b5" = "terminated"
       "timmy-01cd54a0c8322733a"      = "terminated"
     }
-    error_message = "Something else became of the sessions: ${output.evidence}"
+    error_message = "The sessions have other outcomes: ${output.evidence}"
   }
 
   assert {
@@ -52,7 +52,7 @@ run "ends_what_breaks_the_policy" {
       for session in jsondecode(output.evidence).sessions :
       session.owner != null && session.target != null && session.started_at != null && session.region == "us-east-1"
     ])
-    error_message = "The evidence lacks who, where or since when: ${output.evidence}"
+    error_message = "The evidence lacks an owner, target or start: ${output.evidence}"
   }
 
   assert {
@@ -71,7 +71,7 @@ run "ends_the_oldest_of_an_owner" {
     condition = [for session in jsondecode(output.evidence).sessions : [session.session_id, session.rules, session.outcome, session.request_id]] == [
       ["Mary-Major-0c1f8be0d2a974e36", ["max_per_owner"], "terminated", null],
     ]
-    error_message = "The evidence is about something else: ${output.evidence}"
+    error_message = "The evidence has other sessions: ${output.evidence}"
   }
 }
 

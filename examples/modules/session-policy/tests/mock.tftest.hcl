@@ -1,5 +1,5 @@
-# Calls nothing. The mocks make up which sessions each rule finds; what is known of a
-# session, such as its owner, cannot be made up in a list.
+# Makes no calls. The mocks define which sessions each rule finds. Mocks cannot define the
+# other values of a session, such as its owner, because they are in a list.
 mock_provider "ssm" {
   mock_resource "ssm_session_drain" {
     defaults = {
@@ -19,7 +19,7 @@ override_data {
   values = { session_ids = ["bob-1"] }
 }
 
-run "without_a_rule_nothing_breaks_the_policy" {
+run "without_rules_no_session_breaks_the_policy" {
   command = plan
 
   assert {
@@ -28,7 +28,7 @@ run "without_a_rule_nothing_breaks_the_policy" {
   }
 }
 
-run "names_every_rule_that_is_broken" {
+run "lists_every_broken_rule" {
   command = plan
 
   variables {
@@ -43,11 +43,11 @@ run "names_every_rule_that_is_broken" {
 
   assert {
     condition     = length(ssm_session_drain.violations) + length(ssm_session_termination.violation) == 0
-    error_message = "A report is about to end sessions."
+    error_message = "A report must not end sessions."
   }
 }
 
-run "spares_the_exempt" {
+run "leaves_exempt_owners_alone" {
   command = plan
 
   variables {
@@ -57,11 +57,11 @@ run "spares_the_exempt" {
 
   assert {
     condition     = data.ssm_sessions.too_old[0].exclude_owners == toset(["arn:*:sts::*:assumed-role/Operator/*"])
-    error_message = "The rule on age covers those who are exempt."
+    error_message = "The rule max_age covers exempt owners."
   }
 }
 
-run "ends_them_when_told_to" {
+run "ends_sessions_with_enforce" {
   command = plan
 
   variables {
@@ -73,7 +73,7 @@ run "ends_them_when_told_to" {
 
   assert {
     condition     = keys(ssm_session_drain.violations) == ["forbidden_owner", "max_age"]
-    error_message = "Other rules are about to be enforced: ${jsonencode(keys(ssm_session_drain.violations))}"
+    error_message = "Other rules are enforced: ${jsonencode(keys(ssm_session_drain.violations))}"
   }
 
   assert {
@@ -83,16 +83,16 @@ run "ends_them_when_told_to" {
       ssm_session_drain.violations["forbidden_owner"].owners == toset(["arn:*:iam::*:user/bob"]),
       ssm_session_drain.violations["forbidden_owner"].older_than == null,
     ])
-    error_message = "The drains select something else than the rules."
+    error_message = "The drains do not select the sessions of the rules."
   }
 
   assert {
     condition     = alltrue([for drain in ssm_session_drain.violations : drain.exclude_owners == var.exempt_owners && drain.max_sessions == 7])
-    error_message = "A drain does not spare the exempt, or ends more than allowed."
+    error_message = "A drain covers exempt owners, or may end too many sessions."
   }
 }
 
-run "records_what_was_done" {
+run "records_the_outcomes" {
   variables {
     enforce = true
     max_age = "8h"
@@ -104,16 +104,16 @@ run "records_what_was_done" {
       ["bob-1", "failed", null],
       ["new-1", "terminated", "66666666-7777-4888-9999-000000000000"],
     ]
-    error_message = "The evidence is about something else: ${output.evidence}"
+    error_message = "The evidence has other sessions: ${output.evidence}"
   }
 
   assert {
     condition     = alltrue([for session in jsondecode(output.evidence).sessions : session.rules == ["max_age"]])
-    error_message = "The evidence names other rules: ${output.evidence}"
+    error_message = "The evidence has other rules: ${output.evidence}"
   }
 }
 
-run "refuses_half_a_session" {
+run "refuses_a_fraction_of_a_session" {
   command = plan
 
   variables {

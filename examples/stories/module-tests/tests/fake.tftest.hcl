@@ -9,7 +9,7 @@ run "ends_the_sessions_on_the_node" {
 
   assert {
     condition     = output.ended == 2
-    error_message = "Two sessions were to be ended, but ${output.ended} were."
+    error_message = "${output.ended} sessions were ended, want 2."
   }
 }
 
@@ -20,6 +20,6 @@ run "leaves_an_idle_node_alone" {
 
   assert {
     condition     = output.ended == 0
-    error_message = "Nobody is on this node."
+    error_message = "There are no sessions on this node."
   }
 }

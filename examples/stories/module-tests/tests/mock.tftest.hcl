@@ -1,4 +1,4 @@
-# Calls nothing: what the provider computes is made up here.
+# Makes no calls. The computed values of the provider are defined here.
 mock_provider "ssm" {
   mock_resource "ssm_session_drain" {
     defaults = {
@@ -15,7 +15,7 @@ variables {
   node_id = "i-02573cafcfEXAMPLE"
 }
 
-run "selects_the_node_and_nothing_else" {
+run "selects_only_the_node" {
   command = plan
 
   assert {
@@ -25,23 +25,23 @@ run "selects_the_node_and_nothing_else" {
 
   assert {
     condition     = ssm_session_drain.node.exclude_owners == toset(["arn:*:sts::*:assumed-role/BreakGlass/*"])
-    error_message = "The drain does not spare the sessions of emergencies."
+    error_message = "The drain does not exclude the emergency role."
   }
 }
 
-run "sums_up_the_outcomes" {
+run "counts_the_outcomes" {
   assert {
     condition     = output.ended == 1
-    error_message = "Only sessions that were terminated count."
+    error_message = "Only terminated sessions must be counted."
   }
 
   assert {
     condition     = output.doubtful == ["Shirley-Rodriguez-0e8b5d1a7f3c24960"]
-    error_message = "Sessions whose end was not seen are to be listed."
+    error_message = "Sessions whose end was not seen must be listed."
   }
 }
 
-run "refuses_what_is_no_node" {
+run "refuses_an_invalid_node_id" {
   command = plan
 
   variables {

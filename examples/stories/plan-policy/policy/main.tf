@@ -13,7 +13,7 @@ variable "plan" {
 }
 
 variable "protected" {
-  description = "Owners whose sessions are not ended: ARNs up to a * at the end."
+  description = "Owners whose sessions must not be ended, as ARNs with an optional * at the end."
   type        = set(string)
   default     = ["arn:aws:sts::123456789012:assumed-role/BreakGlass/*"]
 }
@@ -24,7 +24,7 @@ locals {
   changes  = [for change in try(local.plan.resource_changes, []) : change if change.change.actions != ["no-op"]]
   actions  = try(local.plan.action_invocations, [])
 
-  # The plan of a termination has the owner, unless nobody could see it.
+  # The plan of a termination has the owner, unless the session could not be looked up.
   terminations = [
     for change in local.changes : {
       address = change.address
@@ -33,8 +33,8 @@ locals {
     if change.type == "ssm_session_termination" && contains(change.change.actions, "create")
   ]
 
-  # The plan of a drain has its conditions. One that drains when it is created goes by
-  # the new ones, one that drains when it is destroyed by those in state.
+  # The plan of a drain has its conditions. A drain on create uses the planned values, a
+  # drain on destroy uses the values in state.
   drains = concat(
     flatten([
       for change in local.changes : [
@@ -60,7 +60,7 @@ locals {
 
   denied = concat(
     [
-      for termination in local.terminations : "${termination.address}: nobody knows whose session this is."
+      for termination in local.terminations : "${termination.address}: the owner of the session is unknown."
       if termination.owner == null
     ],
     [

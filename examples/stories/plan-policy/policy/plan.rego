@@ -10,10 +10,10 @@ protected := {"arn:aws:sts::123456789012:assumed-role/BreakGlass/*"}
 
 changes := [change | some change in input.resource_changes; change.change.actions != ["no-op"]]
 
-# The plan of a termination has the owner, unless nobody could see it.
+# The plan of a termination has the owner, unless the session could not be looked up.
 terminations := [change | some change in changes; change.type == "ssm_session_termination"; "create" in change.change.actions]
 
-deny contains sprintf("%s: nobody knows whose session this is.", [termination.address]) if {
+deny contains sprintf("%s: the owner of the session is unknown.", [termination.address]) if {
 	some termination in terminations
 	object.get(termination.change.after, "owner", null) == null
 }
@@ -25,8 +25,8 @@ deny contains sprintf("%s: the session of %s is protected.", [termination.addres
 	startswith(owner, trim_suffix(pattern, "*"))
 }
 
-# The plan of a drain has its conditions. One that drains when it is created goes by
-# the new ones, one that drains when it is destroyed by those in state.
+# The plan of a drain has its conditions. A drain on create uses the planned values, a
+# drain on destroy uses the values in state.
 drains contains {"address": change.address, "config": change.change.after} if {
 	some change in changes
 	change.type == "ssm_session_drain"
