@@ -1,13 +1,13 @@
 #!/bin/sh
-# Shows the provider at work, on a fake endpoint: sessions are ended, one is
-# resumed, and a second run calls nothing. Needs Go and Terraform or OpenTofu.
+# Shows the provider at work with a fake endpoint: it ends sessions, resumes one, and makes
+# no calls in a second run. Needs Go and Terraform or OpenTofu.
 #
-# Everything happens in a temporary directory, which is removed at the end; the
-# caller's own configuration of Terraform and AWS is not looked at.
+# The demo runs in a temporary directory and removes it at the end. It does not use the
+# caller's Terraform or AWS configuration.
 #
-# The documentation shows screens of this run. They are compared with plan.txt,
-# apply.txt and again.txt in examples/demo, and these with the picture that is drawn
-# from them; -screens writes them instead.
+# The documentation shows the output of this run. The script compares the output with
+# plan.txt, apply.txt, again.txt and forward.txt in examples/demo, and these files with the
+# pictures in the README. With -screens it writes the files and the pictures instead.
 #
 # usage: scripts/demo.sh [-screens]
 set -eu
@@ -29,14 +29,14 @@ running=  # Process ID of the command that runs now.
 
 cleanup() {
 	status=$?
-	# A second signal must not interrupt this.
+	# A second signal must not interrupt the cleanup.
 	trap - EXIT
 	trap '' HUP INT TERM
 	for process in $running $endpoint; do
 		kill "$process" 2>/dev/null || true
 		wait "$process" 2>/dev/null || true
 	done
-	# A compiler that was interrupted may write one last file.
+	# An interrupted compiler may still write a file.
 	for _ in 1 2 3 4 5; do
 		chmod -R u+w "$scratch" 2>/dev/null || true
 		rm -rf "$scratch" 2>/dev/null && break
@@ -58,7 +58,7 @@ fail() {
 	exit 1
 }
 
-# run COMMAND...: in the background, so that a signal is not kept waiting.
+# run COMMAND...: runs it in the background, so that signals are handled at once.
 run() {
 	"$@" &
 	running=$!
@@ -68,9 +68,9 @@ run() {
 	return "$code"
 }
 
-work= # The directory that Terraform works in.
+work= # Terraform's working directory.
 
-# terraform ARGUMENT...: with an environment that holds nothing of the caller's.
+# terraform ARGUMENT...: runs it without the caller's environment.
 terraform() {
 	run env -i \
 		PATH="$PATH" HOME="$scratch/home" TMPDIR="$TMPDIR" \
@@ -85,21 +85,20 @@ view() {
 	run "$scratch/bin/fakessm" view "$1" "$FAKESSM_CONTROL_URL"
 }
 
-# expect COUNT PATTERN FILE: COUNT lines of FILE must match PATTERN.
+# expect COUNT PATTERN FILE: fails unless COUNT lines of FILE match PATTERN.
 expect() {
 	count=$(grep -E -c -e "$2" "$3" || true)
 	[ "$count" -eq "$1" ] || fail "expected $1 lines like '$2', got $count:
 $(cat "$3")"
 }
 
-# screen NAME: compares the standard input with the screen of that name, or writes
-# it.
+# screen NAME: compares the standard input with the file examples/demo/NAME, or writes it.
 screen() {
 	cat >"$scratch/screen"
 	if [ -n "$write_screens" ]; then
 		cp "$scratch/screen" "examples/demo/$1"
 	elif ! diff -u "examples/demo/$1" "$scratch/screen" >"$scratch/difference"; then
-		fail "examples/demo/$1 shows something else; if the change is meant, run 'make screens':
+		fail "examples/demo/$1 differs; if the change is intended, run 'make screens':
 $(cat "$scratch/difference")"
 	fi
 }
@@ -117,7 +116,7 @@ fallback=$scratch/cache
 mkdir "$scratch/bin" "$scratch/home" "$scratch/tmp"
 export TMPDIR="$scratch/tmp"
 
-say "Building the provider and the fake endpoint (the first time, this compiles for some minutes)"
+say "Building the provider and the fake endpoint (the first build takes some minutes)"
 run go build -o "$scratch/bin/" . ./internal/cmd/fakessm
 mirror=$scratch/mirror/$host/sessionops/ssm/0.1.0/$(go env GOOS)_$(go env GOARCH)
 mkdir -p "$mirror"
@@ -159,7 +158,7 @@ expect 1 '^- Installed sessionops/ssm v0\.1\.0' "$scratch/init"
 
 jane=jane.roe-0a1b2c3d4e5f60005
 
-say "terraform plan: who is about to be cut"
+say "terraform plan: the sessions that will end"
 terraform plan -no-color -input=false -out=tfplan -var "resume_session_id=$jane" >"$scratch/plan" 2>&1 || fail "plan:
 $(cat "$scratch/plan")"
 grep -E '^  # ssm_|^ +\+ (owner|target) |^Plan: ' "$scratch/plan"
@@ -168,7 +167,7 @@ expect 4 '^ +\+ target += "m?i-' "$scratch/plan"
 view requests >"$scratch/planned"
 expect 0 'TerminateSession|ResumeSession' "$scratch/planned"
 {
-	# Without the indentation, of which a page would lose that of the first line.
+	# Removes the indentation, because a page would lose it in the first line only.
 	first='  # ssm_session_termination.mary["mary.major-0a1b2c3d4e5f60001"] will be created'
 	awk -v first="$first" '$0 == first { on = 1 } on { print substr($0, 3) } on && /^    }/ { exit }' "$scratch/plan"
 	echo
@@ -181,7 +180,7 @@ $(cat "$scratch/apply")"
 grep -E 'Creation complete|^Apply complete' "$scratch/apply"
 expect 1 '^Apply complete! Resources: 4 added, 0 changed, 0 destroyed\.$' "$scratch/apply"
 {
-	# The order and the time are the only things that vary.
+	# Order and duration vary between runs.
 	grep ': Creation complete' "$scratch/apply" | sed 's/ after [0-9]*s$/ after 0s/' | LC_ALL=C sort
 	echo
 	sed -n '/^Apply complete/,$p' "$scratch/apply"
@@ -193,24 +192,23 @@ cat "$scratch/outcomes"
 expect 3 '= "terminated"$' "$scratch/outcomes"
 expect 1 '"mary\.major-0a1b2c3d4e5f60004" = "already_ended"$' "$scratch/outcomes"
 
-say "What the endpoint says of its sessions"
+say "The endpoint's sessions"
 view sessions >"$scratch/after"
 cat "$scratch/after"
 expect 4 '^mary\.major-.* Terminat(ing|ed)$' "$scratch/after"
 expect 1 '^jane\.roe-.* Connected$' "$scratch/after"
 expect 1 '^john\.stiles-.* Connected$' "$scratch/after"
 
-say "What the endpoint was asked to do"
+say "The endpoint's requests"
 view requests >"$scratch/requests"
 grep -E 'TerminateSession|ResumeSession' "$scratch/requests"
 expect 3 '^1 +ssm +TerminateSession +mary\.major-[a-z0-9]+$' "$scratch/requests"
 expect 3 'TerminateSession' "$scratch/requests"
-echo "The fourth of Mary's sessions had ended by itself: the provider saw that, and made no call for it."
+echo "Mary's fourth session had already ended, so the provider made no call for it."
 expect 1 "^1 +ssm +ResumeSession +$jane\$" "$scratch/requests"
 
 say "Jane's session was resumed"
-# The configuration's own check has seen the token: had none come, there would be
-# a warning. A stream URL begins with wss:.
+# The check in the configuration warns if there is no token. Stream URLs begin with wss:.
 expect 0 'Check block' "$scratch/apply"
 expect 1 '"config_addr": "check\.jane_can_go_on"' "$scratch/work/terraform.tfstate"
 expect 0 '"status": "(fail|error|unknown)"' "$scratch/work/terraform.tfstate"
@@ -219,11 +217,11 @@ expect 0 'wss:' "$scratch/plan"
 expect 0 'wss:' "$scratch/apply"
 cat <<END
 session_id  = "$jane"
-token_value = ******** (came, and is kept nowhere)
-stream_url  = ******** (came, and is kept nowhere)
+token_value = ******** (received, and not stored)
+stream_url  = ******** (received, and not stored)
 END
 
-say "Once more, with nothing to resume and an empty request log: nothing is called"
+say "A second run, without a session to resume: no calls"
 view reset
 code=0
 terraform plan -no-color -input=false -detailed-exitcode >"$scratch/plan" 2>&1 || code=$?
@@ -243,7 +241,7 @@ view requests >"$scratch/requests"
 printf 'calls to Systems Manager: %s\n' "$(grep -E -c '^[0-9]+ +ssm ' "$scratch/requests" || true)"
 expect 0 '^[0-9]+ +ssm ' "$scratch/requests"
 
-say "A server that only a node reaches, for the time of an apply"
+say "A forward to a server that only a node can reach, during an apply"
 work=$scratch/forward
 cp -R examples/demo/forward "$work"
 terraform init -no-color -input=false >"$scratch/init" 2>&1 || fail "init:
@@ -252,7 +250,7 @@ terraform apply -no-color -input=false -auto-approve -var "port=${AWS_ENDPOINT_U
 	-var "client=$scratch/bin/fakessm view sessions" >"$scratch/apply" 2>&1 || fail "apply:
 $(cat "$scratch/apply")"
 {
-	# The two programs word this differently, and the session of the forward has a new ID.
+	# Terraform and OpenTofu word this differently. The session of the forward has a new ID.
 	grep -E '^(ephemeral|terraform_data).* complete after' "$scratch/apply" |
 		sed -e 's/ after .*//' -e 's/Open complete/Opening complete/' -e 's/Close complete/Closing complete/' | tail -n 3
 	echo
@@ -270,7 +268,7 @@ view requests >"$scratch/requests"
 grep -E 'StartSession|TerminateSession' "$scratch/requests"
 expect 1 '^1 +ssm +StartSession' "$scratch/requests"
 expect 1 '^1 +ssm +TerminateSession' "$scratch/requests"
-echo "The node was told first, over the channel: the call finds that the session has ended."
+echo "The provider first asked the node over the channel to end the session. The call then found that it had ended."
 
 if [ -n "$write_screens" ]; then
 	scripts/screens.sh write
@@ -278,8 +276,8 @@ else
 	scripts/screens.sh check
 fi
 
-say "The demo kept all its promises"
+say "The demo succeeded"
 cat <<END
-Next: examples/demo/main.tf is the configuration that ran. examples/demo/README.md
-tells how to try it by hand. docs/index.md lists all objects and guides.
+Next: examples/demo/main.tf is the configuration of this demo. examples/demo/README.md
+shows how to run it by hand. docs/index.md lists all objects and guides.
 END

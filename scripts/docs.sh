@@ -1,14 +1,14 @@
 #!/bin/sh
-# Renders docs/ from the provider's schema, templates/ and examples/, or validates
-# it as it is: each object has its page, the pages suit the Registry, their links
-# lead somewhere. The schema comes from the provider itself, so that the pages do
-# not depend on the version of an installed Terraform; none is needed.
+# Generates docs/ from the provider's schema, templates/ and examples/, or validates the
+# existing pages: each object has a page, the pages follow the Registry's rules, and their
+# links work. The schema comes from the provider itself, so the pages do not depend on the
+# version of an installed Terraform, and none is needed.
 #
 # usage: scripts/docs.sh write|check|validate
 #
-# Only index.md and the folders of the Registry's layout (resources, data-sources,
-# ephemeral-resources, actions, list-resources, functions, guides) are written,
-# and emptied before. docs/design is left alone.
+# The script empties and writes only index.md and the folders of the Registry's layout
+# (resources, data-sources, ephemeral-resources, actions, list-resources, functions,
+# guides). It does not touch docs/design.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -18,7 +18,7 @@ trap 'rm -rf "$scratch"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# tfplugindocs COMMAND DIRECTORY: with the pages in DIRECTORY/docs.
+# tfplugindocs COMMAND DIRECTORY: runs it for the pages in DIRECTORY/docs.
 tfplugindocs() {
 	scripts/tool.sh providerschema -out "$scratch/schema.json"
 	if ! go tool -modfile=internal/tools/go.mod tfplugindocs "$1" \

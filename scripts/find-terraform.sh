@@ -1,5 +1,5 @@
 #!/bin/sh
-# Prints the path of the terraform or, where that is absent, the tofu on the PATH.
+# Prints the path of terraform or, if it is not on the PATH, of tofu.
 set -eu
 
 command -v terraform || command -v tofu || {

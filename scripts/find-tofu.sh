@@ -1,7 +1,7 @@
 #!/bin/sh
-# Prints the path of the tofu on the PATH or, where there is none, of the one that
-# internal/tools/opentofu pins. That is built into DIRECTORY: it takes minutes once,
-# and seconds from then on, since Go caches what it compiled.
+# Prints the path of tofu. If it is not on the PATH, builds the version that
+# internal/tools/opentofu pins into DIRECTORY. The first build takes minutes, later ones
+# take seconds because of Go's cache.
 #
 # usage: scripts/find-tofu.sh DIRECTORY
 set -eu
@@ -12,7 +12,7 @@ if command -v tofu; then
 	exit
 fi
 echo "no tofu on the PATH: building the pinned one" >&2
-# Without the last flag it calls itself a development version.
+# Without the last flag OpenTofu reports a development version.
 go -C internal/tools/opentofu build -o "${1:?}/tofu" \
 	-ldflags '-s -w -X github.com/opentofu/opentofu/version.dev=no' \
 	github.com/opentofu/opentofu/cmd/tofu

@@ -8,11 +8,11 @@ set -eu
 cd "$(dirname "$0")/.."
 
 if ! cli=$(scripts/find-terraform.sh 2>/dev/null); then
-	echo "neither terraform nor tofu is on the PATH: the examples' format is left as it is"
+	echo "neither terraform nor tofu is on the PATH: skipping the format of the examples"
 	exit 0
 fi
 
-# Nothing of the caller's own configuration applies.
+# Do not use the caller's own configuration.
 export TF_CLI_CONFIG_FILE=/dev/null CHECKPOINT_DISABLE=1
 unset TF_CLI_ARGS TF_CLI_ARGS_fmt TF_LOG
 

@@ -1,13 +1,13 @@
 # shellcheck shell=sh
-# Gives Go a place for its caches where the usual one, below the home directory,
-# is missing or cannot be written to.
+# Sets other directories for Go's caches if the default ones, below the home directory, are
+# missing or not writable.
 #
 # usage: fallback=DIRECTORY; . scripts/go-env.sh
 
 : "${fallback:?}"
 
-# use_cache NAME PROPOSAL FALLBACK: exports NAME as the first of the two that
-# can be written to.
+# use_cache NAME PROPOSAL FALLBACK: exports NAME with the first of the two directories that
+# is writable.
 use_cache() {
 	if [ -n "$2" ] && [ "$2" != off ] && mkdir -p "$2" 2>/dev/null && [ -w "$2" ]; then
 		export "$1=$2"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the pinned GoReleaser, which finds the pinned syft on its PATH.
+# Runs the pinned GoReleaser with the pinned syft on its PATH.
 #
 # usage: scripts/goreleaser.sh [argument of goreleaser]...
 set -eu
@@ -7,7 +7,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 tools=internal/tools/release/go.mod
-# The bills of materials are to name the version of syft, which it has to be told.
+# The bills of materials contain syft's version, which must be set at build time.
 version=$(go list -modfile="$tools" -m -f '{{.Version}}' github.com/anchore/syft)
 go build -modfile="$tools" -o bin/ -ldflags "-s -w -X main.version=${version#v}" github.com/anchore/syft/cmd/syft
 PATH=$PWD/bin:$PATH

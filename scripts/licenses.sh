@@ -1,7 +1,7 @@
 #!/bin/sh
-# Lists the licenses of what is compiled into the provider, in
-# THIRD_PARTY_LICENSES.md. The list has no versions, so that it changes only when a
-# module comes, goes or takes another license.
+# Lists the licenses of the modules that are compiled into the provider in
+# THIRD_PARTY_LICENSES.md. The list has no versions, so it changes only when a module is
+# added, removed or relicensed.
 #
 # usage: scripts/licenses.sh write|check
 set -eu
@@ -17,9 +17,9 @@ list=THIRD_PARTY_LICENSES.md
 
 # render: writes the list to $scratch/list.
 render() {
-	# go-licenses is built for this machine, and told of others.
+	# Build go-licenses for this machine, before GOOS selects another one.
 	go build -modfile=internal/tools/licenses/go.mod -o "$scratch/go-licenses" github.com/google/go-licenses/v2
-	# Windows needs what the others do not, and the other way round.
+	# Windows and the other systems need different modules.
 	for os in linux windows; do
 		if ! GOOS=$os CGO_ENABLED=0 "$scratch/go-licenses" report . \
 			--ignore github.com/sessionops/terraform-provider-ssm \
@@ -29,14 +29,14 @@ render() {
 		fi
 	done
 	if grep Unknown "$scratch/rows" >&2; then
-		echo "these have no license that is known" >&2
+		echo "these modules have no known license" >&2
 		return 1
 	fi
 	{
 		cat <<'END'
 # Licenses of Third Parties
 
-The provider is built from these modules, besides its own code and the Go standard library (BSD-3-Clause). `make generate` writes this list with
+The provider consists of its own code, the Go standard library (BSD-3-Clause) and these modules. `make generate` writes this list with
 [go-licenses](https://github.com/google/go-licenses); the versions are in [go.mod](go.mod). A module with two licenses has a line for each.
 
 | Module or package | License |

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Draws the pictures of the README from the screens of the demo, or checks that they
-# still show the same text. A check needs no tool.
+# Draws the pictures of the README from the demo's output, or checks that the pictures are up
+# to date. The check needs no tool.
 #
 # usage: scripts/screens.sh write|check
 set -eu
@@ -12,7 +12,7 @@ trap 'rm -rf "$scratch"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# screens PICTURE: prints what a picture shows: each command, and its screen.
+# screens PICTURE: prints the text of a picture: each command and its output.
 screens() {
 	case $1 in
 	demo)
@@ -30,7 +30,7 @@ screens() {
 	esac
 }
 
-# draw PICTURE: writes it as SVG, on a dark ground that suits light and dark pages.
+# draw PICTURE: draws it as SVG, on a dark background for light and dark pages.
 draw() {
 	escape=$(printf '\033')
 	screens "$1" | sed \
@@ -43,7 +43,7 @@ draw() {
 		--font.size 13 --line-height 1.3 --padding 20,20,20,20 >/dev/null
 }
 
-# shown PICTURE: prints the text of a picture.
+# shown PICTURE: prints the text of the existing picture.
 shown() {
 	awk '/<text/ {
 		gsub(/<text[^>]*\/>/, "<text></text>")
@@ -58,7 +58,7 @@ shown() {
 	}' "examples/demo/$1.svg" | trim
 }
 
-# trim: without spaces at the end of a line, and without empty lines at the end.
+# trim: removes spaces at the end of lines, and empty lines at the end.
 trim() {
 	awk '{ sub(/ *$/, ""); if ($0 == "") { empty++ } else { while (empty > 0) { print ""; empty-- } print } }'
 }
@@ -72,7 +72,7 @@ for picture in demo forward; do
 		screens "$picture" | trim >"$scratch/screens"
 		shown "$picture" >"$scratch/shown"
 		if ! diff -u "$scratch/shown" "$scratch/screens" >"$scratch/difference"; then
-			echo "examples/demo/$picture.svg shows something else; run 'make screens':" >&2
+			echo "examples/demo/$picture.svg is out of date; run 'make screens':" >&2
 			cat "$scratch/difference" >&2
 			exit 1
 		fi

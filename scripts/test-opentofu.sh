@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs with OpenTofu what otherwise runs with Terraform: the tests that need either
-# of them, and the demo. Takes the tofu on the PATH, or else the pinned one.
+# Runs the tests that need Terraform or OpenTofu, and the demo, with OpenTofu. Uses the tofu
+# on the PATH, or the pinned version if there is none.
 #
 # usage: scripts/test-opentofu.sh [argument of go test]...
 set -eu

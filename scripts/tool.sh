@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds one of our own development tools, and runs it where the caller stands. The
-# tools are a module of their own, so "go run" cannot do both.
+# Builds one of the repository's own development tools, and runs it in the caller's directory.
+# The tools are a separate module, so "go run" cannot do this.
 #
 # usage: scripts/tool.sh NAME [argument]...
 set -eu
