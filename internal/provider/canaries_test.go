@@ -32,12 +32,12 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
 )
 
-// canary stands for whatever a source of credentials prints, stores or answers, and for
-// a password in a URL. It must show up nowhere.
+// canary is what a source of credentials prints, stores or answers, and a password in a
+// URL. It must show up nowhere.
 const canary = "canary-Broker_Output-abcdefghijklmnopqrstuvwxyz"
 
-// canaryRun is a provider with an environment of its own. What it says goes to the
-// diagnostics, the log at the lowest level, and the standard error that processes inherit.
+// canaryRun is a provider with its own environment. Tests look at its diagnostics, its
+// log at the lowest level, and the standard error that processes inherit.
 type canaryRun struct {
 	t    *testing.T
 	fake *fakessm.Server
@@ -80,7 +80,7 @@ func (r *canaryRun) prints(document string) {
 	r.process("cat " + testFile(r.t, "output", document) + "\n")
 }
 
-// cacheSSO writes what `aws sso login` keeps of a sign-in.
+// cacheSSO writes the cache of `aws sso login`.
 func (r *canaryRun) cacheSSO(name, content string) {
 	r.t.Helper()
 	sum := sha1.Sum([]byte(name)) //nolint:gosec // The name of the AWS CLI's cache file.
@@ -101,7 +101,7 @@ const (
 	canarySSOToken = `{"accessToken":"` + canary + `","expiresAt":"2099-01-01T00:00:00Z"}`
 )
 
-// sso makes the profile "sso" the one in use; its cache has this content, unless it is empty.
+// sso selects the profile "sso". Its cache has the content, unless that is empty.
 func (r *canaryRun) sso(config, cache string) {
 	r.t.Helper()
 	r.config("%s", config)
@@ -130,7 +130,7 @@ func (r *canaryRun) serve(status int, body string, header ...string) string {
 	return server.URL
 }
 
-// instance makes an instance metadata service the last resort.
+// instance makes an instance metadata service the only source of credentials.
 func (r *canaryRun) instance(role, document string) {
 	r.t.Helper()
 	mux := http.NewServeMux()
@@ -148,8 +148,8 @@ func (r *canaryRun) instance(role, document string) {
 	setenv(r.t, map[string]string{"AWS_EC2_METADATA_SERVICE_ENDPOINT": server.URL, "AWS_EC2_METADATA_DISABLED": "false"})
 }
 
-// sts puts an STS in front of the fake's: it gives roles credentials that have expired
-// already, and says no to renewals, repeating all that it was sent.
+// sts starts an STS in front of the fake's. Credentials of roles have expired when it
+// issues them. It refuses to renew them, and repeats the request in the refusal.
 func (r *canaryRun) sts() string {
 	r.t.Helper()
 	refusal := repeatRequest("AccessDenied", "not you: "+canary)
@@ -178,9 +178,9 @@ func keysDocument(more string) string {
 	return fmt.Sprintf(`{"Version":1,"AccessKeyId":%q,"SecretAccessKey":%q%s}`, fakessm.DefaultAccessKeyID, fakessm.DefaultSecretAccessKey, more)
 }
 
-// canarySources has a row for each way in which a source of credentials can fail: it
-// prepares the environment and returns changes of the provider block. The errors have
-// the lines of want. With renewal, it is a call of SSM that fails, after broken is set.
+// canarySources has a row for each way in which a source of credentials can fail. prepare
+// sets up the environment and returns changes of the provider block. The error has the
+// lines of want. With renewal, a call of SSM fails after broken is set.
 var canarySources = map[string]struct {
 	prepare func(r *canaryRun) map[string]any
 	want    string
@@ -649,7 +649,7 @@ var canarySources = map[string]struct {
 	},
 }
 
-// loginCache writes what `aws login` keeps of a sign-in.
+// loginCache writes the cache of `aws login`.
 func (r *canaryRun) loginCache(directory, session, content string) {
 	r.t.Helper()
 	file, err := logincreds.StandardCachedTokenFilepath(session, directory)
@@ -661,7 +661,7 @@ func (r *canaryRun) loginCache(directory, session, content string) {
 	}
 }
 
-// TestCanaries_sources: nothing that a source of credentials says is shown, at any level.
+// Nothing that a source of credentials says is shown, at any log level.
 func TestCanaries_sources(t *testing.T) { //nolint:paralleltest // It sets the environment.
 	for name, tc := range canarySources { //nolint:paralleltest // The environment is shared.
 		t.Run(name, func(t *testing.T) {
@@ -677,8 +677,9 @@ func TestCanaries_sources(t *testing.T) { //nolint:paralleltest // It sets the e
 	}
 }
 
-// configure configures the provider with a log at the lowest level and makes a call. It
-// returns the errors, of the call if the renewal is to fail.
+// configure configures the provider with a log at the lowest level and returns the
+// diagnostics. With renewal, it returns those of a call whose credentials have to be
+// renewed.
 func (r *canaryRun) configure(changes map[string]any, renewal bool) []protocol.Diagnostic {
 	t := r.t
 	t.Helper()
@@ -711,7 +712,7 @@ func (r *canaryRun) configure(changes map[string]any, renewal bool) []protocol.D
 	return protocol.PlainDiagnostics(read.Diagnostics)
 }
 
-// check looks for the canary, and for the words of an error.
+// check expects one error with the wanted words, and looks for the canary.
 func (r *canaryRun) check(diags []protocol.Diagnostic, want string) {
 	t := r.t
 	t.Helper()
@@ -731,7 +732,7 @@ func (r *canaryRun) check(diags []protocol.Diagnostic, want string) {
 	}
 }
 
-// canaryPasswords are URLs with a password that does not belong there as it is.
+// canaryPasswords are URLs with a password that is not escaped, or without a scheme.
 var canaryPasswords = map[string]string{
 	"#":         "https://ops:12#" + canary + "@ssm.example.com",
 	"%zz":       "https://ops:%zz" + canary + "@ssm.example.com",
@@ -741,8 +742,8 @@ var canaryPasswords = map[string]string{
 	"?":         "https://ops:12?" + canary + "@ssm.example.com",
 }
 
-// TestCanaries_addresses: an address with a password that breaks it is refused with the
-// name of its source, wherever it is given.
+// An address that its password breaks is refused, wherever it is given. The error names
+// the source and not the address.
 func TestCanaries_addresses(t *testing.T) { //nolint:paralleltest // It sets the environment.
 	keys := map[string]any{"access_key": fakessm.DefaultAccessKeyID, "secret_key": fakessm.DefaultSecretAccessKey, "endpoints": nil, "max_retries": 1}
 	profile := func(format string) func(*canaryRun, string) map[string]any {

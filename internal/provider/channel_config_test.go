@@ -12,7 +12,8 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 )
 
-// testChannelConfig is what data channels are opened with under the arguments.
+// testChannelConfig returns the configuration of data channels that the arguments lead
+// to.
 func testChannelConfig(t *testing.T, arguments map[string]any) channelConfig {
 	t.Helper()
 
@@ -42,8 +43,8 @@ func TestChannelConfig_endpoint(t *testing.T) {
 	}
 }
 
-// Data channels take the way that calls take: proxies, certificates and credentials
-// are those of the provider block, or renewed from there.
+// Data channels use the proxies, certificates and credentials of the provider block, as
+// calls do.
 func TestChannelConfig_client(t *testing.T) {
 	t.Parallel()
 

@@ -43,8 +43,8 @@ import (
 
 // TLS.
 
-// testTLSFake starts an endpoint that speaks TLS; its certificate, for 127.0.0.1
-// and example.com, is in a file.
+// testTLSFake starts an endpoint with TLS. Its certificate, for 127.0.0.1 and
+// example.com, is in a file.
 func testTLSFake(t *testing.T) (fake *fakessm.Server, server *httptest.Server, certificate string) {
 	t.Helper()
 
@@ -107,8 +107,7 @@ func TestConfigure_envCABundle(t *testing.T) {
 
 // Proxies.
 
-// testProxy is a forward proxy that brings everything to one server, whatever
-// host it is meant for.
+// testProxy is a forward proxy that sends all requests to one server, for any host.
 type testProxy struct {
 	url string // Without credentials.
 
@@ -180,7 +179,7 @@ func (p *testProxy) authorized() bool {
 	return p.authorization != ""
 }
 
-// asked returns which hosts the proxy was asked for, each once, sorted.
+// asked returns the hosts that the proxy was asked for, each once, sorted.
 func (p *testProxy) asked() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -256,7 +255,7 @@ func TestConfigure_proxy(t *testing.T) {
 	}
 }
 
-// A proxy that does not work, or does not want us, must not cost its password.
+// The error of a proxy that fails or refuses does not show the proxy's password.
 func TestConfigure_proxyFailing(t *testing.T) {
 	t.Parallel()
 
@@ -281,7 +280,7 @@ func TestConfigure_proxyFailing(t *testing.T) {
 	}
 }
 
-// proxyFor returns which proxy an aws.Config uses for a URL, empty for none.
+// proxyFor returns the proxy that an aws.Config uses for a URL, empty for none.
 func proxyFor(t *testing.T, cfg aws.Config, address string) string {
 	t.Helper()
 
@@ -373,7 +372,7 @@ func TestConfigure_envProxyChoice(t *testing.T) {
 
 // Instance metadata.
 
-// testInstance is an instance metadata service; it counts the requests.
+// testInstance starts an instance metadata service that counts its requests.
 func testInstance(t *testing.T) (address string, asked func() int) {
 	t.Helper()
 
@@ -547,7 +546,7 @@ func TestConfigure_maxRequestsPerSecond(t *testing.T) {
 	}
 }
 
-// retryerOf returns the SDK's retryer, without what is wrapped around it.
+// retryerOf returns the SDK's retryer, without wrappers.
 func retryerOf(t *testing.T, cfg aws.Config) any {
 	t.Helper()
 
@@ -631,8 +630,8 @@ func TestConfigure_tokenBucket(t *testing.T) {
 
 // Endpoints.
 
-// hostsCalled configures and resumes through a proxy that stands for the network,
-// and returns the hosts that were called.
+// hostsCalled configures the provider and resumes a session. All requests go to a proxy,
+// and it returns the hosts that they are for.
 func hostsCalled(t *testing.T, arguments map[string]any) (*fakessm.Server, []string) {
 	t.Helper()
 
@@ -820,7 +819,7 @@ func TestConfigure_endpointsOneByOne(t *testing.T) {
 	}
 }
 
-// testIAM is an IAM endpoint whose user is in the account 222233334444.
+// testIAM starts an IAM endpoint whose user is in the account 222233334444.
 func testIAM(t *testing.T) (address string, asked func() []string) {
 	t.Helper()
 
@@ -910,9 +909,9 @@ func TestConfigure_envSSOEndpoint(t *testing.T) {
 
 // Failures that stay.
 
-// countingServer starts a server that counts its connections, and says this to each
-// once the client has begun. Before that, net/http would take it for an answer that
-// nobody asked for, and try again at times.
+// countingServer starts a server that counts its connections and answers each with a
+// text, once the client has sent something. net/http sometimes retries after an answer
+// that comes earlier.
 func countingServer(t *testing.T, says string) (address string, count func() int) {
 	t.Helper()
 
@@ -942,8 +941,8 @@ func countingServer(t *testing.T, says string) (address string, count func() int
 	return listener.Addr().String(), func() int { return int(connections.Load()) }
 }
 
-// What cannot get better is told after one attempt, with the cause first, whichever
-// service it is that the credentials need.
+// A lasting failure is reported after one attempt, with the cause first, for every
+// service that credentials come from.
 func TestConfigure_lastingFailures(t *testing.T) {
 	t.Parallel()
 
@@ -998,7 +997,8 @@ func TestConfigure_lastingFailures(t *testing.T) {
 	})
 }
 
-// A process that does not end is named, and not the time that it took.
+// The error of a process that does not end names the process, and not the time that it
+// took.
 func TestConfigure_envProcessHangs(t *testing.T) {
 	r := newCanaryRun(t)
 	r.process("sleep 3; echo\n")
@@ -1010,7 +1010,8 @@ func TestConfigure_envProcessHangs(t *testing.T) {
 	protocol.WantDiagnostic(t, protocol.Error("", summaryCredentials, "No credentials came from the profile \"broker\", which runs a credential_process: the process did not end\nsecond factor"), protocol.PlainDiagnostics(response.Diagnostics))
 }
 
-// A profile's ca_bundle counts, after the argument and the environment variable.
+// A profile's ca_bundle is used if neither the argument nor the environment variable is
+// set.
 func TestConfigure_envCABundleInFile(t *testing.T) {
 	fake, server, certificate := testTLSFake(t)
 	t.Setenv("AWS_CONFIG_FILE", testFile(t, "config", "[default]\nca_bundle = "+certificate+"\n[profile corp]\nca_bundle = "+certificate+"\n[profile other]\nca_bundle = "+certificate+".missing\n"))
@@ -1034,8 +1035,8 @@ func TestConfigure_envCABundleInFile(t *testing.T) {
 	})
 }
 
-// AWS endpoints refuse what is signed for another Region, in words that blame the
-// credentials.
+// AWS endpoints blame the credentials when a request is signed for another Region. The
+// provider names the Region.
 func TestConfigure_endpointOfAnotherRegion(t *testing.T) {
 	t.Parallel()
 

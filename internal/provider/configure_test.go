@@ -44,7 +44,7 @@ const (
 	testWebIdentityToken = "header.web-identity-token.signature"
 )
 
-// testResume resumes the usual session, and so makes one call of SSM.
+// testResume resumes the usual session, which takes one call of SSM.
 func testResume(t *testing.T, s *protocol.Server) {
 	t.Helper()
 
@@ -88,7 +88,7 @@ func testAWSConfig(t *testing.T, arguments map[string]any) aws.Config {
 	return cfg
 }
 
-// offline are arguments that make configuring call nobody.
+// offline are arguments with which configuring makes no calls.
 var offline = map[string]any{"skip_credentials_validation": true, "skip_requesting_account_id": true}
 
 // testFile writes a file and returns its path.
@@ -110,7 +110,7 @@ func testCredentialsFile(t *testing.T, profile string) string {
 		profile, fakessm.DefaultAccessKeyID, fakessm.DefaultSecretAccessKey))
 }
 
-// withoutKeys takes the static credentials away.
+// withoutKeys removes the static credentials.
 var withoutKeys = map[string]any{"access_key": nil, "secret_key": nil}
 
 func setenv(t *testing.T, env map[string]string) {
@@ -129,7 +129,7 @@ func testKeysEnv(t *testing.T) {
 	t.Setenv("AWS_SECRET_ACCESS_KEY", fakessm.DefaultSecretAccessKey)
 }
 
-// wantNoSecrets checks what people may get to see: diagnostics, and what else is given.
+// wantNoSecrets checks that diagnostics and other values hold none of the secrets.
 func wantNoSecrets(t *testing.T, secrets []string, diags []protocol.Diagnostic, others ...any) {
 	t.Helper()
 
@@ -161,7 +161,7 @@ func TestConfigure_staticKeys(t *testing.T) {
 	}
 }
 
-// testRoleKeys are temporary credentials that the endpoint issued.
+// testRoleKeys returns temporary credentials that the endpoint issued.
 func testRoleKeys(t *testing.T, url string) map[string]any {
 	t.Helper()
 
@@ -231,7 +231,7 @@ func TestConfigure_wrongKeys(t *testing.T) {
 	}
 }
 
-// What answers may repeat the request in its error.
+// Errors do not repeat secrets that an answer repeats from the request.
 func TestConfigure_secretsInAnswers(t *testing.T) {
 	t.Parallel()
 
@@ -345,13 +345,13 @@ func TestConfigure_profile(t *testing.T) {
 	}
 }
 
-// testRole is an assume_role block.
+// testRole returns an assume_role block.
 func testRole() []any {
 	return []any{map[string]any{"role_arn": testRoleARN, "session_name": "test"}}
 }
 
-// testRoleProfile are the arguments for a profile that assumes a role with the
-// keys of another.
+// testRoleProfile returns arguments for a profile that assumes a role with the keys of
+// another profile.
 func testRoleProfile(t *testing.T) map[string]any {
 	t.Helper()
 
@@ -552,7 +552,7 @@ func TestConfigure_assumeRoleDenied(t *testing.T) {
 	}
 }
 
-// An ARN that a variable leaves empty stands for no role, as in provider "aws".
+// An empty ARN means no role, as in provider "aws".
 func TestConfigure_noRole(t *testing.T) {
 	t.Parallel()
 
@@ -581,7 +581,7 @@ func TestConfigure_noRole(t *testing.T) {
 	}
 }
 
-// testWebIdentity is an assume_role_with_web_identity block, with changes.
+// testWebIdentity returns an assume_role_with_web_identity block, with changes.
 func testWebIdentity(changes map[string]any) []any {
 	block := map[string]any{
 		"role_arn":           "arn:aws:iam::123456789012:role/Pod",
@@ -675,7 +675,7 @@ func TestConfigure_webIdentityRefused(t *testing.T) {
 	}
 }
 
-// Without a token of its own, the block takes the file that the environment names.
+// A block without a token uses the file that the environment names.
 func TestConfigure_envWebIdentity(t *testing.T) {
 	tokenFile := testFile(t, "token", testWebIdentityToken)
 	other := testFile(t, "token", "another")
@@ -711,7 +711,7 @@ func TestConfigure_envWebIdentity(t *testing.T) {
 	}
 }
 
-// The SDK does not take the file without the role, which is not of its concern here.
+// The SDK needs AWS_ROLE_ARN with the file, although the block has the role.
 func TestConfigure_envWebIdentityRoleMissing(t *testing.T) {
 	t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", testFile(t, "token", testWebIdentityToken))
 	_, url := testFake(t)
@@ -740,7 +740,7 @@ func TestConfigure_webIdentityMissing(t *testing.T) {
 	}
 }
 
-// Empty strings stand for what is not set, so that the environment counts.
+// An empty string is the same as no argument, so the environment is used.
 func TestConfigure_envEmptyArguments(t *testing.T) {
 	fake, url := testFake(t)
 	setenv(t, map[string]string{"AWS_REGION": "eu-west-1", "AWS_RETRY_MODE": "adaptive"})
@@ -878,7 +878,7 @@ func TestConfigure_skip(t *testing.T) {
 	}
 }
 
-// With the validation skipped, the wrong secret shows with the first call.
+// Without validation, the first call reports the wrong secret.
 func TestConfigure_skipCredentialsValidationWrongSecret(t *testing.T) {
 	t.Parallel()
 
@@ -925,8 +925,8 @@ func TestConfigure_envUserAgent(t *testing.T) {
 
 // Values that are not known yet.
 
-// Whatever is unknown: the provider calls nobody, also where the environment would
-// let it, and says which argument it lacks.
+// With any unknown argument the provider makes no call, even if the environment would
+// allow it, and the error names the argument.
 func TestConfigure_envUnknown(t *testing.T) {
 	fake, url := testFake(t)
 	testKeysEnv(t)
@@ -984,7 +984,7 @@ func TestConfigure_envUnknown(t *testing.T) {
 	}
 }
 
-// wantUnready checks what each object makes of a provider that lacks an argument.
+// wantUnready checks every object of a provider that lacks an argument.
 func wantUnready(t *testing.T, s *protocol.Server, argument string, settled *protocol.State) {
 	t.Helper()
 
@@ -1000,7 +1000,7 @@ func wantUnready(t *testing.T, s *protocol.Server, argument string, settled *pro
 	_, diags := s.Import("ssm_session_termination", testEnded, nil)
 	protocol.WantDiagnostic(t, protocol.Error("", summaryImport, lacking), diags)
 
-	// What would call nobody works, with the Region left open.
+	// Work without calls succeeds, and the Region stays unknown.
 	config := map[string]any{"session_id": testAway}
 	result, diags := s.OpenEphemeral("ssm_session_resume", withArgument(config, "enabled", false))
 	protocol.WantNoDiagnostics(t, diags)
@@ -1020,7 +1020,7 @@ func wantUnready(t *testing.T, s *protocol.Server, argument string, settled *pro
 		t.Errorf("unexpected plan (-want +got):\n%s", diff)
 	}
 
-	// What is in state stays as it is.
+	// State stays as it is.
 	refreshed, diags := s.Read(settled)
 	protocol.WantNoDiagnostics(t, diags)
 	if diff := cmp.Diff(settled.Values, refreshed.Values); diff != "" {
@@ -1037,7 +1037,7 @@ func wantUnready(t *testing.T, s *protocol.Server, argument string, settled *pro
 
 // With a real Terraform.
 
-// testNoCalls is a plan check that fails if anything was called for the plan.
+// testNoCalls is a plan check that fails if the plan made a call.
 type testNoCalls struct{ fake *fakessm.Server }
 
 func (c testNoCalls) CheckPlan(_ context.Context, _ plancheck.CheckPlanRequest, resp *plancheck.CheckPlanResponse) {
@@ -1046,8 +1046,8 @@ func (c testNoCalls) CheckPlan(_ context.Context, _ plancheck.CheckPlanRequest, 
 	}
 }
 
-// testLaterConfig is a provider block whose access_key is the output of a
-// resource, and so not known before that exists; more of it can be.
+// testLaterConfig returns a provider block whose access_key is the output of a resource,
+// and so unknown until that exists. More arguments can be added.
 func testLaterConfig(url, more string) string {
 	return fmt.Sprintf(`
 resource "terraform_data" "later" {
@@ -1151,7 +1151,7 @@ func TestConfigure_terraformUnknownRead(t *testing.T) {
 	}
 }
 
-// A block as people have it for provider "aws", with all that goes together.
+// A block with all arguments that can be combined, as for provider "aws".
 func TestConfigure_terraformFullBlock(t *testing.T) {
 	t.Parallel()
 

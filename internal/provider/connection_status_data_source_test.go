@@ -19,8 +19,8 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
 )
 
-// testTargetCalls returns the requests for a connection status since the last
-// look, each as "region target".
+// testTargetCalls returns the requests for a connection status since it was called last,
+// each as "region target".
 func testTargetCalls(fake *fakessm.Server) []string {
 	calls := []string{}
 	for _, request := range fake.Requests() {
@@ -33,7 +33,7 @@ func testTargetCalls(fake *fakessm.Server) []string {
 	return calls
 }
 
-// A target may also become known during apply only.
+// The second target becomes known during apply.
 func TestConnectionStatusDataSource_basic(t *testing.T) {
 	t.Parallel()
 

@@ -22,7 +22,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/workspace"
 )
 
-// testChannelFake starts an endpoint that has data channels, on the network: the
+// testChannelFake starts an endpoint with data channels on the network, because the
 // client is not the provider.
 func testChannelFake(t *testing.T) (*fakessm.Server, string) {
 	t.Helper()
@@ -56,7 +56,7 @@ func testConnect(t *testing.T, s *protocol.Server, kind, sessionID string) chann
 	return channelclient.Access{URL: url, Token: token}
 }
 
-// A client gets in with what the provider returns, and is told when the provider
+// A client opens a channel with what the provider returns, and hears when the provider
 // ends the session.
 func TestDataChannel_opened(t *testing.T) {
 	t.Parallel()
@@ -74,14 +74,14 @@ func TestDataChannel_opened(t *testing.T) {
 			protocol.WantNoDiagnostics(t, diags)
 			mine.WantEnd(t, testAway)
 
-			// Nobody else was thrown out.
+			// The other client is still connected.
 			fake.EndSession(testLive)
 			other.WantEnd(t, testLive)
 		})
 	}
 }
 
-// testAltered returns a text of which one byte differs.
+// testAltered returns a text in which one byte differs.
 func testAltered(text string, at int) string {
 	other := "x"
 	if text[at:at+1] == other {
@@ -91,9 +91,8 @@ func testAltered(text string, at int) string {
 	return text[:at] + other + text[at+1:]
 }
 
-// Values of which anything was altered, or which belong to another session, open
-// nothing. They come from the provider: one that altered them would be refused in
-// the same way.
+// Altered values, and those of another session, open nothing. So a provider that altered
+// them would be noticed.
 func TestDataChannel_refused(t *testing.T) {
 	t.Parallel()
 
@@ -146,14 +145,14 @@ func TestDataChannel_refused(t *testing.T) {
 				if !errors.As(err, &refused) || *refused != tc.want {
 					t.Errorf("%s: want %q, got %v", kind, tc.want.Error(), err)
 				}
-				// What was not altered is still good.
+				// The unaltered values still work.
 				channelclient.MustDial(t, own)
 			}
 		})
 	}
 }
 
-// The values survive Terraform: its wire, its state and its outputs.
+// The values pass through Terraform's protocol, state and outputs unchanged.
 func TestDataChannel_dataSource(t *testing.T) {
 	t.Parallel()
 
@@ -188,8 +187,8 @@ resource "ssm_session_termination" "test" {
 	testExpectChannels(t, fake, "ResumeSession 200", "OpenDataChannel 101", "TerminateSession 200")
 }
 
-// The ephemeral resource hands its values to a client that Terraform starts, which
-// is this very test in a process of its own.
+// The ephemeral resource passes its values to a client that Terraform starts. The client
+// is this test binary.
 func TestDataChannel_ephemeral(t *testing.T) {
 	t.Parallel()
 
@@ -234,8 +233,7 @@ func TestDataChannel_client(t *testing.T) {
 	channelclient.MustDial(t, c)
 }
 
-// testExpectChannels checks what became of the session and its data channels, of
-// all that reached the endpoint.
+// testExpectChannels compares the requests for the session and its data channels.
 func testExpectChannels(t *testing.T, fake *fakessm.Server, want ...string) {
 	t.Helper()
 

@@ -21,7 +21,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/workspace"
 )
 
-// testDrainSessionsActionConfig_basic is a drain; its arguments are lines of HCL.
+// testDrainSessionsActionConfig_basic returns a drain. Its arguments are lines of HCL.
 func testDrainSessionsActionConfig_basic(url string, arguments ...string) string {
 	return testProviderConfig(url) + fmt.Sprintf(`
 action "ssm_drain_sessions" "test" {
@@ -52,12 +52,12 @@ func TestDrainSessionsAction_basic(t *testing.T) {
 				},
 			},
 			{
-				// Nothing has changed, so that nothing is invoked.
+				// Nothing has changed, so nothing is invoked.
 				Config:        config,
 				PostApplyFunc: func() { endpoint.WantCalls(t, fake) },
 			},
 			{
-				// One that fails stops the apply.
+				// An action that fails stops the apply.
 				Config:      testDrainSessionsActionConfig_basic(url, `targets = ["i-a"]`, "max_sessions = 1") + testTrigger("two", "after_create", "ssm_drain_sessions"),
 				ExpectError: testWrapped(testDrainError + `.*2 sessions in Region us-east-1 match, but max_sessions allows 1 to be ended. Nothing was ended.`),
 			},
@@ -66,8 +66,8 @@ func TestDrainSessionsAction_basic(t *testing.T) {
 	testSpared(t, fake, testInventoryIDs...)
 }
 
-// Without any resource, on demand: Terraform shows who is to be ended, and how far
-// it has come.
+// An action is invoked without a resource. Terraform shows the sessions that it will end,
+// and its progress.
 func TestDrainSessionsAction_invoke(t *testing.T) {
 	t.Parallel()
 	cli.Needs(t, cli.Actions)
@@ -90,7 +90,7 @@ func TestDrainSessionsAction_invoke(t *testing.T) {
 		}
 	}
 
-	// What goes wrong is Terraform's failure as well.
+	// If the action fails, Terraform fails.
 	fake.Inject(fakessm.Fault{Operation: "TerminateSession", SessionID: "eve-1", Kind: fakessm.FaultDenied, Times: -1})
 	w.Write("main.tf", strings.Replace(w.Read("main.tf"), "*:assumed-role/Operator/*", "*", 1)+"\n")
 	if output, err := w.Run("apply", "-auto-approve", "-invoke=action.ssm_drain_sessions.test"); err == nil || !testWrapped(`The patterns in owners match every owner`).MatchString(output) {
@@ -103,8 +103,8 @@ func TestDrainSessionsAction_invoke(t *testing.T) {
 	testSpared(t, fake, "eve-1", "gus-1", "bare-1")
 }
 
-// testCallerConfig is something that has the sessions of a node ended before it is
-// destroyed. Its own end shows at the endpoint: it takes the sessions of i-b along.
+// testCallerConfig returns a resource whose node is drained before it is destroyed. Its
+// destruction ends the sessions on i-b, which shows at the endpoint.
 func testCallerConfig(url, node string) string {
 	return testDrainSessionsActionConfig_basic(url, `targets = [caller.triggers["node"]]`) + fmt.Sprintf(`
 resource "ssm_session_drain" "caller" {
@@ -122,7 +122,8 @@ resource "ssm_session_drain" "caller" {
 `, node)
 }
 
-// testEndings returns the sessions that were asked to end, in order, and forgets them.
+// testEndings returns the sessions that were asked to end, in order, and makes the fake
+// forget all requests.
 func testEndings(fake *fakessm.Server) []string {
 	endings := []string{}
 	for _, request := range fake.Requests() {
@@ -135,8 +136,7 @@ func testEndings(fake *fakessm.Server) []string {
 	return endings
 }
 
-// From Terraform 1.16 on an action can run before something is replaced or
-// destroyed, and know what.
+// Since Terraform 1.16 an action can run before a resource is replaced or destroyed.
 func TestDrainSessionsAction_beforeDestroy(t *testing.T) {
 	t.Parallel()
 	cli.Needs(t, cli.DestroyEvents)
@@ -175,8 +175,8 @@ func TestDrainSessionsAction_beforeDestroy(t *testing.T) {
 	testSpared(t, fake, "bare-1")
 }
 
-// Why the resource is the safer choice: when an action fails, Terraform halts a
-// replacement, but goes on with "terraform destroy".
+// If an action fails, Terraform stops a replacement, but not "terraform destroy". So the
+// resource is the safer choice.
 func TestDrainSessionsAction_beforeDestroyFailing(t *testing.T) {
 	t.Parallel()
 	cli.Needs(t, cli.DestroyEvents)
@@ -201,7 +201,7 @@ func TestDrainSessionsAction_beforeDestroyFailing(t *testing.T) {
 	testSpared(t, fake, "eve-1", "cat-1", "bare-1")
 }
 
-// What a drain does, and how it tells of it.
+// The sessions that a drain ends, its progress and its diagnostics.
 func TestDrainSessionsAction_outcomes(t *testing.T) {
 	t.Parallel()
 
@@ -214,7 +214,7 @@ func TestDrainSessionsAction_outcomes(t *testing.T) {
 		config   map[string]any
 		faults   []fakessm.Fault
 		planned  []protocol.Diagnostic // With their whole detail.
-		progress []string              // Between the wanted ones there may be others in counts.
+		progress []string              // Others, with counts, may come between them.
 		diags    []protocol.Diagnostic
 		spared   []any
 	}{
@@ -308,7 +308,7 @@ func TestDrainSessionsAction_outcomes(t *testing.T) {
 
 var testCounts = regexp.MustCompile(`^Asked for the end of (\d+) of (\d+) sessions?(, (\d+) failed)?\.$`)
 
-// testMilestones leaves out the progress that a slow machine may report in between.
+// testMilestones removes the progress messages that only a slow machine causes.
 func testMilestones(progress []string) []string {
 	milestones := []string{}
 	for i, message := range progress {
@@ -324,7 +324,7 @@ func testMilestones(progress []string) []string {
 	return milestones
 }
 
-// Progress is in counts, and no more of it than a reader can use.
+// Progress has counts and no session IDs, and few messages.
 func TestDrainSessionsAction_progress(t *testing.T) {
 	t.Parallel()
 
@@ -355,13 +355,13 @@ func TestDrainSessionsAction_progress(t *testing.T) {
 	testSpared(t, fake, testInventoryIDs...)
 }
 
-// Nothing is invoked, and nothing called, as long as there is something wrong or unknown.
+// An action with a wrong or unknown configuration is not invoked, and makes no call.
 func TestDrainSessionsAction_notInvoked(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
 		config map[string]any
-		want   protocol.Diagnostic // None if the configuration is merely unknown.
+		want   protocol.Diagnostic // Empty if the configuration is only unknown.
 	}{
 		"a limit of zero":                 {map[string]any{"max_sessions": int64(0)}, protocol.Error("max_sessions", "Invalid Attribute Value", "between 1")},
 		"a grace period that is none":     {map[string]any{"grace_period": "a while"}, protocol.Error("grace_period", "Invalid Duration", "a while")},
@@ -384,7 +384,7 @@ func TestDrainSessionsAction_notInvoked(t *testing.T) {
 			fake, url := testInventoryFake(t)
 			got := newConfiguredServer(t, testArguments(url)).InvokeAction("ssm_drain_sessions", mergeConfig(map[string]any{"targets": []any{"i-a"}}, tc.config))
 			if name == "an unknown timeout" {
-				// The plan says who is to be ended.
+				// The plan warns of the sessions that will be ended.
 				got.Planned = testWithoutDrainWarnings(got.Planned)
 			} else {
 				endpoint.WantCalls(t, fake)
@@ -395,7 +395,7 @@ func TestDrainSessionsAction_notInvoked(t *testing.T) {
 	}
 }
 
-// What turns out when invoking only is checked then, before anybody is cut off.
+// Values that become known at the invocation are checked before any session is ended.
 func TestDrainSessionsAction_foundOutWhenInvoked(t *testing.T) {
 	t.Parallel()
 
@@ -437,7 +437,7 @@ func TestDrainSessionsAction_foundOutWhenInvoked(t *testing.T) {
 	}
 }
 
-// The time that the action may take is bounded.
+// timeouts.invoke bounds the time of the action.
 func TestDrainSessionsAction_timeout(t *testing.T) {
 	t.Parallel()
 
@@ -451,7 +451,7 @@ func TestDrainSessionsAction_timeout(t *testing.T) {
 	testSpared(t, fake, testInventoryIDs...)
 }
 
-// A provider that is not configured wholly plans, but does not guess whom to call.
+// A provider with unknown arguments plans, but makes no call.
 func TestDrainSessionsAction_providerUnknown(t *testing.T) {
 	t.Parallel()
 

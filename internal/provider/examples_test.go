@@ -31,39 +31,37 @@ import (
 const (
 	examplesRoot = "../../examples"
 
-	// several stands for calls that Terraform makes as often as it likes to, but
-	// at least once.
+	// severalCalls means that Terraform makes the call at least once.
 	severalCalls = -1
 
-	// maybe stands for calls that may be missing: look-ups share a listing if they
-	// come close together.
+	// maybeCalls means that the call may be missing, because lookups share a listing if
+	// they come close together.
 	maybeCalls = -2
 
 	exampleFrankfurt = "Shirley-Rodriguez-0e8b5d1a7f3c24960" // Live in eu-central-1.
 )
 
-// example says what the calls of an example are, and what it needs.
+// example is what an example needs, and what it should do.
 type example struct {
-	// calls are the requests that reach the endpoint, each with its number. A
-	// listing of all sessions names nothing but the Region.
+	// calls counts the requests that reach the endpoint. A listing of all sessions is
+	// named by its Region alone.
 	calls map[string]int
-	// status is what the endpoint says of sessions afterwards.
+	// status has the statuses of sessions after the apply.
 	status map[string]string
-	// destroyed is what it says of them once the example is destroyed.
+	// destroyed has the statuses after the example is destroyed.
 	destroyed map[string]string
 	// variables replace the defaults of the example.
 	variables config.Variables
-	// sessions is a file of the example with the sessions that it is about.
+	// sessions is a file of the example with the sessions that it needs.
 	sessions string
 	// restless says that every plan shows a change.
 	restless bool
 }
 
-// examples holds every configuration below examples/: a file in the folders
-// whose files appear on pages of the documentation, a folder elsewhere. That of
-// the README is one more.
-// examples/stories and examples/modules are left to the tests of the stories, and
-// examples/demo/forward to the demo.
+// examples has every configuration below examples/, and that of the README. In the
+// folders whose files appear on pages of the documentation each file is an example,
+// elsewhere each folder. The tests of the stories run examples/stories and
+// examples/modules, the demo runs examples/demo/forward.
 var examples = map[string]example{
 	"actions/ssm_drain_sessions/action.tf": {
 		// TestExamples_invoke invokes it.
@@ -83,7 +81,7 @@ var examples = map[string]example{
 	},
 	"data-sources/ssm_connection_status/data-source.tf": {
 		calls: map[string]int{"GetConnectionStatus us-east-1 " + testTarget: severalCalls},
-		// What belongs to a check is read at each apply.
+		// Terraform reads the data source of a check at each apply.
 		restless: true,
 	},
 	"data-sources/ssm_session/data-source.tf": {
@@ -93,7 +91,7 @@ var examples = map[string]example{
 	"data-sources/ssm_session_resume/data-source.tf": {
 		calls:  map[string]int{"ResumeSession us-east-1 " + testAway: severalCalls},
 		status: map[string]string{testAway: "Connected"},
-		// Each resuming gives another token, which an output of the example shows.
+		// Each resumption returns another token, which an output of the example shows.
 		restless: true,
 	},
 	"data-sources/ssm_sessions/data-source.tf": {
@@ -104,7 +102,7 @@ var examples = map[string]example{
 		calls: exampleCalls(map[string]int{"DescribeSessions us-east-1 ": severalCalls},
 			exampleTermination(testRegion, testLive), exampleTermination(testRegion, testAway)),
 		status: map[string]string{testLive: "Terminated", testAway: "Terminated", exampleFrankfurt: "Connected"},
-		// The listing is empty now, so that the records go.
+		// The listing is empty now, so the records are removed.
 		restless: true,
 	},
 	"data-sources/ssm_sessions/data-source_history.tf": {
@@ -209,8 +207,8 @@ var examples = map[string]example{
 	},
 }
 
-// exampleTermination are the calls that end a session, which is looked up for
-// the plan, before and after.
+// exampleTermination returns the calls that end a session: the lookup of the plan, one
+// before and one after.
 func exampleTermination(region, sessionID string) map[string]int {
 	return map[string]int{
 		"DescribeSessions " + region + " " + sessionID: severalCalls,
@@ -218,8 +216,8 @@ func exampleTermination(region, sessionID string) map[string]int {
 	}
 }
 
-// exampleDrain are the calls that end sessions, of those on a target, if one
-// narrows the listing down.
+// exampleDrain returns the calls that end sessions. A target, if any, narrows the
+// listing.
 func exampleDrain(region, target string, sessionIDs ...string) map[string]int {
 	calls := map[string]int{"DescribeSessions " + region + " " + target: severalCalls}
 	for _, sessionID := range sessionIDs {
@@ -238,8 +236,7 @@ func exampleCalls(parts ...map[string]int) map[string]int {
 	return all
 }
 
-// TestExamples validates and applies every example, and looks at what reached
-// the endpoint.
+// TestExamples validates and applies every example, and checks what reached the endpoint.
 func TestExamples(t *testing.T) {
 	t.Parallel()
 
@@ -299,8 +296,8 @@ func testExample(t *testing.T, files []string, want example) {
 	endpoint.WantStatuses(t, fake, want.destroyed)
 }
 
-// testExampleCalls compares the requests that reached the endpoint with the
-// ones that should have. Asking STS who the caller is belongs to every provider.
+// testExampleCalls compares the requests that reached the endpoint. It leaves out
+// GetCallerIdentity, which every provider calls.
 func testExampleCalls(t *testing.T, fake *fakessm.Server, want map[string]int) {
 	t.Helper()
 
@@ -332,8 +329,8 @@ func testExampleCalls(t *testing.T, fake *fakessm.Server, want map[string]int) {
 	}
 }
 
-// TestExamples_importCommands runs the commands of every import.sh. An import
-// looks, and ends nothing.
+// TestExamples_importCommands runs the commands of every import.sh. An import ends
+// nothing.
 func TestExamples_importCommands(t *testing.T) {
 	t.Parallel()
 
@@ -377,7 +374,7 @@ func TestExamples_importCommands(t *testing.T) {
 	}
 }
 
-// TestExamples_format wants the examples as "terraform fmt" leaves them.
+// TestExamples_format checks that "terraform fmt" changes no example.
 func TestExamples_format(t *testing.T) {
 	t.Parallel()
 
@@ -387,9 +384,9 @@ func TestExamples_format(t *testing.T) {
 	}
 }
 
-// TestTemplates_messages wants what the documentation says of errors to be what
-// the provider says: the bold text that opens a line of a table, and the text
-// between double quotes in the rows of such tables. Policies are to be JSON.
+// TestTemplates_messages checks that errors in the documentation have the words of the
+// provider: the bold text that begins a row of a table, and the text between double
+// quotes in such rows. Policies must be JSON.
 func TestTemplates_messages(t *testing.T) {
 	t.Parallel()
 
@@ -458,7 +455,7 @@ func TestTemplates_messages(t *testing.T) {
 	}
 }
 
-// exampleConfigurations returns the examples and the files that each is made of.
+// exampleConfigurations returns the files of each example.
 func exampleConfigurations(t *testing.T) map[string][]string {
 	t.Helper()
 
@@ -539,8 +536,8 @@ func exampleFake(t *testing.T, options ...fakessm.Option) (*fakessm.Server, stri
 	}))...)
 }
 
-// exampleOverride returns an override file: Terraform merges it into what the
-// example says, so that the example stays as its readers see it.
+// exampleOverride returns an override file, which Terraform merges into an example. So
+// the example itself stays as readers see it.
 func exampleOverride(t *testing.T, url string) string {
 	t.Helper()
 

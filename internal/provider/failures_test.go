@@ -15,7 +15,7 @@ import (
 type dataSourceFailure struct {
 	arguments map[string]any // Of the provider.
 	config    map[string]any
-	fault     fakessm.Fault // Of the operation of the data source, for ever.
+	fault     fakessm.Fault // Strikes every request of the operation.
 	want      protocol.Diagnostic
 	calls     int // Requests that reach SSM.
 }

@@ -17,11 +17,11 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
 )
 
-// manyAttempts is a max_retries that nothing comes to the end of.
+// manyAttempts is a max_retries that no test reaches.
 const manyAttempts = int64(1000)
 
-// TestFaultMatrix_bounds shows that whatever the provider does ends when its total
-// bound is reached, at an endpoint that never answers.
+// TestFaultMatrix_bounds checks that all work of the provider ends at its total bound if
+// the endpoint never answers.
 func TestFaultMatrix_bounds(t *testing.T) {
 	t.Parallel()
 
@@ -37,7 +37,7 @@ func TestFaultMatrix_bounds(t *testing.T) {
 
 	for name, tc := range map[string]struct {
 		want     time.Duration
-		typeName string // Resource that is planned, and for a destroy created, before.
+		typeName string // Resource that is planned before, and created for a destroy.
 		config   map[string]any
 		destroy  bool
 		act      func(*matrixRun) []protocol.Diagnostic
@@ -102,7 +102,7 @@ func TestFaultMatrix_bounds(t *testing.T) {
 			return x.server.InvokeAction("ssm_terminate_session", within(session, "invoke", "45s")).Diagnostics
 		}},
 		"action drain": {want: matrixTotal + matrixDrainTotal, act: func(x *matrixRun) []protocol.Diagnostic {
-			// Its plan comes first.
+			// The time of its plan comes first.
 			return x.server.InvokeAction("ssm_drain_sessions", drain).Diagnostics
 		}},
 		"action drain with a timeout": {want: matrixTotal + 90*time.Second, act: func(x *matrixRun) []protocol.Diagnostic {
@@ -149,7 +149,7 @@ func TestFaultMatrix_bounds(t *testing.T) {
 	}
 }
 
-// TestFaultMatrix_boundOfConfigure shows that configuring the provider ends as well.
+// TestFaultMatrix_boundOfConfigure checks the bound of configuring.
 func TestFaultMatrix_boundOfConfigure(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -170,8 +170,8 @@ func TestFaultMatrix_boundOfConfigure(t *testing.T) {
 	})
 }
 
-// TestFaultMatrix_interrupted is about waiting for people and for sessions,
-// not for the endpoint: that is a row of the matrix.
+// TestFaultMatrix_interrupted interrupts waits for people and for sessions. An
+// interrupted wait for the endpoint is a row of the matrix.
 func TestFaultMatrix_interrupted(t *testing.T) {
 	t.Parallel()
 
@@ -245,8 +245,7 @@ func TestFaultMatrix_interrupted(t *testing.T) {
 	}
 }
 
-// newMatrixRun starts an endpoint with the sessions of the matrix and a provider
-// for it.
+// newMatrixRun starts an endpoint with the sessions of the matrix, and a provider.
 func newMatrixRun(t *testing.T, attempts int64, options ...fakessm.Option) *matrixRun {
 	t.Helper()
 
@@ -260,8 +259,8 @@ func newMatrixRun(t *testing.T, attempts int64, options ...fakessm.Option) *matr
 	return &matrixRun{t: t, fake: fake, ep: ep, server: newBubbleServer(t, ep, map[string]any{"max_retries": attempts})}
 }
 
-// interrupted does something that waits, interrupts it after a time as Terraform
-// does, and checks that it ends at once.
+// interrupted starts work that waits, interrupts it as Terraform does, and checks that it
+// ends at once.
 func (x *matrixRun) interrupted(after time.Duration, act func() (string, []protocol.Diagnostic)) (state string, diags []protocol.Diagnostic) {
 	x.t.Helper()
 
@@ -288,8 +287,8 @@ func (x *matrixRun) interrupted(after time.Duration, act func() (string, []proto
 	return state, diags
 }
 
-// wantCancelled checks that the user is told of the interruption, and of no other
-// reason that there is not.
+// wantCancelled checks that the diagnostics give the interruption as the reason, and no
+// other.
 func (x *matrixRun) wantCancelled(diags []protocol.Diagnostic) {
 	x.t.Helper()
 

@@ -33,14 +33,13 @@ const (
 	phaseAfter  = "after"
 )
 
-// The look-ups that wait for an end to show, over 15 seconds.
+// The lookups that wait for an end to show, over 15 seconds.
 const (
 	lookupsForEnd  = "(history active)×7"
 	listingsForEnd = "list×7"
 )
 
-// matrixColumns returns the columns, with what comes of a fault unless a row says
-// otherwise.
+// matrixColumns returns the columns, with the results of faults unless a row has others.
 func matrixColumns() []matrixColumn {
 	var (
 		live       = []string{testLive}
@@ -82,7 +81,8 @@ func matrixColumns() []matrixColumn {
 				},
 				{
 					name: "live", operation: describe,
-					// Session IDs are unique: this stands for one whose end was accepted and never came.
+					// Session IDs are unique, so this is a session whose end was accepted
+					// and never came.
 					prepare: func(x *matrixRun) { x.fake.AddSessions(testSessions()[0]) },
 					recovers: matrixCell{
 						sees: "warning: Session Still Live", says: "The next apply ends it.",
@@ -300,8 +300,8 @@ func matrixColumns() []matrixColumn {
 	}
 }
 
-// terminationPhases are those of ending one session, given what is in state after
-// success, when nothing was done, and when what was asked for was not seen.
+// terminationPhases returns the phases of ending one session. The arguments are the state
+// after a success, if nothing was done, and if the end was not seen.
 func terminationPhases(ended, untouched, unseen string) []matrixPhase {
 	const (
 		failed = "error on session_id: Unable to Terminate Session"
@@ -329,18 +329,17 @@ func terminationPhases(ended, untouched, unseen string) []matrixPhase {
 	}
 }
 
-// matrixStates are what is in state after a drain: of two sessions that it ended;
-// of none, as it did not get that far; of two of which it ended one; and of two
-// that it may have ended.
+// matrixStates are the states after a drain of two sessions: it ended both, it did not
+// get that far, it ended one, or it may have ended both.
 type matrixStates struct {
 	ended, untouched, failed, unseen string
 
-	// tells is what the user sees of a drain that ended sessions.
+	// tells is what the user sees after a drain that ended sessions.
 	tells string
 }
 
-// drainPhases are those of ending two sessions. A fault at the call strikes one
-// of the two. Before all of it comes what the plan asks.
+// drainPhases returns the phases of ending two sessions. A fault at the call strikes one
+// of the two. The calls of the plan come first.
 func drainPhases(plan string, states matrixStates) []matrixPhase {
 	const failed = "error: Unable to Drain Sessions"
 	first := len(strings.Fields(plan))
@@ -393,7 +392,7 @@ func drainPhases(plan string, states matrixStates) []matrixPhase {
 	return phases
 }
 
-// resumePhases are those of resuming a session.
+// resumePhases returns the phases of resuming a session.
 func resumePhases() []matrixPhase {
 	return []matrixPhase{{
 		name: "call", operation: "ResumeSession",
@@ -402,7 +401,7 @@ func resumePhases() []matrixPhase {
 			sees: "error on session_id: Unable to Resume Session", says: "was not resumed: {reason}",
 			state: "nothing", left: "Disconnected", calls: "{resume}",
 		},
-		// The service has done its part, but nobody has the token.
+		// The service has issued the token, but nobody has it.
 		done: &matrixCell{
 			sees: "error on session_id: Unable to Resume Session", says: "was not resumed: {reason}",
 			state: "nothing", left: "Connected", calls: "{resume}",
@@ -410,11 +409,11 @@ func resumePhases() []matrixPhase {
 	}}
 }
 
-// start opens a session, and tells what came of it and how many are live.
+// start opens a session, and returns the result and the number of live sessions in words.
 func (x *matrixRun) start() (string, []protocol.Diagnostic) {
 	x.t.Helper()
 
-	// What it has begun it ends first.
+	// It first ends the session that it has begun.
 	x.late = sessionmanager.EndTime + time.Second
 
 	opened, diags := x.server.Open("ssm_session", map[string]any{"target": testOwnTarget, "enabled": true})
@@ -433,11 +432,11 @@ func (x *matrixRun) start() (string, []protocol.Diagnostic) {
 	return fmt.Sprintf("%s, %d live", result, len(live)), diags
 }
 
-// Searches for a session of which nothing is known but the mark: over ten seconds,
-// and cut short by a request that is on its way.
+// The search for a session by its mark takes ten seconds, less the time of a request that
+// is under way.
 const markLooks = "(list list history)×5"
 
-// startPhases are those of starting a session.
+// startPhases returns the phases of starting a session.
 func startPhases() []matrixPhase {
 	const failed = "error on target: Unable to Start Session"
 
@@ -465,7 +464,7 @@ func (x *matrixRun) started() {
 	}
 }
 
-// end closes what was opened, and tells how many are live.
+// end closes the session, and returns the number of live sessions in words.
 func (x *matrixRun) end() (string, []protocol.Diagnostic) {
 	x.t.Helper()
 
@@ -475,8 +474,9 @@ func (x *matrixRun) end() (string, []protocol.Diagnostic) {
 	return fmt.Sprintf("%d live", len(live)), diags
 }
 
-// endPhases are those of ending a session of the provider's own. Nothing comes of a
-// failed look: SSM has taken the call, and the next run needs nothing from it.
+// endPhases returns the phases of ending a session that the provider opened. A failed
+// lookup changes nothing: SSM has accepted the call, and the next run does not need the
+// session.
 func endPhases() []matrixPhase {
 	const (
 		unconfirmed = "warning: Session Possibly Left Behind"
@@ -505,8 +505,8 @@ func endPhases() []matrixPhase {
 	}
 }
 
-// startOnce is what becomes of a start that would succeed if it could be repeated:
-// whether the service did its part nobody knows.
+// startOnce is the cell of a start that would succeed if it were repeated. It is not,
+// because nobody knows whether a session was started.
 func startOnce(kind fakessm.FaultKind, reason string) matrixCell {
 	return matrixCell{
 		sees: "error on target: Unable to Start Session\nwarning on target: Session Possibly Left Behind",
@@ -515,7 +515,7 @@ func startOnce(kind fakessm.FaultKind, reason string) matrixCell {
 	}
 }
 
-// planned keeps the plan that is to be applied.
+// planned keeps the plan for the apply.
 func (x *matrixRun) planned(plan *protocol.Plan, diags []protocol.Diagnostic) {
 	x.t.Helper()
 
@@ -525,8 +525,8 @@ func (x *matrixRun) planned(plan *protocol.Plan, diags []protocol.Diagnostic) {
 	x.plan = plan
 }
 
-// replace does what Terraform does after a create that failed: it refreshes what
-// there is in state, destroys it as it is tainted, and creates anew.
+// replace does what Terraform does after a failed create: it refreshes the state,
+// destroys the tainted resource, and creates it again.
 func (x *matrixRun) replace(config map[string]any) []protocol.Diagnostic {
 	x.t.Helper()
 
@@ -545,7 +545,8 @@ func (x *matrixRun) replace(config map[string]any) []protocol.Diagnostic {
 	return append(diags, more...)
 }
 
-// unverifiedTermination creates a termination whose end it may not see.
+// unverifiedTermination creates a termination, which may not look whether the session has
+// ended.
 func (x *matrixRun) unverifiedTermination() {
 	x.t.Helper()
 
@@ -558,8 +559,8 @@ func (x *matrixRun) unverifiedTermination() {
 	x.prior = state
 }
 
-// drainToDestroy creates a drain for create and destroy, and plans to destroy it
-// when there are sessions again.
+// drainToDestroy creates a drain for create and destroy. New sessions begin, and it plans
+// the destruction.
 func (x *matrixRun) drainToDestroy() {
 	x.t.Helper()
 
@@ -571,7 +572,7 @@ func (x *matrixRun) drainToDestroy() {
 	x.planned(x.server.Plan(state, nil))
 }
 
-// showTermination words the state of a termination. All of it must be known.
+// showTermination returns the state of a termination in words. All values must be known.
 func showTermination(state *protocol.State, tainted bool) string {
 	if state == nil || state.Values == nil {
 		return "nothing"
@@ -580,7 +581,7 @@ func showTermination(state *protocol.State, tainted bool) string {
 	return showState(state, fmt.Sprint(state.Values["outcome"]), tainted)
 }
 
-// showDrain words the state of a drain.
+// showDrain returns the state of a drain in words.
 func showDrain(state *protocol.State, tainted bool) string {
 	if state == nil || state.Values == nil {
 		return "nothing"
@@ -602,7 +603,7 @@ func showState(state *protocol.State, text string, tainted bool) string {
 	return text
 }
 
-// showPlan tells which of the attributes are known in a plan.
+// showPlan returns the attributes that are known in a plan.
 func showPlan(plan *protocol.Plan, attributes ...string) string {
 	if plan == nil {
 		return "nothing"
@@ -616,7 +617,7 @@ func showPlan(plan *protocol.Plan, attributes ...string) string {
 	return "shows " + strings.Join(known, " ")
 }
 
-// showConnection tells whose token and URL a result holds.
+// showConnection returns in words whose token and URL a result holds.
 func (x *matrixRun) showConnection(values map[string]any) string {
 	if values == nil {
 		return "nothing"
@@ -633,8 +634,8 @@ func (x *matrixRun) showConnection(values map[string]any) string {
 	}
 }
 
-// lastProgress words the last that an action told: its first three words, and
-// what came of it.
+// lastProgress returns the first three words of an action's last message, and its
+// outcome.
 func lastProgress(progress []string) string {
 	if len(progress) == 0 {
 		return "says nothing"

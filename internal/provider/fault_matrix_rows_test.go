@@ -14,7 +14,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/httpclient"
 )
 
-// Why something failed, as the user is told.
+// The reasons of failures, in the words that the user sees.
 const (
 	reasonThrottled   = "the account's request quota for this Region stayed exhausted"
 	reasonUnavailable = "the SSM endpoint gave no usable answer"
@@ -45,9 +45,9 @@ func untrustedCertificate() error {
 
 // matrixFaults returns the rows.
 func matrixFaults() []matrixFault {
-	// The service takes the first request, and so refuses the second.
+	// The service accepts the first request, and so refuses the second.
 	refusedRetry := matrixCell{calls: "active terminate:reset-after terminate:ValidationException history"}
-	// Where nobody can look, what SSM accepted counts as done, but not as seen.
+	// If lookups fail, an accepted call counts as done, but not as seen.
 	unseen := matrixCell{
 		sees:  "warning on session_id: Termination Not Verified",
 		says:  "was asked to terminate, but its end could not be seen: {reason}",
@@ -61,8 +61,7 @@ func matrixFaults() []matrixFault {
 			state: state, left: "Connected", calls: calls,
 		}
 	}
-	// One session takes up all of the time, so that nobody can look what became of
-	// the other.
+	// One session takes all of the time, so the other cannot be looked up.
 	unseenOther := func(reason string) func(state, calls string) matrixCell {
 		return func(state, calls string) matrixCell {
 			return matrixCell{
@@ -87,8 +86,8 @@ func matrixFaults() []matrixFault {
 		}
 	}
 	unfiltered := "active active+×2 history history+×2"
-	// Two sessions that a listing of several pages lacks are looked up, in vain, and
-	// then found in the history.
+	// Two sessions are missing in a listing of several pages. They are looked up without
+	// success, and then found in the history.
 	foundInHistory := "list list+×4 history×2 history+×4 active×2 active+×4 list history list history+×4"
 
 	return []matrixFault{
@@ -279,7 +278,7 @@ func matrixFaults() []matrixFault {
 			reason: reasonDenied, cause: "AccessDeniedException\nAllow the IAM action ssm:TerminateSession ",
 			cells: map[string]matrixCell{
 				"ephemeral end/call": {calls: "terminate:denied active"},
-				// SSM may deny what has ended, too: a look decides.
+				// SSM may also deny a call for an ended session, so a lookup decides.
 				"termination create/call": {calls: "active terminate:denied active"},
 				"action terminate/call":   {calls: "active terminate:denied active"},
 			},
@@ -334,7 +333,7 @@ func matrixFaults() []matrixFault {
 				"data session":              {recovers: true},
 				"action terminate/before":   {recovers: true, calls: "{active} terminate history:repeat-token"},
 				"action terminate/after":    {recovers: true, calls: "active terminate {history}"},
-				// A listing that does not end is none.
+				// A listing without an end is not used.
 				"drain plan":           {calls: "{list} list+:repeat-token"},
 				"drain create/before":  {calls: "{list} list+:repeat-token"},
 				"drain create/after":   {calls: "list terminate×2 {list} list+:repeat-token"},
@@ -353,7 +352,7 @@ func matrixFaults() []matrixFault {
 				"termination create":        unseen,
 				"termination create/before": {calls: unfiltered + " terminate history history+×2 active active+×2"},
 				"termination create/after":  {na: "filters are ignored from the start"},
-				// Not seen is not gone: what was unverified stays so.
+				// A session that was not seen may still be live, so it stays unverified.
 				"termination refresh":     {sees: "-", says: "-", state: "unverified", calls: unfiltered},
 				"termination import":      {calls: unfiltered},
 				"termination plan":        {sees: "warning on session_id: Session Not Shown", says: "cannot be shown in the plan: {reason}", state: "shows nothing", calls: unfiltered},
@@ -361,7 +360,7 @@ func matrixFaults() []matrixFault {
 				"action terminate":        unseen,
 				"action terminate/before": {state: "says unverified", calls: unfiltered + " terminate history history+×2 active active+×2"},
 				"action terminate/after":  {na: "filters are ignored from the start"},
-				// A selection does not rely on filters.
+				// A selection does not depend on filters.
 				"drain plan":           {recovers: true, calls: "list list+×5"},
 				"drain create/before":  {recovers: true, calls: "list list+×5 terminate×2 " + foundInHistory},
 				"drain create/after":   {na: "filters are ignored from the start"},
@@ -405,7 +404,7 @@ func matrixFaults() []matrixFault {
 			cells: map[string]matrixCell{
 				"ephemeral end/call":  endTooLong("hang", "1 live"),
 				"ephemeral end/after": lookTooLong("hang"),
-				// It is not repeated, so that the bound of one attempt ends it.
+				// It is not repeated, so the bound of one attempt ends it.
 				"ephemeral start":         {says: "was asked for, but cannot be used: " + reasonUnavailable + "\nNone was found"},
 				"termination create/call": {calls: "active {terminate}"},
 				"action terminate/call":   {calls: "active {terminate}"},

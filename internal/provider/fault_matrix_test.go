@@ -24,13 +24,11 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
 )
 
-// The fault matrix: what becomes of everything that the provider does when an
-// endpoint misbehaves in every way that is known. A row is a fault, a column is
-// something that the provider does, and a cell says what should come of the two.
-// A column has phases: the call, or calls, that the fault strikes.
-//
-// The test's name carries row, column and phase, so that `make fault-matrix` can
-// print the matrix with a verdict for each cell.
+// The fault matrix applies every known fault of an endpoint to everything that the
+// provider does. A row is a fault, a column is something that the provider does, and a
+// cell is the expected result. A column has phases: the calls that the fault strikes. The
+// names of tests are row, column and phase, and `make fault-matrix` prints a verdict for
+// each cell.
 
 // matrixFault is a row.
 type matrixFault struct {
@@ -40,7 +38,7 @@ type matrixFault struct {
 	delay     time.Duration
 	times     int          // How many requests are struck, or connections refused; -1 for all.
 	operation string       // The fault makes sense for this operation only.
-	sticky    bool         // From the first one that is struck on, all operations are.
+	sticky    bool         // After the first struck request all operations are struck.
 	refuse    bool         // Connections are refused; there is no other fault.
 	refusal   func() error // How they are refused, if not by nobody listening.
 
@@ -52,17 +50,17 @@ type matrixFault struct {
 	attempts  int           // The provider's max_retries, 5 if it is not set.
 	interrupt time.Duration // When Terraform is interrupted.
 
-	// What comes of it: the class says which of a phase's cells holds, if this row has
-	// none of its own. The cells are named "column" or "column/phase".
+	// The result: class selects one of the phase's cells, unless the row has its own.
+	// Those are named "column" or "column/phase".
 	class  matrixClass
 	spent  string // How many calls are struck, as in "3" or "9..11".
 	reason string // Why it failed, as the user is told.
-	cause  string // Part of the error that stands behind it.
+	cause  string // Part of the error behind it.
 	never  string // What the user must not be told.
 	cells  map[string]matrixCell
 }
 
-// matrixClass is what a fault comes to.
+// matrixClass is the effect of a fault.
 type matrixClass int
 
 const (
@@ -80,7 +78,7 @@ type matrixColumn struct {
 	attempts int           // How many attempts a call has at most, if fewer than the row says.
 	prepare  func(*matrixRun)
 	act      func(*matrixRun) (state string, diags []protocol.Diagnostic)
-	again    func(*matrixRun) []protocol.Diagnostic // What is done after an error, of what ends sessions.
+	again    func(*matrixRun) []protocol.Diagnostic // What Terraform does after an error, for what ends sessions.
 	phases   []matrixPhase
 }
 
@@ -99,10 +97,10 @@ type matrixPhase struct {
 	done     *matrixCell // Of class done.
 }
 
-// matrixCell is what should come of a fault. In calls, {x} stands for the struck
-// call x, with all its attempts; in says, {reason} for the reason of the row.
+// matrixCell is the expected result of a fault. In calls, {x} is the struck call x with
+// all its attempts. In says, {reason} is the reason of the row.
 type matrixCell struct {
-	recovers bool // The rest is as for a call that succeeds in the end.
+	recovers bool // Empty fields are those of a call that succeeds in the end.
 
 	na    string // Why the cell makes no sense.
 	sees  string // Diagnostics: "", or severity, attribute and summary of each, in lines.
@@ -125,12 +123,12 @@ type matrixRun struct {
 
 	prior *protocol.State
 	plan  *protocol.Plan
-	state *protocol.State // What the fault left in state, of a resource.
+	state *protocol.State // The state of a resource after the fault.
 
 	opened *protocol.Opened // The session that is to be ended.
 }
 
-// matrixCrowd are the sessions of others in either list, more than three pages.
+// matrixCrowd is the number of other sessions in each list, more than three pages.
 const matrixCrowd = 8
 
 func TestFaultMatrix(t *testing.T) {
@@ -169,8 +167,8 @@ func oneLine(text string) string {
 	return strings.ReplaceAll(text, "\n", "; ")
 }
 
-// cell returns what should come of a fault: what the row says of this cell, or
-// else what the column says of such faults.
+// cell returns the expected result of a fault: that of the row, or else that of the
+// column for such faults.
 func (row matrixFault) cell(column matrixColumn, phase matrixPhase, used map[string]bool) matrixCell {
 	cell := phase.recovers
 	switch {
@@ -230,7 +228,7 @@ func (row matrixFault) cell(column matrixColumn, phase matrixPhase, used map[str
 	return cell
 }
 
-// orElse fills in what the cell leaves out. A dash stands for nothing.
+// orElse fills in the fields that the cell leaves empty. A dash means nothing.
 func (c matrixCell) orElse(other matrixCell) matrixCell {
 	if c.na != "" {
 		return c
@@ -320,7 +318,7 @@ func (c matrixCell) run(t *testing.T, row matrixFault, column matrixColumn, phas
 			t.Errorf("the user is told %q, which is not so:\n%s", part, details)
 		}
 	}
-	// These are the SDK's chains of words, which say nothing to the user.
+	// The SDK's chains of errors tell the user nothing.
 	for _, chain := range []string{"https response error", "operation error", "request send failed"} {
 		if strings.Contains(details, chain) {
 			t.Errorf("the user is told %q:\n%s", chain, details)
@@ -336,12 +334,12 @@ func (c matrixCell) run(t *testing.T, row matrixFault, column matrixColumn, phas
 	if diff := gocmp.Diff(c.left, leftOver(fake, column.sessions)); diff != "" {
 		t.Errorf("at the endpoint (-want +got):\n%s", diff)
 	}
-	// The plan of an action, and the last answer, come on top.
+	// The plan of an action and the last answer add to it.
 	if took > column.bound+10*fakessm.LocalLatency {
 		t.Errorf("it took %s, and may take %s", took, column.bound)
 	}
 	if protocol.HasErrors(diags) && column.again != nil {
-		// What was not ended, or not seen, is when it is tried again.
+		// A second try ends what was not ended or not seen.
 		fake.ClearFaults()
 		ep.RefuseConnections(0, 0)
 		if got := showDiagnostics(onlyErrors(column.again(run))); got != "" {
@@ -389,7 +387,8 @@ func allDetails(diags []protocol.Diagnostic) string {
 	return details.String()
 }
 
-// matchCounts compares lists of calls, the wanted one with counts such as "×9..11".
+// matchCounts compares lists of calls. Counts of the wanted list may be ranges, as in
+// "×9..11".
 func matchCounts(want, got string) bool {
 	count := regexp.MustCompile(`×(\d+)(?:\.\.(\d+))?`)
 	if count.ReplaceAllString(want, "×") != count.ReplaceAllString(got, "×") {
@@ -411,8 +410,8 @@ func matchCounts(want, got string) bool {
 	return true
 }
 
-// leftOver tells what became of sessions at the endpoint: in one word if it is the
-// same for all of them.
+// leftOver returns the statuses of sessions at the endpoint, in one word if they are the
+// same.
 func leftOver(fake *fakessm.Server, ids []string) string {
 	var statuses []string
 	for _, id := range ids {
@@ -448,7 +447,7 @@ func matrixOthers() []fakessm.Session {
 	return sessions
 }
 
-// showOutcomes words the outcomes of a drain, in one word if they are all the same.
+// showOutcomes returns the outcomes of a drain, in one word if they are the same.
 func showOutcomes(values map[string]any) string {
 	outcomes, _ := values["outcomes"].(map[string]any)
 	var texts []string

@@ -10,7 +10,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/workspace"
 )
 
-// What cannot become one of our resources is refused in words that help.
+// Imports and moves that cannot work are refused, and the error says what to do.
 func TestMovesAndImports_refused(t *testing.T) {
 	t.Parallel()
 

@@ -24,9 +24,9 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
-// TestGoroutines_cancelled has every object work at once, many times over, and tells
-// each to stop at some time: it does so then, and nothing goes on behind. A goroutine
-// that is left fails the bubble.
+// TestGoroutines_cancelled runs every object many times at once and cancels each run at a
+// random time. The run ends then, and no goroutine stays. A goroutine that stays fails
+// the bubble.
 func TestGoroutines_cancelled(t *testing.T) {
 	t.Parallel()
 
@@ -60,7 +60,7 @@ func TestGoroutines_cancelled(t *testing.T) {
 				var wg sync.WaitGroup
 				for object, call := range callsOfEveryObject(t, s) {
 					for i := range times {
-						// Some are told before they begin, most in between.
+						// Some are cancelled before they begin, most in between.
 						patience := time.Duration(i) * time.Duration(rand.IntN(3000)) * time.Millisecond
 						wg.Go(func() {
 							ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -82,7 +82,7 @@ func TestGoroutines_cancelled(t *testing.T) {
 				wg.Wait()
 
 				before := len(fake.Requests())
-				// What was on its way has to arrive.
+				// Requests that are under way have to arrive.
 				time.Sleep(time.Second)
 				settled := len(fake.Requests())
 				if before == 0 && name != "a pace of one call in 100 s" {
@@ -98,12 +98,12 @@ func TestGoroutines_cancelled(t *testing.T) {
 }
 
 var (
-	// goroutineOurs are frames that a goroutine has that works for a request.
+	// goroutineOurs matches the stack of a goroutine that works for a request.
 	goroutineOurs = regexp.MustCompile(`terraform-provider-ssm/internal/(datachannel|httpclient|portforward|provider|sessionmanager)\b|aws-sdk-go|terraform-plugin-framework/internal/fwserver|tf6server\.\(\*server\)\.(Read|Plan|Apply|Open|Invoke|Configure|Import)`)
 )
 
-// TestGoroutines_stopProvider looks into the process of a provider after Terraform has
-// used it for everything, and told it to stop in the middle of a drain.
+// TestGoroutines_stopProvider looks at the goroutines of a provider after Terraform has
+// used every object, and stopped it in the middle of a drain.
 func TestGoroutines_stopProvider(t *testing.T) {
 	t.Parallel()
 	cli.Needs(t, cli.Ephemerals)

@@ -25,11 +25,10 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/workspace"
 )
 
-// testForged is what a value must not be able to say in a line of its own.
+// testForged is a text that a value must not be able to show in a line of its own.
 const testForged = "Error: forged"
 
-// testHostileIDs are session IDs of 1 to 96 characters. All are legal as far as the
-// API's model goes.
+// testHostileIDs are session IDs of 1 to 96 characters. The API's model allows them all.
 var testHostileIDs = map[string]string{
 	"every character of AWS's own": "AZaz09_+=,.@-07a16060613c408b5",
 	"the longest":                  strings.Repeat("x", 96),
@@ -51,7 +50,7 @@ var testHostileIDs = map[string]string{
 	"a comment":                    "a # b // c /* d",
 }
 
-// testHCL writes a string as HCL does.
+// testHCL returns a string as HCL writes it.
 func testHCL(s string) string {
 	var out strings.Builder
 	out.WriteByte('"')
@@ -61,7 +60,7 @@ func testHCL(s string) string {
 			out.WriteByte('\\')
 			out.WriteRune(r)
 		case r == '$' || r == '%':
-			// A sign before a brace begins a template, unless it comes twice.
+			// "${" and "%{" begin a template, unless the sign is doubled.
 			out.WriteRune(r)
 			if strings.HasPrefix(s[i+1:], "{") {
 				out.WriteRune(r)
@@ -93,8 +92,8 @@ func hostileIDs() []string {
 	return slices.Sorted(maps.Values(testHostileIDs))
 }
 
-// wantPrintable checks what people get to read: nothing of a hostile value moves
-// the cursor, begins a line of its own, or was taken for a format.
+// wantPrintable checks texts for people: no hostile value moves the cursor, begins a line
+// of its own, or was used as a format.
 func wantPrintable(t *testing.T, texts ...string) {
 	t.Helper()
 
@@ -117,7 +116,7 @@ func wantPrintable(t *testing.T, texts ...string) {
 	}
 }
 
-// wantPrintableDiagnostics checks diagnostics so.
+// wantPrintableDiagnostics is wantPrintable for diagnostics.
 func wantPrintableDiagnostics(t *testing.T, diags []protocol.Diagnostic) {
 	t.Helper()
 
@@ -126,8 +125,8 @@ func wantPrintableDiagnostics(t *testing.T, diags []protocol.Diagnostic) {
 	}
 }
 
-// TestHostile_sessionIDs takes hostile session IDs through a real Terraform: from
-// HCL to the endpoint and back, unchanged.
+// TestHostile_sessionIDs passes hostile session IDs through a real Terraform, from HCL to
+// the endpoint and back. They stay unchanged.
 func TestHostile_sessionIDs(t *testing.T) {
 	t.Parallel()
 
@@ -174,8 +173,8 @@ output "spared" {
 	w := workspace.New(t, config)
 	w.WithoutLog()
 
-	// Terraform shows values of several lines as they are, but indented; what comes
-	// after them is ours.
+	// Terraform shows values of several lines as they are, but indented. The provider's
+	// text follows.
 	_, warnings, warned := strings.Cut(w.MustRun("plan", "-out=planned"), "Warning: Sessions To Be Ended")
 	if !warned {
 		t.Error("the plan does not tell whose sessions are to be ended")
@@ -183,7 +182,7 @@ output "spared" {
 	wantPrintable(t, warnings)
 	w.MustRun("apply", "planned")
 
-	// What reached the endpoint is what was meant.
+	// The IDs reached the endpoint unchanged.
 	asked := map[string][]string{}
 	for _, r := range fake.Requests() {
 		if r.Operation == "TerminateSession" || r.Operation == "ResumeSession" {
@@ -204,7 +203,7 @@ output "spared" {
 		}
 	}
 
-	// And so is what came back.
+	// So did the IDs that came back.
 	var state struct {
 		Values struct {
 			Outputs map[string]struct{ Value any }
@@ -257,7 +256,7 @@ func TestHostile_import(t *testing.T) {
 	for name, id := range testHostileIDs {
 		byID := id
 		if at := strings.LastIndex(id, "@"); at >= 0 && looksLikeRegion(id[at+1:]) {
-			byID += "@eu-west-1" // Such an ID is taken for one with a Region.
+			byID += "@eu-west-1" // Without this, such an ID would be read as one with a Region.
 		}
 		for how, imported := range map[string]func() (*protocol.State, []protocol.Diagnostic){
 			"by ID": func() (*protocol.State, []protocol.Diagnostic) { return s.Import("ssm_session_termination", byID, nil) },
@@ -292,8 +291,8 @@ func TestHostile_import(t *testing.T) {
 	}
 }
 
-// TestHostile_tooLong refuses what is no session ID when planning, names the
-// argument, and calls nobody.
+// TestHostile_tooLong checks that IDs of a wrong length are refused at plan, with the
+// name of the argument and without a call.
 func TestHostile_tooLong(t *testing.T) {
 	t.Parallel()
 
@@ -337,8 +336,8 @@ func TestHostile_tooLong(t *testing.T) {
 	}
 }
 
-// hostileCalls makes each object fail, or warn, about a hostile session, and
-// returns all that people get to read of it, by what was done.
+// hostileCalls makes each object fail or warn about a hostile session. It returns all
+// texts for people, by what was done.
 func hostileCalls(s *protocol.Server, id string) map[string][]string {
 	said := map[string][]string{}
 	add := func(what string, diags []protocol.Diagnostic, more ...string) {
@@ -379,8 +378,8 @@ func hostileCalls(s *protocol.Server, id string) map[string][]string {
 	return said
 }
 
-// TestHostile_texts has everything fail about sessions with hostile IDs: errors,
-// warnings and progress show them such that they cannot pretend to be more.
+// TestHostile_texts makes every object fail about sessions with hostile IDs. Errors,
+// warnings and progress show the IDs in a form that cannot be mistaken for other text.
 func TestHostile_texts(t *testing.T) {
 	t.Parallel()
 
@@ -445,8 +444,8 @@ func TestHostile_texts(t *testing.T) {
 	}
 }
 
-// testAnswering starts an endpoint with the usual sessions that answers an operation
-// with a body of one's own.
+// testAnswering starts an endpoint with the usual sessions that answers an operation with
+// the body.
 func testAnswering(t *testing.T, operation, body string) (fake *fakessm.Server, url string) {
 	t.Helper()
 
@@ -465,8 +464,8 @@ func testAnswering(t *testing.T, operation, body string) (fake *fakessm.Server, 
 	return fake, server.URL
 }
 
-// readHostile reads the usual session, which the endpoint describes as given, with
-// both of the data sources that show it.
+// readHostile reads the usual session with both data sources that show it. The endpoint
+// returns it with the given members.
 func readHostile(t *testing.T, members string) (map[string]any, []protocol.Diagnostic) {
 	t.Helper()
 
@@ -488,7 +487,7 @@ func readHostile(t *testing.T, members string) (map[string]any, []protocol.Diagn
 	return one, diags
 }
 
-// TestHostile_fields shows sessions whose fields are not what the API's model says.
+// TestHostile_fields reads sessions whose fields are not as in the API's model.
 func TestHostile_fields(t *testing.T) {
 	t.Parallel()
 
@@ -499,7 +498,7 @@ func TestHostile_fields(t *testing.T) {
 	}
 	for name, tc := range map[string]struct {
 		members string
-		want    map[string]any // What differs from nothing.
+		want    map[string]any // The values that are not null.
 	}{
 		"nothing but the ID": {},
 		"empty strings":      {members: `,"Target":"","Status":"","Owner":"","DocumentName":"","Reason":"","Details":"","MaxSessionDuration":"","AccessType":"","OutputUrl":{"S3OutputUrl":"","CloudWatchOutputUrl":""}`},
@@ -542,8 +541,8 @@ func TestHostile_fields(t *testing.T) {
 	}
 }
 
-// TestHostile_dates has sessions with dates that cannot be: whatever becomes of them,
-// it is no crash, and nothing that Terraform could not read.
+// TestHostile_dates reads sessions with impossible dates. The provider does not crash,
+// and returns only dates that Terraform can read.
 func TestHostile_dates(t *testing.T) {
 	t.Parallel()
 
@@ -580,8 +579,8 @@ func TestHostile_dates(t *testing.T) {
 	}
 }
 
-// TestHostile_plan shows in a plan who is about to be cut, whose fields mean harm.
-// Terraform escapes what stands in values, the provider what stands in its texts.
+// TestHostile_plan plans to end sessions with hostile fields. Terraform escapes the
+// values, and the provider its texts.
 func TestHostile_plan(t *testing.T) {
 	t.Parallel()
 
@@ -606,8 +605,8 @@ resource "ssm_session_termination" "test" {
 	endpoint.WantStatus(t, fake, "second", "Terminated")
 }
 
-// TestHostile_connection hands on tokens and stream URLs as they are, whatever the
-// model says of them.
+// TestHostile_connection checks that tokens and stream URLs are passed on unchanged,
+// whatever the model says of them.
 func TestHostile_connection(t *testing.T) {
 	t.Parallel()
 
@@ -644,7 +643,7 @@ func TestHostile_connection(t *testing.T) {
 	}
 }
 
-// TestHostile_drain drains by listings that no service should give.
+// TestHostile_drain drains with listings that no service should return.
 func TestHostile_drain(t *testing.T) {
 	t.Parallel()
 
@@ -677,7 +676,7 @@ func TestHostile_drain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			// The listing is as given until a session is ended, and empty from then on.
+			// The listing is as given until a session is ended, and then empty.
 			fake := fakessm.New(fakessm.WithSessions(testSessions()...))
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if !strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".DescribeSessions") {
@@ -718,7 +717,8 @@ func TestHostile_drain(t *testing.T) {
 	}
 }
 
-// TestHostile_bytes has the endpoint send what is no UTF-8, through a real Terraform.
+// TestHostile_bytes makes the endpoint send text that is not UTF-8, through a real
+// Terraform.
 func TestHostile_bytes(t *testing.T) {
 	t.Parallel()
 

@@ -35,8 +35,8 @@ func newLeakHunt(t *testing.T, options ...fakessm.Option) *leakhunt.Hunt {
 	return leakhunt.New(t, append([]fakessm.Option{fakessm.WithSessions(testSessions()...)}, options...)...)
 }
 
-// leakObjects are all objects that every Terraform has, but for the data source whose
-// results are in state.
+// leakObjects are all objects that every Terraform can read, without the data source
+// whose results are in state.
 const leakObjects = `
 data "ssm_connection_status" "test" {
   target = "` + testTarget + `"
@@ -68,7 +68,7 @@ resource "ssm_session_drain" "test" {
 }
 `
 
-// leakStored is the data source whose results state keeps.
+// leakStored is the data source whose results are in state.
 const leakStored = `
 data "ssm_session_resume" "test" {
   session_id = "` + testAway + `"
@@ -79,7 +79,7 @@ output "token" {
 }
 `
 
-// leakActions are the actions, which not every Terraform can parse.
+// leakActions are the actions, which not every Terraform can read.
 const leakActions = `
 action "ssm_terminate_session" "test" {
   config {
@@ -128,8 +128,8 @@ const (
 	leakRole        = "assume_role {\n    role_arn = \"" + testRoleARN + "\"\n    session_name = \"canary\"\n  }"
 )
 
-// canaryVariables hands over secrets that stand in the provider block, by variables
-// that Terraform does not store.
+// canaryVariables returns an environment variable with secrets for the provider block.
+// Terraform does not store the variables.
 func canaryVariables(t *testing.T, values map[string]string) string {
 	t.Helper()
 
@@ -142,7 +142,7 @@ func canaryVariables(t *testing.T, values map[string]string) string {
 }
 
 // TestLeaks_everything uses every object with every kind of credentials, and looks for
-// all secrets in all that is left behind.
+// secrets in all files and outputs.
 func TestLeaks_everything(t *testing.T) {
 	t.Parallel()
 
@@ -152,7 +152,7 @@ func TestLeaks_everything(t *testing.T) {
 		provider string
 		env      []string
 		before   func(*testing.T, *leakhunt.Hunt) // Adds to the environment.
-		secret   string                           // What there must be, besides tokens and URLs.
+		secret   string                           // Kind of secret that the run has to use, besides tokens and URLs.
 	}{
 		"keys of the environment": {env: []string{canaryKeysEnv, canarySecretEnv}},
 		"keys of the configuration": {
@@ -196,7 +196,7 @@ func TestLeaks_everything(t *testing.T) {
 	}
 }
 
-// leakRoleKeys are temporary credentials that the endpoint issued.
+// leakRoleKeys returns temporary credentials that the endpoint issued.
 func leakRoleKeys(t *testing.T, h *leakhunt.Hunt) map[string]string {
 	t.Helper()
 
@@ -217,8 +217,8 @@ func leakRoleKeys(t *testing.T, h *leakhunt.Hunt) map[string]string {
 	}
 }
 
-// TestLeaks_stored: what the data source gives is in state and in plans, as its page
-// says, and nowhere else; and no other secret is there.
+// The results of the data source are in state and in plans, as its page says, and nowhere
+// else. No other secret is there.
 func TestLeaks_stored(t *testing.T) {
 	t.Parallel()
 
@@ -243,7 +243,7 @@ func TestLeaks_stored(t *testing.T) {
 		t.Error("the token is not even in state: this test looks at the wrong place")
 	}
 
-	// Within the state there are two attributes that hold them, and the output.
+	// In state, two attributes and the output hold them.
 	var state map[string]any
 	if err := json.Unmarshal([]byte(h.Workspace.Read("terraform.tfstate")), &state); err != nil {
 		t.Fatal(err)
@@ -276,7 +276,7 @@ func removeValues(document any, names ...string) {
 	}
 }
 
-// TestLeaks_proxy sends everything through a proxy that wants a password.
+// TestLeaks_proxy sends everything through a proxy with a password.
 func TestLeaks_proxy(t *testing.T) {
 	t.Parallel()
 
@@ -295,7 +295,8 @@ func TestLeaks_proxy(t *testing.T) {
 			t.Parallel()
 
 			h := newLeakHunt(t)
-			// Channels without TLS are for loopback only, whatever the endpoint of SSM is called.
+			// Channels without TLS are allowed on loopback only, whatever the name of the
+			// endpoint of SSM is.
 			fakessm.WithDataChannel(strings.Replace(h.URL, "http://", "ws://", 1))(h.Fake)
 			proxy := newTestProxy(t, h.URL)
 			address := strings.Replace(proxy.url, "http://", "http://ops:"+leakhunt.ProxyPassword+"%21@", 1)
@@ -311,8 +312,8 @@ func TestLeaks_proxy(t *testing.T) {
 	}
 }
 
-// TestLeaks_endpoint gives the endpoints a password. The framework logs the elements of
-// sets by their values.
+// TestLeaks_endpoint gives the endpoints a password. The framework logs elements of sets
+// by their values.
 func TestLeaks_endpoint(t *testing.T) {
 	t.Parallel()
 
@@ -350,8 +351,8 @@ func repeatRequest(code, prefix string) http.Handler {
 	})
 }
 
-// TestLeaks_failures has everything fail that has to do with a secret: what is said of
-// it does not repeat it.
+// TestLeaks_failures makes everything fail that has to do with a secret. The errors do
+// not repeat it.
 func TestLeaks_failures(t *testing.T) {
 	t.Parallel()
 
@@ -381,7 +382,7 @@ func TestLeaks_failures(t *testing.T) {
 		fault    fakessm.Fault
 		endpoint string       // Instead of the fake's.
 		handler  http.Handler // Instead of the fake.
-		want     string       // Part of what is said.
+		want     string       // Part of the error.
 	}{
 		"a wrong secret":                   {env: []string{canaryKeysEnv, "AWS_SECRET_ACCESS_KEY=" + leakhunt.SecretAccessKey + "wrong"}, want: "SignatureDoesNotMatch"},
 		"a wrong secret, for SSM only":     {provider: skip, env: []string{canaryKeysEnv, "AWS_SECRET_ACCESS_KEY=" + leakhunt.SecretAccessKey + "wrong"}, want: "InvalidSignatureException"},
@@ -463,7 +464,7 @@ func TestLeaks_failures(t *testing.T) {
 			if tc.endpoint != "" {
 				endpoint = tc.endpoint
 			}
-			// No retries: there are enough refusals without.
+			// Retries would add nothing.
 			h.Configure(endpoint, strings.TrimSpace(tc.provider), leakObjects, tc.env...)
 			h.Workspace.Write("main.tf", strings.Replace(h.Workspace.Read("main.tf"), "max_retries = 2", "max_retries = 0", 1))
 
@@ -480,8 +481,7 @@ func TestLeaks_failures(t *testing.T) {
 	}
 }
 
-// TestLeaks_actions invokes the actions, with the log that the provider writes at its
-// lowest level.
+// TestLeaks_actions invokes the actions, with a log at the lowest level.
 func TestLeaks_actions(t *testing.T) {
 	t.Parallel()
 
@@ -513,7 +513,7 @@ func TestLeaks_actions(t *testing.T) {
 	}
 }
 
-// invokeLogged plans and invokes an action with a log, and returns all that it says.
+// invokeLogged plans and invokes an action, and returns its diagnostics and messages.
 func invokeLogged(ctx context.Context, t *testing.T, s *protocol.Server, action string, config map[string]any) string {
 	t.Helper()
 
@@ -539,7 +539,7 @@ func invokeLogged(ctx context.Context, t *testing.T, s *protocol.Server, action 
 	return said
 }
 
-// TestLeaks_terraformActions does so through Terraform.
+// TestLeaks_terraformActions is TestLeaks_actions through Terraform.
 func TestLeaks_terraformActions(t *testing.T) {
 	t.Parallel()
 	cli.Needs(t, cli.Actions)

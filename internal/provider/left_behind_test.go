@@ -20,8 +20,8 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/workspace"
 )
 
-// testNoneLeft checks that the endpoint comes to list none of the sessions that
-// were started, and that there were some.
+// testNoneLeft checks how many sessions were started, and waits until all of them have
+// ended.
 func testNoneLeft(t *testing.T, fake *fakessm.Server, started int) {
 	t.Helper()
 
@@ -37,8 +37,8 @@ func testNoneLeft(t *testing.T, fake *fakessm.Server, started int) {
 	}
 }
 
-// testOwnConfig starts sessions, and has a command work with them. The command runs
-// in the workspace. It gets token and URL, and leaves them alone.
+// testOwnConfig returns a configuration that starts sessions, and runs a command in the
+// workspace meanwhile. The command gets token and URL, and does not use them.
 func testOwnConfig(url, sessions, command string) string {
 	return testProviderConfig(url) + fmt.Sprintf(`
 ephemeral "ssm_session" "test" {
@@ -61,8 +61,8 @@ resource "terraform_data" "consumer" {
 `, sessions, testOwnTarget, command)
 }
 
-// TestLeftBehind_inUse has Terraform end in every way while a command works with a
-// session: the endpoint lists no live session afterwards, and the provider is gone.
+// TestLeftBehind_inUse ends Terraform in every way while a command works with a session.
+// Afterwards no session is live, and the provider has ended.
 func TestLeftBehind_inUse(t *testing.T) {
 	t.Parallel()
 
@@ -158,8 +158,8 @@ func TestLeftBehind_inUse(t *testing.T) {
 	}
 }
 
-// TestLeftBehind_killed kills Terraform: the provider notices that it is an orphan,
-// ends its session and then itself.
+// TestLeftBehind_killed kills Terraform. The provider notices it, ends its sessions and
+// exits.
 func TestLeftBehind_killed(t *testing.T) {
 	t.Parallel()
 
@@ -177,8 +177,8 @@ func TestLeftBehind_killed(t *testing.T) {
 	<-run.Done
 }
 
-// TestLeftBehind_interruptOfProvider sends the provider the signal of a Ctrl-C while
-// Terraform goes on: the session stays, as it is in use, and ends when it no longer is.
+// TestLeftBehind_interruptOfProvider sends SIGINT to the provider alone. The session
+// stays while Terraform uses it, and ends then.
 func TestLeftBehind_interruptOfProvider(t *testing.T) {
 	t.Parallel()
 
@@ -242,8 +242,8 @@ func TestLeftBehind_opening(t *testing.T) {
 	}
 }
 
-// TestLeftBehind_lostAnswer loses the answer to StartSession: the session that was
-// started is found by its mark and ended, and the run fails.
+// TestLeftBehind_lostAnswer loses the answer to StartSession. The provider finds the
+// session by its mark and ends it, and the run fails.
 func TestLeftBehind_lostAnswer(t *testing.T) {
 	t.Parallel()
 

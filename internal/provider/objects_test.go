@@ -30,20 +30,20 @@ const (
 	kindResource  = "resource"
 )
 
-// testObject is one object of the provider, with its part in each test that ranges
-// over all objects. TestObjects_schema compares the list with the provider's schema,
-// and the TestObjects_in... tests compare it with what those tests do. So a new object
-// cannot be forgotten, and nothing can be left out of one of these tests by accident.
+// testObject is one object of the provider, with its part in each test that ranges over
+// all objects. TestObjects_schema compares the list with the provider's schema, and the
+// TestObjects_in... tests compare it with those tests. So no object can be forgotten in
+// any of them.
 type testObject struct {
 	kind     string
 	typeName string
 	config   map[string]any // Works against testSessions.
 
-	// It calls what another object calls, and has no columns of its own. The faults of
-	// data channels are in a table of package datachannel.
+	// An object that makes the same calls and has the columns. The faults of data
+	// channels are in a table of package datachannel.
 	startsAs string
 
-	// Told to stop, it first ends what it has begun.
+	// If it is stopped, it first ends its session.
 	cleansUp bool
 
 	matrix  []string // Its columns in the fault matrix.
@@ -139,7 +139,7 @@ func testObjects() []testObject {
 	}
 }
 
-// wantCovered compares what a test does with what the objects expect of it.
+// wantCovered compares the cases of a test with those of the objects.
 func wantCovered(t *testing.T, part func(testObject) []string, done []string, notOfAnObject ...string) {
 	t.Helper()
 
@@ -211,9 +211,8 @@ func TestObjects_inLeakHunt(t *testing.T) {
 	wantCovered(t, func(o testObject) []string { return []string{o.name()} }, slices.Compact(blocks))
 }
 
-// TestObjects_unknown makes each argument of each object unknown in turn, as a plan
-// does with what another resource has yet to compute. Nothing is refused, nothing is
-// ended, and nothing is resumed for it.
+// TestObjects_unknown makes each argument of each object unknown in turn, as in a plan
+// whose values other resources compute. No plan fails, and nothing is ended or resumed.
 func TestObjects_unknown(t *testing.T) {
 	t.Parallel()
 
@@ -254,8 +253,8 @@ func objectSchema(s *protocol.Server, object testObject) *tfprotov6.Schema {
 	}
 }
 
-// validateOrPlan does with an object what Terraform does while values are unknown:
-// resources and actions are planned, the others are only validated.
+// validateOrPlan does what Terraform does while values are unknown: it plans resources
+// and actions, and only validates other objects.
 func validateOrPlan(t *testing.T, s *protocol.Server, object testObject, config map[string]any) []protocol.Diagnostic {
 	t.Helper()
 
@@ -280,8 +279,8 @@ func validateOrPlan(t *testing.T, s *protocol.Server, object testObject, config 
 	}
 }
 
-// callsOf returns what Terraform does with an object to have it call SSM, for as long
-// as a context lasts.
+// callsOf returns a function that makes an object call SSM, as Terraform does, until the
+// context ends.
 func callsOf(t *testing.T, s *protocol.Server, object testObject) func(ctx context.Context) error {
 	t.Helper()
 
@@ -320,7 +319,7 @@ func callsOf(t *testing.T, s *protocol.Server, object testObject) func(ctx conte
 			if err != nil {
 				return err
 			}
-			// Terraform closes only what was opened, and never cancels that.
+			// Terraform closes only what was opened, and never cancels a close.
 			for _, d := range opened.Diagnostics {
 				if d.Severity == tfprotov6.DiagnosticSeverityError {
 					return nil
@@ -346,7 +345,7 @@ func callsOf(t *testing.T, s *protocol.Server, object testObject) func(ctx conte
 	}
 }
 
-// callsOfEveryObject returns callsOf every object by its name, and of an import.
+// callsOfEveryObject returns callsOf for every object by its name, and an import.
 func callsOfEveryObject(t *testing.T, s *protocol.Server) map[string]func(ctx context.Context) error {
 	t.Helper()
 
@@ -364,7 +363,7 @@ func callsOfEveryObject(t *testing.T, s *protocol.Server) map[string]func(ctx co
 	return calls
 }
 
-// ownSessions returns the sessions that were started, live ones and all.
+// ownSessions returns the sessions that the provider started: the live ones, and all.
 func ownSessions(fake *fakessm.Server) (live, all []fakessm.Session) {
 	for _, s := range fake.Sessions() {
 		if s.Target != testOwnTarget {
@@ -379,7 +378,7 @@ func ownSessions(fake *fakessm.Server) (live, all []fakessm.Session) {
 	return live, all
 }
 
-// issuedOwn returns the secrets of the sessions that were started.
+// issuedOwn returns the secrets of the sessions that the provider started.
 func issuedOwn(fake *fakessm.Server) []string {
 	_, all := ownSessions(fake)
 	var secrets []string

@@ -30,7 +30,7 @@ import (
 
 const testForwardType = "ssm_port_forward"
 
-// testFarEnd is a server on this machine. It hands each connection to serve.
+// testFarEnd starts a server on this machine, with serve for each connection.
 func testFarEnd(t *testing.T, serve func(net.Conn)) (port int64) {
 	t.Helper()
 
@@ -66,7 +66,7 @@ func portOf(addr net.Addr) int64 {
 	return port
 }
 
-// echoBack is a far end that answers with what it gets.
+// echoBack sends back what it receives.
 func echoBack(conn net.Conn) { _, _ = io.Copy(conn, conn) }
 
 // testForward is an open port forward.
@@ -92,7 +92,7 @@ func tryForward(t *testing.T, s *protocol.Server, config map[string]any) (*testF
 	return f, diags
 }
 
-// mustOpenForward opens a forward without complaint.
+// mustOpenForward is tryForward for a forward that has to open.
 func mustOpenForward(t *testing.T, s *protocol.Server, config map[string]any) *testForward {
 	t.Helper()
 
@@ -119,7 +119,7 @@ func (f *testForward) dial() *net.TCPConn {
 		f.t.Fatal(err)
 	}
 	f.t.Cleanup(func() { _ = conn.Close() })
-	// A test that hangs fails with the stack of its own.
+	// A test that hangs fails with its own stack.
 	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
@@ -142,7 +142,7 @@ func (f *testForward) echoed(conn net.Conn, text string) {
 	}
 }
 
-// reset expects that the connection is reset, and not closed in order.
+// reset expects a reset of the connection, and not an orderly close.
 func (f *testForward) reset(conn net.Conn) {
 	f.t.Helper()
 
@@ -151,7 +151,7 @@ func (f *testForward) reset(conn net.Conn) {
 	}
 }
 
-// forwardFake is a fake whose nodes have agents, and a provider configured for it.
+// forwardFake starts a fake whose nodes have agents, and a configured provider.
 func forwardFake(t *testing.T, options ...fakessm.Option) (*fakessm.Server, *protocol.Server) {
 	t.Helper()
 
@@ -219,7 +219,7 @@ func TestPortForwardEphemeralResource_lifecycle(t *testing.T) {
 	}
 }
 
-// Which document is started, and where it leads.
+// Each combination of arguments starts its document and reaches its far end.
 func TestPortForwardEphemeralResource_documents(t *testing.T) {
 	t.Parallel()
 
@@ -375,8 +375,7 @@ func TestHostProblem(t *testing.T) {
 	}
 }
 
-// Each thing that keeps a forward from opening is told with what to do, and leaves
-// no session behind.
+// Each failure to open a forward leaves no session behind, and its error says what to do.
 func TestPortForwardEphemeralResource_openFails(t *testing.T) {
 	t.Parallel()
 
@@ -465,7 +464,7 @@ func TestPortForwardEphemeralResource_openFails(t *testing.T) {
 	}
 }
 
-// The message does not say that the session has ended if it could not be ended.
+// If the session could not be ended, the error does not claim so.
 func TestPortForwardEphemeralResource_openAndEndFail(t *testing.T) {
 	t.Parallel()
 
@@ -502,7 +501,7 @@ func TestPortForwardEphemeralResource_waitsForTarget(t *testing.T) {
 	protocol.WantNoDiagnostics(t, f.close())
 	wantEnded(t, fake, testForwardTarget, 1)
 
-	// The wait has an end.
+	// The wait is bounded.
 	fake.AddTargets(map[string]bool{testForwardTarget: false})
 	config["wait_for_target"] = "1500ms"
 	_, diags := tryForward(t, s, config)
@@ -548,7 +547,7 @@ func TestPortForwardEphemeralResource_sessionEndedByOthers(t *testing.T) {
 	wantEnded(t, fake, testForwardTarget, 2)
 }
 
-// If there is no other session to be had, the connection is reset, and Close tells.
+// Without another session the connection is reset, and Close warns.
 func TestPortForwardEphemeralResource_noOtherSession(t *testing.T) {
 	t.Parallel()
 
@@ -558,7 +557,7 @@ func TestPortForwardEphemeralResource_noOtherSession(t *testing.T) {
 	fake.Inject(fakessm.Fault{Operation: "StartSession", Kind: fakessm.FaultDenied, Times: -1})
 	fake.EndSession(fmt.Sprint(f.result["session_id"]))
 	for {
-		// The forward may not have heard of it yet.
+		// The forward may not know yet that the session has ended.
 		conn, err := net.Dial("tcp", fmt.Sprint(f.result["endpoint"]))
 		if err != nil {
 			break
@@ -580,7 +579,7 @@ func TestPortForwardEphemeralResource_noOtherSession(t *testing.T) {
 	wantEnded(t, fake, testForwardTarget, 1)
 }
 
-// Agents of each age, and what they can do.
+// Agents of each age work, with what they can do.
 func TestPortForwardEphemeralResource_agents(t *testing.T) {
 	t.Parallel()
 
@@ -597,8 +596,8 @@ func TestPortForwardEphemeralResource_agents(t *testing.T) {
 	}
 }
 
-// testForwardBytes is how much TestPortForwardEphemeralResource_drops carries each way.
-// SSM_FORWARD_MB sets another size, in MB.
+// testForwardBytes is the number of bytes that TestPortForwardEphemeralResource_drops
+// sends each way. SSM_FORWARD_MB sets another size, in MB.
 const testForwardBytes = 16 << 20
 
 // The connection to the service is dropped ten times while bytes go both ways.
@@ -616,7 +615,7 @@ func TestPortForwardEphemeralResource_drops(t *testing.T) {
 	}
 	got := make(chan sum, 1)
 	far := testFarEnd(t, func(conn net.Conn) {
-		// The probe says nothing.
+		// The probe sends nothing.
 		digest := sha256.New()
 		var sent sync.WaitGroup
 		sent.Go(func() { _, _ = io.Copy(conn, io.LimitReader(&seededBytes{seed: 2}, size)) })
@@ -679,7 +678,7 @@ func (r *seededBytes) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// droppingConn drops the connection each time that many more bytes have been written.
+// droppingConn drops the connection whenever so many more bytes have been written.
 type droppingConn struct {
 	w       io.Writer
 	every   int64
@@ -703,8 +702,8 @@ func (d *droppingConn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Many clients at once share the session. Each gets its own answer, also those that
-// close their side before the answer comes.
+// Many clients share the session at once. Each gets its own answer, even if it closes its
+// side before the answer comes.
 func TestPortForwardEphemeralResource_manyConnections(t *testing.T) {
 	t.Parallel()
 
@@ -758,7 +757,7 @@ func TestPortForwardEphemeralResource_manyConnections(t *testing.T) {
 // testForwardSecret is what TestPortForwardClient sends. No configuration holds it.
 const testForwardSecret = "s3cr3t-row-of-a-table"
 
-// TestPortForwardClient is no test: a provisioner runs it as a client of the forward.
+// TestPortForwardClient is the client that a provisioner runs.
 func TestPortForwardClient(t *testing.T) { //nolint:paralleltest // It runs alone, in a process of its own.
 	endpoint := os.Getenv("SSM_TEST_FORWARD_ENDPOINT")
 	if endpoint == "" {
@@ -780,8 +779,8 @@ func TestPortForwardClient(t *testing.T) { //nolint:paralleltest // It runs alon
 	}
 }
 
-// testForwardConsumerConfig has a provisioner talk to the far end through a forward, and
-// then runs another command.
+// testForwardConsumerConfig returns a configuration whose provisioner talks to the far
+// end through a forward, and then runs another command.
 func testForwardConsumerConfig(t *testing.T, url, arguments, endpoint, then string) string {
 	t.Helper()
 
@@ -806,7 +805,8 @@ resource "terraform_data" "consumer" {
 `, testForwardTarget, arguments, self, endpoint, then)
 }
 
-// A real Terraform or OpenTofu opens the forward, has a provisioner use it, and closes it.
+// A real Terraform or OpenTofu opens the forward, a provisioner uses it, and it is
+// closed.
 func TestPortForwardEphemeralResource_consumer(t *testing.T) {
 	t.Parallel()
 	cli.Needs(t, cli.Ephemerals)
@@ -840,7 +840,7 @@ func TestPortForwardEphemeralResource_consumer(t *testing.T) {
 			if output, err := w.Run("apply", "planned"); (err != nil) != tc.fails {
 				t.Fatalf("%v\n%s", err, output)
 			}
-			// A provider that is told to stop without Close ends the session right after that.
+			// A provider that is stopped without Close ends the session afterwards.
 			for range 200 {
 				if live := fake.Count("TerminateSession"); live >= fake.Count("StartSession") {
 					break

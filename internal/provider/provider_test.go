@@ -25,8 +25,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/workspace"
 )
 
-// TestMain keeps the tests away from the AWS configuration of whoever runs them,
-// unless they are to run against AWS.
+// TestMain hides the AWS configuration of the user, unless the tests run against AWS.
 func TestMain(m *testing.M) {
 	if os.Getenv(resource.EnvTfAcc) == "" {
 		for _, variable := range os.Environ() {
@@ -71,7 +70,7 @@ var testFactoriesWithEcho = map[string]func() (tfprotov6.ProviderServer, error){
 	"ssm":  providerserver.NewProtocol6WithError(New("test", nil, nil)()),
 }
 
-// The people, nodes and sessions that tests start from.
+// The owners, nodes and sessions of testSessions.
 const (
 	testRegion    = "us-east-1"
 	testAccountID = "123456789012"
@@ -103,7 +102,8 @@ func testFake(t *testing.T, options ...fakessm.Option) (fake *fakessm.Server, ur
 	return fake, server.URL
 }
 
-// testProviderConfig is a provider block for the endpoint at url.
+// testProviderConfig returns a provider block for the endpoint at url. Arguments are
+// lines of HCL.
 func testProviderConfig(url string, arguments ...string) string {
 	return fmt.Sprintf(`
 provider "ssm" {
@@ -119,8 +119,8 @@ provider "ssm" {
 `, url, testRegion, fakessm.DefaultAccessKeyID, fakessm.DefaultSecretAccessKey, strings.Join(arguments, "\n  "))
 }
 
-// testArguments are provider arguments for the endpoint at url, with changes; a
-// nil takes an argument away.
+// testArguments returns arguments of the provider block for the endpoint at url, with
+// changes. A nil removes an argument.
 func testArguments(url string, changes ...map[string]any) map[string]any {
 	arguments := map[string]any{
 		"region":     testRegion,
@@ -135,15 +135,14 @@ func testArguments(url string, changes ...map[string]any) map[string]any {
 	return arguments
 }
 
-// newTestServer returns a provider that has yet to be configured with the arguments.
+// newTestServer returns a provider that is not configured yet.
 func newTestServer(t *testing.T, arguments map[string]any) *protocol.Server {
 	t.Helper()
 
 	return newServerOf(t, New("test", nil, nil)(), arguments)
 }
 
-// newServerWithClient is newTestServer with an HTTP client of the test, which all
-// calls of AWS go through.
+// newServerWithClient is newTestServer with an HTTP client for all calls of AWS.
 func newServerWithClient(t *testing.T, client *http.Client, arguments map[string]any) *protocol.Server {
 	t.Helper()
 
@@ -160,8 +159,8 @@ func newServerOf(t *testing.T, p provider.Provider, arguments map[string]any) *p
 	return s
 }
 
-// newConfiguredServer returns a provider that has been validated and configured
-// with the arguments, without complaint.
+// newConfiguredServer returns a provider that is validated and configured, without
+// diagnostics.
 func newConfiguredServer(t *testing.T, arguments map[string]any) *protocol.Server {
 	t.Helper()
 
@@ -172,7 +171,7 @@ func newConfiguredServer(t *testing.T, arguments map[string]any) *protocol.Serve
 	return s
 }
 
-// newBubbleServer returns a provider that is configured for an endpoint in its bubble.
+// newBubbleServer returns a provider that is configured for an endpoint in a bubble.
 func newBubbleServer(t *testing.T, ep *endpoint.Bubble, arguments map[string]any) *protocol.Server {
 	t.Helper()
 

@@ -16,7 +16,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
 )
 
-// The arguments are those of provider "aws" that sessions have a use for.
+// The arguments are those of provider "aws" that make sense for sessions.
 func TestProvider_arguments(t *testing.T) {
 	t.Parallel()
 
@@ -336,7 +336,8 @@ func TestProvider_validate(t *testing.T) {
 			t.Parallel()
 
 			diags := newTestServer(t, tc.arguments).ValidateProvider()
-			// Both ends of a contradiction may be reported: one with the attribute suffices.
+			// Both arguments of a contradiction may be reported. One with the attribute
+			// is enough.
 			blamed := slices.IndexFunc(diags, func(d protocol.Diagnostic) bool { return d.Attribute == tc.want.attribute })
 			if blamed < 0 {
 				t.Fatalf("want an error about %s, got %+v", tc.want.attribute, diags)
@@ -415,7 +416,7 @@ func TestProvider_validateAccepts(t *testing.T) {
 	}
 }
 
-// The texts that generated documentation and other tools show.
+// Validators describe themselves, for generated documentation and other tools.
 func TestProvider_validatorDescriptions(t *testing.T) {
 	t.Parallel()
 

@@ -69,8 +69,8 @@ func TestRegionProblem(t *testing.T) {
 	}
 }
 
-// Every Region that the SDK knows is valid, in its own partition and in no other,
-// and has the shape that imports go by.
+// Every Region that the SDK knows is valid in its own partition and in no other, and has
+// the form that imports recognise.
 func TestRegionProblem_everyRegion(t *testing.T) {
 	t.Parallel()
 
@@ -159,7 +159,7 @@ func TestRegionModel_resolve(t *testing.T) {
 	}
 }
 
-// A Region of another partition is refused by every object, with nothing called.
+// Every object refuses a Region of another partition, without a call.
 func TestRegion_ofAnotherPartition(t *testing.T) {
 	t.Parallel()
 
@@ -181,8 +181,8 @@ func TestRegion_ofAnotherPartition(t *testing.T) {
 	}
 }
 
-// What is settled does not mind that the provider moves to another partition: its
-// Region is checked only when it is to be called.
+// Resources without work to do still plan after the provider has moved to another
+// partition. Their Region is checked only for calls.
 func TestRegion_providerMoves(t *testing.T) {
 	t.Parallel()
 
@@ -191,7 +191,7 @@ func TestRegion_providerMoves(t *testing.T) {
 		config   map[string]any
 		update   map[string]any // What changes in place.
 		replace  map[string]any // What replaces.
-		called   bool           // Whether the destruction calls SSM.
+		called   bool           // Whether the destroy calls SSM.
 		moves    bool
 	}{
 		"a termination": {
@@ -246,7 +246,7 @@ func TestRegion_providerMoves(t *testing.T) {
 			refused := protocol.Error("region", "Invalid AWS Region", "partition \"aws\"\na second provider block")
 			plan, diags = moved.Plan(state, mergeConfig(tc.config, tc.replace))
 			if tc.moves {
-				// The new drain is created where the provider is now.
+				// The new drain is created in the provider's Region.
 				if protocol.HasErrors(diags) || plan.Values["region"] != "cn-north-1" {
 					t.Errorf("the replacement is planned for %v: %+v", plan.Values["region"], diags)
 				}
@@ -270,8 +270,8 @@ func TestRegion_providerMoves(t *testing.T) {
 	}
 }
 
-// A drain on destroy that was planned before the provider was known is checked all
-// the same.
+// The Region of a drain on destroy is also checked if the provider's Region was unknown
+// at plan.
 func TestRegion_providerMovesUnknown(t *testing.T) {
 	t.Parallel()
 
@@ -302,8 +302,8 @@ func testRegionFake(t *testing.T) (*fakessm.Server, string) {
 	return testFake(t, fakessm.WithSessions(sessions...))
 }
 
-// wantRegion checks the Region that requests were signed for, and the one that the
-// data source shows.
+// wantRegion checks the Region that requests are signed for, and the one that the data
+// source returns.
 func wantRegion(t *testing.T, fake *fakessm.Server, s *protocol.Server, config map[string]any, want string) {
 	t.Helper()
 

@@ -13,8 +13,8 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/workspace"
 )
 
-// TestSecrets_logs looks for tokens and stream URLs in everything that a run of
-// Terraform at the lowest log level leaves behind.
+// TestSecrets_logs looks for tokens and stream URLs in all that Terraform writes, at the
+// lowest log level.
 func TestSecrets_logs(t *testing.T) {
 	t.Parallel()
 
@@ -91,8 +91,8 @@ data "ssm_session_resume" "test" {
 	}
 }
 
-// testAmbientProviderConfig leaves the credentials to the environment: what stands
-// in the configuration is in the plan, by Terraform's own doing.
+// testAmbientProviderConfig returns a provider block that leaves the credentials to the
+// environment, because Terraform stores the configuration in plans.
 func testAmbientProviderConfig(url string) string {
 	var lines []string
 	for _, line := range strings.Split(testProviderConfig(url, "max_retries = 2"), "\n") {
@@ -104,8 +104,8 @@ func testAmbientProviderConfig(url string) string {
 	return strings.Join(lines, "\n")
 }
 
-// TestSecrets_concurrent resumes many sessions at once, and checks that each
-// answer came to the one who asked.
+// TestSecrets_concurrent resumes many sessions at once, and checks that nobody gets
+// another's answer.
 func TestSecrets_concurrent(t *testing.T) {
 	t.Parallel()
 

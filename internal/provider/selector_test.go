@@ -20,8 +20,8 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
 )
 
-// testInventory are live sessions that differ in everything a selector goes by,
-// the newest first and with IDs that do not follow their age.
+// testInventory returns live sessions that differ in everything that a selector can
+// select by. They are sorted by age, the newest first, and not by ID.
 func testInventory() []fakessm.Session {
 	now := time.Now()
 
@@ -35,10 +35,11 @@ func testInventory() []fakessm.Session {
 	}
 }
 
-// testInventoryIDs are their IDs by age.
+// testInventoryIDs are the IDs of the inventory, by age.
 var testInventoryIDs = []any{"eve-1", "ann-1", "dan-1", "cat-1", "gus-1", "bare-1"}
 
-// testInventoryFake starts an endpoint with these sessions, and a few that have ended.
+// testInventoryFake starts an endpoint with the inventory, and a few sessions that have
+// ended.
 func testInventoryFake(t *testing.T, options ...fakessm.Option) (*fakessm.Server, string) {
 	t.Helper()
 
@@ -54,7 +55,7 @@ func testInventoryFake(t *testing.T, options ...fakessm.Option) (*fakessm.Server
 	return fake, url
 }
 
-// testLiveIDs returns the IDs of the inventory's sessions that are still live, by age.
+// testLiveIDs returns the IDs of the inventory's live sessions, by age.
 func testLiveIDs(fake *fakessm.Server) []any {
 	ids := []any{}
 	for _, id := range testInventoryIDs {
@@ -70,9 +71,9 @@ func testLiveIDs(fake *fakessm.Server) []any {
 // testSelectors are the objects that have a selector.
 var testSelectors = map[string]struct {
 	schema func(*tfprotov6.GetProviderSchemaResponse) *tfprotov6.Schema
-	// use validates, plans and applies as far as it comes.
+	// use validates, plans and applies until there is an error.
 	use func(s *protocol.Server, config map[string]any) []protocol.Diagnostic
-	// ends says whether it ends what it selects.
+	// ends is true if the object ends what it selects.
 	ends bool
 }{
 	"data source ssm_sessions": {
@@ -110,8 +111,8 @@ var testSelectors = map[string]struct {
 	},
 }
 
-// The same configuration means the same sessions to whoever selects, on an
-// endpoint that filters and on one that does not.
+// Every object selects the same sessions for the same configuration, on endpoints that
+// filter and on others.
 func TestSelector_agreement(t *testing.T) {
 	t.Parallel()
 
@@ -123,7 +124,7 @@ func TestSelector_agreement(t *testing.T) {
 	for name, tc := range map[string]struct {
 		config map[string]any
 		want   []any
-		idle   bool // Nothing can match, so that nothing needs to be asked.
+		idle   bool // Nothing can match, so no call is needed.
 	}{
 		"one target":                      {config: map[string]any{"targets": []any{"i-a"}}, want: []any{"ann-1", "cat-1"}},
 		"two targets":                     {config: map[string]any{"targets": []any{"i-a", "i-c"}}, want: []any{"eve-1", "ann-1", "cat-1"}},
@@ -182,8 +183,8 @@ func TestSelector_agreement(t *testing.T) {
 	}
 }
 
-// What can never be meant is refused before anything is called, and the attribute
-// is named, by all that select alike.
+// All objects with a selector refuse what cannot be meant, without a call and with the
+// name of the attribute.
 func TestSelector_badInput(t *testing.T) {
 	t.Parallel()
 
@@ -252,7 +253,7 @@ func TestSelector_badInput(t *testing.T) {
 				protocol.WantDiagnostic(t, tc.want, selector.use(s, config))
 				endpoint.WantCalls(t, fake)
 
-				// It is said once, too, if there is no other condition.
+				// It is said only once, also without another condition.
 				if _, ok := tc.config["older_than"]; ok {
 					protocol.WantDiagnostic(t, tc.want, selector.use(s, tc.config))
 				}
@@ -261,7 +262,7 @@ func TestSelector_badInput(t *testing.T) {
 	}
 }
 
-// Owners that SSM can record are let through.
+// Owners that SSM can record are accepted.
 func TestSelector_goodOwners(t *testing.T) {
 	t.Parallel()
 
@@ -289,7 +290,7 @@ func TestSelector_goodOwners(t *testing.T) {
 	}
 }
 
-// What probably matches nobody is warned of, by all that select alike.
+// All objects with a selector warn of what probably matches no session.
 func TestSelector_doubtfulInput(t *testing.T) {
 	t.Parallel()
 
@@ -312,14 +313,14 @@ func TestSelector_doubtfulInput(t *testing.T) {
 				config := map[string]any{"targets": []any{"i-z"}}
 				maps.Copy(config, tc.config)
 				diags := testWithoutDrainWarnings(selector.use(newConfiguredServer(t, testArguments(url)), config))
-				// What is planned twice is told twice; Terraform shows it once.
+				// Two plans warn twice. Terraform shows it once.
 				protocol.WantDiagnostic(t, tc.want, slices.Compact(diags))
 			})
 		}
 	}
 }
 
-// The selector is spelled and described alike wherever there is one.
+// All objects with a selector describe it in the same words.
 func TestSelector_schema(t *testing.T) {
 	t.Parallel()
 
@@ -353,7 +354,7 @@ func TestSelector_schema(t *testing.T) {
 	}
 }
 
-// A drain wants a condition that narrows it down.
+// A drain needs at least one narrowing condition.
 func TestSelector_noCondition(t *testing.T) {
 	t.Parallel()
 
@@ -394,7 +395,7 @@ func TestSelector_noCondition(t *testing.T) {
 	}
 }
 
-// How old a session is, is judged by the clock of the service.
+// The age of a session is measured with the clock of the service.
 func TestSelector_clock(t *testing.T) {
 	t.Parallel()
 

@@ -35,8 +35,7 @@ data "ssm_session" "test" {
 `, sessionID, strings.Join(arguments, "\n  "))
 }
 
-// checkBlock expects the result of a check block in a plan, and a problem that
-// it is to report, if any.
+// checkBlock expects the status of a check block in a plan, and its problem, if any.
 type checkBlock struct {
 	name, status, problem string
 }
@@ -100,8 +99,8 @@ check "connected" {
 	}
 }
 
-// What the service sends is what Terraform shows; what it leaves out or sends
-// empty is null, and values that are newer than the provider are passed on.
+// Terraform shows what the service sends. Members that are missing or empty are null, and
+// unknown values are passed on.
 func TestSessionDataSource_attributes(t *testing.T) {
 	t.Parallel()
 
@@ -172,7 +171,7 @@ func TestSessionDataSource_attributes(t *testing.T) {
 	}
 }
 
-// The session is looked for in the Region that is asked for, and nowhere else.
+// The session is looked up in the given Region only.
 func TestSessionDataSource_region(t *testing.T) {
 	t.Parallel()
 
@@ -189,7 +188,7 @@ func TestSessionDataSource_region(t *testing.T) {
 	endpoint.WantCalls(t, fake, "DescribeSessions eu-central-1 Active "+testLive)
 }
 
-// Each failure says what it is about, and costs no more calls than it must.
+// Each failure has its diagnostic, and makes no unnecessary call.
 func TestSessionDataSource_failures(t *testing.T) {
 	t.Parallel()
 
@@ -254,7 +253,7 @@ func TestSessionDataSource_failures(t *testing.T) {
 	})
 }
 
-// The ID of a node in the place of the session's is warned of, and not refused.
+// The ID of a node instead of a session causes a warning, and not an error.
 func TestSessionDataSource_nodeID(t *testing.T) {
 	t.Parallel()
 
@@ -265,8 +264,8 @@ func TestSessionDataSource_nodeID(t *testing.T) {
 	}
 }
 
-// A service that does not filter by ID can prove that a session is there, but
-// not that it is absent.
+// Without a filter by ID, an answer can show that a session exists, but not that it is
+// absent.
 func TestSessionDataSource_filtersIgnored(t *testing.T) {
 	t.Parallel()
 
@@ -291,7 +290,7 @@ func TestSessionDataSource_filtersIgnored(t *testing.T) {
 	}
 }
 
-// An ID that is known only during apply is looked up then, and not before.
+// An ID that becomes known during apply is looked up then.
 func TestSessionDataSource_unknownSessionID(t *testing.T) {
 	t.Parallel()
 
@@ -320,8 +319,7 @@ data "ssm_session" "test" {
 	})
 }
 
-// Within a check block a session that is not there is a finding, not an error
-// that stops the plan.
+// In a check block a missing session is reported, and the plan goes on.
 func TestSessionDataSource_scopedToCheck(t *testing.T) {
 	t.Parallel()
 
@@ -347,7 +345,7 @@ check "session" {
 				ConfigPlanChecks: resource.ConfigPlanChecks{
 					PreApply: []plancheck.PlanCheck{checkBlock{"session", "fail", testOwner + " is still there."}},
 				},
-				ExpectNonEmptyPlan: true, // Terraform reads it anew during each apply.
+				ExpectNonEmptyPlan: true, // Terraform reads it during each apply.
 			},
 			{
 				Config: check(testEnded),
@@ -367,7 +365,7 @@ check "session" {
 	})
 }
 
-// A session that is not found is told with the account that was asked.
+// The error about a missing session names the account.
 func TestSessionDataSource_notFoundNamesAccount(t *testing.T) {
 	t.Parallel()
 

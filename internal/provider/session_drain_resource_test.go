@@ -39,7 +39,7 @@ const (
 	testDrainError = "Unable to Drain Sessions"
 )
 
-// testSessionDrainResourceConfig_basic is a drain; its arguments are lines of HCL.
+// testSessionDrainResourceConfig_basic returns a drain. Its arguments are lines of HCL.
 func testSessionDrainResourceConfig_basic(url string, arguments ...string) string {
 	return testProviderConfig(url) + fmt.Sprintf(`
 resource "ssm_session_drain" "test" {
@@ -62,8 +62,8 @@ func testOutcomesValue(pairs ...string) knownvalue.Check {
 	return knownvalue.MapExact(outcomes)
 }
 
-// testHookedFake starts an endpoint with the inventory that calls a function
-// ahead of each request.
+// testHookedFake starts an endpoint with the inventory that calls a function before each
+// request.
 func testHookedFake(t *testing.T, ahead func(fake *fakessm.Server, operation string), options ...fakessm.Option) (*fakessm.Server, string) {
 	t.Helper()
 
@@ -87,8 +87,8 @@ func testSpared(t *testing.T, fake *fakessm.Server, want ...any) {
 	}
 }
 
-// testWithoutDrainWarnings returns the diagnostics but for the warnings of whom a plan
-// cuts off, and of whom a destroyed drain ended.
+// testWithoutDrainWarnings removes the warnings about sessions that a plan will end, and
+// that a destroyed drain has ended.
 func testWithoutDrainWarnings(diags []protocol.Diagnostic) []protocol.Diagnostic {
 	for _, summary := range []string{"Sessions To Be Ended in ", "No Sessions Match in ", "Too Many Sessions Match in ", "Sessions Ended in "} {
 		diags = protocol.Without(diags, summary)
@@ -97,8 +97,8 @@ func testWithoutDrainWarnings(diags []protocol.Diagnostic) []protocol.Diagnostic
 	return diags
 }
 
-// testMatched words the beginning of a warning of a drain's plan; testAtTime makes the
-// time in such a warning comparable.
+// testMatched returns the beginning of the warning of a drain's plan. testAtTime makes
+// the time in such a warning comparable.
 func testMatched(count, region, selection, occasion string) string {
 	return fmt.Sprintf("%s in Region %s of account 123456789012 matched when looked at TIME UTC. Every session that matches %s is ended.\n\nSelection: %s.\n\n  ", count, region, occasion, selection)
 }
@@ -107,7 +107,7 @@ func testAtTime(text string) string {
 	return regexp.MustCompile(`at \d\d:\d\d:\d\d UTC`).ReplaceAllString(text, "at TIME UTC")
 }
 
-// testLines words sessions of the inventory, as a warning shows them.
+// testLines returns sessions of the inventory as a warning shows them.
 func testLines(ids ...string) string {
 	var lines []string
 	for _, id := range ids {
@@ -121,7 +121,7 @@ func testLines(ids ...string) string {
 	return strings.Join(lines, "\n  ")
 }
 
-// testStarted takes the times of start out of the lines of sessions.
+// testStarted removes the start times from the lines of sessions.
 func testStarted(text string) string {
 	return regexp.MustCompile(`, started \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`).ReplaceAllString(text, "")
 }
@@ -166,8 +166,8 @@ func TestSessionDrainResource_basic(t *testing.T) {
 				PreConfig: func() {
 					endpoint.WantStatus(t, fake, testLive, "Terminated")
 					endpoint.WantStatus(t, fake, testAway, "Disconnected")
-					// The plan during apply, the drain and its look afterwards; nothing
-					// for the plan that follows.
+					// The plan during apply, the drain and its lookup afterwards. The
+					// next plan makes no call.
 					endpoint.WantCalls(t, fake,
 						"DescribeSessions us-east-1 Active",
 						"DescribeSessions us-east-1 Active",
@@ -179,7 +179,7 @@ func TestSessionDrainResource_basic(t *testing.T) {
 				PlanOnly: true,
 			},
 			{
-				// The same again takes another value of a trigger.
+				// Another value of a trigger drains again.
 				Config: testSessionDrainResourceConfig_basic(url, fmt.Sprintf("targets = [%q]", testTarget), `triggers = { shift = "night" }`),
 				ConfigPlanChecks: resource.ConfigPlanChecks{
 					PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(testDrain, plancheck.ResourceActionDestroyBeforeCreate)},
@@ -197,12 +197,12 @@ func TestSessionDrainResource_basic(t *testing.T) {
 		},
 	})
 	endpoint.WantStatus(t, fake, testLive, "Terminated")
-	// Neither the update nor the destruction is any business of the service.
+	// Neither the update nor the destroy makes a call.
 	endpoint.WantCalls(t, fake)
 }
 
-// testNodeConfig is a node whose sessions end before it does; when it is destroyed
-// it leaves a file.
+// testNodeConfig returns a node that is drained before it is destroyed. Its destruction
+// writes a file.
 func testNodeConfig(url, node, destroyed string, arguments ...string) string {
 	return testSessionDrainResourceConfig_basic(url, append(arguments, `when = "destroy"`, "targets = [terraform_data.node.output]")...) + fmt.Sprintf(`
 resource "terraform_data" "node" {
@@ -217,8 +217,8 @@ resource "terraform_data" "node" {
 `, node, destroyed)
 }
 
-// A node's sessions end before the node does, when it is replaced and when all is
-// destroyed. Those of the new node, and of others, go on.
+// A node's sessions end before the node is replaced or destroyed. Those of the new node,
+// and of others, stay.
 func TestSessionDrainResource_order(t *testing.T) {
 	t.Parallel()
 
@@ -292,8 +292,7 @@ func TestSessionDrainResource_order(t *testing.T) {
 	expect(2)
 }
 
-// A drain that fails holds up the destruction of its node, and the next attempt
-// does the rest.
+// A failed drain stops the destruction of its node, and the next attempt ends the rest.
 func TestSessionDrainResource_orderFailing(t *testing.T) {
 	t.Parallel()
 
@@ -358,8 +357,8 @@ func TestSessionDrainResource_orderFailing(t *testing.T) {
 	}
 }
 
-// After a create that failed in part the drain is tainted and tells of both; its
-// replacement drains anew, without draining first for the end of the failed one.
+// A drain whose create failed in part is tainted and has the outcomes. Its replacement
+// drains once, and not also for the destroy of the old drain.
 func TestSessionDrainResource_partialFailure(t *testing.T) {
 	t.Parallel()
 
@@ -402,7 +401,7 @@ func TestSessionDrainResource_partialFailure(t *testing.T) {
 					}
 					fake.AddSessions(testInventory()...)
 				},
-				// What was drained well drains on its end, too.
+				// A drain that succeeded also drains on its destroy.
 				Config:  config,
 				Destroy: true,
 			},
@@ -411,7 +410,7 @@ func TestSessionDrainResource_partialFailure(t *testing.T) {
 	testSpared(t, fake, "eve-1", "dan-1", "gus-1", "bare-1")
 }
 
-// testLate is known during apply only.
+// testLate is a value that becomes known during apply.
 const testLate = `
 resource "terraform_data" "late" {
   input = {
@@ -427,7 +426,7 @@ resource "terraform_data" "late" {
 }
 `
 
-// What turns out during apply only is checked then, before anybody is cut off.
+// Values that become known during apply are checked before any session is ended.
 func TestSessionDrainResource_foundOutAtApply(t *testing.T) {
 	t.Parallel()
 
@@ -452,7 +451,7 @@ func TestSessionDrainResource_foundOutAtApply(t *testing.T) {
 				ProtoV6ProviderFactories: testFactories,
 				Steps: []resource.TestStep{
 					{
-						// The plan has nothing against it.
+						// The plan accepts it.
 						Config:             testSessionDrainResourceConfig_basic(url, tc.arguments...) + testLate,
 						PlanOnly:           true,
 						ExpectNonEmptyPlan: true,
@@ -470,8 +469,8 @@ func TestSessionDrainResource_foundOutAtApply(t *testing.T) {
 	}
 }
 
-// As long as targets or the provider's arguments are not known, the plan neither
-// asks nor guesses; apply does what it should.
+// While targets or the provider's arguments are unknown, the plan makes no call. The
+// apply drains.
 func TestSessionDrainResource_unknownAtPlan(t *testing.T) {
 	t.Parallel()
 
@@ -525,7 +524,7 @@ func TestSessionDrainResource_unknownAtPlan(t *testing.T) {
 	}
 }
 
-// When a drain takes place is what "when" says.
+// A drain takes place when "when" says so.
 func TestSessionDrainResource_when(t *testing.T) {
 	t.Parallel()
 
@@ -583,7 +582,7 @@ func TestSessionDrainResource_when(t *testing.T) {
 	}
 }
 
-// The plan says who is about to be cut off, whenever somebody is.
+// The plan warns of the sessions that it will end, whenever there are any.
 func TestSessionDrainResource_planWarning(t *testing.T) {
 	t.Parallel()
 
@@ -611,7 +610,7 @@ func TestSessionDrainResource_planWarning(t *testing.T) {
 			config: map[string]any{"targets": []any{"i-z"}, "exclude_session_ids": []any{"ann-1"}},
 			want: warning("No Sessions Match in us-east-1: i-z", "No session in Region us-east-1 of account 123456789012 matched when looked at TIME UTC. The drain ends nobody when this drain is created, unless a matching session starts before then.\n\n"+
 				`Selection: targets = ["i-z"]; exclude_session_ids = ["ann-1"].`+"\n\nCheck the selection, the Region and the account."),
-			// A filter that shows nobody proves nothing: all pages are read as well.
+			// A filter without results proves nothing, so all pages are read.
 			calls: slices.Repeat([]string{"DescribeSessions us-east-1 Active"}, 10),
 		},
 		"an owner in other letters": {
@@ -704,8 +703,8 @@ func TestSessionDrainResource_planWarning(t *testing.T) {
 	}
 }
 
-// A plan that destroys or replaces a drain says whom that cuts off: those whom the
-// drain in state selects, and those whom its successor does.
+// A plan that destroys or replaces a drain warns of the sessions that the drain in state
+// selects, and of those that the new one selects.
 func TestSessionDrainResource_planWarningOfEnd(t *testing.T) {
 	t.Parallel()
 
@@ -717,7 +716,7 @@ func TestSessionDrainResource_planWarningOfEnd(t *testing.T) {
 	)
 	for name, tc := range map[string]struct {
 		config map[string]any
-		next   map[string]any // Changes of the next configuration; nil to destroy.
+		next   map[string]any // Changes of the next configuration, nil to destroy.
 		want   []string
 	}{
 		"destroyed": {map[string]any{"when": "destroy"}, nil, []string{ended}},
@@ -758,8 +757,8 @@ func TestSessionDrainResource_planWarningOfEnd(t *testing.T) {
 			if tc.next != nil {
 				next = mergeConfig(config, tc.next)
 			}
-			// Terraform plans a replacement a second time, as a create, and throws the
-			// warnings of that away: all has to be said now.
+			// Terraform plans a replacement a second time, as a create, and drops the
+			// warnings of that plan. So the first plan has to warn of everything.
 			_, diags = s.Plan(state, next)
 			var said []string
 			for _, d := range diags {
@@ -779,8 +778,8 @@ func TestSessionDrainResource_planWarningOfEnd(t *testing.T) {
 	}
 }
 
-// Terraform shows whom a plan cuts off, on its beginning and on its end. Of several
-// warnings with one summary it would show the first only.
+// Terraform shows the warnings of all drains. It would show only the first of several
+// warnings with the same summary.
 func TestSessionDrainResource_warningsShown(t *testing.T) {
 	t.Parallel()
 
@@ -804,13 +803,13 @@ func TestSessionDrainResource_warningsShown(t *testing.T) {
 	fake.AddSessions(testInventory()...)
 	shows(w.MustRun("plan", "-destroy"), "before this drain is destroyed")
 	w.Write("main.tf", strings.Replace(w.Read("main.tf"), `"day"`, `"night"`, 1))
-	// Who is ended by the new drain is not named twice.
+	// Sessions that both drains end are named once.
 	shows(w.MustRun("plan"), "when this drain is created")
 	testSpared(t, fake, testInventoryIDs...)
 }
 
-// Targets, Region and triggers make another drain of it; everything else takes
-// effect with the next one, and costs no call.
+// Targets, Region and triggers replace the drain. Other changes make no call, and count
+// for the next drain.
 func TestSessionDrainResource_changes(t *testing.T) {
 	t.Parallel()
 
@@ -901,7 +900,7 @@ func TestSessionDrainResource_changes(t *testing.T) {
 	}
 }
 
-// What changes in place counts for the drain on destroy.
+// Changes in place count for the drain on destroy.
 func TestSessionDrainResource_changedBeforeDestroy(t *testing.T) {
 	t.Parallel()
 
@@ -925,8 +924,8 @@ func TestSessionDrainResource_changedBeforeDestroy(t *testing.T) {
 	testSpared(t, fake, "eve-1", "dan-1", "cat-1", "gus-1", "bare-1")
 }
 
-// A change of the provider's Region neither moves the drain nor the sessions that
-// its end is about; taking the condition away is refused.
+// A drain keeps its Region when the provider's Region changes, also for its destroy.
+// Removing the condition is refused.
 func TestSessionDrainResource_defaultRegion(t *testing.T) {
 	t.Parallel()
 
@@ -972,7 +971,7 @@ func TestSessionDrainResource_conditionTakenAway(t *testing.T) {
 	_, diags = s.Plan(state, map[string]any{"owners": []any{"*"}, "when": "destroy"})
 	protocol.WantDiagnostic(t, protocol.Error("owners", testDrainError, "The patterns in owners match every owner\nNothing was ended."), diags)
 
-	// Found out during apply, it is refused all the same.
+	// It is also refused if it becomes known during apply.
 	plan, diags := s.Plan(state, map[string]any{"owners": []any{protocol.Unknown}, "when": "destroy"})
 	protocol.WantNoDiagnostics(t, diags)
 	known := mergeConfig(state.Values, map[string]any{"owners": []any{"*"}})
@@ -986,7 +985,7 @@ func TestSessionDrainResource_conditionTakenAway(t *testing.T) {
 	endpoint.WantCalls(t, fake)
 }
 
-// What becomes of each session is on record.
+// The outcome of each session is in state.
 func TestSessionDrainResource_outcomes(t *testing.T) {
 	t.Parallel()
 
@@ -1105,8 +1104,8 @@ func TestSessionDrainResource_outcomes(t *testing.T) {
 	}
 }
 
-// A session that begins while others are being ended gets a turn of its own,
-// within the limit; whoever is left after that is named.
+// Sessions that begin during the drain are ended too, within the limit. Those that are
+// left are named.
 func TestSessionDrainResource_newcomers(t *testing.T) {
 	t.Parallel()
 
@@ -1149,8 +1148,8 @@ func TestSessionDrainResource_newcomers(t *testing.T) {
 	}
 }
 
-// More matches than allowed end nobody, and the message gives the count and the
-// way out; on destroy the drain stays, to be tried again.
+// With more matches than allowed no session is ended, and the error gives the count and
+// the remedy. On destroy the drain stays in state.
 func TestSessionDrainResource_tooMany(t *testing.T) {
 	t.Parallel()
 
@@ -1184,7 +1183,7 @@ func TestSessionDrainResource_tooMany(t *testing.T) {
 		}
 		testSpared(t, fake, testInventoryIDs...)
 
-		// The way out that the message gives.
+		// The remedy that the error gives works.
 		plan, diags := s.Plan(kept, mergeConfig(config, map[string]any{"when": "destroy", "max_sessions": int64(2)}))
 		protocol.WantNoDiagnostics(t, diags)
 		raised, diags := s.Apply(plan)
@@ -1217,8 +1216,8 @@ func TestSessionDrainResource_tooMany(t *testing.T) {
 	})
 }
 
-// A drain whose create failed in part is tainted. A planned destroy drains as "both"
-// says; the destroy half of its replacement does not, since the create drains.
+// A drain whose create failed in part is tainted. With "both" its destroy drains, but not
+// as part of a replacement, because the create drains.
 func TestSessionDrainResource_deleteAfterFailedCreate(t *testing.T) {
 	t.Parallel()
 
@@ -1261,8 +1260,8 @@ func TestSessionDrainResource_deleteAfterFailedCreate(t *testing.T) {
 	}
 }
 
-// A forced replacement, and one by another resource, drains for the destroy of the old
-// drain: Terraform tells the provider of neither.
+// A forced replacement, or one by another resource, drains for the destroy of the old
+// drain, because Terraform does not report it to the provider.
 func TestSessionDrainResource_forcedReplacement(t *testing.T) {
 	t.Parallel()
 
@@ -1279,8 +1278,8 @@ func TestSessionDrainResource_forcedReplacement(t *testing.T) {
 	testSpared(t, fake, "eve-1", "dan-1", "gus-1", "bare-1")
 }
 
-// An update that changes the selection drains the new one; if it fails, the next plan
-// shows the change again.
+// An update that changes the selection drains. If it fails, the next plan shows the
+// change again.
 func TestSessionDrainResource_updateDrains(t *testing.T) {
 	t.Parallel()
 
@@ -1319,8 +1318,7 @@ func TestSessionDrainResource_updateDrains(t *testing.T) {
 	testSpared(t, fake, "eve-1", "dan-1", "gus-1", "bare-1")
 }
 
-// A selection that was not known when it was planned, and turns out to be as it was,
-// drains nobody.
+// A selection that is unknown at plan, and turns out to be unchanged, ends no session.
 func TestSessionDrainResource_updateUnchanged(t *testing.T) {
 	t.Parallel()
 
@@ -1357,7 +1355,7 @@ resource "terraform_data" "owner" {
 	}
 }
 
-// A replacement drains where the provider is now, and its plan looks there.
+// A replacement plans and drains in the provider's present Region.
 func TestSessionDrainResource_providerMoves(t *testing.T) {
 	t.Parallel()
 
@@ -1393,7 +1391,7 @@ func TestSessionDrainResource_providerMoves(t *testing.T) {
 			}
 			endpoint.WantCalls(t, fake, "DescribeSessions "+tc.region+" Active")
 
-			// Nor is the destroy of the old one refused by its plan.
+			// The plan of the destroy accepts it as well.
 			_, diags = moved.Plan(state, nil)
 			if protocol.HasErrors(diags) {
 				t.Errorf("the destroy cannot be planned: %+v", diags)
@@ -1402,7 +1400,7 @@ func TestSessionDrainResource_providerMoves(t *testing.T) {
 	}
 }
 
-// Triggers of null and of an empty map are the same.
+// Null and empty triggers are the same.
 func TestSessionDrainResource_emptyTriggers(t *testing.T) {
 	t.Parallel()
 
@@ -1446,7 +1444,7 @@ resource "ssm_session_drain" "neighbour" {
 	}
 }
 
-// A destruction that fails keeps the drain, with what it did, and can be tried again.
+// A failed destroy keeps the drain and its outcomes, and can be repeated.
 func TestSessionDrainResource_deleteFails(t *testing.T) {
 	t.Parallel()
 
@@ -1492,13 +1490,13 @@ func TestSessionDrainResource_deleteFails(t *testing.T) {
 	}
 }
 
-// People get the time to finish, and whoever does is not ended.
+// Sessions that end during the grace period are not ended by the drain.
 func TestSessionDrainResource_gracePeriod(t *testing.T) {
 	t.Parallel()
 
 	var looks atomic.Int32
 	fake, url := testHookedFake(t, func(fake *fakessm.Server, operation string) {
-		// The plan looks once, the drain before and after waiting.
+		// The plan lists once, the drain before and after the wait.
 		if operation == "DescribeSessions" && looks.Add(1) == 3 {
 			fake.EndSession("cat-1")
 		}
@@ -1517,8 +1515,8 @@ func TestSessionDrainResource_gracePeriod(t *testing.T) {
 	}
 }
 
-// Sessions that SSM neither ends nor takes off its list are no failure, but they
-// are told of. (To see one takes 15 seconds.)
+// Sessions that SSM neither ends nor stops listing cause a warning, and no error. (One
+// takes 15 seconds.)
 func TestSessionDrainResource_unverified(t *testing.T) {
 	t.Parallel()
 
@@ -1532,7 +1530,7 @@ func TestSessionDrainResource_unverified(t *testing.T) {
 		t.Errorf("unexpected diagnostics: %v", diags)
 	}
 
-	// A drain that failed tells of them as well.
+	// A failed drain warns of them as well.
 	var failed diag.Diagnostics
 	reportDrain(in, drainOnCreate, sessionmanager.DrainResult{
 		Outcomes: map[string]sessionmanager.Outcome{"b": sessionmanager.OutcomeUnverified, "c": sessionmanager.OutcomeFailed},
@@ -1543,7 +1541,7 @@ func TestSessionDrainResource_unverified(t *testing.T) {
 		t.Errorf("unexpected diagnostics: %v", failed)
 	}
 
-	// Each reason is told, and what to do about it.
+	// The error has each reason, and what to do.
 	var reasons diag.Diagnostics
 	reportDrain(sessionmanager.DrainInput{Region: testRegion}, drainOnCreate, sessionmanager.DrainResult{
 		Outcomes: map[string]sessionmanager.Outcome{"a": sessionmanager.OutcomeUnverified, "b": sessionmanager.OutcomeUnverified, "c": sessionmanager.OutcomeUnverified},
@@ -1559,7 +1557,7 @@ func TestSessionDrainResource_unverified(t *testing.T) {
 	}
 }
 
-// A drain that fails in two ways names everybody.
+// A drain that fails in two ways names all sessions.
 func TestSessionDrainResource_everybodyNamed(t *testing.T) {
 	t.Parallel()
 
@@ -1583,7 +1581,7 @@ func TestSessionDrainResource_everybodyNamed(t *testing.T) {
 	}
 }
 
-// A drain that is stopped in the grace period says so, and that nobody was ended.
+// A drain that is stopped in the grace period says so, and that no session was ended.
 func TestSessionDrainResource_stoppedWhileWaiting(t *testing.T) {
 	t.Parallel()
 
@@ -1598,7 +1596,7 @@ func TestSessionDrainResource_stoppedWhileWaiting(t *testing.T) {
 	}
 }
 
-// What was seen to end is not in doubt because of what was not.
+// Sessions that were seen to end are not in doubt because of others.
 func TestSessionDrainResource_unseenNewcomer(t *testing.T) {
 	t.Parallel()
 
@@ -1606,7 +1604,8 @@ func TestSessionDrainResource_unseenNewcomer(t *testing.T) {
 	fake, url := testHookedFake(t, func(fake *fakessm.Server, operation string) {
 		if operation == "TerminateSession" && !came.Swap(true) {
 			fake.AddSessions(fakessm.Session{SessionID: "new-1", Target: "i-a"})
-			// The plan looked, and the drain; a further look shows who is gone, and who came.
+			// The plan and the drain list the sessions. Another listing shows which are
+			// gone, and which are new.
 			fake.Inject(fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Skip: 1, Times: -1})
 		}
 	}, fakessm.WithPageSize(50))
@@ -1620,7 +1619,7 @@ func TestSessionDrainResource_unseenNewcomer(t *testing.T) {
 	}
 }
 
-// A drain that runs out of time says so.
+// The error of a drain that runs out of time says so.
 func TestSessionDrainResource_timeout(t *testing.T) {
 	t.Parallel()
 
@@ -1664,7 +1663,7 @@ func TestSessionDrainResource_badInput(t *testing.T) {
 	}
 }
 
-// Without a known configuration of the provider nothing can be ended, and nothing is.
+// A provider with unknown arguments ends no session.
 func TestSessionDrainResource_providerUnknown(t *testing.T) {
 	t.Parallel()
 
@@ -1696,8 +1695,8 @@ func TestSessionDrainResource_providerUnknown(t *testing.T) {
 	testSpared(t, fake, testInventoryIDs...)
 }
 
-// TestSessionDrainResource_letGo replaces a drain by a removed block, which is the way
-// out when a drain on destroy must not take place.
+// TestSessionDrainResource_letGo replaces a drain by a removed block, which avoids a
+// drain on destroy.
 func TestSessionDrainResource_letGo(t *testing.T) {
 	t.Parallel()
 	cli.Needs(t, cli.RemovedBlocks)

@@ -16,7 +16,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
-// testOwnArguments start a session.
+// testOwnArguments returns arguments that start a session.
 func testOwnArguments(more ...map[string]any) map[string]any {
 	arguments := map[string]any{"target": testOwnTarget, "enabled": true}
 	for _, m := range more {
@@ -45,7 +45,7 @@ func TestSessionEphemeralResource_basic(t *testing.T) {
 		t.Error("the results are not the token and the URL that were issued")
 	}
 
-	// Terraform says so at a first Ctrl-C, and lets running work finish.
+	// Terraform stops a provider at the first Ctrl-C, and lets running work finish.
 	if _, err := s.Provider.StopProvider(t.Context(), &tfprotov6.StopProviderRequest{}); err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func TestSessionEphemeralResource_basic(t *testing.T) {
 	}
 }
 
-// TestSessionEphemeralResource_disabled starts nothing, and so has nothing to end.
+// TestSessionEphemeralResource_disabled starts no session, and ends none.
 func TestSessionEphemeralResource_disabled(t *testing.T) {
 	t.Parallel()
 
@@ -78,8 +78,8 @@ func TestSessionEphemeralResource_disabled(t *testing.T) {
 	}
 }
 
-// TestSessionEphemeralResource_invalid refuses what can never work before anything is
-// called, and names the argument.
+// TestSessionEphemeralResource_invalid checks that bad arguments are refused by name,
+// without a call.
 func TestSessionEphemeralResource_invalid(t *testing.T) {
 	t.Parallel()
 
@@ -128,7 +128,7 @@ func TestSessionEphemeralResource_invalid(t *testing.T) {
 	}
 }
 
-// TestSessionEphemeralResource_refused has the service refuse a start: the error names
+// TestSessionEphemeralResource_refused makes the service refuse a start. The error names
 // the argument and says what to do.
 func TestSessionEphemeralResource_refused(t *testing.T) {
 	t.Parallel()
@@ -189,7 +189,7 @@ func TestSessionEphemeralResource_refused(t *testing.T) {
 	}
 }
 
-// TestSessionEphemeralResource_close ends a session under difficulties.
+// TestSessionEphemeralResource_close closes while calls fail.
 func TestSessionEphemeralResource_close(t *testing.T) {
 	t.Parallel()
 

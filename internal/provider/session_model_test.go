@@ -19,7 +19,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
 )
 
-// testTransport answers every request alike, without a network.
+// testTransport answers every request with the same body, without a network.
 type testTransport struct{ body []byte }
 
 func (a *testTransport) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -32,8 +32,8 @@ func (a *testTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// FuzzFlattenSession has the endpoint describe a session in any way: what it says is
-// shown, and what it does not say is null.
+// FuzzFlattenSession makes the endpoint describe a session in any way. The data source
+// shows what it says, and null for the rest.
 func FuzzFlattenSession(f *testing.F) {
 	f.Add("Mary", "i-1", "Connected", "60", 1724889600.5, "s3", "")
 	f.Add("", "", "", "", 0.0, "", "")
@@ -62,7 +62,7 @@ func FuzzFlattenSession(f *testing.F) {
 		got, diags := s.ReadDataSource("ssm_session", map[string]any{"session_id": testLive})
 		protocol.WantNoDiagnostics(t, diags)
 
-		// JSON has no bytes that are no UTF-8, and state no empty strings.
+		// JSON is UTF-8, and empty strings are null in state.
 		shown := func(text string) any {
 			if text == "" {
 				return nil
@@ -78,7 +78,8 @@ func FuzzFlattenSession(f *testing.F) {
 		if s3 != "" || cloudWatch != "" {
 			want["output_url"] = map[string]any{"s3_output_url": shown(s3), "cloudwatch_output_url": shown(cloudWatch)}
 		}
-		// The SDK counts nanoseconds in 64 bits: what is beyond the year 2262 becomes any time.
+		// The SDK counts nanoseconds in 64 bits, so dates after the year 2262 become
+		// arbitrary.
 		if math.Abs(date) < math.MaxInt64/1e9 {
 			want["start_date"] = time.UnixMilli(int64(date * 1000)).UTC().Truncate(time.Second).Format(time.RFC3339)
 		}
@@ -89,8 +90,8 @@ func FuzzFlattenSession(f *testing.F) {
 	})
 }
 
-// oneMark returns a text with one U+FFFD in the place of bytes that are no UTF-8, and
-// of the marks that others put there, however many they are.
+// oneMark returns a text with one U+FFFD in the place of bytes that are not UTF-8, and of
+// any number of such marks.
 func oneMark(text string) string {
 	const mark = "\ufffd"
 	text = strings.ToValidUTF8(text, mark)

@@ -32,8 +32,8 @@ data "ssm_session_resume" "test" {
 `, sessionID, strings.Join(arguments, "\n  "))
 }
 
-// testResumeFailures are the ways in which a resumption fails, each with words of
-// its own. They hold for the data source and the ephemeral resource alike.
+// testResumeFailures are the ways in which a resumption fails, with the words of each.
+// The data source and the ephemeral resource share them.
 var testResumeFailures = map[string]struct {
 	sessionID string
 	behaviour fakessm.Behaviour
@@ -56,7 +56,7 @@ var testResumeFailures = map[string]struct {
 	"a clock that is wrong":         {testAway, "", fakessm.FaultClockSkew, `did not accept the credentials.*clock`},
 }
 
-// testWrapped turns a pattern into one that matches across Terraform's line breaks.
+// testWrapped returns a pattern that also matches across Terraform's line breaks.
 func testWrapped(pattern string) *regexp.Regexp {
 	return regexp.MustCompile(`(?s)` + strings.ReplaceAll(pattern, " ", `[\s│]+`))
 }
@@ -165,7 +165,7 @@ func TestSessionResumeDataSource_region(t *testing.T) {
 	}
 }
 
-// An ID that is known only during apply is resumed then, and not before.
+// An ID that becomes known during apply is resumed then.
 func TestSessionResumeDataSource_unknownSessionID(t *testing.T) {
 	t.Parallel()
 
@@ -199,7 +199,8 @@ func TestSessionResumeDataSource_failures(t *testing.T) {
 	wantResumeFails(t, testFactories, testSessionResumeDataSourceConfig_basic, "Unable to Resume Session.*session_id.*")
 }
 
-// A plan that resumes a session says so, unless the configuration shows that this is meant.
+// A plan that resumes a session warns, unless the configuration shows that this is
+// wanted.
 func TestSessionResume_planWarns(t *testing.T) {
 	t.Parallel()
 

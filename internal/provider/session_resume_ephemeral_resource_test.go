@@ -21,8 +21,8 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 )
 
-// testSessionResumeEphemeralResourceConfig_echo lets the echo provider put the
-// ephemeral values into state, where they can be looked at.
+// testSessionResumeEphemeralResourceConfig_echo returns a configuration in which the echo
+// provider stores the ephemeral values in state, for checks.
 func testSessionResumeEphemeralResourceConfig_echo(url, sessionID string, arguments ...string) string {
 	return testProviderConfig(url, "max_retries = 2") + fmt.Sprintf(`
 ephemeral "ssm_session_resume" "test" {

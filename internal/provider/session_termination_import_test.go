@@ -11,8 +11,8 @@ import (
 	"github.com/hashicorp/aws-sdk-go-base/v2/endpoints"
 )
 
-// looksLikeRegion is what regionShape says, in other words: two to four letters,
-// one to three words, a number of one or two digits, with hyphens in between.
+// looksLikeRegion is a second implementation of regionShape: two to four letters, one to
+// three words, a number of one or two digits, with hyphens between them.
 func looksLikeRegion(s string) bool {
 	of := func(part, alphabet string, least, most int) bool {
 		return len(part) >= least && len(part) <= most && strings.Trim(part, alphabet) == ""
@@ -27,8 +27,8 @@ func looksLikeRegion(s string) bool {
 	return !slices.ContainsFunc(parts[1:len(parts)-1], func(word string) bool { return !of(word, letters, 1, len(word)) })
 }
 
-// FuzzParseImportID splits what can be given to `terraform import`. No session ID
-// gets lost, whatever it holds: only a suffix with the shape of a Region is one.
+// FuzzParseImportID parses arguments of `terraform import`. Only a suffix in the form of
+// a Region is cut off. Everything else is the session ID.
 func FuzzParseImportID(f *testing.F) {
 	for _, id := range []string{
 		"", "@", "@@", testLive, testLive + "@", "@eu-west-1", testLive + "@eu-west-1", testLive + "@eu-west-1@eu-west-1", testLive + "@us-gov-west-1",

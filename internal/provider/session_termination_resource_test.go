@@ -28,8 +28,8 @@ import (
 
 const testTermination = "ssm_session_termination.test"
 
-// testSessionTerminationResourceConfig_basic ends one session; further arguments
-// are lines of HCL.
+// testSessionTerminationResourceConfig_basic returns a termination. Its arguments are
+// lines of HCL.
 func testSessionTerminationResourceConfig_basic(url, sessionID string, arguments ...string) string {
 	return testProviderConfig(url) + fmt.Sprintf(`
 resource "ssm_session_termination" "test" {
@@ -49,7 +49,7 @@ func testNull(attribute string) statecheck.StateCheck {
 	return statecheck.ExpectKnownValue(testTermination, tfjsonpath.New(attribute), knownvalue.Null())
 }
 
-// planHook is a plan check that does something between plan and apply.
+// planHook is a plan check that calls a function between plan and apply.
 type planHook func()
 
 func (h planHook) CheckPlan(context.Context, plancheck.CheckPlanRequest, *plancheck.CheckPlanResponse) {
@@ -96,8 +96,8 @@ func TestSessionTerminationResource_basic(t *testing.T) {
 			{
 				PreConfig: func() {
 					endpoint.WantStatus(t, fake, testLive, "Terminated")
-					// Terraform plans a create a second time during apply; a plan that
-					// follows, with its refresh, costs nothing.
+					// Terraform plans a create a second time during apply. The next plan,
+					// with its refresh, makes no call.
 					endpoint.WantCalls(t, fake,
 						"DescribeSessions us-east-1 Active "+testLive,
 						"DescribeSessions us-east-1 Active "+testLive,
@@ -109,7 +109,7 @@ func TestSessionTerminationResource_basic(t *testing.T) {
 				PlanOnly: true,
 			},
 			{
-				// Arguments that only steer the provider change in place.
+				// Arguments that only the provider uses change in place.
 				Config: testSessionTerminationResourceConfig_basic(url, testLive, `if_not_found = "succeed"`, `verify = false`, `timeouts { create = "5m" }`),
 				ConfigPlanChecks: resource.ConfigPlanChecks{
 					PreApply: []plancheck.PlanCheck{
@@ -121,7 +121,7 @@ func TestSessionTerminationResource_basic(t *testing.T) {
 			},
 		},
 	})
-	// Neither the update nor the destruction is any business of the service.
+	// Neither the update nor the destroy makes a call.
 	endpoint.WantCalls(t, fake)
 }
 
@@ -244,8 +244,8 @@ func TestSessionTerminationResource_verifyFalse(t *testing.T) {
 	endpoint.WantCalls(t, fake, "TerminateSession us-east-1 "+testLive)
 }
 
-// Without ssm:DescribeSessions the session is ended all the same; once the
-// permission is there, a refresh settles the matter.
+// Without ssm:DescribeSessions the session is ended, but unverified. A refresh with the
+// permission verifies it.
 func TestSessionTerminationResource_describeDenied(t *testing.T) {
 	t.Parallel()
 
@@ -284,8 +284,8 @@ func TestSessionTerminationResource_describeDenied(t *testing.T) {
 	endpoint.WantCalls(t, fake)
 }
 
-// A request whose answer was lost may have ended the session: what a refresh sees
-// of it later is this termination's doing.
+// A request whose answer is lost may have ended the session. If a refresh finds it ended,
+// the outcome is "terminated".
 func TestSessionTerminationResource_answerLost(t *testing.T) {
 	t.Parallel()
 
@@ -312,7 +312,7 @@ func TestSessionTerminationResource_answerLost(t *testing.T) {
 	}
 }
 
-// What the plan showed stays, though SSM words it otherwise once the session has ended.
+// Planned values stay, although SSM words them differently once the session has ended.
 func TestSessionTerminationResource_factsReworded(t *testing.T) {
 	t.Parallel()
 
@@ -347,7 +347,7 @@ func TestSessionTerminationResource_terminateDenied(t *testing.T) {
 				ExpectError: regexp.MustCompile(`(?s)Unable to Terminate Session.*` + testLive + `.*us-east-1.*ssm:TerminateSession.*AccessDeniedException`),
 			},
 			{
-				// Nothing was done, so that nothing is on record.
+				// Nothing was done, so nothing is in state.
 				PreConfig: func() {
 					endpoint.WantStatus(t, fake, testLive, "Connected")
 					fake.ClearFaults()
@@ -362,8 +362,8 @@ func TestSessionTerminationResource_terminateDenied(t *testing.T) {
 	endpoint.WantStatus(t, fake, testLive, "Terminated")
 }
 
-// What may pass is no reason to show an incomplete plan, which Terraform would
-// reject during apply.
+// A temporary failure of the plan's lookup is an error. Terraform would reject an
+// incomplete plan during apply.
 func TestSessionTerminationResource_planFails(t *testing.T) {
 	t.Parallel()
 
@@ -401,8 +401,8 @@ func TestSessionTerminationResource_planFails(t *testing.T) {
 	}
 }
 
-// A session that stays live is an error; the next plan finds it live, takes it off
-// the record and ends it anew.
+// A session that stays live is an error. The next plan removes it from state, and plans
+// to end it again.
 func TestSessionTerminationResource_timeout(t *testing.T) {
 	t.Parallel()
 
@@ -433,8 +433,8 @@ func TestSessionTerminationResource_timeout(t *testing.T) {
 	endpoint.WantStatus(t, fake, testLive, "Terminated")
 }
 
-// A reset connection after the work was done must not make the provider forget
-// whose doing the end was.
+// If the connection is reset after the session was ended, the outcome is still
+// "terminated".
 func TestSessionTerminationResource_lostReply(t *testing.T) {
 	t.Parallel()
 
@@ -454,7 +454,7 @@ func TestSessionTerminationResource_lostReply(t *testing.T) {
 	}
 }
 
-// The plan of a session whose ID is not known yet shows nothing, and ends nothing.
+// The plan of a termination whose session ID is unknown makes no call.
 func TestSessionTerminationResource_unknownSessionID(t *testing.T) {
 	t.Parallel()
 
@@ -503,7 +503,8 @@ func TestSessionTerminationResource_region(t *testing.T) {
 				},
 			},
 			{
-				// Unset, the Region stays what it was; and so it does when the default moves.
+				// Without the argument the Region stays as it was, also if the default
+				// changes.
 				PreConfig: func() {
 					endpoint.WantCalls(t, fake,
 						"DescribeSessions eu-central-1 Active "+testLive,
@@ -710,7 +711,7 @@ func TestSessionTerminationResource_importRefused(t *testing.T) {
 	}
 }
 
-// `terraform import` takes an empty ID, and comes with no identity then.
+// `terraform import` accepts an empty ID, and sends no identity then.
 func TestSessionTerminationResource_importEmptyID(t *testing.T) {
 	t.Parallel()
 
@@ -720,8 +721,7 @@ func TestSessionTerminationResource_importEmptyID(t *testing.T) {
 	endpoint.WantCalls(t, fake)
 }
 
-// A session that turns out to be live after all leaves the state, so that the
-// next apply ends it.
+// A session that a refresh finds live is removed from state, so the next apply ends it.
 func TestSessionTerminationResource_foundLive(t *testing.T) {
 	t.Parallel()
 
@@ -751,7 +751,7 @@ func TestSessionTerminationResource_foundLive(t *testing.T) {
 	endpoint.WantStatus(t, fake, testLive, "Terminated")
 }
 
-// The plan of a termination tells whether there is somebody to end.
+// The plan of a termination says if the session has ended already.
 func TestSessionTerminationResource_planOfEnded(t *testing.T) {
 	t.Parallel()
 
@@ -775,7 +775,8 @@ func TestSessionTerminationResource_planOfEnded(t *testing.T) {
 	}
 }
 
-// A plan that cannot show whom it is about says why, unless that is what was asked for.
+// A plan that cannot show the session warns with the reason, unless the lookup is turned
+// off.
 func TestSessionTerminationResource_planNotShown(t *testing.T) {
 	t.Parallel()
 

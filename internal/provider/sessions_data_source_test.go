@@ -30,8 +30,8 @@ data "ssm_sessions" "test" {
 `, strings.Join(arguments, "\n  "))
 }
 
-// testListings returns the filters of the listings since the last look, one text
-// for each first page.
+// testListings returns the filters of the listings since it was called last, one text for
+// each first page.
 func testListings(fake *fakessm.Server) []string {
 	listings := []string{}
 	for _, request := range fake.Requests() {
@@ -44,8 +44,7 @@ func testListings(fake *fakessm.Server) []string {
 	return listings
 }
 
-// The IDs are known when planning, so that for_each takes them; what is found is
-// fit for a check.
+// The IDs are known at plan, so for_each accepts them, and a check can use the sessions.
 func TestSessionsDataSource_basic(t *testing.T) {
 	t.Parallel()
 
@@ -98,7 +97,7 @@ check "nobody" {
 			},
 		},
 	})
-	// That the filter leaves nobody proves nothing: all sessions are listed then.
+	// A filter without results proves nothing, so all sessions are listed.
 	want := []string{"us-east-1 Active map[Target:" + testTarget + "]", "us-east-1 Active map[]"}
 	listings := testListings(fake)
 	for i := range listings {
@@ -114,7 +113,7 @@ check "nobody" {
 	}
 }
 
-// Conditions that are known only during apply are applied then.
+// Conditions that become known during apply are used then.
 func TestSessionsDataSource_unknownConditions(t *testing.T) {
 	t.Parallel()
 
@@ -145,8 +144,8 @@ resource "terraform_data" "date" {
 	})
 }
 
-// What the selector has in common with others is tested with it; this is what
-// only the data source can do.
+// These conditions are those that only the data source has. TestSelector_... is about the
+// others.
 func TestSessionsDataSource_conditions(t *testing.T) {
 	t.Parallel()
 
@@ -155,7 +154,7 @@ func TestSessionsDataSource_conditions(t *testing.T) {
 	for name, tc := range map[string]struct {
 		config  map[string]any
 		want    []any
-		listing string // What is asked for, in lines.
+		listing string // The filters, in lines.
 	}{
 		"no condition":               {map[string]any{}, testInventoryIDs, "us-east-1 Active map[]"},
 		"any owner":                  {map[string]any{"owners": []any{"*"}}, []any{"eve-1", "ann-1", "dan-1", "cat-1", "gus-1"}, "us-east-1 Active map[]"},
@@ -205,8 +204,8 @@ func TestSessionsDataSource_conditions(t *testing.T) {
 	}
 }
 
-// A start date is part of what starts after it, and not of what starts before;
-// sessions of the same date go by their IDs. All attributes are those of ssm_session.
+// started_after includes its date, and started_before does not. Sessions of the same date
+// are sorted by ID. The attributes are those of ssm_session.
 func TestSessionsDataSource_order(t *testing.T) {
 	t.Parallel()
 
@@ -253,8 +252,7 @@ func TestSessionsDataSource_order(t *testing.T) {
 	}
 }
 
-// A row without a session ID is shown, but is not among the IDs, which are there to
-// be used.
+// A row without a session ID is shown, but not among the IDs, which other objects use.
 func TestSessionsDataSource_rowWithoutID(t *testing.T) {
 	t.Parallel()
 
@@ -275,7 +273,7 @@ func TestSessionsDataSource_rowWithoutID(t *testing.T) {
 	}
 }
 
-// All pages are read, empty ones with a token included.
+// All pages are read, also after empty ones with a token.
 func TestSessionsDataSource_pages(t *testing.T) {
 	t.Parallel()
 

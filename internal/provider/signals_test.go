@@ -30,7 +30,7 @@ func newSlowEndpoint(t *testing.T, service *endpoint.Slow, sessions ...fakessm.S
 	return service.Start(t, fakessm.New(fakessm.WithSessions(testSessions()...), fakessm.WithSessions(sessions...), fakessm.WithPageSize(200), fakessm.WithDataChannel("")))
 }
 
-// testStored is what the state holds of the only resource.
+// testStored is the only resource in state.
 type testStored struct {
 	Status     string `json:"status"` // "tainted" or nothing.
 	Attributes struct {
@@ -86,7 +86,7 @@ const (
 	testCrowdTarget = "i-0c0ffee0c0ffee000"
 )
 
-// testCrowded are the sessions of a drain that takes some time.
+// testCrowded returns the sessions of a drain that takes some time.
 func testCrowded() []fakessm.Session {
 	sessions := make([]fakessm.Session, testCrowd)
 	for i := range sessions {
@@ -96,9 +96,8 @@ func testCrowded() []fakessm.Session {
 	return sessions
 }
 
-// testHalfDrained checks the end of a drain that was stopped half-way: that the
-// outcomes in state, if any, are true; and what the next run has to do. It returns
-// the sessions that are left.
+// testHalfDrained checks a drain that was stopped half-way. The outcomes in state, if
+// any, have to be true. It returns the sessions that are left.
 func testHalfDrained(t *testing.T, service *endpoint.Slow, outcomes map[string]string) map[string]int {
 	t.Helper()
 
@@ -128,8 +127,8 @@ func testHalfDrained(t *testing.T, service *endpoint.Slow, outcomes map[string]s
 	return left
 }
 
-// testDrained checks the run that does the rest: each session that was left is
-// ended, once, and nobody else is bothered.
+// testDrained checks the next run: each session that was left is ended once, and no
+// other.
 func testDrained(t *testing.T, service *endpoint.Slow, left map[string]int) {
 	t.Helper()
 
@@ -148,8 +147,8 @@ func testCrowdConfig(url, when string) string {
 	return testSessionDrainResourceConfig_basic(url, fmt.Sprintf("targets = [%q]", testCrowdTarget), fmt.Sprintf("when = %q", when))
 }
 
-// TestSignals_interruptedDrain presses Ctrl-C in the middle of a drain: it ends at
-// once, what was done is in state, and the next run does the rest.
+// TestSignals_interruptedDrain presses Ctrl-C in the middle of a drain. It ends at once,
+// the outcomes so far are in state, and the next run ends the rest.
 func TestSignals_interruptedDrain(t *testing.T) {
 	t.Parallel()
 
@@ -190,8 +189,8 @@ func TestSignals_interruptedDrain(t *testing.T) {
 			if stored == nil {
 				t.Fatal("nothing is in state")
 			}
-			// Whoever is created anew must not be drained twice; whoever is to be
-			// destroyed is still there.
+			// A drain whose create failed is tainted. One whose destroy failed is still
+			// there.
 			if want := map[string]string{"create": "tainted", "both": "tainted"}[tc.when]; stored.Status != want {
 				t.Errorf("the resource is %q, want %q", stored.Status, want)
 			}
@@ -219,8 +218,8 @@ func TestSignals_interruptedDrain(t *testing.T) {
 	}
 }
 
-// TestSignals_killedDrain kills the provider in the middle of a drain: nothing of it
-// is known, and the next run does the rest all the same.
+// TestSignals_killedDrain kills the provider in the middle of a drain. Nothing is in
+// state, and the next run ends the rest.
 func TestSignals_killedDrain(t *testing.T) {
 	t.Parallel()
 
@@ -252,9 +251,8 @@ func TestSignals_killedDrain(t *testing.T) {
 	}
 }
 
-// TestSignals_create stops a termination while SSM has yet to answer: by Ctrl-C, and
-// by the death of the provider. Whether SSM has ended the session by then, or
-// forgets about it, the next apply gets it right.
+// TestSignals_create stops a termination before SSM answers, by Ctrl-C or by killing the
+// provider. The next apply gets it right, whether SSM has ended the session or not.
 func TestSignals_create(t *testing.T) {
 	t.Parallel()
 
@@ -266,7 +264,7 @@ func TestSignals_create(t *testing.T) {
 		stored   string // Outcome in state, if there is any.
 		want     string // Outcome of the next apply.
 		endings  int    // Requests to end the session in it.
-		refused  bool   // Whether SSM says no to them.
+		refused  bool   // Whether SSM refuses them.
 	}{
 		"interrupted, not ended":             {how: interrupted, stored: "unverified", want: "terminated", endings: 1},
 		"interrupted, ended":                 {how: interrupted, stored: "unverified", finishes: true, want: "already_ended"},
@@ -327,7 +325,7 @@ func TestSignals_create(t *testing.T) {
 	}
 }
 
-// signalWait is something that waits for an answer that does not come.
+// signalWait is work that waits for an answer that does not come.
 type signalWait struct {
 	config  string
 	slow    string
@@ -335,7 +333,7 @@ type signalWait struct {
 	command []string
 }
 
-// signalsWaiting returns what can wait so, by a name.
+// signalsWaiting returns all work that can wait, by a name.
 func signalsWaiting() map[string]signalWait {
 	const (
 		termination = "resource \"ssm_session_termination\" \"test\" {\n  session_id = \"" + testLive + "\"\n}\n"
@@ -363,9 +361,8 @@ func signalsWaiting() map[string]signalWait {
 	}
 }
 
-// TestSignals_waiting presses Ctrl-C while something waits for an answer that does
-// not come. (Terraform itself is deaf while "apply" still plans, and during the
-// import command: it tells no provider.)
+// TestSignals_waiting presses Ctrl-C while work waits for an answer that does not come.
+// (Terraform stops no provider while "apply" plans, and during the import command.)
 func TestSignals_waiting(t *testing.T) {
 	t.Parallel()
 
@@ -387,7 +384,7 @@ func TestSignals_waiting(t *testing.T) {
 
 			run := w.Start(tc.command...)
 			if tc.slow == "" {
-				// The wait is one of the provider's own, after some calls.
+				// The provider waits by itself, after some calls.
 				run.Until(service.Settled())
 			} else {
 				run.Until(service.Reached)
@@ -414,7 +411,8 @@ func TestSignals_waiting(t *testing.T) {
 func TestObjects_inSignals(t *testing.T) {
 	t.Parallel()
 
-	// Terraform 1.11 and OpenTofu have no actions; the drain action's wait is the resource's.
+	// Terraform 1.11 and OpenTofu have no actions. The drain action waits as the resource
+	// does.
 	exempt := map[string]bool{"action ssm_drain_sessions": true, "action ssm_terminate_session": true}
 	wantCovered(t, func(o testObject) []string {
 		if exempt[o.name()] {
@@ -456,8 +454,8 @@ func planFirst(t *testing.T, _ *endpoint.Slow, w *workspace.Workspace) {
 	w.MustRun("plan", "-out=planned")
 }
 
-// TestSignals_crash has the provider crash while it reads a token, and looks for it in
-// what the crash leaves behind.
+// TestSignals_crash makes the provider crash while it reads a token, and looks for the
+// token in all files and outputs.
 func TestSignals_crash(t *testing.T) {
 	t.Parallel()
 
@@ -472,7 +470,7 @@ func TestSignals_crash(t *testing.T) {
 		for len(h.Fake.Tokens(testAway)) == 0 {
 			time.Sleep(10 * time.Millisecond)
 		}
-		// Part of the answer is to arrive.
+		// Part of the answer has to arrive.
 		time.Sleep(300 * time.Millisecond)
 	}()
 	run.Until(given)

@@ -23,8 +23,8 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/workspace"
 )
 
-// forwardStories run the directories of examples/stories that forward a port: to real
-// servers, behind a node of the fake.
+// forwardStories run the directories of examples/stories that forward a port, with real
+// servers behind a node of the fake.
 var forwardStories = map[string]func(t *testing.T, directory string){
 	"forward-http":     storyForwardHTTP,
 	"forward-postgres": storyForwardPostgres,
@@ -49,8 +49,8 @@ func TestExamples_forwardStories(t *testing.T) {
 	}
 }
 
-// newForwardWorkspace starts a fake whose nodes reach the hosts, with a workspace that
-// has the files of a story.
+// newForwardWorkspace starts a fake whose nodes reach the hosts, and a workspace with the
+// files of a story.
 func newForwardWorkspace(t *testing.T, directory string, hosts map[string]string) (*workspace.Workspace, *fakessm.Server) {
 	t.Helper()
 

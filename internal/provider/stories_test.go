@@ -24,8 +24,8 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/workspace"
 )
 
-// stories run every directory of examples/stories: with the provider as it is
-// built, from the command line, as the guides tell their readers to.
+// stories run the directories of examples/stories from the command line, with the built
+// provider, as the guides say.
 var stories = map[string]func(t *testing.T, w *workspace.Workspace, fake *fakessm.Server){
 	"age-limit":               storyAgeLimit,
 	"from-local-exec":         storyFromLocalExec,
@@ -180,7 +180,7 @@ func storyNodeReplacementAction(t *testing.T, w *workspace.Workspace, fake *fake
 	storyContains(t, output, "Drained 2 sessions in Region us-east-1.")
 	endpoint.WantStatuses(t, fake, map[string]string{storyMary: "Terminated", storyShirley: "Terminated", storyTimmy: "Connected"})
 
-	// In a "terraform destroy" it does not: what the guide warns of.
+	// In a "terraform destroy" it does not, as the guide warns.
 	fake.AddSessions(fakessm.Session{SessionID: "late", Target: storyNextNode, Owner: testOwner})
 	fake.Inject(fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultDenied, Times: -1})
 	output = w.MustRun("destroy", "-auto-approve", "-var", "node_id="+storyNextNode)
@@ -204,12 +204,12 @@ func storyAgeLimit(t *testing.T, w *workspace.Workspace, fake *fakessm.Server) {
 	endpoint.WantStatuses(t, fake, map[string]string{storyMary: "Connected", storyShirley: "Terminated", storyTimmy: "Terminated", storyOnCall: "Connected"})
 	wantRecord(t, w, fake, "ended", storyShirley, storyTimmy)
 
-	// The next run drains anew; what it cannot end, it reports.
+	// The next run drains again, and the check reports what it cannot end.
 	fake.AddSessions(
 		fakessm.Session{SessionID: "next", Region: storyRegion, Owner: testOwner, StartDate: time.Now().Add(-9 * time.Hour)},
 		fakessm.Session{SessionID: "stubborn", Region: storyRegion, Owner: testOwner, StartDate: time.Now().Add(-9 * time.Hour), Status: "Disconnected", Behaviour: fakessm.BehaviourUnreachable},
 	)
-	time.Sleep(time.Second) // The time of a plan is in seconds.
+	time.Sleep(time.Second) // plantimestamp() has whole seconds.
 	w.MustRun("apply", "-auto-approve", "-var", "enforce=true")
 	endpoint.WantStatuses(t, fake, map[string]string{"next": "Terminated", "stubborn": "Disconnected", storyMary: "Connected"})
 	if got := storyCheck(t, w); got != "fail" {
@@ -236,7 +236,7 @@ func storyCheck(t *testing.T, w *workspace.Workspace) string {
 func storyPlanPolicy(t *testing.T, w *workspace.Workspace, fake *fakessm.Server) {
 	t.Helper()
 
-	// judge plans a change, and returns what the policy says of it.
+	// judge plans a change, and returns the verdict of the policy.
 	judge := func(w *workspace.Workspace, arguments ...string) (string, error) {
 		w.MustRun(append([]string{"plan", "-out=tfplan"}, arguments...)...)
 		w.Write("tfplan.json", string(w.Stdout("show", "-json", "tfplan")))
@@ -283,8 +283,8 @@ func storyPlanPolicy(t *testing.T, w *workspace.Workspace, fake *fakessm.Server)
 		t.Errorf("planning ended %d sessions", n)
 	}
 
-	// What was applied without the policy can be mended, and removed unless that
-	// drains.
+	// A drain that was applied without the policy can be corrected. It can be removed
+	// unless that drains.
 	w.Write("action.tf", "resource \"ssm_session_drain\" \"late\" {\n  targets        = [\"nobody\"]\n  when           = \"destroy\"\n  exclude_owners = var.spared\n}\n")
 	w.MustRun("apply", "-auto-approve", "-var", `targets=["nobody"]`, "-var", "spared=[]")
 	for name, tc := range map[string]struct {
@@ -304,8 +304,8 @@ func storyPlanPolicy(t *testing.T, w *workspace.Workspace, fake *fakessm.Server)
 	}
 }
 
-// storyRego compares what the policy in Rego says of a plan with what the one in
-// Terraform says, where OPA is installed.
+// storyRego compares the verdict of the policy in Rego with that of the policy in
+// Terraform, if OPA is installed.
 func storyRego(t *testing.T, w *workspace.Workspace) {
 	t.Helper()
 
@@ -395,8 +395,8 @@ func TestExamples_invoke(t *testing.T) {
 	}
 }
 
-// TestTemplates_stories wants every story to be told in a guide, with its very
-// files, and every guide to be found from the front pages.
+// TestTemplates_stories checks that a guide includes the files of every story, and that
+// the front pages link to every guide.
 func TestTemplates_stories(t *testing.T) {
 	t.Parallel()
 
@@ -431,8 +431,8 @@ func TestTemplates_stories(t *testing.T) {
 	}
 }
 
-// newStoryWorkspace copies a directory of configuration, and says by environment
-// variables where the endpoint is.
+// newStoryWorkspace returns a workspace with a copy of a directory, and with environment
+// variables that lead to the endpoint.
 func newStoryWorkspace(t *testing.T, url, directory string) *workspace.Workspace {
 	t.Helper()
 
@@ -442,7 +442,7 @@ func newStoryWorkspace(t *testing.T, url, directory string) *workspace.Workspace
 	return w
 }
 
-// storyEnvironment are the variables that lead to the endpoint at url.
+// storyEnvironment returns environment variables that lead to the endpoint at url.
 func storyEnvironment(url string) []string {
 	return []string{
 		"TF_LOG=",

@@ -14,8 +14,8 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/workspace"
 )
 
-// storyBefore stands for the configuration that the guide begins with. Its
-// provisioners leave a trace instead of calling the AWS CLI.
+// storyBefore is the configuration that the guide begins with. Its provisioners write
+// files instead of calling the AWS CLI.
 const storyBefore = `
 resource "terraform_data" "end_sessions" {
   provisioner "local-exec" {
@@ -34,7 +34,7 @@ func storyFromLocalExec(t *testing.T, w *workspace.Workspace, fake *fakessm.Serv
 
 	const recorded = "Mary-Major-0d41f2c6b9e8a7350"
 
-	// Where somebody stands who comes from local-exec.
+	// The state of a user of local-exec.
 	after := w.Read("main.tf")
 	w.Write("main.tf", storyBefore)
 	w.MustRun("apply", "-auto-approve")
@@ -43,7 +43,7 @@ func storyFromLocalExec(t *testing.T, w *workspace.Workspace, fake *fakessm.Serv
 	}
 	w.Write("main.tf", after)
 
-	// The plan shows whom it is about, and that the old resource goes.
+	// The plan shows the sessions, and that the old resource is removed.
 	plan := w.MustRun("plan")
 	for _, want := range []string{
 		"1 to import, 2 to add, 0 to change, 1 to destroy.",
@@ -54,7 +54,7 @@ func storyFromLocalExec(t *testing.T, w *workspace.Workspace, fake *fakessm.Serv
 	}
 	testTerminated(t, fake)
 
-	// What the loop hid is an error, and the other sessions end all the same.
+	// The failure that the loop hid is an error now, and the other sessions end.
 	fake.Inject(fakessm.Fault{Operation: "TerminateSession", SessionID: storyMary, Kind: fakessm.FaultDenied, Times: -1})
 	output, err := w.Run("apply", "-auto-approve")
 	if err == nil {
@@ -64,8 +64,8 @@ func storyFromLocalExec(t *testing.T, w *workspace.Workspace, fake *fakessm.Serv
 	testTerminated(t, fake, storyMary, storyShirley, storyTimmy)
 	endpoint.WantStatuses(t, fake, map[string]string{storyMary: "Connected", storyShirley: "Terminated", storyTimmy: "Terminated"})
 
-	// Once the reason is gone, the same apply ends the rest. The old provisioner
-	// does not run, and the session that had ended before is left alone.
+	// Without the fault, the same apply ends the rest. The old provisioner does not run,
+	// and a session that has ended is not asked to end.
 	fake.ClearFaults()
 	fake.ResetRequests()
 	output = w.MustRun("apply", "-auto-approve")
@@ -79,8 +79,8 @@ func storyFromLocalExec(t *testing.T, w *workspace.Workspace, fake *fakessm.Serv
 	}
 	storyLacks(t, w.MustRun("state", "list"), "terraform_data")
 
-	// The next run calls nothing, another ticket ends who came since then, and
-	// destroying ends whoever is there at last.
+	// The next run makes no call. Another ticket ends the new sessions, and the destroy
+	// ends those that are left.
 	fake.ResetRequests()
 	storyContains(t, w.MustRun("plan"), "No changes.")
 	testTerminated(t, fake)
@@ -97,8 +97,7 @@ func storyFromLocalExec(t *testing.T, w *workspace.Workspace, fake *fakessm.Serv
 	endpoint.WantStatus(t, fake, storyOnCall, "Connected")
 }
 
-// testTerminated wants one termination of each of these sessions to have been
-// asked for, and of no other.
+// testTerminated checks that each of these sessions was asked to end once, and no other.
 func testTerminated(t *testing.T, fake *fakessm.Server, want ...string) {
 	t.Helper()
 

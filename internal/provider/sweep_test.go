@@ -18,7 +18,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 )
 
-// testAccReason marks the sessions that tests start in AWS, for the sweeper.
+// testAccReason is the reason of sessions that tests start in AWS. The sweeper finds them
+// by it.
 const testAccReason = "tf-acc-test"
 
 func init() {
@@ -28,7 +29,7 @@ func init() {
 	})
 }
 
-// sweepSessions ends the sessions of a Region that tests have left behind.
+// sweepSessions ends the sessions that tests have left behind in a Region.
 func sweepSessions(region string) error {
 	ctx := context.Background()
 	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(region))
@@ -56,8 +57,8 @@ func sweepSessions(region string) error {
 	return nil
 }
 
-// TestAccSSMSessionTermination_basic ends a session in AWS. It wants credentials,
-// a Region, and a managed node to start the session on in SSM_ACC_TARGET.
+// TestAccSSMSessionTermination_basic ends a session in AWS. It needs credentials, a
+// Region, and in SSM_ACC_TARGET a managed node to start the session on.
 func TestAccSSMSessionTermination_basic(t *testing.T) {
 	if os.Getenv(resource.EnvTfAcc) == "" {
 		t.Skip("runs against AWS, with TF_ACC=1 only")

@@ -19,8 +19,8 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/workspace"
 )
 
-// testTerminateSessionActionConfig_basic ends one session, known by its ID, when
-// something else is created.
+// testTerminateSessionActionConfig_basic returns an action that ends a session when
+// another resource is created.
 func testTerminateSessionActionConfig_basic(url, sessionID string, arguments ...string) string {
 	return testProviderConfig(url) + fmt.Sprintf(`
 action "ssm_terminate_session" "test" {
@@ -32,7 +32,7 @@ action "ssm_terminate_session" "test" {
 `, sessionID, strings.Join(arguments, "\n    "))
 }
 
-// testTrigger is a resource that invokes actions.
+// testTrigger returns a resource that invokes an action.
 func testTrigger(input, events, action string) string {
 	return fmt.Sprintf(`
 resource "terraform_data" "trigger" {
@@ -69,13 +69,13 @@ func TestTerminateSessionAction_basic(t *testing.T) {
 				},
 			},
 			{
-				// Nothing has changed, so that nothing is invoked.
+				// Nothing has changed, so nothing is invoked.
 				Config:        config,
 				PostApplyFunc: func() { endpoint.WantCalls(t, fake) },
 			},
 			{
 				Config: testTerminateSessionActionConfig_basic(url, testNobody) + testTrigger("two", "after_create", "ssm_terminate_session"),
-				// One that fails stops the apply.
+				// An action that fails stops the apply.
 				ExpectError: testWrapped(`Session Not Found.*` + testNobody + `.*if_not_found`),
 			},
 			{
@@ -85,7 +85,7 @@ func TestTerminateSessionAction_basic(t *testing.T) {
 	})
 }
 
-// Without any resource, on demand.
+// An action is invoked without a resource.
 func TestTerminateSessionAction_invoke(t *testing.T) {
 	t.Parallel()
 	cli.Needs(t, cli.Actions)
@@ -115,8 +115,8 @@ func TestTerminateSessionAction_invoke(t *testing.T) {
 		"DescribeSessions us-east-1 History "+testLive)
 }
 
-// The plan asks nothing; invoking does what the resource would do on create, and
-// says so.
+// The plan makes no call. The invocation does what the resource does on create, and
+// reports its progress.
 func TestTerminateSessionAction_outcomes(t *testing.T) {
 	t.Parallel()
 
@@ -259,7 +259,7 @@ func TestTerminateSessionAction_outcomes(t *testing.T) {
 	}
 }
 
-// The time that the action may take is bounded.
+// timeouts.invoke bounds the time of the action.
 func TestTerminateSessionAction_timeout(t *testing.T) {
 	t.Parallel()
 
@@ -275,13 +275,13 @@ func TestTerminateSessionAction_timeout(t *testing.T) {
 	}
 }
 
-// Nothing is invoked, and nothing called, as long as there is something wrong or unknown.
+// An action with a wrong or unknown configuration is not invoked, and makes no call.
 func TestTerminateSessionAction_notInvoked(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
 		config map[string]any
-		want   protocol.Diagnostic // None if the configuration is merely unknown.
+		want   protocol.Diagnostic // Empty if the configuration is only unknown.
 	}{
 		"an empty session ID":           {map[string]any{"session_id": ""}, protocol.Error("session_id", "Invalid Attribute Value Length", "between 1 and 96")},
 		"a session ID of 97 characters": {map[string]any{"session_id": strings.Repeat("x", 97)}, protocol.Error("session_id", "Invalid Attribute Value Length", "between 1 and 96")},
@@ -303,7 +303,7 @@ func TestTerminateSessionAction_notInvoked(t *testing.T) {
 	}
 }
 
-// What was unknown when planning is checked when invoking.
+// Values that are unknown at plan are checked at the invocation.
 func TestTerminateSessionAction_foundOutWhenInvoked(t *testing.T) {
 	t.Parallel()
 
@@ -320,7 +320,7 @@ func TestTerminateSessionAction_foundOutWhenInvoked(t *testing.T) {
 	endpoint.WantStatus(t, fake, testLive, "Terminated")
 }
 
-// A provider that is not configured wholly plans, but does not guess whom to call.
+// A provider with unknown arguments plans, but makes no call.
 func TestTerminateSessionAction_providerUnknown(t *testing.T) {
 	t.Parallel()
 

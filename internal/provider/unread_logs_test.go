@@ -13,8 +13,8 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/workspace"
 )
 
-// What nobody reads is not written; the greeting of the plugin library cannot be
-// helped.
+// The provider writes no log that nobody reads. (The plugin library always writes its
+// first line.)
 func TestProcess_unreadLogs(t *testing.T) {
 	t.Parallel()
 
