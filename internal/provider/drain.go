@@ -376,7 +376,7 @@ func drainUnseen(region string, result sessionmanager.DrainResult, err error) st
 	var unseen []string
 	for _, id := range result.Unverified() {
 		if result.Failures[id] == nil {
-			unseen = append(unseen, id)
+			unseen = append(unseen, sessionLine(id, "", result.Seen[id], nil))
 		}
 	}
 
@@ -393,7 +393,7 @@ func drainUnseen(region string, result sessionmanager.DrainResult, err error) st
 		sentence += fmt.Sprintf(" %d ended.", ended)
 	}
 	if len(unseen) > 0 {
-		sentence += "\n\n  " + sessionList(printableAll(unseen))
+		sentence += "\n\n  " + sessionList(unseen)
 	}
 	if len(result.Failures)+len(result.Left) > 0 {
 		sentence += "\n\n" + drainFailures(region, result, "", "")
@@ -414,9 +414,9 @@ func warnOfUnverified(region string, result sessionmanager.DrainResult, diags *d
 		switch {
 		case result.Failures[id] != nil:
 		case errors.Is(doubt, sessionmanager.ErrEnded):
-			nodesGone = append(nodesGone, sessionLine(id, "", doubt))
+			nodesGone = append(nodesGone, sessionLine(id, "", result.Seen[id], doubt))
 		default:
-			unseen = append(unseen, sessionLine(id, failureReason(doubt), doubt))
+			unseen = append(unseen, sessionLine(id, failureReason(doubt), result.Seen[id], doubt))
 			if text := failureAdvice(doubt); text != "" && !slices.Contains(advice, text) {
 				advice = append(advice, text)
 			}
@@ -434,12 +434,15 @@ func warnOfUnverified(region string, result sessionmanager.DrainResult, diags *d
 	}
 }
 
-// sessionLine returns the line for one session in a list. If the error has a request ID,
-// it follows on a second line.
-func sessionLine(id, what string, err error) string {
+// sessionLine returns the line for one session in a list. Whose it is and the request ID
+// of the error follow on lines of their own, if they are known.
+func sessionLine(id, what string, seen sessionmanager.Session, err error) string {
 	line := printable(id)
 	if what != "" {
 		line += ": " + what
+	}
+	if whose := whoseSentence(seen); whose != "" {
+		line += "\n   " + whose
 	}
 	if requestID := requestIDOf(err); requestID != "" {
 		line += "\n    " + requestIDLine(requestID)
@@ -485,7 +488,7 @@ func drainFailures(region string, result sessionmanager.DrainResult, about, wayO
 	)
 	for _, id := range result.FailedSessions() {
 		err := result.Failures[id]
-		notEnded = append(notEnded, sessionLine(id, failureReason(err), err))
+		notEnded = append(notEnded, sessionLine(id, failureReason(err), result.Seen[id], err))
 		if text := failureAdvice(err); text != "" && !seen[text] {
 			seen[text] = true
 			advice = append(advice, text)
@@ -497,7 +500,7 @@ func drainFailures(region string, result sessionmanager.DrainResult, about, wayO
 		advice = append(advice, "Narrow the selection, or raise max_sessions, and drain again.")
 	}
 	for _, id := range result.Left {
-		late = append(late, printable(id)+": "+why)
+		late = append(late, sessionLine(id, why, result.Seen[id], nil))
 	}
 
 	detail := fmt.Sprintf("%s in Region %s could not be ended (%d ended):\n\n  %s", sessionCount(len(notEnded)+len(late)), region, result.Ended(), sessionList(notEnded, late))

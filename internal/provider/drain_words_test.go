@@ -119,3 +119,38 @@ func TestSessionDrainResource_nearlyExcluded(t *testing.T) {
 		})
 	}
 }
+
+// Whoever reads which sessions a drain left behind is told whose they are.
+func TestReportDrain_whose(t *testing.T) {
+	t.Parallel()
+
+	denied := fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultDenied, Times: -1}
+	blind := fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Skip: 2, Times: -1}
+	for name, tc := range map[string]struct {
+		faults []fakessm.Fault
+		want   string
+	}{
+		"could not be ended": {[]fakessm.Fault{denied}, "\n  " + testLive + ": the credentials do not allow it\n    Its owner is " + testOwner + ", its target " + testTarget + ".\n    Request ID: "},
+		"could not be seen":  {[]fakessm.Fault{blind}, "\n  " + testLive + "\n    Its owner is " + testOwner + ", its target " + testTarget + ".\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			fake, url := testFake(t)
+			fake.Inject(tc.faults...)
+			_, diags := newConfiguredServer(t, testArguments(url)).Create("ssm_session_drain", map[string]any{"targets": []any{testTarget}})
+			errors := slices.DeleteFunc(diags, func(d protocol.Diagnostic) bool { return d.Summary != summaryDrain })
+			if len(errors) != 1 || !strings.Contains(errors[0].Detail, tc.want) {
+				t.Errorf("want an error that holds %q, got %+v", tc.want, diags)
+			}
+		})
+	}
+
+	var diags diag.Diagnostics
+	reportDrain(sessionmanager.DrainInput{Region: testRegion}, drainOnCreate, sessionmanager.DrainResult{
+		Left: []string{"late-1"}, Seen: map[string]sessionmanager.Session{"late-1": {SessionID: "late-1", Owner: testOwner}},
+	}, sessionmanager.ErrNotDrained, &diags)
+	if got := diags[0].Detail(); !strings.Contains(got, "and is live\n    Its owner is "+testOwner+".\n") {
+		t.Errorf("whose session came late is not told:\n%s", got)
+	}
+}

@@ -168,9 +168,9 @@ func TestSessionDrainResource_requestIDsOfFailures(t *testing.T) {
 			t.Fatalf("the diagnostics are %+v", diags)
 		}
 		for _, want := range []string{
-			fmt.Sprintf("\n  cat-1: the credentials do not allow it\n    Request ID: %s\n", sent["cat-1"]),
+			fmt.Sprintf("\n  cat-1: the credentials do not allow it\n    Its owner is arn:aws:iam::123456789012:user/ops/cat, its target i-a.\n    Request ID: %s\n", sent["cat-1"]),
 			"\n  ida-1: the SSM endpoint gave no usable answer\n",
-			fmt.Sprintf("\n  jim-1: SSM's answer is incomplete\n    Request ID: %s\n", sent["jim-1"]),
+			fmt.Sprintf("\n  jim-1: SSM's answer is incomplete\n    Its target is i-a.\n    Request ID: %s\n", sent["jim-1"]),
 		} {
 			if !strings.Contains(diags[0].Detail, want) {
 				t.Errorf("%q is missing in:\n%s", want, diags[0].Detail)

@@ -68,6 +68,10 @@ type DrainResult struct {
 	// RequestIDs has the request ID of the TerminateSession answer that decided the
 	// outcome, by session ID. Refusals count. Sessions without such an answer are missing.
 	RequestIDs map[string]string
+
+	// Seen has the sessions that may be live, as last seen, by session ID. They are those
+	// of Left and those with the outcomes failed and unverified.
+	Seen map[string]Session
 }
 
 // TooManyError means that more sessions match than the drain may end.
@@ -116,7 +120,7 @@ func (c *Client) Drain(ctx context.Context, in DrainInput) (DrainResult, error) 
 	d := &drain{
 		client:    c,
 		in:        in,
-		result:    DrainResult{Outcomes: map[string]Outcome{}, Failures: map[string]error{}, Doubts: map[string]error{}, RequestIDs: map[string]string{}},
+		result:    DrainResult{Outcomes: map[string]Outcome{}, Failures: map[string]error{}, Doubts: map[string]error{}, RequestIDs: map[string]string{}, Seen: map[string]Session{}},
 		answers:   map[string]endAnswer{},
 		lastLooks: map[string]look{},
 	}
@@ -151,6 +155,7 @@ func (c *Client) Drain(ctx context.Context, in DrainInput) (DrainResult, error) 
 	for _, session := range left {
 		d.decided(ctx, "A drain leaves a session that started late", map[string]any{"session_id": session.SessionID, "over_the_cap": d.result.Capped})
 		d.result.Left = append(d.result.Left, session.SessionID)
+		d.result.Seen[session.SessionID] = session
 	}
 	if err == nil && len(d.result.Failures)+len(d.result.Left) > 0 {
 		err = ErrNotDrained
@@ -249,6 +254,7 @@ func (d *drain) endAll(ctx context.Context, sessions []Session) {
 			d.mutex.Lock()
 			defer d.mutex.Unlock()
 			d.answers[session.SessionID] = answer
+			d.result.Seen[session.SessionID] = session
 			progress.Answered++
 			if answer.err != nil && !errors.Is(answer.err, ErrEnded) {
 				progress.Failed++
@@ -460,6 +466,12 @@ func (d *drain) record(ctx context.Context, interruption error, waited time.Dura
 		}
 		if v.doubt != nil {
 			d.result.Doubts[id] = v.doubt
+		}
+		switch {
+		case v.err == nil && v.outcome != OutcomeUnverified:
+			delete(d.result.Seen, id)
+		case l.session.SessionID != "":
+			d.result.Seen[id] = l.session
 		}
 		if v.outcome == OutcomeFailed || v.outcome == OutcomeUnverified {
 			d.decided(ctx, "A drain leaves a session that it asked to end", map[string]any{
