@@ -70,7 +70,7 @@ func (d *connectionStatusDataSource) Configure(_ context.Context, req datasource
 func (d *connectionStatusDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
 	var model connectionStatusDataSourceModel
 	resp.Diagnostics.Append(req.Config.Get(ctx, &model)...)
-	if resp.Diagnostics.HasError() || !d.requireReady(summaryConnectionStatus, &resp.Diagnostics) || !model.resolve(d.providerMeta, &resp.Diagnostics) {
+	if !d.prepare(summaryConnectionStatus, &model.regionModel, &resp.Diagnostics) {
 		return
 	}
 

@@ -100,13 +100,13 @@ func (a *drainSessionsAction) ValidateConfig(ctx context.Context, req action.Val
 		return
 	}
 
-	config.validate(validTimeouts(ctx, req.Config, &resp.Diagnostics, "invoke"), &resp.Diagnostics)
+	config.validate(validateTimeouts(ctx, req.Config, &resp.Diagnostics, "invoke"), &resp.Diagnostics)
 }
 
 func (a *drainSessionsAction) ModifyPlan(ctx context.Context, req action.ModifyPlanRequest, resp *action.ModifyPlanResponse) {
 	var model drainSessionsActionModel
 	resp.Diagnostics.Append(req.Config.Get(ctx, &model)...)
-	if resp.Diagnostics.HasError() || model.Region.IsUnknown() || !model.resolve(a.providerMeta, &resp.Diagnostics) {
+	if resp.Diagnostics.HasError() || model.Region.IsUnknown() || model.resolve(a.providerMeta, &resp.Diagnostics) != regionGood {
 		return
 	}
 	if !model.requireCondition(&resp.Diagnostics) || !model.judge(a.place(model.Region.ValueString()), &resp.Diagnostics) {
@@ -120,7 +120,7 @@ func (a *drainSessionsAction) ModifyPlan(ctx context.Context, req action.ModifyP
 func (a *drainSessionsAction) Invoke(ctx context.Context, req action.InvokeRequest, resp *action.InvokeResponse) {
 	var model drainSessionsActionModel
 	resp.Diagnostics.Append(req.Config.Get(ctx, &model)...)
-	if resp.Diagnostics.HasError() || !a.requireReady(summaryDrain, &resp.Diagnostics) || !model.resolve(a.providerMeta, &resp.Diagnostics) {
+	if !a.prepare(summaryDrain, &model.regionModel, &resp.Diagnostics) {
 		return
 	}
 	if !model.requireCondition(&resp.Diagnostics) || !model.judge(a.place(model.Region.ValueString()), &resp.Diagnostics) {

@@ -161,7 +161,7 @@ func (e *portForwardEphemeralResource) Configure(_ context.Context, req ephemera
 }
 
 func (e *portForwardEphemeralResource) ValidateConfig(ctx context.Context, req ephemeral.ValidateConfigRequest, resp *ephemeral.ValidateConfigResponse) {
-	validateTimeout(ctx, req.Config, "open", &resp.Diagnostics)
+	validateTimeouts(ctx, req.Config, &resp.Diagnostics, "open")
 
 	var model portForwardEphemeralResourceModel
 	resp.Diagnostics.Append(req.Config.Get(ctx, &model)...)
@@ -214,7 +214,7 @@ func (e *portForwardEphemeralResource) Open(ctx context.Context, req ephemeral.O
 
 		return
 	}
-	if !e.requireReady(summaryForward, &resp.Diagnostics) || !model.resolve(e.providerMeta, &resp.Diagnostics) {
+	if !e.prepare(summaryForward, &model.regionModel, &resp.Diagnostics) {
 		return
 	}
 	model.validate(&resp.Diagnostics)

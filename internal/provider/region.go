@@ -41,17 +41,45 @@ func (m *regionModel) ref(sessionID types.String) sessionmanager.SessionRef {
 	return sessionmanager.SessionRef{Region: m.Region.ValueString(), SessionID: sessionID.ValueString()}
 }
 
-// resolve sets an unset region to the provider's default. It reports whether the region
-// is known and valid, and adds an error if it is invalid.
-func (m *regionModel) resolve(meta *providerMeta, diags *diag.Diagnostics) bool {
+// regionState is what is known of the Region of an object.
+type regionState int
+
+const (
+	// regionUnknown: it may become known during the apply.
+	regionUnknown regionState = iota
+	// regionBad: it cannot be called. An error at the attribute says why.
+	regionBad
+	// regionGood: it can be called.
+	regionGood
+)
+
+// resolve fills an unset region with the provider's default, and checks it.
+func (m *regionModel) resolve(meta *providerMeta, diags *diag.Diagnostics) regionState {
 	if (m.Region.IsNull() || m.Region.IsUnknown()) && meta != nil && meta.region != "" {
 		m.Region = types.StringValue(meta.region)
 	}
-	if m.Region.IsNull() || m.Region.IsUnknown() {
-		return false
+	switch {
+	case m.Region.IsNull() || m.Region.IsUnknown():
+		return regionUnknown
+	case !meta.checkRegion(m.Region.ValueString(), diags):
+		return regionBad
 	}
 
-	return meta.checkRegion(m.Region.ValueString(), diags)
+	return regionGood
+}
+
+// prepare is the beginning of every handler that calls Session Manager, once it has read its model. It resolves the
+// Region, and reports whether calls can be made. If they cannot, there is an error.
+func (m *providerMeta) prepare(summary string, model *regionModel, diags *diag.Diagnostics) bool {
+	if diags.HasError() || !m.requireReady(summary, diags) {
+		return false
+	}
+	state := model.resolve(m, diags)
+	if state == regionUnknown {
+		diags.AddAttributeError(path.Root("region"), summary, "The Region to call is not known.\n\nSet region here, or in the provider.")
+	}
+
+	return state == regionGood
 }
 
 // checkRegion adds an error if the provider's credentials are not valid in the region.

@@ -15,6 +15,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/endpoint"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
+	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
 func TestRegionProblem(t *testing.T) {
@@ -119,26 +120,25 @@ func TestRegionModel_resolve(t *testing.T) {
 
 	configured := &providerMeta{region: "eu-central-1"}
 	cases := map[string]struct {
-		meta     *providerMeta
-		region   types.String
-		want     types.String
-		known    bool
-		rejected bool
+		meta   *providerMeta
+		region types.String
+		want   types.String
+		state  regionState
 	}{
-		"unset becomes the provider's":                 {meta: configured, region: types.StringNull(), want: types.StringValue("eu-central-1"), known: true},
-		"computed becomes the provider's":              {meta: configured, region: types.StringUnknown(), want: types.StringValue("eu-central-1"), known: true},
-		"set stays":                                    {meta: configured, region: types.StringValue("us-east-1"), want: types.StringValue("us-east-1"), known: true},
-		"set, of another partition":                    {meta: configured, region: types.StringValue("cn-north-1"), want: types.StringValue("cn-north-1"), rejected: true},
-		"set, unknown name":                            {meta: configured, region: types.StringValue("eu-mars-1"), want: types.StringValue("eu-mars-1"), rejected: true},
-		"set, unknown name, unchecked":                 {meta: &providerMeta{region: "eu-central-1", skipRegionValidation: true}, region: types.StringValue("eu-mars-1"), want: types.StringValue("eu-mars-1"), known: true},
-		"set, of another partition, unchecked":         {meta: &providerMeta{region: "eu-central-1", skipRegionValidation: true}, region: types.StringValue("cn-north-1"), want: types.StringValue("cn-north-1"), rejected: true},
-		"set, in a provider whose Region nobody knows": {meta: &providerMeta{region: "eu-mars-1", skipRegionValidation: true}, region: types.StringValue("us-east-1"), want: types.StringValue("us-east-1"), known: true},
+		"unset becomes the provider's":                 {meta: configured, region: types.StringNull(), want: types.StringValue("eu-central-1"), state: regionGood},
+		"computed becomes the provider's":              {meta: configured, region: types.StringUnknown(), want: types.StringValue("eu-central-1"), state: regionGood},
+		"set stays":                                    {meta: configured, region: types.StringValue("us-east-1"), want: types.StringValue("us-east-1"), state: regionGood},
+		"set, of another partition":                    {meta: configured, region: types.StringValue("cn-north-1"), want: types.StringValue("cn-north-1"), state: regionBad},
+		"set, unknown name":                            {meta: configured, region: types.StringValue("eu-mars-1"), want: types.StringValue("eu-mars-1"), state: regionBad},
+		"set, unknown name, unchecked":                 {meta: &providerMeta{region: "eu-central-1", skipRegionValidation: true}, region: types.StringValue("eu-mars-1"), want: types.StringValue("eu-mars-1"), state: regionGood},
+		"set, of another partition, unchecked":         {meta: &providerMeta{region: "eu-central-1", skipRegionValidation: true}, region: types.StringValue("cn-north-1"), want: types.StringValue("cn-north-1"), state: regionBad},
+		"set, in a provider whose Region nobody knows": {meta: &providerMeta{region: "eu-mars-1", skipRegionValidation: true}, region: types.StringValue("us-east-1"), want: types.StringValue("us-east-1"), state: regionGood},
 		"unset, provider not configured":               {region: types.StringNull(), want: types.StringNull()},
 		"unset, provider not known":                    {meta: &providerMeta{unknownArgument: "region"}, region: types.StringUnknown(), want: types.StringUnknown()},
 		"set, provider not known, nor whether names are checked": {
-			meta: &providerMeta{unknownArgument: "skip_region_validation"}, region: types.StringValue("eu-mars-1"), want: types.StringValue("eu-mars-1"), known: true,
+			meta: &providerMeta{unknownArgument: "skip_region_validation"}, region: types.StringValue("eu-mars-1"), want: types.StringValue("eu-mars-1"), state: regionGood,
 		},
-		"set, provider not known": {meta: &providerMeta{unknownArgument: "region"}, region: types.StringValue("us-east-1"), want: types.StringValue("us-east-1"), known: true},
+		"set, provider not known": {meta: &providerMeta{unknownArgument: "region"}, region: types.StringValue("us-east-1"), want: types.StringValue("us-east-1"), state: regionGood},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -146,14 +146,49 @@ func TestRegionModel_resolve(t *testing.T) {
 
 			var diags diag.Diagnostics
 			model := regionModel{Region: tc.region}
-			if got := model.resolve(tc.meta, &diags); got != tc.known {
-				t.Errorf("known: %t, want %t", got, tc.known)
+			if got := model.resolve(tc.meta, &diags); got != tc.state {
+				t.Errorf("the state is %d, want %d", got, tc.state)
 			}
 			if !model.Region.Equal(tc.want) {
 				t.Errorf("the Region is %s, want %s", model.Region, tc.want)
 			}
-			if diags.HasError() != tc.rejected {
-				t.Errorf("rejected: %t, want %t: %v", diags.HasError(), tc.rejected, diags)
+			if refused := tc.state == regionBad; diags.HasError() != refused {
+				t.Errorf("refused: %t, want %t: %v", diags.HasError(), refused, diags)
+			}
+		})
+	}
+}
+
+// No handler calls anything, or goes on without a word.
+func TestPrepare(t *testing.T) {
+	t.Parallel()
+
+	ready := func(region string) *providerMeta {
+		return &providerMeta{client: new(sessionmanager.Client), region: region}
+	}
+	failed := diag.Diagnostics{diag.NewErrorDiagnostic("Unable to Read", "")}
+	for name, tc := range map[string]struct {
+		meta   *providerMeta
+		region types.String
+		diags  diag.Diagnostics
+		want   string // The summary of the last error.
+	}{
+		"all is there":                {meta: ready("eu-central-1"), region: types.StringNull()},
+		"the model was not read":      {meta: ready("eu-central-1"), region: types.StringNull(), diags: failed, want: "Unable to Read"},
+		"the provider is not known":   {meta: &providerMeta{unknownArgument: "region"}, region: types.StringValue("us-east-1"), want: summaryRead},
+		"there is no provider":        {region: types.StringValue("us-east-1"), want: summaryRead},
+		"the Region is not known":     {meta: ready(""), region: types.StringUnknown(), want: summaryRead},
+		"the Region cannot be called": {meta: ready("eu-central-1"), region: types.StringValue("cn-north-1"), want: summaryRegion},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			diags := tc.diags
+			if got := tc.meta.prepare(summaryRead, &regionModel{Region: tc.region}, &diags); got != (tc.want == "") {
+				t.Errorf("prepared: %t", got)
+			}
+			if tc.want != "" && (!diags.HasError() || diags[len(diags)-1].Summary() != tc.want) {
+				t.Errorf("got %v, want %q", diags, tc.want)
 			}
 		})
 	}

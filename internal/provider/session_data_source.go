@@ -62,7 +62,7 @@ func (d *sessionDataSource) Configure(_ context.Context, req datasource.Configur
 func (d *sessionDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
 	var model sessionDataSourceModel
 	resp.Diagnostics.Append(req.Config.Get(ctx, &model)...)
-	if resp.Diagnostics.HasError() || !d.requireReady(summaryRead, &resp.Diagnostics) || !model.resolve(d.providerMeta, &resp.Diagnostics) {
+	if !d.prepare(summaryRead, &model.regionModel, &resp.Diagnostics) {
 		return
 	}
 

@@ -21,7 +21,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
-	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
@@ -179,7 +178,7 @@ func (r *sessionDrainResource) ValidateConfig(ctx context.Context, req resource.
 		return
 	}
 
-	config.validate(validTimeouts(ctx, req.Config, &resp.Diagnostics, "create", "delete"), &resp.Diagnostics)
+	config.validate(validateTimeouts(ctx, req.Config, &resp.Diagnostics, "create", "delete"), &resp.Diagnostics)
 }
 
 // ModifyPlan sets the Region and warns of the sessions that the planned change ends.
@@ -217,7 +216,7 @@ func (r *sessionDrainResource) ModifyPlan(ctx context.Context, req resource.Modi
 
 	// A configured but unknown Region must not become the default. A drain that does not
 	// change makes no calls, so its Region may be outside the provider's partition.
-	regionKnown := (creating || replacing || updating) && !configuredRegion.IsUnknown() && plan.resolve(r.providerMeta, &resp.Diagnostics)
+	regionKnown := (creating || replacing || updating) && !configuredRegion.IsUnknown() && plan.resolve(r.providerMeta, &resp.Diagnostics) == regionGood
 	plan.requireCondition(&resp.Diagnostics)
 	if regionKnown {
 		plan.judge(r.place(plan.Region.ValueString()), &resp.Diagnostics)
@@ -313,10 +312,7 @@ func (r *sessionDrainResource) Create(ctx context.Context, req resource.CreateRe
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
 	// The plan's mark is meant for the drain that this one replaces.
 	resp.Diagnostics.Append(resp.Private.SetKey(ctx, drainEndingKey, nil)...)
-	if resp.Diagnostics.HasError() || !r.requireReady(summaryDrain, &resp.Diagnostics) || !plan.resolve(r.providerMeta, &resp.Diagnostics) {
-		return
-	}
-	if !plan.requireCondition(&resp.Diagnostics) {
+	if !r.prepare(summaryDrain, &plan.regionModel, &resp.Diagnostics) || !plan.requireCondition(&resp.Diagnostics) {
 		return
 	}
 
@@ -369,7 +365,7 @@ func (r *sessionDrainResource) Update(ctx context.Context, req resource.UpdateRe
 	}
 	// A new selection is drained. Other changes take effect with the next drain.
 	if plan.drains(drainWhenCreate) && !plan.sameSelection(state) {
-		if !r.requireReady(summaryDrain, &resp.Diagnostics) || !plan.resolve(r.providerMeta, &resp.Diagnostics) {
+		if !r.prepare(summaryDrain, &plan.regionModel, &resp.Diagnostics) {
 			return
 		}
 		result, err := r.drain(ctx, &plan, drainOnUpdate, &resp.Diagnostics)
@@ -439,18 +435,4 @@ func refuseMoves(typeName, advice string) []resource.StateMover {
 				fmt.Sprintf("A resource of type %s cannot become one of type %s: it holds nothing of a session.\n\n%s", req.SourceTypeName, typeName, advice))
 		},
 	}}
-}
-
-// validTimeouts checks the timeouts of a configuration and returns them by name.
-func validTimeouts(ctx context.Context, config tfsdk.Config, diags *diag.Diagnostics, names ...string) map[string]types.String {
-	values := make(map[string]types.String)
-	for _, name := range names {
-		validateTimeout(ctx, config, name, diags)
-		var value types.String
-		if !config.GetAttribute(ctx, path.Root("timeouts").AtName(name), &value).HasError() {
-			values[name] = value
-		}
-	}
-
-	return values
 }

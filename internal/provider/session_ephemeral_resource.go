@@ -129,7 +129,7 @@ func (e *sessionEphemeralResource) Open(ctx context.Context, req ephemeral.OpenR
 
 		return
 	}
-	if !e.requireReady(summaryStart, &resp.Diagnostics) || !model.resolve(e.providerMeta, &resp.Diagnostics) {
+	if !e.prepare(summaryStart, &model.regionModel, &resp.Diagnostics) {
 		return
 	}
 	in := startInput{model.Target, model.DocumentName, model.Parameters, model.Reason}.input(ctx, model.Region.ValueString(), &resp.Diagnostics)

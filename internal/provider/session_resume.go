@@ -21,7 +21,7 @@ const (
 
 // resume calls ResumeSession and stores the result in the model.
 func (m *sessionResumeModel) resume(ctx context.Context, meta *providerMeta, diags *diag.Diagnostics) {
-	if !meta.requireReady(summaryResume, diags) || !m.resolve(meta, diags) {
+	if !meta.prepare(summaryResume, &m.regionModel, diags) {
 		return
 	}
 

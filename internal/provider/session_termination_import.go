@@ -23,10 +23,6 @@ import (
 // ImportState records a session that has ended. It ends no session, and rejects a live
 // one.
 func (r *sessionTerminationResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	if !r.requireReady(summaryImport, &resp.Diagnostics) {
-		return
-	}
-
 	var identity sessionTerminationIdentityModel
 	// Without an identity the import is by ID, and the ID may be empty.
 	if req.ID != "" || req.Identity.Raw.IsFullyNull() {
@@ -49,8 +45,10 @@ func (r *sessionTerminationResource) ImportState(ctx context.Context, req resour
 			Object: types.ObjectNull(map[string]attr.Type{"create": types.StringType}),
 		},
 	}
+	if !r.prepare(summaryImport, &state.regionModel, &resp.Diagnostics) {
+		return
+	}
 	r.checkImport(ctx, identity, &resp.Diagnostics)
-	state.resolve(r.providerMeta, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() {
 		return
 	}

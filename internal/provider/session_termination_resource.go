@@ -204,7 +204,7 @@ func (r *sessionTerminationResource) Configure(_ context.Context, req resource.C
 }
 
 func (r *sessionTerminationResource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
-	validateTimeout(ctx, req.Config, "create", &resp.Diagnostics)
+	validateTimeouts(ctx, req.Config, &resp.Diagnostics, "create")
 }
 
 // ModifyPlan sets the Region. For a create, it also plans whose session will be ended.
@@ -229,7 +229,7 @@ func (r *sessionTerminationResource) ModifyPlan(ctx context.Context, req resourc
 	// A configured but unknown Region must not become the default. A resource that does
 	// not change makes no calls, so its Region may be outside the provider's partition.
 	unchanged := !creating && plan.SessionID.Equal(state.SessionID) && plan.Region.Equal(state.Region)
-	regionKnown := !unchanged && !configuredRegion.IsUnknown() && plan.resolve(r.providerMeta, &resp.Diagnostics)
+	regionKnown := !unchanged && !configuredRegion.IsUnknown() && plan.resolve(r.providerMeta, &resp.Diagnostics) == regionGood
 	if resp.Diagnostics.HasError() {
 		return
 	}
@@ -290,13 +290,12 @@ func (m *sessionTerminationResourceModel) preview(session sessionmanager.Session
 func (r *sessionTerminationResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var plan sessionTerminationResourceModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
-	if resp.Diagnostics.HasError() || !r.requireReady(summaryTerminate, &resp.Diagnostics) {
+	if !r.prepare(summaryTerminate, &plan.regionModel, &resp.Diagnostics) {
 		return
 	}
 
 	timeout, diags := plan.Timeouts.Create(ctx, terminationTimeout)
 	resp.Diagnostics.Append(diags...)
-	plan.resolve(r.providerMeta, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() {
 		return
 	}

@@ -111,7 +111,7 @@ func (d *sessionsDataSource) Configure(_ context.Context, req datasource.Configu
 func (d *sessionsDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
 	var model sessionsDataSourceModel
 	resp.Diagnostics.Append(req.Config.Get(ctx, &model)...)
-	if resp.Diagnostics.HasError() || !d.requireReady(summaryReadAll, &resp.Diagnostics) || !model.resolve(d.providerMeta, &resp.Diagnostics) {
+	if !d.prepare(summaryReadAll, &model.regionModel, &resp.Diagnostics) {
 		return
 	}
 

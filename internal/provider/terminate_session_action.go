@@ -80,7 +80,7 @@ func (a *terminateSessionAction) Configure(_ context.Context, req action.Configu
 }
 
 func (a *terminateSessionAction) ValidateConfig(ctx context.Context, req action.ValidateConfigRequest, resp *action.ValidateConfigResponse) {
-	validateTimeout(ctx, req.Config, "invoke", &resp.Diagnostics)
+	validateTimeouts(ctx, req.Config, &resp.Diagnostics, "invoke")
 }
 
 func (a *terminateSessionAction) ModifyPlan(ctx context.Context, req action.ModifyPlanRequest, resp *action.ModifyPlanResponse) {
@@ -94,7 +94,7 @@ func (a *terminateSessionAction) ModifyPlan(ctx context.Context, req action.Modi
 func (a *terminateSessionAction) Invoke(ctx context.Context, req action.InvokeRequest, resp *action.InvokeResponse) {
 	var model terminateSessionActionModel
 	resp.Diagnostics.Append(req.Config.Get(ctx, &model)...)
-	if resp.Diagnostics.HasError() || !a.requireReady(summaryTerminate, &resp.Diagnostics) || !model.resolve(a.providerMeta, &resp.Diagnostics) {
+	if !a.prepare(summaryTerminate, &model.regionModel, &resp.Diagnostics) {
 		return
 	}
 

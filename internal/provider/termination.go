@@ -4,15 +4,11 @@
 package provider
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
-	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
-	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
@@ -81,19 +77,5 @@ func refreshTermination(session sessionmanager.Session, err error) refreshResult
 		return refreshDenied
 	default:
 		return refreshFailed
-	}
-}
-
-// validateTimeout rejects a timeout of zero or less. The schema rejects values that are
-// not durations.
-func validateTimeout(ctx context.Context, config tfsdk.Config, name string, diags *diag.Diagnostics) {
-	var value types.String
-	at := path.Root("timeouts").AtName(name)
-	if config.GetAttribute(ctx, at, &value).HasError() {
-		return
-	}
-	if timeout, err := time.ParseDuration(value.ValueString()); err == nil && timeout <= 0 {
-		diags.AddAttributeError(at, "Invalid Timeout",
-			fmt.Sprintf("%q leaves no time to do anything.\n\nGive a duration above zero, such as \"2m\".", value.ValueString()))
 	}
 }
