@@ -25,6 +25,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -533,17 +534,17 @@ func TestConfigure_maxRetries(t *testing.T) {
 
 func TestConfigure_maxRequestsPerSecond(t *testing.T) {
 	t.Parallel()
-
-	fake, url := testFake(t)
-	s := newConfiguredServer(t, testArguments(url, map[string]any{"max_requests_per_second": 12.5}))
-	for range 5 {
-		testResume(t, s)
-	}
-	resumed := endpoint.Requests(fake, "ResumeSession")
-	// Four pauses of 80 ms each; what is measured at the endpoint may be a bit less.
-	if got, want := resumed[4].Time.Sub(resumed[0].Time), 300*time.Millisecond; got < want {
-		t.Errorf("five calls within %s, want at least %s", got, want)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		fake := fakessm.New(fakessm.WithSessions(testSessions()...))
+		s := newBubbleServer(t, endpoint.NewBubble(t, fake), map[string]any{"max_requests_per_second": 12.5})
+		for range 5 {
+			testResume(t, s)
+		}
+		resumed := endpoint.Requests(fake, "ResumeSession")
+		if got, want := resumed[4].Time.Sub(resumed[0].Time), 4*80*time.Millisecond; got != want {
+			t.Errorf("five calls within %s, want %s", got, want)
+		}
+	})
 }
 
 // retryerOf returns the SDK's retryer, without wrappers.
