@@ -51,7 +51,7 @@ func TestFeatures_inGuide(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				// What is no feature works everywhere.
+				// What is not in Features works everywhere.
 				want := "–"
 				if feature, ok := features[cells[0]]; !ok || minor >= since(feature) {
 					want = "yes"

@@ -48,7 +48,7 @@ func Find(text string, secrets []string) error {
 	return nil
 }
 
-// escapedForms returns how a secret can be written.
+// escapedForms returns the forms in which a secret can be written.
 func escapedForms(secret string) []string {
 	quoted := strconv.Quote(secret)
 	forms := []string{
@@ -62,8 +62,8 @@ func escapedForms(secret string) []string {
 		strings.NewReplacer("+", "&#43;", "=", "&#61;", "/", "&#47;").Replace(secret),
 		hex.EncodeToString([]byte(secret)),
 	}
-	// Three bytes are four characters: how the secret is written depends on where it
-	// begins, and at its ends on what is next to it.
+	// Base64 writes three bytes as four characters. So the first and the last group of a
+	// secret depend on the text around it, and the others on where it begins.
 	const group = 4
 	for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
 		for before := range 3 {
