@@ -47,9 +47,12 @@ func logsAreRead(environ []string) bool {
 }
 
 // silenceLogs turns off the logs of libraries. By default they log everything, and
-// Terraform discards it. That takes a fifth of the time to apply 1000 resources.
+// Terraform discards it. That takes a fifth of the time to apply 1000 resources. The
+// framework has a level of its own: unless it is off, it looks for its logger at each
+// element of a map, for longer each time. The plan of a drain that has ended 10 000
+// sessions takes 2.9 s of processor time without that, and 7.5 s with it.
 func silenceLogs() {
-	for _, name := range []string{"TF_LOG_SDK", "TF_LOG_PROVIDER_SSM"} {
+	for _, name := range []string{"TF_LOG_SDK", "TF_LOG_SDK_FRAMEWORK", "TF_LOG_PROVIDER_SSM"} {
 		os.Setenv(name, "off") //nolint:errcheck // The name is a valid one.
 	}
 }
