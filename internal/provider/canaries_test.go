@@ -53,7 +53,7 @@ func newCanaryRun(t *testing.T) *canaryRun {
 
 	r := &canaryRun{t: t, home: t.TempDir()}
 	r.fake, r.url = testFake(t)
-	setenv(t, map[string]string{"HOME": r.home, "USERPROFILE": r.home})
+	setEnvironment(t, map[string]string{"HOME": r.home, "USERPROFILE": r.home})
 
 	return r
 }
@@ -145,7 +145,7 @@ func (r *canaryRun) instance(role, document string) {
 	mux.HandleFunc("GET /latest/meta-data/iam/security-credentials/"+role, answer(document))
 	server := httptest.NewServer(mux)
 	r.t.Cleanup(server.Close)
-	setenv(r.t, map[string]string{"AWS_EC2_METADATA_SERVICE_ENDPOINT": server.URL, "AWS_EC2_METADATA_DISABLED": "false"})
+	setEnvironment(r.t, map[string]string{"AWS_EC2_METADATA_SERVICE_ENDPOINT": server.URL, "AWS_EC2_METADATA_DISABLED": "false"})
 }
 
 // sts starts an STS in front of the fake's. Credentials of roles have expired when it
@@ -376,7 +376,7 @@ var canarySources = map[string]struct {
 			const session = "arn:aws:iam::123456789012:user/dev"
 			r.config("[profile dev]\nlogin_session = %s\n", session)
 			cache := r.t.TempDir()
-			setenv(r.t, map[string]string{"AWS_PROFILE": "dev", "AWS_LOGIN_CACHE_DIRECTORY": cache})
+			setEnvironment(r.t, map[string]string{"AWS_PROFILE": "dev", "AWS_LOGIN_CACHE_DIRECTORY": cache})
 			r.loginCache(cache, session, `{"accessToken":"`+canary+`"}`)
 
 			return nil
@@ -397,14 +397,14 @@ var canarySources = map[string]struct {
 	"web identity: a line break in the token": {
 		prepare: func(r *canaryRun) map[string]any {
 			r.broken.Store(true)
-			setenv(r.t, map[string]string{"AWS_ROLE_ARN": testRoleARN, "AWS_WEB_IDENTITY_TOKEN_FILE": testFile(r.t, "token", canary+"\n")})
+			setEnvironment(r.t, map[string]string{"AWS_ROLE_ARN": testRoleARN, "AWS_WEB_IDENTITY_TOKEN_FILE": testFile(r.t, "token", canary+"\n")})
 
 			return map[string]any{"endpoints": []any{map[string]any{"ssm": r.url, "sts": r.sts()}}}
 		}, want: "web identity of the environment\nSTS does not let it assume the role " + testRoleARN,
 	},
 	"web identity: a token in place of the file": {
 		prepare: func(r *canaryRun) map[string]any {
-			setenv(r.t, map[string]string{"AWS_ROLE_ARN": testRoleARN, "AWS_WEB_IDENTITY_TOKEN_FILE": canary})
+			setEnvironment(r.t, map[string]string{"AWS_ROLE_ARN": testRoleARN, "AWS_WEB_IDENTITY_TOKEN_FILE": canary})
 
 			return nil
 		}, want: "web identity of the environment\nthe token file could not be read",
@@ -449,7 +449,7 @@ var canarySources = map[string]struct {
 	},
 	"container: an error that repeats the token": {
 		prepare: func(r *canaryRun) map[string]any {
-			setenv(r.t, map[string]string{
+			setEnvironment(r.t, map[string]string{
 				"AWS_CONTAINER_CREDENTIALS_FULL_URI": r.serve(http.StatusForbidden, `{"code":"`+canary+`","message":"`+canary+`"}`, "Content-Type", "application/json"),
 				"AWS_CONTAINER_AUTHORIZATION_TOKEN":  canary,
 			})
@@ -459,7 +459,7 @@ var canarySources = map[string]struct {
 	},
 	"container: a line break in the token": {
 		prepare: func(r *canaryRun) map[string]any {
-			setenv(r.t, map[string]string{
+			setEnvironment(r.t, map[string]string{
 				"AWS_CONTAINER_CREDENTIALS_FULL_URI":     r.url,
 				"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": testFile(r.t, "token", canary+"\r\n"+canary),
 			})
@@ -469,7 +469,7 @@ var canarySources = map[string]struct {
 	},
 	"container: a token in place of the file": {
 		prepare: func(r *canaryRun) map[string]any {
-			setenv(r.t, map[string]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI": r.url, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": canary})
+			setEnvironment(r.t, map[string]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI": r.url, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": canary})
 
 			return nil
 		}, want: "the file with the authorization token for the endpoint could not be read",
@@ -484,7 +484,7 @@ var canarySources = map[string]struct {
 	"container: of a profile": {
 		prepare: func(r *canaryRun) map[string]any {
 			r.config("[profile task]\nrole_arn = %s\ncredential_source = EcsContainer\n", testRoleARN)
-			setenv(r.t, map[string]string{"AWS_PROFILE": "task", "AWS_CONTAINER_CREDENTIALS_FULL_URI": r.serve(http.StatusOK, canary)})
+			setEnvironment(r.t, map[string]string{"AWS_PROFILE": "task", "AWS_CONTAINER_CREDENTIALS_FULL_URI": r.serve(http.StatusOK, canary)})
 
 			return nil
 		}, want: "profile \"task\", which takes them from the container's credentials endpoint",
@@ -551,7 +551,7 @@ var canarySources = map[string]struct {
 		prepare: func(r *canaryRun) map[string]any {
 			r.broken.Store(true)
 			r.config("[profile role]\nrole_arn = %s\nsource_profile = ops\n", testRoleARN)
-			setenv(r.t, map[string]string{
+			setEnvironment(r.t, map[string]string{
 				"AWS_PROFILE":                 "role",
 				"AWS_SHARED_CREDENTIALS_FILE": testFile(r.t, "credentials", "[ops]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\naws_secret_access_key = wrong\naws_session_token = "+canary+"\n"),
 			})
@@ -562,7 +562,7 @@ var canarySources = map[string]struct {
 	"shared files: a second factor": {
 		prepare: func(r *canaryRun) map[string]any {
 			r.config("[profile role]\nrole_arn = %s\nsource_profile = ops\nmfa_serial = %s\n", testRoleARN, canary)
-			setenv(r.t, map[string]string{"AWS_PROFILE": "role", "AWS_SHARED_CREDENTIALS_FILE": testCredentialsFile(r.t, "ops")})
+			setEnvironment(r.t, map[string]string{"AWS_PROFILE": "role", "AWS_SHARED_CREDENTIALS_FILE": testCredentialsFile(r.t, "ops")})
 
 			return nil
 		}, want: "the profile has mfa_serial",
@@ -606,14 +606,14 @@ var canarySources = map[string]struct {
 	},
 	"environment: a line break in the access key": {
 		prepare: func(r *canaryRun) map[string]any {
-			setenv(r.t, map[string]string{"AWS_ACCESS_KEY_ID": canary + "\n", "AWS_SECRET_ACCESS_KEY": canary})
+			setEnvironment(r.t, map[string]string{"AWS_ACCESS_KEY_ID": canary + "\n", "AWS_SECRET_ACCESS_KEY": canary})
 
 			return nil
 		}, want: "The access key holds white space or a line break\nIt comes from the environment variable AWS_ACCESS_KEY_ID.",
 	},
 	"environment: a line break in the secret key": {
 		prepare: func(r *canaryRun) map[string]any {
-			setenv(r.t, map[string]string{"AWS_ACCESS_KEY_ID": fakessm.DefaultAccessKeyID, "AWS_SECRET_ACCESS_KEY": canary + "\n"})
+			setEnvironment(r.t, map[string]string{"AWS_ACCESS_KEY_ID": fakessm.DefaultAccessKeyID, "AWS_SECRET_ACCESS_KEY": canary + "\n"})
 
 			return nil
 		}, want: "STS did not confirm the credentials from environment variables\nThe secret key holds white space or a line break\nSignatureDoesNotMatch",

@@ -37,7 +37,7 @@ func TestChannelConfig_endpoint(t *testing.T) {
 		"http://127.0.0.1:8080":           "ws://127.0.0.1:8080",
 		"ws://localhost:8080//":           "ws://localhost:8080",
 	} {
-		if got := newChannelConfig(testAWSConfig(t, testArguments("", offline)), given).Endpoint; got != want {
+		if got := newChannelConfig(testAWSConfig(t, testArguments("", offlineArguments)), given).Endpoint; got != want {
 			t.Errorf("%q becomes %q, want %q", given, got, want)
 		}
 	}
@@ -50,7 +50,7 @@ func TestChannelConfig_client(t *testing.T) {
 
 	_, server, certificate := testTLSFake(t)
 	proxy := newTestProxy(t, server.URL)
-	arguments := testArguments("", offline, map[string]any{
+	arguments := testArguments("", offlineArguments, map[string]any{
 		"custom_ca_bundle": certificate, "https_proxy": proxy.withPassword(),
 		"endpoints": []any{map[string]any{"ssmmessages": "wss://example.com"}},
 	})
@@ -92,7 +92,7 @@ func TestChannelConfig_redirect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	response, err := testChannelConfig(t, testArguments("", offline)).HTTPClient.Do(request)
+	response, err := testChannelConfig(t, testArguments("", offlineArguments)).HTTPClient.Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -309,7 +309,7 @@ type testProxyChoice struct{ HTTP, HTTPS string }
 func chosenProxies(t *testing.T, arguments map[string]any) testProxyChoice {
 	t.Helper()
 
-	cfg := testAWSConfig(t, testArguments("", offline, arguments))
+	cfg := testAWSConfig(t, testArguments("", offlineArguments, arguments))
 
 	return testProxyChoice{proxyFor(t, cfg, "http://ssm.example.com/"), proxyFor(t, cfg, "https://ssm.example.com/")}
 }
@@ -363,7 +363,7 @@ func TestConfigure_envProxyChoice(t *testing.T) {
 	}
 	for name, tc := range cases { //nolint:paralleltest // The environment is shared.
 		t.Run(name, func(t *testing.T) {
-			setenv(t, tc.env)
+			setEnvironment(t, tc.env)
 			if diff := cmp.Diff(tc.want, chosenProxies(t, tc.arguments)); diff != "" {
 				t.Errorf("unexpected proxies (-want +got):\n%s", diff)
 			}
@@ -471,7 +471,7 @@ func TestConfigure_metadataEndpointMode(t *testing.T) {
 	for value, want := range map[any]imds.EndpointModeState{
 		nil: imds.EndpointModeStateUnset, "IPv4": imds.EndpointModeStateIPv4, "IPv6": imds.EndpointModeStateIPv6,
 	} {
-		cfg := testAWSConfig(t, testArguments("", offline, map[string]any{"ec2_metadata_service_endpoint_mode": value}))
+		cfg := testAWSConfig(t, testArguments("", offlineArguments, map[string]any{"ec2_metadata_service_endpoint_mode": value}))
 		got := imds.EndpointModeStateUnset
 		for _, source := range cfg.ConfigSources {
 			if options, ok := source.(config.LoadOptions); ok {
@@ -500,7 +500,7 @@ func TestConfigure_maxRetries(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			cfg := testAWSConfig(t, testArguments("", offline, map[string]any{"max_retries": tc.argument}))
+			cfg := testAWSConfig(t, testArguments("", offlineArguments, map[string]any{"max_retries": tc.argument}))
 			if got := cfg.Retryer().MaxAttempts(); got != tc.want {
 				t.Errorf("got %d attempts, want %d", got, tc.want)
 			}
@@ -575,7 +575,7 @@ func TestConfigure_retryMode(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			cfg := testAWSConfig(t, testArguments("", offline, map[string]any{"retry_mode": tc.argument}))
+			cfg := testAWSConfig(t, testArguments("", offlineArguments, map[string]any{"retry_mode": tc.argument}))
 			if got, want := fmt.Sprintf("%T", retryerOf(t, cfg)), fmt.Sprintf("%T", tc.want); got != want {
 				t.Errorf("the retryer is a %s, want a %s", got, want)
 			}
@@ -585,10 +585,10 @@ func TestConfigure_retryMode(t *testing.T) {
 
 func TestConfigure_envRetryMode(t *testing.T) {
 	t.Setenv("AWS_RETRY_MODE", "adaptive")
-	if got := retryerOf(t, testAWSConfig(t, testArguments("", offline))); reflect.TypeOf(got) != reflect.TypeOf(&retry.AdaptiveMode{}) {
+	if got := retryerOf(t, testAWSConfig(t, testArguments("", offlineArguments))); reflect.TypeOf(got) != reflect.TypeOf(&retry.AdaptiveMode{}) {
 		t.Errorf("the retryer is a %T", got)
 	}
-	if got := retryerOf(t, testAWSConfig(t, testArguments("", offline, map[string]any{"retry_mode": "standard"}))); reflect.TypeOf(got) != reflect.TypeOf(&retry.Standard{}) {
+	if got := retryerOf(t, testAWSConfig(t, testArguments("", offlineArguments, map[string]any{"retry_mode": "standard"}))); reflect.TypeOf(got) != reflect.TypeOf(&retry.Standard{}) {
 		t.Errorf("the retryer is a %T", got)
 	}
 }
@@ -602,7 +602,7 @@ func TestConfigure_tokenBucket(t *testing.T) {
 		const capacity = 3 * int(retry.DefaultThrottlingRetryCost)
 		throttled := &smithy.GenericAPIError{Code: "ThrottlingException"}
 		for argument, want := range map[any]int{nil: 100, 0: 100, capacity: 3} {
-			retryer := testAWSConfig(t, testArguments("", offline, map[string]any{"token_bucket_rate_limiter_capacity": argument})).Retryer()
+			retryer := testAWSConfig(t, testArguments("", offlineArguments, map[string]any{"token_bucket_rate_limiter_capacity": argument})).Retryer()
 			got := 0
 			for ; got < 100; got++ {
 				if _, err := retryer.GetRetryToken(t.Context(), throttled); err != nil {
@@ -697,7 +697,7 @@ func TestConfigure_awsEndpoints(t *testing.T) {
 }
 
 func TestConfigure_envAWSEndpoints(t *testing.T) {
-	setenv(t, map[string]string{"AWS_USE_FIPS_ENDPOINT": "true", "AWS_USE_DUALSTACK_ENDPOINT": "true"})
+	setEnvironment(t, map[string]string{"AWS_USE_FIPS_ENDPOINT": "true", "AWS_USE_DUALSTACK_ENDPOINT": "true"})
 	_, hosts := hostsCalled(t, nil)
 	if diff := cmp.Diff([]string{"ssm-fips.us-east-1.api.aws", "sts-fips.us-east-1.api.aws"}, hosts); diff != "" {
 		t.Errorf("unexpected hosts (-want +got):\n%s", diff)
@@ -748,7 +748,7 @@ func TestConfigure_envCustomEndpoint(t *testing.T) {
 	sources := map[string]func(*testing.T, string){
 		"AWS_ENDPOINT_URL": func(t *testing.T, url string) { t.Setenv("AWS_ENDPOINT_URL", url) },
 		"AWS_ENDPOINT_URL_SSM and AWS_ENDPOINT_URL_STS": func(t *testing.T, url string) {
-			setenv(t, map[string]string{"AWS_ENDPOINT_URL_SSM": url, "AWS_ENDPOINT_URL_STS": url})
+			setEnvironment(t, map[string]string{"AWS_ENDPOINT_URL_SSM": url, "AWS_ENDPOINT_URL_STS": url})
 		},
 		"the profile's endpoint_url": func(t *testing.T, url string) {
 			t.Setenv("AWS_CONFIG_FILE", testFile(t, "config", "[default]\nendpoint_url = "+url+"\n"))
@@ -794,7 +794,7 @@ func TestConfigure_customEndpointInFile(t *testing.T) {
 
 func TestConfigure_envEndpointArgumentWins(t *testing.T) {
 	other, otherURL := testFake(t)
-	setenv(t, map[string]string{"AWS_ENDPOINT_URL": otherURL, "AWS_ENDPOINT_URL_SSM": otherURL, "AWS_ENDPOINT_URL_STS": otherURL})
+	setEnvironment(t, map[string]string{"AWS_ENDPOINT_URL": otherURL, "AWS_ENDPOINT_URL_SSM": otherURL, "AWS_ENDPOINT_URL_STS": otherURL})
 	fake, url := testFake(t)
 	testResume(t, newConfiguredServer(t, testArguments(url)))
 	wantCaller(t, fake, testUserARN)
@@ -870,7 +870,7 @@ func TestConfigure_iamEndpoint(t *testing.T) {
 func TestConfigure_envSSOEndpoint(t *testing.T) {
 	const start = "https://sessionops.awsapps.com/start"
 	home := t.TempDir()
-	setenv(t, map[string]string{"HOME": home, "USERPROFILE": home})
+	setEnvironment(t, map[string]string{"HOME": home, "USERPROFILE": home})
 	sum := sha1.Sum([]byte(start)) //nolint:gosec // The name of the AWS CLI's cache file.
 	cache := filepath.Join(home, ".aws", "sso", "cache", hex.EncodeToString(sum[:])+".json")
 	if err := os.MkdirAll(filepath.Dir(cache), 0o700); err != nil {

@@ -88,8 +88,8 @@ func testAWSConfig(t *testing.T, arguments map[string]any) aws.Config {
 	return cfg
 }
 
-// offline are arguments with which configuring makes no calls.
-var offline = map[string]any{"skip_credentials_validation": true, "skip_requesting_account_id": true}
+// offlineArguments are arguments with which configuring makes no calls.
+var offlineArguments = map[string]any{"skip_credentials_validation": true, "skip_requesting_account_id": true}
 
 // testFile writes a file and returns its path.
 func testFile(t *testing.T, name, content string) string {
@@ -113,7 +113,7 @@ func testCredentialsFile(t *testing.T, profile string) string {
 // withoutKeys removes the static credentials.
 var withoutKeys = map[string]any{"access_key": nil, "secret_key": nil}
 
-func setenv(t *testing.T, env map[string]string) {
+func setEnvironment(t *testing.T, env map[string]string) {
 	t.Helper()
 
 	for name, value := range env {
@@ -287,7 +287,7 @@ func TestConfigure_envSecretsInAnswers(t *testing.T) {
 	}
 	for name, tc := range cases { //nolint:paralleltest // The environment is shared.
 		t.Run(name, func(t *testing.T) {
-			setenv(t, tc.env)
+			setEnvironment(t, tc.env)
 			wantNoSecrets(t, tc.secrets, configureRepeating(t, withoutKeys, tc.secrets))
 		})
 	}
@@ -423,10 +423,10 @@ func TestConfigure_envCredentials(t *testing.T) {
 	for name, tc := range cases { //nolint:paralleltest // The environment is shared.
 		t.Run(name, func(t *testing.T) {
 			fake, url := testFake(t)
-			setenv(t, tc.env)
+			setEnvironment(t, tc.env)
 			if tc.role {
 				keys := testRoleKeys(t, url)
-				setenv(t, map[string]string{
+				setEnvironment(t, map[string]string{
 					"AWS_ACCESS_KEY_ID":     fmt.Sprint(keys["access_key"]),
 					"AWS_SECRET_ACCESS_KEY": fmt.Sprint(keys["secret_key"]),
 					"AWS_SESSION_TOKEN":     fmt.Sprint(keys["token"]),
@@ -693,7 +693,7 @@ func TestConfigure_envWebIdentity(t *testing.T) {
 	}
 	for name, tc := range cases { //nolint:paralleltest // The environment is shared.
 		t.Run(name, func(t *testing.T) {
-			setenv(t, map[string]string{"AWS_WEB_IDENTITY_TOKEN_FILE": tc.env, "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/Environment"})
+			setEnvironment(t, map[string]string{"AWS_WEB_IDENTITY_TOKEN_FILE": tc.env, "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/Environment"})
 			fake, url := testFake(t, fakessm.WithWebIdentityToken(testWebIdentityToken))
 			s := newTestServer(t, testArguments(url, withoutKeys, map[string]any{"assume_role_with_web_identity": testWebIdentity(tc.block)}))
 			protocol.WantNoDiagnostics(t, s.ValidateProvider())
@@ -743,9 +743,9 @@ func TestConfigure_webIdentityMissing(t *testing.T) {
 // An empty string is the same as no argument, so the environment is used.
 func TestConfigure_envEmptyArguments(t *testing.T) {
 	fake, url := testFake(t)
-	setenv(t, map[string]string{"AWS_REGION": "eu-west-1", "AWS_RETRY_MODE": "adaptive"})
+	setEnvironment(t, map[string]string{"AWS_REGION": "eu-west-1", "AWS_RETRY_MODE": "adaptive"})
 	keys := testRoleKeys(t, url)
-	setenv(t, map[string]string{
+	setEnvironment(t, map[string]string{
 		"AWS_ACCESS_KEY_ID":     fmt.Sprint(keys["access_key"]),
 		"AWS_SECRET_ACCESS_KEY": fmt.Sprint(keys["secret_key"]),
 		"AWS_SESSION_TOKEN":     fmt.Sprint(keys["token"]),
@@ -855,7 +855,7 @@ func TestConfigure_skip(t *testing.T) {
 		"nothing":                     {configure: []string{"GetCallerIdentity"}, account: testAccountID},
 		"skip_requesting_account_id":  {arguments: map[string]any{"skip_requesting_account_id": true}, configure: []string{"GetCallerIdentity"}, account: testAccountID},
 		"skip_credentials_validation": {arguments: map[string]any{"skip_credentials_validation": true}, configure: []string{"GetUser", "GetCallerIdentity"}, account: testAccountID},
-		"both":                        {arguments: offline, configure: nil, account: nil},
+		"both":                        {arguments: offlineArguments, configure: nil, account: nil},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -884,7 +884,7 @@ func TestConfigure_skipCredentialsValidationWrongSecret(t *testing.T) {
 
 	fake, url := testFake(t)
 	const wrong = "wrong/wrong/wrong/wrong/wrong/wrong/wrong"
-	s := newConfiguredServer(t, testArguments(url, offline, map[string]any{"secret_key": wrong}))
+	s := newConfiguredServer(t, testArguments(url, offlineArguments, map[string]any{"secret_key": wrong}))
 	_, diags := s.ReadDataSource("ssm_session_resume", map[string]any{"session_id": testAway})
 	protocol.WantDiagnostic(t, protocol.Error("session_id", summaryResume, "did not accept the credentials\nRenew the credentials"), diags)
 	wantNoSecrets(t, []string{wrong}, diags, fake.Requests())
@@ -930,7 +930,7 @@ func TestConfigure_envUserAgent(t *testing.T) {
 func TestConfigure_envUnknown(t *testing.T) {
 	fake, url := testFake(t)
 	testKeysEnv(t)
-	setenv(t, map[string]string{"AWS_ENDPOINT_URL": url, "AWS_REGION": testRegion})
+	setEnvironment(t, map[string]string{"AWS_ENDPOINT_URL": url, "AWS_REGION": testRegion})
 
 	settled, diags := newConfiguredServer(t, testArguments(url)).Import("ssm_session_termination", testEnded, nil)
 	protocol.WantNoDiagnostics(t, diags)
@@ -1241,7 +1241,7 @@ func TestProvider_prepare(t *testing.T) {
 	t.Parallel()
 
 	prepared := 0
-	s := newServerOf(t, New("test", func() { prepared++ }, nil)(), testArguments("", offline))
+	s := newServerOf(t, New("test", func() { prepared++ }, nil)(), testArguments("", offlineArguments))
 	protocol.WantNoDiagnostics(t, s.ValidateProvider())
 	if prepared != 0 {
 		t.Error("a provider that is only asked for its schema was prepared for work")

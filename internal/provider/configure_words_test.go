@@ -106,13 +106,13 @@ func TestGuardedCredentials_requestID(t *testing.T) {
 			}
 		})
 	}
-	if got := second.source.failure(retrieve(t, first)).detail("It failed", "Look."); !strings.HasSuffix(got, "\n\nRequest ID: "+id) {
+	if got := second.source.failure(retrieveCredentials(t, first)).detail("It failed", "Look."); !strings.HasSuffix(got, "\n\nRequest ID: "+id) {
 		t.Errorf("the detail does not end in the request ID:\n%s", got)
 	}
 }
 
-// retrieve returns the error of a provider of credentials.
-func retrieve(t *testing.T, provider aws.CredentialsProvider) error {
+// retrieveCredentials returns the error of a provider of credentials.
+func retrieveCredentials(t *testing.T, provider aws.CredentialsProvider) error {
 	t.Helper()
 
 	_, err := provider.Retrieve(t.Context())

@@ -47,7 +47,7 @@ func TestGoroutines_cancelled(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				const times = 12
 				fake := fakessm.New(append(tc.options, fakessm.WithSessions(testSessions()...), fakessm.WithPageSize(200))...)
-				s := newBubbleServer(t, endpoint.NewBubble(t, fake), mergeConfig(offline, tc.arguments))
+				s := newBubbleServer(t, endpoint.NewBubble(t, fake), mergeConfig(offlineArguments, tc.arguments))
 				if tc.fault.Kind != "" {
 					tc.fault.Times = -1
 					fake.Inject(tc.fault)

@@ -420,7 +420,7 @@ func TestHostile_texts(t *testing.T) {
 					}
 					fake.AddSessions(own)
 				}
-				s := newBubbleServer(t, endpoint.NewBubble(t, fake), mergeConfig(offline, map[string]any{"max_retries": 0}))
+				s := newBubbleServer(t, endpoint.NewBubble(t, fake), mergeConfig(offlineArguments, map[string]any{"max_retries": 0}))
 				if tc.fault.Kind != "" {
 					tc.fault.Times = -1
 					fake.Inject(tc.fault)

@@ -117,12 +117,12 @@ func TestProvider_validate(t *testing.T) {
 			want:      want{"allowed_account_ids", "Invalid Attribute Combination", `"forbidden_account_ids" cannot be specified when "allowed_account_ids" is specified`},
 		},
 		"allowed accounts, and no way to know the account": {
-			arguments: withArgument(offline, "allowed_account_ids", []any{testAccountID}),
+			arguments: withArgument(offlineArguments, "allowed_account_ids", []any{testAccountID}),
 			want: want{"allowed_account_ids", "Contradicting Provider Arguments",
 				"allowed_account_ids cannot be checked\nskip_credentials_validation and skip_requesting_account_id\nRemove one of the three."},
 		},
 		"forbidden accounts, and no way to know the account": {
-			arguments: withArgument(offline, "forbidden_account_ids", []any{testAccountID}),
+			arguments: withArgument(offlineArguments, "forbidden_account_ids", []any{testAccountID}),
 			want: want{"forbidden_account_ids", "Contradicting Provider Arguments",
 				"forbidden_account_ids cannot be checked\nskip_credentials_validation and skip_requesting_account_id\nRemove one of the three."},
 		},
@@ -364,7 +364,7 @@ func TestProvider_validateAccepts(t *testing.T) {
 		"allowed accounts":           {"allowed_account_ids": []any{testAccountID, "000000000001"}},
 		"allowed, one skip":          {"allowed_account_ids": []any{testAccountID}, "skip_requesting_account_id": true},
 		"allowed, the other skip":    {"allowed_account_ids": []any{testAccountID}, "skip_credentials_validation": true},
-		"skips without guard":        offline,
+		"skips without guard":        offlineArguments,
 		"role with path":             {"assume_role": []any{map[string]any{"role_arn": "arn:aws-us-gov:iam::123456789012:role/a/b/Operator"}}},
 		"role without ARN":           {"assume_role": []any{map[string]any{"session_name": "test"}}},
 		"role with an empty ARN":     {"assume_role": []any{map[string]any{"role_arn": ""}}},

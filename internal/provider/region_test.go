@@ -402,7 +402,7 @@ func TestConfigure_envRegion(t *testing.T) {
 	}
 	for name, tc := range cases { //nolint:paralleltest // The environment is shared.
 		t.Run(name, func(t *testing.T) {
-			setenv(t, tc.env)
+			setEnvironment(t, tc.env)
 			fake, url := testRegionFake(t)
 			s := newConfiguredServer(t, testArguments(url, map[string]any{"region": tc.argument}))
 			wantRegion(t, fake, s, map[string]any{"session_id": testAway}, tc.want)
@@ -426,7 +426,7 @@ func TestConfigure_regionMissing(t *testing.T) {
 		"with a web identity":                           {"assume_role_with_web_identity": testWebIdentity(nil), "access_key": nil, "secret_key": nil},
 		"with a web identity, calling AWS":              {"assume_role_with_web_identity": testWebIdentity(nil), "access_key": nil, "secret_key": nil, "endpoints": nil},
 		"without validation of names":                   {"skip_region_validation": true},
-		"without validation of credentials and account": offline,
+		"without validation of credentials and account": offlineArguments,
 	}
 	for name, change := range cases {
 		t.Run(name, func(t *testing.T) {

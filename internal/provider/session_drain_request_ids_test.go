@@ -152,7 +152,7 @@ func TestSessionDrainResource_requestIDsOfFailures(t *testing.T) {
 			fakessm.Fault{Operation: "TerminateSession", SessionID: "ida-1", Kind: fakessm.FaultResetBefore, Times: -1},
 			fakessm.Fault{Operation: "TerminateSession", SessionID: "jim-1", Kind: fakessm.FaultBare, Times: -1},
 		)
-		s := newBubbleServer(t, endpoint.NewBubble(t, fake), mergeConfig(offline, map[string]any{"max_retries": 2}))
+		s := newBubbleServer(t, endpoint.NewBubble(t, fake), mergeConfig(offlineArguments, map[string]any{"max_retries": 2}))
 
 		state, diags := s.Create("ssm_session_drain", map[string]any{"targets": []any{"i-a"}})
 

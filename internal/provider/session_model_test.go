@@ -48,7 +48,7 @@ func FuzzFlattenSession(f *testing.F) {
 			return
 		}
 		if server == nil {
-			server = newServerWithClient(t, &http.Client{Transport: &transport}, testArguments(endpoint.BubbleURL, offline))
+			server = newServerWithClient(t, &http.Client{Transport: &transport}, testArguments(endpoint.BubbleURL, offlineArguments))
 			protocol.WantNoDiagnostics(t, server.Configure())
 		}
 		s := server.In(t)

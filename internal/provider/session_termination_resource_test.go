@@ -716,7 +716,7 @@ func TestSessionTerminationResource_importEmptyID(t *testing.T) {
 	t.Parallel()
 
 	fake, url := testFake(t)
-	_, diags := newConfiguredServer(t, testArguments(url, offline)).Import("ssm_session_termination", "", nil)
+	_, diags := newConfiguredServer(t, testArguments(url, offlineArguments)).Import("ssm_session_termination", "", nil)
 	protocol.WantDiagnostic(t, protocol.Error("session_id", "Invalid Attribute Value Length", "between 1 and 96"), diags)
 	endpoint.WantCalls(t, fake)
 }
@@ -813,7 +813,7 @@ func TestSessionTerminationResource_planNotShown(t *testing.T) {
 					fake.Inject(fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Times: -1})
 				}
 
-				plan, diags := newBubbleServer(t, endpoint.NewBubble(t, fake), offline).PlanCreate("ssm_session_termination", tc.arguments)
+				plan, diags := newBubbleServer(t, endpoint.NewBubble(t, fake), offlineArguments).PlanCreate("ssm_session_termination", tc.arguments)
 
 				if plan == nil {
 					t.Fatalf("nothing is planned: %+v", diags)

@@ -190,7 +190,7 @@ func TestClient_requestIDs_hostile(t *testing.T) {
 				fake.Inject(terminateFault("b", fakessm.FaultDenied, -1))
 				ep := newEndpoint(t, fake, func(next http.Handler) http.Handler {
 					return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-						next.ServeHTTP(&replacing{ResponseWriter: w, requestID: tc.sent}, r)
+						next.ServeHTTP(&replacedRequestID{ResponseWriter: w, requestID: tc.sent}, r)
 					})
 				})
 				var seen attemptObserver
@@ -227,15 +227,15 @@ func TestClient_requestIDs_hostile(t *testing.T) {
 	}
 }
 
-// replacing is a ResponseWriter that sends another request ID than the handler's.
-type replacing struct {
+// replacedRequestID is a ResponseWriter that sends another request ID than the handler's.
+type replacedRequestID struct {
 	http.ResponseWriter
 
 	requestID string
 }
 
 // WriteHeader implements http.ResponseWriter.
-func (w *replacing) WriteHeader(status int) {
+func (w *replacedRequestID) WriteHeader(status int) {
 	w.Header()["X-Amzn-Requestid"] = []string{w.requestID}
 	w.ResponseWriter.WriteHeader(status)
 }

@@ -39,7 +39,7 @@ type program struct {
 // and HOME.
 func startProgram(t *testing.T, args ...string) *program {
 	t.Helper()
-	p := &program{t: t, variables: start(t, args...)}
+	p := &program{t: t, variables: startFake(t, args...)}
 	p.env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}
 	for name, value := range p.variables {
 		p.env = append(p.env, name+"="+value)

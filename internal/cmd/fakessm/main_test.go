@@ -24,8 +24,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// start runs the program and returns the printed variables.
-func start(t *testing.T, args ...string) map[string]string {
+// startFake runs the program and returns the printed variables.
+func startFake(t *testing.T, args ...string) map[string]string {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	output, stdout := io.Pipe()
@@ -59,7 +59,7 @@ func start(t *testing.T, args ...string) map[string]string {
 	return variables
 }
 
-func client(variables map[string]string) *ssm.Client {
+func newSSMClient(variables map[string]string) *ssm.Client {
 	return ssm.New(ssm.Options{
 		BaseEndpoint: aws.String(variables["AWS_ENDPOINT_URL_SSM"]),
 		Region:       variables["AWS_REGION"],
@@ -75,7 +75,7 @@ func TestRun(t *testing.T) {
 	if err := os.WriteFile(file, []byte("old"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	variables := start(t, "-env-file", file, "-region", "eu-west-1")
+	variables := startFake(t, "-env-file", file, "-region", "eu-west-1")
 	url := variables["AWS_ENDPOINT_URL_SSM"]
 	want := map[string]string{
 		"AWS_ENDPOINT_URL_SSM": url, "AWS_ENDPOINT_URL_STS": url, "AWS_SESSION_TOKEN": "",
@@ -91,7 +91,7 @@ func TestRun(t *testing.T) {
 		t.Errorf("the file contains %q, %v", written, err)
 	}
 
-	out, err := client(variables).DescribeSessions(t.Context(), &ssm.DescribeSessionsInput{State: "Active"})
+	out, err := newSSMClient(variables).DescribeSessions(t.Context(), &ssm.DescribeSessionsInput{State: "Active"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func TestRun_ownSessions(t *testing.T) {
 	if err := os.WriteFile(file, []byte(`[{"SessionId":"a","StartDate":"2026-11-20T08:00:00Z"},{"SessionId":"b","Region":"eu-west-1"}]`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c := client(start(t, "-sessions", file, "-session", "c,i-1,arn:aws:iam::123456789012:user/timmy", "-session", "d,i-1,o,Terminated", "-ended", "accept", "-terminating", "active", "-lag", "1h", "-quotas=false", "-page-size", "1"))
+	c := newSSMClient(startFake(t, "-sessions", file, "-session", "c,i-1,arn:aws:iam::123456789012:user/timmy", "-session", "d,i-1,o,Terminated", "-ended", "accept", "-terminating", "active", "-lag", "1h", "-quotas=false", "-page-size", "1"))
 	if _, err := c.TerminateSession(t.Context(), &ssm.TerminateSessionInput{SessionId: aws.String("c")}); err != nil {
 		t.Fatal(err)
 	}
@@ -157,8 +157,8 @@ func TestRun_dataChannel(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			variables := start(t, tc.args...)
-			out, err := client(variables).ResumeSession(t.Context(), &ssm.ResumeSessionInput{SessionId: aws.String(id)})
+			variables := startFake(t, tc.args...)
+			out, err := newSSMClient(variables).ResumeSession(t.Context(), &ssm.ResumeSessionInput{SessionId: aws.String(id)})
 			if err != nil {
 				t.Fatal(err)
 			}
