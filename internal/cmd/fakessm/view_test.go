@@ -87,12 +87,12 @@ func TestView_refuses(t *testing.T) {
 		args []string
 		want string
 	}{
-		"no URL":             {[]string{"sessions"}, "usage:"},
-		"an unknown word":    {[]string{"faults", url}, `"faults" cannot be viewed`},
-		"a flag":             {[]string{"-sessions", url}, "not defined: -sessions"},
-		"an unexpected URL":  {[]string{"sessions", url + "/elsewhere"}, "404 Not Found"},
-		"no endpoint":        {[]string{"reset", "http://127.0.0.1:1"}, "connection refused"},
-		"an invalid URL":     {[]string{"sessions", "::"}, "missing protocol scheme"},
+		"no URL":            {[]string{"sessions"}, "usage:"},
+		"an unknown word":   {[]string{"faults", url}, `"faults" cannot be viewed`},
+		"a flag":            {[]string{"-sessions", url}, "not defined: -sessions"},
+		"an unexpected URL": {[]string{"sessions", url + "/elsewhere"}, "404 Not Found"},
+		"no endpoint":       {[]string{"reset", "http://127.0.0.1:1"}, "connection refused"},
+		"an invalid URL":    {[]string{"sessions", "::"}, "missing protocol scheme"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
