@@ -58,7 +58,7 @@ fail() {
 	exit 1
 }
 
-# run COMMAND...: runs it in the background, so that signals are handled at once.
+# run COMMAND...: runs it in the background, because the shell then handles signals at once.
 run() {
 	"$@" &
 	running=$!

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Lists the licenses of the modules that are compiled into the provider in
-# THIRD_PARTY_LICENSES.md. The list has no versions, so it changes only when a module is
+# Writes THIRD_PARTY_LICENSES.md, the licenses of the modules that are compiled into the
+# provider, or checks that it is up to date. The list has no versions, so it changes only when a module is
 # added, removed or relicensed.
 #
 # usage: scripts/licenses.sh write|check

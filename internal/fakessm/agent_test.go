@@ -698,8 +698,8 @@ func TestAgent_slowFarEnd(t *testing.T) {
 	c.wait("the last acknowledgement", func() bool { return c.acks[last] > 0 })
 }
 
-// TestAgent_bothDirectionsFull checks a far end that answers at once, so that both directions
-// are full.
+// TestAgent_bothDirectionsFull checks a far end that answers at once. Both directions are
+// full then.
 func TestAgent_bothDirectionsFull(t *testing.T) {
 	t.Parallel()
 

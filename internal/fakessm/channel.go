@@ -34,8 +34,8 @@ func (e *entry) open(c *channel) {
 	e.channels[c] = struct{}{}
 }
 
-// closeChannels ends the data channels of a session. Each one says goodbye to its client
-// itself.
+// closeChannels ends the data channels of a session. Each channel then closes its
+// connection.
 func (e *entry) closeChannels(cause error) {
 	for c := range e.channels {
 		c.close(cause)
@@ -63,28 +63,28 @@ func (s *Server) CloseDataChannels() {
 func (s *Server) serveChannel(conn *websocket.Conn, session Session, c *channel, a *agent) {
 	conn.SetReadLimit(maxMessage)
 	out := newOutgoing(conn)
-	var sent, taken sync.WaitGroup
-	strike := func(fault ChannelFault) { s.applyChannelFault(fault, c, a, out) }
-	toAgent := &relay{server: s, sessionID: session.SessionID, direction: ToAgent, applyFault: strike, deliver: func(message []byte) {
+	var sending, receiving sync.WaitGroup
+	applyFault := func(fault ChannelFault) { s.applyChannelFault(fault, c, a, out) }
+	toAgent := &relay{server: s, sessionID: session.SessionID, direction: ToAgent, applyFault: applyFault, deliver: func(message []byte) {
 		if a != nil {
 			a.receive(message)
 		}
 	}}
-	toClient := &relay{server: s, sessionID: session.SessionID, direction: ToClient, applyFault: strike, deliver: out.send}
+	toClient := &relay{server: s, sessionID: session.SessionID, direction: ToClient, applyFault: applyFault, deliver: out.send}
 	// Acknowledgements must pass data that waits for the agent. The agent may need them
 	// before it can accept the data.
-	acks := &relay{server: s, sessionID: session.SessionID, direction: ToAgent, applyFault: strike, deliver: toAgent.deliver}
+	acks := &relay{server: s, sessionID: session.SessionID, direction: ToAgent, applyFault: applyFault, deliver: toAgent.deliver}
 	out.pass = toClient.pass
-	sent.Go(out.run)
+	sending.Go(out.run)
 	inbox := make(chan []byte, inboxSize)
-	taken.Go(func() {
+	receiving.Go(func() {
 		for message := range inbox {
 			toAgent.pass(message)
 		}
 	})
-	left := make(chan struct{})
+	disconnected := make(chan struct{})
 	go func() {
-		defer close(left)
+		defer close(disconnected)
 		defer close(inbox)
 		for {
 			_, message, err := conn.Read(context.Background())
@@ -109,27 +109,27 @@ func (s *Server) serveChannel(conn *websocket.Conn, session Session, c *channel,
 	defer func() {
 		detach()
 		out.close()
-		sent.Wait()
+		sending.Wait()
 		_ = conn.CloseNow()
-		<-left
-		taken.Wait()
+		<-disconnected
+		receiving.Wait()
 		s.sessions.each(session.SessionID, func(_ *region, e *entry) { delete(e.channels, c) })
 		c.close(nil)
 	}()
 
 	select {
-	case <-left:
+	case <-disconnected:
 		return
 	case <-c.ctx.Done():
 	}
 	detach()
 	if errors.Is(context.Cause(c.ctx), errSessionEnded) {
-		words := ""
-		s.sessions.each(session.SessionID, func(_ *region, e *entry) { words = e.endMessage })
-		out.add(channelClosed(s.now(), session, words))
+		message := ""
+		s.sessions.each(session.SessionID, func(_ *region, e *entry) { message = e.endMessage })
+		out.add(channelClosed(s.now(), session, message))
 	}
 	out.close()
-	sent.Wait()
+	sending.Wait()
 	_ = conn.Close(websocket.StatusNormalClosure, "Bye")
 }
 

@@ -22,7 +22,7 @@ import (
 //	GET    /_fakessm/channel-faults     the pending faults of data channels
 //	POST   /_fakessm/channel-faults     adds one or an array of them
 //	DELETE /_fakessm/channel-faults     removes them
-//	POST   /_fakessm/channels/close     closes all data channels but no session
+//	POST   /_fakessm/channels/close     closes all data channels, ends no session
 //	GET    /_fakessm/agent-pauses       how long paced agents have waited: {"seconds": 1.5}
 //	POST   /_fakessm/targets            sets which targets are connected: {"i-1": false}
 //

@@ -206,8 +206,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	reply.send(w, r)
 }
 
-// answer processes a request. Faults come last, so that each one hits a request that would
-// have been processed otherwise.
+// answer processes a request. Faults come last, because they must only hit requests that
+// would have been processed.
 func (s *Server) answer(ctx context.Context, c *call) reply {
 	if !wait(ctx, s.latency) {
 		return closedConnection()

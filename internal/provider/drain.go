@@ -232,7 +232,7 @@ func (p *drainPreview) warning() (summary, detail string) {
 // nearlyExcluded returns a paragraph about sessions that an exclusion misses only by
 // case, or "" if there are none.
 func (p *drainPreview) nearlyExcluded() string {
-	nearly := slices.DeleteFunc(slices.Clone(p.sessions), func(s sessionmanager.Session) bool { return !p.in.Selector.ExcludesButForCase(s) })
+	nearly := slices.DeleteFunc(slices.Clone(p.sessions), func(s sessionmanager.Session) bool { return !p.in.Selector.ExcludesIgnoringCase(s) })
 	if len(nearly) == 0 {
 		return ""
 	}

@@ -33,8 +33,8 @@ type concurrentAsker struct {
 	random *rand.Rand
 }
 
-// named returns the ID of one of the asker's sessions.
-func (a concurrentAsker) named(what string) string { return a.name + "-" + what }
+// sessionID returns the ID of one of the asker's sessions.
+func (a concurrentAsker) sessionID(what string) string { return a.name + "-" + what }
 
 // sessions returns the asker's sessions: some for lookups, resumptions and terminations, a
 // group for a drain, and some that must stay live.
@@ -44,8 +44,8 @@ func (a concurrentAsker) sessions() []fakessm.Session {
 		"look": "node", "preview": "node", "resume": "", "end": "", "end-unseen": "",
 		"group-1": "group", "group-2": "group", "group-3": "group",
 	} {
-		s := sessionInRegion(a.named(what), "Connected")
-		s.Owner, s.Target = "owner of "+s.SessionID, a.named(node)
+		s := sessionInRegion(a.sessionID(what), "Connected")
+		s.Owner, s.Target = "owner of "+s.SessionID, a.sessionID(node)
 		sessions = append(sessions, s)
 	}
 
@@ -53,7 +53,7 @@ func (a concurrentAsker) sessions() []fakessm.Session {
 }
 
 // context returns a context that sometimes ends before the work is done.
-func (a concurrentAsker) context() (ctx context.Context, cancel context.CancelFunc, hurried bool) {
+func (a concurrentAsker) context() (ctx context.Context, cancel context.CancelFunc, shortDeadline bool) {
 	if a.random.IntN(3) > 0 {
 		return a.t.Context(), func() {}, false
 	}
@@ -62,18 +62,18 @@ func (a concurrentAsker) context() (ctx context.Context, cancel context.CancelFu
 	return ctx, cancel, true
 }
 
-// failed checks an error. Only a call with a short deadline may fail, and the error must
+// checkFailure checks an error. Only a call with a short deadline may fail, and the error must
 // be about the call's own session.
-func (a concurrentAsker) failed(err error, sessionID string, hurried bool) bool {
+func (a concurrentAsker) checkFailure(err error, sessionID string, shortDeadline bool) bool {
 	if err == nil {
 		return false
 	}
 	var failed *sessionmanager.Error
 	switch {
-	case !hurried:
+	case !shortDeadline:
 		a.t.Errorf("%s: %v", a.name, err)
 	case !errors.Is(err, context.DeadlineExceeded):
-		a.t.Errorf("%s failed without a reason: %v", a.name, err)
+		a.t.Errorf("%s failed for another reason than its deadline: %v", a.name, err)
 	case !errors.As(err, &failed) || failed.SessionID != sessionID || failed.Region != region:
 		a.t.Errorf("%s got the error of another session: %v", sessionID, err)
 	}
@@ -81,37 +81,37 @@ func (a concurrentAsker) failed(err error, sessionID string, hurried bool) bool 
 	return true
 }
 
-// shown checks that the answer is about the session that was asked for.
-func (a concurrentAsker) shown(got sessionmanager.Session, id string) {
+// checkSession checks that the answer is about the session that was asked for.
+func (a concurrentAsker) checkSession(got sessionmanager.Session, id string) {
 	if got.SessionID != id || got.Owner != "owner of "+id {
 		a.t.Errorf("asked for %s, got %s of %q", id, got.SessionID, got.Owner)
 	}
 }
 
 func (a concurrentAsker) find() {
-	ctx, cancel, hurried := a.context()
+	ctx, cancel, shortDeadline := a.context()
 	defer cancel()
-	session, err := a.client.Find(ctx, sessionmanager.SessionRef{Region: region, SessionID: a.named("look")})
-	if !a.failed(err, a.named("look"), hurried) {
-		a.shown(session, a.named("look"))
+	session, err := a.client.Find(ctx, sessionmanager.SessionRef{Region: region, SessionID: a.sessionID("look")})
+	if !a.checkFailure(err, a.sessionID("look"), shortDeadline) {
+		a.checkSession(session, a.sessionID("look"))
 	}
 }
 
 func (a concurrentAsker) preview() {
-	ctx, cancel, hurried := a.context()
+	ctx, cancel, shortDeadline := a.context()
 	defer cancel()
-	session, err := a.client.Preview(ctx, sessionmanager.SessionRef{Region: region, SessionID: a.named("preview")})
-	if !a.failed(err, a.named("preview"), hurried) {
-		a.shown(session, a.named("preview"))
+	session, err := a.client.Preview(ctx, sessionmanager.SessionRef{Region: region, SessionID: a.sessionID("preview")})
+	if !a.checkFailure(err, a.sessionID("preview"), shortDeadline) {
+		a.checkSession(session, a.sessionID("preview"))
 	}
 }
 
 func (a concurrentAsker) resume() {
-	ctx, cancel, hurried := a.context()
+	ctx, cancel, shortDeadline := a.context()
 	defer cancel()
-	id := a.named("resume")
+	id := a.sessionID("resume")
 	connection, err := a.client.Resume(ctx, sessionmanager.SessionRef{Region: region, SessionID: id})
-	if a.failed(err, id, hurried) {
+	if a.checkFailure(err, id, shortDeadline) {
 		return
 	}
 	at := slices.Index(a.ep.fake.Tokens(id), connection.TokenValue)
@@ -121,38 +121,38 @@ func (a concurrentAsker) resume() {
 }
 
 func (a concurrentAsker) list() {
-	ctx, cancel, hurried := a.context()
+	ctx, cancel, shortDeadline := a.context()
 	defer cancel()
-	selector := sessionmanager.Selector{Targets: []string{a.named("node")}}
+	selector := sessionmanager.Selector{Targets: []string{a.sessionID("node")}}
 	listing, err := a.client.List(ctx, region, sessionmanager.StateActive, selector, time.Time{})
-	if a.failed(err, "", hurried) {
+	if a.checkFailure(err, "", shortDeadline) {
 		return
 	}
-	if diff := cmp.Diff([]string{a.named("look"), a.named("preview")}, idsOf(listing.Sessions)); diff != "" {
+	if diff := cmp.Diff([]string{a.sessionID("look"), a.sessionID("preview")}, idsOf(listing.Sessions)); diff != "" {
 		a.t.Errorf("%s listed (-want +got):\n%s", a.name, diff)
 	}
 }
 
 func (a concurrentAsker) status() {
-	ctx, cancel, hurried := a.context()
+	ctx, cancel, shortDeadline := a.context()
 	defer cancel()
-	target, want := a.named("node"), "connected"
+	target, want := a.sessionID("node"), "connected"
 	if a.random.IntN(2) == 0 {
-		target, want = a.named("no-node"), "notconnected"
+		target, want = a.sessionID("no-node"), "notconnected"
 	}
 	got, err := a.client.ConnectionStatus(ctx, region, target)
-	if !a.failed(err, "", hurried) && got != want {
+	if !a.checkFailure(err, "", shortDeadline) && got != want {
 		a.t.Errorf("%s is %s, want %s", target, got, want)
 	}
 }
 
 func (a concurrentAsker) terminate() {
-	ctx, cancel, hurried := a.context()
+	ctx, cancel, shortDeadline := a.context()
 	defer cancel()
 	verify := a.random.IntN(2) == 0
-	id, outcome := a.named("end"), sessionmanager.OutcomeTerminated
+	id, outcome := a.sessionID("end"), sessionmanager.OutcomeTerminated
 	if !verify {
-		id, outcome = a.named("end-unseen"), sessionmanager.OutcomeUnverified
+		id, outcome = a.sessionID("end-unseen"), sessionmanager.OutcomeUnverified
 	}
 	result, err := a.client.Terminate(ctx, sessionmanager.TerminateInput{SessionRef: sessionmanager.SessionRef{Region: region, SessionID: id}, Verify: verify})
 	if result.Session.SessionID != id {
@@ -160,7 +160,7 @@ func (a concurrentAsker) terminate() {
 	}
 	now, _ := a.ep.fake.Session(id)
 	switch {
-	case !a.failed(err, id, hurried) && (result.Outcome != outcome || now.Status == "Connected"):
+	case !a.checkFailure(err, id, shortDeadline) && (result.Outcome != outcome || now.Status == "Connected"):
 		a.t.Errorf("session %s: %s, and is %s", id, result.Outcome, now.Status)
 	case !result.Requested && now.Status != "Connected":
 		a.t.Errorf("session %s is %s without an outcome", id, now.Status)
@@ -168,21 +168,21 @@ func (a concurrentAsker) terminate() {
 }
 
 func (a concurrentAsker) drain() {
-	ctx, cancel, hurried := a.context()
+	ctx, cancel, shortDeadline := a.context()
 	defer cancel()
 	result, err := a.client.Drain(ctx, sessionmanager.DrainInput{
-		Region: region, Selector: sessionmanager.Selector{Targets: []string{a.named("group")}}, MaxSessions: 3,
+		Region: region, Selector: sessionmanager.Selector{Targets: []string{a.sessionID("group")}}, MaxSessions: 3,
 	})
-	if err != nil && !hurried {
+	if err != nil && !shortDeadline {
 		a.t.Errorf("%s: %v", a.name, err)
 	}
 	for _, what := range []string{"group-1", "group-2", "group-3"} {
-		now, _ := a.ep.fake.Session(a.named(what))
-		outcome, told := result.Outcomes[now.SessionID]
+		now, _ := a.ep.fake.Session(a.sessionID(what))
+		outcome, hasOutcome := result.Outcomes[now.SessionID]
 		switch {
-		case now.Status != "Connected" && !told:
+		case now.Status != "Connected" && !hasOutcome:
 			a.t.Errorf("session %s was ended but has no outcome", now.SessionID)
-		case now.Status == "Connected" && (err == nil || told && outcome != sessionmanager.OutcomeFailed && outcome != sessionmanager.OutcomeUnverified):
+		case now.Status == "Connected" && (err == nil || hasOutcome && outcome != sessionmanager.OutcomeFailed && outcome != sessionmanager.OutcomeUnverified):
 			a.t.Errorf("session %s has the outcome %q but is live", now.SessionID, outcome)
 		}
 	}
@@ -280,31 +280,31 @@ func TestClient_aMillionSessions(t *testing.T) {
 		client := newEndpoint(t, fake).client()
 
 		for name, tc := range map[string]struct {
-			question func() (string, error)
-			want     string
-			kind     string
-			calls    describeCalls
+			lookUp func() (string, error)
+			want   string
+			kind   string
+			calls  describeCalls
 		}{
 			"the oldest": {
-				question: func() (string, error) {
+				lookUp: func() (string, error) {
 					return foundStatus(client.Find(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: "past-0000000"}))
 				},
 				want: "Terminated", calls: describeCalls{Lookups: 2},
 			},
 			"one in the middle, with Preview": {
-				question: func() (string, error) {
+				lookUp: func() (string, error) {
 					return foundStatus(client.Preview(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: "past-0500000"}))
 				},
 				want: "Terminated", calls: describeCalls{Lookups: 2},
 			},
 			"one that does not exist": {
-				question: func() (string, error) {
+				lookUp: func() (string, error) {
 					return foundStatus(client.Preview(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: "past-none"}))
 				},
 				kind: notFound, calls: describeCalls{Lookups: 4},
 			},
 			"a live one that is terminated": {
-				question: func() (string, error) {
+				lookUp: func() (string, error) {
 					result, err := client.Terminate(t.Context(), sessionmanager.TerminateInput{SessionRef: sessionmanager.SessionRef{Region: region, SessionID: crowdID(0)}, Verify: true})
 
 					return string(result.Outcome), err
@@ -314,7 +314,7 @@ func TestClient_aMillionSessions(t *testing.T) {
 		} {
 			time.Sleep(time.Hour)
 			fake.ResetRequests()
-			got, err := tc.question()
+			got, err := tc.lookUp()
 			if got != tc.want || kindOf(err) != tc.kind {
 				t.Errorf("%s: %q, %v, want %q, %q", name, got, err, tc.want, tc.kind)
 			}

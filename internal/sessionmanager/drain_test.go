@@ -1337,7 +1337,7 @@ func TestClient_Matching(t *testing.T) {
 		calls    int
 	}{
 		"the sessions of the node": {selector: sessionmanager.Selector{Targets: []string{node}}, want: []string{"a", "b"}, calls: 1},
-		"nobody":                   {selector: sessionmanager.Selector{Targets: []string{"mi-nobody"}}, want: []string{}, calls: 2},
+		"no match":                 {selector: sessionmanager.Selector{Targets: []string{"mi-nobody"}}, want: []string{}, calls: 2},
 		"an empty set":             {selector: sessionmanager.Selector{Targets: []string{}}, want: []string{}},
 		"only live sessions":       {wrap: []func(http.Handler) http.Handler{answerPages(statuses)}, selector: sessionmanager.Selector{Targets: []string{node}}, want: []string{"silent", "connected", "disconnected", "connecting", "tomorrow"}, calls: 1},
 		"denied":                   {faults: []fakessm.Fault{{Kind: fakessm.FaultDenied}}, selector: sessionmanager.Selector{Targets: []string{node}}, kind: accessDenied, calls: 1},

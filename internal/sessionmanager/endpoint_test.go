@@ -307,7 +307,7 @@ func checkErrorOf(t *testing.T, err error, operation *sessionmanager.Operation, 
 	}
 	var failed *sessionmanager.Error
 	if !errors.As(err, &failed) {
-		t.Fatalf("%T is no *sessionmanager.Error", err)
+		t.Fatalf("%T is not a *sessionmanager.Error", err)
 	}
 	want := sessionmanager.Error{Operation: operation, SessionRef: sessionmanager.SessionRef{Region: region, SessionID: sessionID}}
 	got := sessionmanager.Error{Operation: failed.Operation, SessionRef: failed.SessionRef}

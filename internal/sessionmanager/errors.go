@@ -68,7 +68,7 @@ type Error struct {
 	OutOfTime bool
 
 	Denied Denied     // The resource that StartSession was denied on.
-	Lost   *LostStart // What became of a session that was started but cannot be used.
+	Lost   *LostStart // The fate of a session that was started but cannot be used.
 }
 
 // Denied is a resource that ssm:StartSession must be allowed on.

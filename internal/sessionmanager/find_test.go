@@ -147,7 +147,7 @@ func TestClient_Find(t *testing.T) {
 			options:  []fakessm.Option{fakessm.WithFiltersIgnored()},
 			want:     findReport{Kind: undetermined, Calls: "active history history+"},
 		},
-		"filters ignored: one page of others is an answer about something else": {
+		"filters ignored: one page of other sessions proves nothing": {
 			sessions: func() []fakessm.Session {
 				return append(otherSessions("Connected", 2), otherSessions("Terminated", 2)...)
 			},

@@ -114,8 +114,8 @@ var (
 	targetShape     = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`^(?:(?:i|mi)-[0-9A-Za-z]+|ecs:[^*\s]+_[^*\s]+_[^*\s]+|sagemaker-cluster:[^*\s]+_[^*\s]+)$`)
 	})
-	// Names of users and of role sessions, which session IDs begin with, have no other
-	// characters.
+	// Session IDs begin with the name of a user or role session. IAM allows no other
+	// characters in such names.
 	sessionIDShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_+=,.@-]*$`) })
 	documentShape  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9_.-]{3,128}$`) })
 )
@@ -138,7 +138,7 @@ func judgeSessionID(value string, _ Place) *Finding {
 	if !sessionIDShape().MatchString(value) {
 		return &Finding{
 			Summary: "Unusual Session ID",
-			Detail: fmt.Sprintf("%+q has a character that session IDs are not known to have, and may match no session. They have letters without accents, digits, and \"_\", \"+\", \"=\", \",\", \".\", \"@\", \"-\".\n\nCheck the value, for example against the IDs that the data source ssm_sessions shows.",
+			Detail: fmt.Sprintf("%+q has a character that is not known to occur in session IDs, and may match no session. Session IDs have letters without accents, digits, and \"_\", \"+\", \"=\", \",\", \".\", \"@\", \"-\".\n\nCheck the value, for example against the IDs that the data source ssm_sessions shows.",
 				value),
 		}
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
-// A letter of another alphabet looks like the right one and matches nothing. It is
-// told, and shown in a way that it can be seen.
+// TestJudge_lookAlikes checks letters of other alphabets that look like the right ones. The
+// finding must show such a letter as an escape sequence.
 func TestJudge_lookAlikes(t *testing.T) {
 	t.Parallel()
 
@@ -32,13 +32,13 @@ func TestJudge_lookAlikes(t *testing.T) {
 				t.Fatalf("want one finding, got %+v", findings)
 			}
 			if !strings.Contains(findings[0].Detail, `\u`) {
-				t.Errorf("the character cannot be told from its look-alike: %s", findings[0].Detail)
+				t.Errorf("the detail does not escape the character: %s", findings[0].Detail)
 			}
 		})
 	}
 }
 
-func TestSelector_ExcludesButForCase(t *testing.T) {
+func TestSelector_ExcludesIgnoringCase(t *testing.T) {
 	t.Parallel()
 
 	session := sessionmanager.Session{SessionID: "Eve-1", Owner: "arn:aws:sts::123456789012:assumed-role/Emergency/eve"}
@@ -48,20 +48,20 @@ func TestSelector_ExcludesButForCase(t *testing.T) {
 	}{
 		"no exclusion":              {sessionmanager.Selector{}, false},
 		"another owner":             {sessionmanager.Selector{ExcludeOwners: []string{"*/bob"}}, false},
-		"the owner in capitals":     {sessionmanager.Selector{ExcludeOwners: []string{"*/bob", "*:assumed-role/emergency/*"}}, true},
+		"the owner in other case":   {sessionmanager.Selector{ExcludeOwners: []string{"*/bob", "*:assumed-role/emergency/*"}}, true},
 		"another ID":                {sessionmanager.Selector{ExcludeSessionIDs: []string{"eve-2"}}, false},
-		"the ID in small letters":   {sessionmanager.Selector{ExcludeSessionIDs: []string{"eve-1"}}, true},
+		"the ID in lower case":      {sessionmanager.Selector{ExcludeSessionIDs: []string{"eve-1"}}, true},
 		"a condition, not excluded": {sessionmanager.Selector{Owners: []string{"*/EVE"}}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			if got := tc.selector.ExcludesButForCase(session); got != tc.want {
+			if got := tc.selector.ExcludesIgnoringCase(session); got != tc.want {
 				t.Errorf("got %t, want %t", got, tc.want)
 			}
 		})
 	}
-	if (sessionmanager.Selector{ExcludeOwners: []string{"*"}}).ExcludesButForCase(sessionmanager.Session{SessionID: "a"}) {
+	if (sessionmanager.Selector{ExcludeOwners: []string{"*"}}).ExcludesIgnoringCase(sessionmanager.Session{SessionID: "a"}) {
 		t.Error("a session without an owner matches a pattern")
 	}
 }

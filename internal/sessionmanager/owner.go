@@ -276,7 +276,7 @@ func invisible(r rune) bool {
 }
 
 // sampleOwners returns owners of every shape for a partition and an account. Their names
-// have no characters in common, so that only a pattern for every name matches them all.
+// have no characters in common, so only a pattern for every name matches all of them.
 func sampleOwners(partition, account string) []string {
 	var owners []string
 	for _, resource := range []string{

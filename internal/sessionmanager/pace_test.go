@@ -34,7 +34,7 @@ func (e *endpoint) retryLikeProvider() *endpoint {
 	return e
 }
 
-// paceReport is what many calls took, as tests compare it.
+// paceReport is the result of runCalls, as tests compare it.
 type paceReport struct {
 	took      time.Duration
 	calls     int
@@ -42,7 +42,7 @@ type paceReport struct {
 }
 
 // runCalls makes n calls with a number of workers, and reports what reached the endpoint. It
-// leaves out calls without a session ID.
+// leaves out the calls of the other client.
 func (e *endpoint) runCalls(t *testing.T, workers, n int, call func(ctx context.Context, i int) error) paceReport {
 	t.Helper()
 
@@ -64,7 +64,7 @@ func (e *endpoint) runCalls(t *testing.T, workers, n int, call func(ctx context.
 
 	seen := paceReport{took: time.Since(start)}
 	for _, r := range e.fake.Requests() {
-		if r.SessionID == "nobody" {
+		if r.SessionID == "other-client" {
 			continue
 		}
 		seen.calls++
@@ -98,8 +98,8 @@ func wantBetween(t *testing.T, took, least, most time.Duration) {
 	}
 }
 
-// TestClient_pace_noBrake checks that calls are not delayed without throttling.
-func TestClient_pace_noBrake(t *testing.T) {
+// TestClient_pace_noDelay checks that calls are not delayed without throttling.
+func TestClient_pace_noDelay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(crowdSessions(500)...)))
@@ -231,7 +231,7 @@ func TestClient_pace_adapts(t *testing.T) {
 			var wg sync.WaitGroup
 			wg.Go(func() {
 				for range 180 {
-					_, _ = other.Terminate(t.Context(), sessionmanager.TerminateInput{SessionRef: sessionmanager.SessionRef{Region: region, SessionID: "nobody"}})
+					_, _ = other.Terminate(t.Context(), sessionmanager.TerminateInput{SessionRef: sessionmanager.SessionRef{Region: region, SessionID: "other-client"}})
 				}
 			})
 			got := ep.runCalls(t, 10, 600, terminateNext(client, region, false))

@@ -44,9 +44,9 @@ func crowdID(i int) string { return fmt.Sprintf("crowd-%05d", i) }
 // active list.
 type describeCalls struct{ Lookups, Pages int }
 
-// described counts the calls of DescribeSessions since its last call, and checks that each
+// takeDescribeCalls counts the calls of DescribeSessions since its last call, and checks that each
 // is of one of the two kinds.
-func (e *endpoint) described(t *testing.T) describeCalls {
+func (e *endpoint) takeDescribeCalls(t *testing.T) describeCalls {
 	t.Helper()
 
 	synctest.Wait()
@@ -92,28 +92,28 @@ func TestClient_Preview_together(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
-		live, questions int
-		want            describeCalls
+		live, previews int
+		want           describeCalls
 	}{
-		"one":                                   {live: 1000, questions: 1, want: describeCalls{Lookups: 1}},
-		"two":                                   {live: 1000, questions: 2, want: describeCalls{Lookups: 2}},
-		"three":                                 {live: 1000, questions: 3, want: describeCalls{Lookups: 3}},
-		"four share a listing of one page":      {live: 200, questions: 4, want: describeCalls{Pages: 1}},
-		"four share a listing of two pages":     {live: 201, questions: 4, want: describeCalls{Pages: 2}},
-		"a hundred share a listing of one page": {live: 100, questions: 100, want: describeCalls{Pages: 1}},
-		"ten share a listing of five pages":     {live: 1000, questions: 10, want: describeCalls{Pages: 5}},
-		"ten share a listing of ten pages":      {live: 2000, questions: 10, want: describeCalls{Pages: 10}},
-		"six give up on a listing of ten pages": {live: 2000, questions: 6, want: describeCalls{Lookups: 6, Pages: 6}},
-		"four give up on a listing of six":      {live: 1200, questions: 4, want: describeCalls{Lookups: 4, Pages: 4}},
+		"one":                                   {live: 1000, previews: 1, want: describeCalls{Lookups: 1}},
+		"two":                                   {live: 1000, previews: 2, want: describeCalls{Lookups: 2}},
+		"three":                                 {live: 1000, previews: 3, want: describeCalls{Lookups: 3}},
+		"four share a listing of one page":      {live: 200, previews: 4, want: describeCalls{Pages: 1}},
+		"four share a listing of two pages":     {live: 201, previews: 4, want: describeCalls{Pages: 2}},
+		"a hundred share a listing of one page": {live: 100, previews: 100, want: describeCalls{Pages: 1}},
+		"ten share a listing of five pages":     {live: 1000, previews: 10, want: describeCalls{Pages: 5}},
+		"ten share a listing of ten pages":      {live: 2000, previews: 10, want: describeCalls{Pages: 10}},
+		"six give up on a listing of ten pages": {live: 2000, previews: 6, want: describeCalls{Lookups: 6, Pages: 6}},
+		"four give up on a listing of six":      {live: 1200, previews: 4, want: describeCalls{Lookups: 4, Pages: 4}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(crowdSessions(tc.live)...)))
 
-				previewAtOnce(t, ep.client(), 0, tc.questions)
+				previewAtOnce(t, ep.client(), 0, tc.previews)
 
-				if diff := cmp.Diff(tc.want, ep.described(t)); diff != "" {
+				if diff := cmp.Diff(tc.want, ep.takeDescribeCalls(t)); diff != "" {
 					t.Errorf("calls (-want +got):\n%s", diff)
 				}
 			})
@@ -128,18 +128,18 @@ func TestClient_Preview_plan(t *testing.T) {
 
 	for name, tc := range map[string]struct {
 		live, pageSize int
-		most           int // Maximum number of calls for 1000 previews.
+		maxCalls       int // Maximum number of calls for 1000 previews.
 	}{
-		"five pages": {live: 1000, pageSize: 200, most: 5},
-		"one page":   {live: 200, pageSize: 200, most: 1},
+		"five pages": {live: 1000, pageSize: 200, maxCalls: 5},
+		"one page":   {live: 200, pageSize: 200, maxCalls: 1},
 		// The number of pages and previews is unknown at the start, so twice the optimum is
 		// acceptable.
-		"five hundred pages": {live: 1000, pageSize: 2, most: 2000},
+		"five hundred pages": {live: 1000, pageSize: 2, maxCalls: 2000},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				const questions, workers = 1000, 10
+				const previews, workers = 1000, 10
 				ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(tc.pageSize), fakessm.WithSessions(crowdSessions(tc.live)...)))
 				client := ep.client()
 
@@ -155,18 +155,18 @@ func TestClient_Preview_plan(t *testing.T) {
 						}
 					})
 				}
-				for i := range questions {
+				for i := range previews {
 					next <- i
 				}
 				close(next)
 				wg.Wait()
 
-				got := ep.described(t)
-				if calls := got.Lookups + got.Pages; calls > tc.most {
-					t.Errorf("%d calls (%+v), want %d at most", calls, got, tc.most)
+				got := ep.takeDescribeCalls(t)
+				if calls := got.Lookups + got.Pages; calls > tc.maxCalls {
+					t.Errorf("%d calls (%+v), want %d at most", calls, got, tc.maxCalls)
 				}
 				if got.Pages == 0 {
-					t.Error("nothing was listed")
+					t.Error("no page of the active list was read")
 				}
 			})
 		})
@@ -177,13 +177,13 @@ func TestClient_Preview_plan(t *testing.T) {
 func TestClient_Preview_age(t *testing.T) {
 	t.Parallel()
 
-	// listed returns a client with a shared listing that has just begun, and the time.
-	listed := func(t *testing.T, ep *endpoint) (*sessionmanager.Client, time.Time) {
+	// clientWithListing returns a client with a shared listing that has just begun, and the time.
+	clientWithListing := func(t *testing.T, ep *endpoint) (*sessionmanager.Client, time.Time) {
 		t.Helper()
 
 		client, began := ep.client(), time.Now()
 		previewAtOnce(t, client, 0, 4)
-		if diff := cmp.Diff(describeCalls{Pages: 1}, ep.described(t)); diff != "" {
+		if diff := cmp.Diff(describeCalls{Pages: 1}, ep.takeDescribeCalls(t)); diff != "" {
 			t.Fatalf("calls (-want +got):\n%s", diff)
 		}
 
@@ -191,27 +191,27 @@ func TestClient_Preview_age(t *testing.T) {
 	}
 
 	for name, tc := range map[string]struct {
-		after     time.Duration // Time since the start of the listing.
-		questions int
-		want      describeCalls
+		after    time.Duration // Time since the start of the listing.
+		previews int
+		want     describeCalls
 	}{
-		"one preview shortly afterwards":                                 {after: time.Second, questions: 1, want: describeCalls{}},
-		"ninety previews shortly afterwards":                             {after: time.Second, questions: 90, want: describeCalls{}},
-		"at the maximum age":                                             {after: listingAge, questions: 5, want: describeCalls{}},
-		"beyond the maximum age, with few previews":                      {after: listingAge + time.Millisecond, questions: 3, want: describeCalls{Lookups: 3}},
-		"beyond the maximum age, with enough previews for a new listing": {after: listingAge + time.Millisecond, questions: 4, want: describeCalls{Pages: 1}},
-		"far beyond the maximum age":                                     {after: time.Hour, questions: 2, want: describeCalls{Lookups: 2}},
+		"one preview shortly afterwards":                                 {after: time.Second, previews: 1, want: describeCalls{}},
+		"ninety previews shortly afterwards":                             {after: time.Second, previews: 90, want: describeCalls{}},
+		"at the maximum age":                                             {after: listingAge, previews: 5, want: describeCalls{}},
+		"beyond the maximum age, with few previews":                      {after: listingAge + time.Millisecond, previews: 3, want: describeCalls{Lookups: 3}},
+		"beyond the maximum age, with enough previews for a new listing": {after: listingAge + time.Millisecond, previews: 4, want: describeCalls{Pages: 1}},
+		"far beyond the maximum age":                                     {after: time.Hour, previews: 2, want: describeCalls{Lookups: 2}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(crowdSessions(100)...)))
-				client, began := listed(t, ep)
+				client, began := clientWithListing(t, ep)
 
 				time.Sleep(time.Until(began.Add(tc.after)))
-				previewAtOnce(t, client, 5, tc.questions)
+				previewAtOnce(t, client, 5, tc.previews)
 
-				if diff := cmp.Diff(tc.want, ep.described(t)); diff != "" {
+				if diff := cmp.Diff(tc.want, ep.takeDescribeCalls(t)); diff != "" {
 					t.Errorf("calls (-want +got):\n%s", diff)
 				}
 			})
@@ -222,13 +222,13 @@ func TestClient_Preview_age(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(crowdSessions(100)...), fakessm.WithLatency(4*time.Second)))
-			client, began := listed(t, ep)
+			client, began := clientWithListing(t, ep)
 
 			time.Sleep(time.Until(began.Add(listingAge + time.Millisecond)))
 			previewAtOnce(t, client, 5, 1)
 
 			// Both kinds of call are acceptable here.
-			if got := ep.described(t); got.Lookups+got.Pages != 1 {
+			if got := ep.takeDescribeCalls(t); got.Lookups+got.Pages != 1 {
 				t.Errorf("%+v calls, want one", got)
 			}
 		})
@@ -245,7 +245,7 @@ func TestClient_Preview_age(t *testing.T) {
 			}
 
 			// A dozen listings are enough for two minutes.
-			if got := ep.described(t); got.Lookups > 3 || got.Pages > 12 {
+			if got := ep.takeDescribeCalls(t); got.Lookups > 3 || got.Pages > 12 {
 				t.Errorf("60 previews took %+v", got)
 			}
 		})
@@ -261,7 +261,7 @@ func TestClient_Preview_age(t *testing.T) {
 				time.Sleep(time.Minute)
 			}
 
-			if diff := cmp.Diff(describeCalls{Lookups: 60}, ep.described(t)); diff != "" {
+			if diff := cmp.Diff(describeCalls{Lookups: 60}, ep.takeDescribeCalls(t)); diff != "" {
 				t.Errorf("calls (-want +got):\n%s", diff)
 			}
 		})
@@ -274,71 +274,71 @@ func TestClient_Preview_proves(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
-		happens func(*testing.T, *endpoint, *sessionmanager.Client) // Called after the listing.
-		id      string
-		want    string // The expected status.
-		calls   describeCalls
+		change func(*testing.T, *endpoint, *sessionmanager.Client) // Called after the listing.
+		id     string
+		want   string // The expected status.
+		calls  describeCalls
 	}{
 		"a listed session is live": {
 			id: crowdID(9), want: "Connected",
 		},
 		"a missing session may be in the history": {
-			happens: func(_ *testing.T, ep *endpoint, _ *sessionmanager.Client) {
+			change: func(_ *testing.T, ep *endpoint, _ *sessionmanager.Client) {
 				ep.fake.AddSessions(sessionInRegion("ended", "Failed"))
 			},
 			id: "ended", want: "Failed", calls: describeCalls{Lookups: 1},
 		},
 		"a missing session may have started since": {
-			happens: func(_ *testing.T, ep *endpoint, _ *sessionmanager.Client) {
+			change: func(_ *testing.T, ep *endpoint, _ *sessionmanager.Client) {
 				ep.fake.AddSessions(sessionInRegion("new", "Connecting"))
 			},
 			id: "new", want: "Connecting", calls: describeCalls{Lookups: 2},
 		},
 		"a missing session may not exist": {
-			id: "nobody", calls: describeCalls{Lookups: 4},
+			id: "unknown", calls: describeCalls{Lookups: 4},
 		},
 		"a session that this client has ended is looked up": {
-			happens: func(t *testing.T, ep *endpoint, client *sessionmanager.Client) {
+			change: func(t *testing.T, ep *endpoint, client *sessionmanager.Client) {
 				t.Helper()
 				in := sessionmanager.TerminateInput{SessionRef: sessionmanager.SessionRef{Region: region, SessionID: crowdID(9)}}
 				if _, err := client.Terminate(t.Context(), in); err != nil {
 					t.Error(err)
 				}
-				ep.described(t)
+				ep.takeDescribeCalls(t)
 			},
 			id: crowdID(9), want: "Terminated", calls: describeCalls{Lookups: 1},
 		},
 		"a session that could not be ended is looked up": {
-			happens: func(t *testing.T, ep *endpoint, client *sessionmanager.Client) {
+			change: func(t *testing.T, ep *endpoint, client *sessionmanager.Client) {
 				t.Helper()
 				ep.fake.Inject(fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultDenied})
 				in := sessionmanager.TerminateInput{SessionRef: sessionmanager.SessionRef{Region: region, SessionID: crowdID(9)}}
 				if _, err := client.Terminate(t.Context(), in); !errors.Is(err, sessionmanager.ErrAccessDenied) {
 					t.Error(err)
 				}
-				ep.described(t)
+				ep.takeDescribeCalls(t)
 			},
 			id: crowdID(9), want: "Connected", calls: describeCalls{Lookups: 2},
 		},
 		"a session that ended since then is shown as live until the listing is too old": {
-			happens: func(_ *testing.T, ep *endpoint, _ *sessionmanager.Client) { ep.fake.EndSession(crowdID(9)) },
-			id:      crowdID(9), want: "Connected",
+			change: func(_ *testing.T, ep *endpoint, _ *sessionmanager.Client) { ep.fake.EndSession(crowdID(9)) },
+			id:     crowdID(9), want: "Connected",
 		},
 		"an ended session is shown as ended when the listing is too old": {
-			happens: func(_ *testing.T, ep *endpoint, _ *sessionmanager.Client) {
+			change: func(_ *testing.T, ep *endpoint, _ *sessionmanager.Client) {
 				ep.fake.EndSession(crowdID(9))
 				time.Sleep(listingAge)
 			},
 			id: crowdID(9), want: "Terminated", calls: describeCalls{Lookups: 2},
 		},
 		"a listing covers one Region": {
-			happens: func(t *testing.T, ep *endpoint, client *sessionmanager.Client) {
+			change: func(t *testing.T, ep *endpoint, client *sessionmanager.Client) {
 				t.Helper()
 				session, err := client.Preview(t.Context(), sessionmanager.SessionRef{Region: "us-east-1", SessionID: crowdID(9)})
 				if kindOf(err) != notFound || session.Status != "" {
 					t.Errorf("session %+v of another Region, %v", session, err)
 				}
-				if diff := cmp.Diff(describeCalls{Lookups: 4}, ep.described(t)); diff != "" {
+				if diff := cmp.Diff(describeCalls{Lookups: 4}, ep.takeDescribeCalls(t)); diff != "" {
 					t.Errorf("calls in another Region (-want +got):\n%s", diff)
 				}
 			},
@@ -351,9 +351,9 @@ func TestClient_Preview_proves(t *testing.T) {
 				ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(crowdSessions(100)...)))
 				client := ep.client()
 				previewAtOnce(t, client, 0, 4)
-				ep.described(t)
-				if tc.happens != nil {
-					tc.happens(t, ep, client)
+				ep.takeDescribeCalls(t)
+				if tc.change != nil {
+					tc.change(t, ep, client)
 				}
 
 				session, err := client.Preview(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: tc.id})
@@ -364,7 +364,7 @@ func TestClient_Preview_proves(t *testing.T) {
 				if err == nil && session.SessionID != tc.id || session.Status != tc.want {
 					t.Errorf("session %s is %q, want %s to be %q", session.SessionID, session.Status, tc.id, tc.want)
 				}
-				if diff := cmp.Diff(tc.calls, ep.described(t)); diff != "" {
+				if diff := cmp.Diff(tc.calls, ep.takeDescribeCalls(t)); diff != "" {
 					t.Errorf("calls (-want +got):\n%s", diff)
 				}
 			})
@@ -378,15 +378,15 @@ func TestClient_Terminate_sharedListing(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
-		happens func(*fakessm.Server)
-		want    sessionmanager.Outcome
-		calls   describeCalls
+		change func(*fakessm.Server)
+		want   sessionmanager.Outcome
+		calls  describeCalls
 	}{
 		"a live session":                      {want: sessionmanager.OutcomeTerminated, calls: describeCalls{Lookups: 1}},
-		"a session that has ended since then": {happens: func(f *fakessm.Server) { f.EndSession(crowdID(9)) }, want: sessionmanager.OutcomeAlreadyEnded, calls: describeCalls{Lookups: 1}},
-		"a session that is no longer listed":  {happens: func(f *fakessm.Server) { f.RemoveSession(crowdID(9)) }, want: sessionmanager.OutcomeAlreadyEnded, calls: describeCalls{Lookups: 4}},
+		"a session that has ended since then": {change: func(f *fakessm.Server) { f.EndSession(crowdID(9)) }, want: sessionmanager.OutcomeAlreadyEnded, calls: describeCalls{Lookups: 1}},
+		"a session that is no longer listed":  {change: func(f *fakessm.Server) { f.RemoveSession(crowdID(9)) }, want: sessionmanager.OutcomeAlreadyEnded, calls: describeCalls{Lookups: 4}},
 		"a session that ended, with a lost answer": {
-			happens: func(f *fakessm.Server) {
+			change: func(f *fakessm.Server) {
 				f.Inject(fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultResetAfter})
 			},
 			want: sessionmanager.OutcomeTerminated, calls: describeCalls{Lookups: 1},
@@ -398,9 +398,9 @@ func TestClient_Terminate_sharedListing(t *testing.T) {
 				ep := newEndpoint(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(crowdSessions(100)...)))
 				client := ep.client()
 				previewAtOnce(t, client, 0, 4)
-				ep.described(t)
-				if tc.happens != nil {
-					tc.happens(ep.fake)
+				ep.takeDescribeCalls(t)
+				if tc.change != nil {
+					tc.change(ep.fake)
 				}
 
 				got, err := client.Terminate(t.Context(), sessionmanager.TerminateInput{SessionRef: sessionmanager.SessionRef{Region: region, SessionID: crowdID(9)}, Verify: true})
@@ -411,7 +411,7 @@ func TestClient_Terminate_sharedListing(t *testing.T) {
 				if got.Outcome != tc.want || got.Session.Owner != "owner of "+crowdID(9) {
 					t.Errorf("outcome is %q of a session of %q, want %q", got.Outcome, got.Session.Owner, tc.want)
 				}
-				if diff := cmp.Diff(tc.calls, ep.described(t)); diff != "" {
+				if diff := cmp.Diff(tc.calls, ep.takeDescribeCalls(t)); diff != "" {
 					t.Errorf("calls (-want +got):\n%s", diff)
 				}
 			})
@@ -457,7 +457,7 @@ func (w *waitingPreview) answered() bool {
 
 // slowListing returns an endpoint where pages of the active list are slow and lookups of one
 // session are fast. The function returns how many pages are being read.
-func slowListing(t *testing.T, fake *fakessm.Server) (ep *endpoint, underWay func() int) {
+func slowListing(t *testing.T, fake *fakessm.Server) (ep *endpoint, running func() int) {
 	t.Helper()
 
 	var reading atomic.Int32
@@ -499,8 +499,8 @@ const listingTime = 5 * time.Second
 func TestClient_Preview_waiting(t *testing.T) {
 	t.Parallel()
 
-	// waiting starts n previews that wait for a listing.
-	waiting := func(t *testing.T, client *sessionmanager.Client, n int) []*waitingPreview {
+	// startWaiting starts n previews that wait for a listing.
+	startWaiting := func(t *testing.T, client *sessionmanager.Client, n int) []*waitingPreview {
 		t.Helper()
 
 		previewAtOnce(t, client, 0, 3)
@@ -512,9 +512,9 @@ func TestClient_Preview_waiting(t *testing.T) {
 		return waiters
 	}
 	for name, body := range map[string]func(*testing.T, *endpoint, *sessionmanager.Client, func() int){
-		"all previews share one listing": func(t *testing.T, ep *endpoint, client *sessionmanager.Client, underWay func() int) {
-			waiters := waiting(t, client, 50)
-			if n := underWay(); n != 1 {
+		"all previews share one listing": func(t *testing.T, ep *endpoint, client *sessionmanager.Client, running func() int) {
+			waiters := startWaiting(t, client, 50)
+			if n := running(); n != 1 {
 				t.Errorf("%d listings are running, want 1", n)
 			}
 			for i, w := range waiters {
@@ -528,19 +528,19 @@ func TestClient_Preview_waiting(t *testing.T) {
 					t.Errorf("preview %d got %+v, %v", i, w.session, w.err)
 				}
 			}
-			if diff := cmp.Diff(describeCalls{Lookups: 3, Pages: 1}, ep.described(t)); diff != "" {
+			if diff := cmp.Diff(describeCalls{Lookups: 3, Pages: 1}, ep.takeDescribeCalls(t)); diff != "" {
 				t.Errorf("calls (-want +got):\n%s", diff)
 			}
 		},
-		"a cancelled preview does not affect the others, even if it is the first": func(t *testing.T, ep *endpoint, client *sessionmanager.Client, underWay func() int) {
-			waiters := waiting(t, client, 10)
+		"a cancelled preview does not affect the others, even if it is the first": func(t *testing.T, ep *endpoint, client *sessionmanager.Client, running func() int) {
+			waiters := startWaiting(t, client, 10)
 			for _, i := range []int{0, 7} {
 				waiters[i].cancel()
 				if !waiters[i].answered() || kindOf(waiters[i].err) != outOfTime || !errors.Is(waiters[i].err, context.Canceled) {
 					t.Errorf("preview %d did not end when it was cancelled: %v", i, waiters[i].err)
 				}
 			}
-			if n := underWay(); n != 1 {
+			if n := running(); n != 1 {
 				t.Errorf("%d listings are running, want 1", n)
 			}
 			time.Sleep(listingTime + time.Second)
@@ -549,41 +549,41 @@ func TestClient_Preview_waiting(t *testing.T) {
 					t.Errorf("preview %d got %+v, %v", i, w.session, w.err)
 				}
 			}
-			if diff := cmp.Diff(describeCalls{Lookups: 3, Pages: 1}, ep.described(t)); diff != "" {
+			if diff := cmp.Diff(describeCalls{Lookups: 3, Pages: 1}, ep.takeDescribeCalls(t)); diff != "" {
 				t.Errorf("calls (-want +got):\n%s", diff)
 			}
 		},
-		"a listing ends when its last preview is cancelled": func(t *testing.T, ep *endpoint, client *sessionmanager.Client, underWay func() int) {
-			for _, w := range waiting(t, client, 5) {
-				if n := underWay(); n != 1 {
+		"a listing ends when its last preview is cancelled": func(t *testing.T, ep *endpoint, client *sessionmanager.Client, running func() int) {
+			for _, w := range startWaiting(t, client, 5) {
+				if n := running(); n != 1 {
 					t.Errorf("%d listings are running, want 1", n)
 				}
 				w.cancel()
 				<-w.done
 			}
-			if n := underWay(); n != 0 {
+			if n := running(); n != 0 {
 				t.Errorf("%d listings still run", n)
 			}
 			time.Sleep(time.Minute)
-			if got := ep.described(t); got.Pages > 1 {
+			if got := ep.takeDescribeCalls(t); got.Pages > 1 {
 				t.Errorf("the listing continues: %+v", got)
 			}
 		},
-		"a preview after a cancelled listing starts a new one": func(t *testing.T, _ *endpoint, client *sessionmanager.Client, underWay func() int) {
-			for _, w := range waiting(t, client, 5) {
+		"a preview after a cancelled listing starts a new one": func(t *testing.T, _ *endpoint, client *sessionmanager.Client, running func() int) {
+			for _, w := range startWaiting(t, client, 5) {
 				w.cancel()
 			}
 			later := startPreview(t, client, 8)
-			if n := underWay(); n != 1 || later.answered() {
+			if n := running(); n != 1 || later.answered() {
 				t.Fatalf("%d listings are running, want 1; the answer is %v", n, later.err)
 			}
 			time.Sleep(listingTime + time.Second)
 			if !later.answered() || later.err != nil || later.session.Owner != "owner of "+crowdID(8) {
-				t.Errorf("it got %+v, %v", later.session, later.err)
+				t.Errorf("the preview got %+v, %v", later.session, later.err)
 			}
 		},
 		"a preview right after the last cancellation does not join the cancelled listing": func(t *testing.T, _ *endpoint, client *sessionmanager.Client, _ func() int) {
-			last := waiting(t, client, 1)[0]
+			last := startWaiting(t, client, 1)[0]
 			for i := range 20 {
 				last.cancel()
 				<-last.done
@@ -601,12 +601,12 @@ func TestClient_Preview_waiting(t *testing.T) {
 			}
 			<-last.done
 			if last.err != nil || last.session.Owner != "owner of "+crowdID(19) {
-				t.Errorf("the last one got %+v, %v", last.session, last.err)
+				t.Errorf("the last preview got %+v, %v", last.session, last.err)
 			}
 		},
 		"a preview during the last cancellation gets an answer": func(t *testing.T, _ *endpoint, client *sessionmanager.Client, _ func() int) {
-			// The order of the two is random.
-			last := waiting(t, client, 1)[0]
+			// The order of cancellation and preview is random.
+			last := startWaiting(t, client, 1)[0]
 			for i := range 40 {
 				left := make(chan struct{})
 				go func() {
@@ -623,11 +623,11 @@ func TestClient_Preview_waiting(t *testing.T) {
 			}
 			<-last.done
 			if last.err != nil || last.session.Owner != "owner of "+crowdID(39) {
-				t.Errorf("the last one got %+v, %v", last.session, last.err)
+				t.Errorf("the last preview got %+v, %v", last.session, last.err)
 			}
 		},
 		"a preview ends at its deadline": func(t *testing.T, ep *endpoint, client *sessionmanager.Client, _ func() int) {
-			waiters := waiting(t, client, 1)
+			waiters := startWaiting(t, client, 1)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			_, err := client.Preview(ctx, sessionmanager.SessionRef{Region: region, SessionID: crowdID(1)})
@@ -642,11 +642,11 @@ func TestClient_Preview_waiting(t *testing.T) {
 			if waiters[0].err != nil {
 				t.Error(waiters[0].err)
 			}
-			if diff := cmp.Diff(describeCalls{Lookups: 3, Pages: 1}, ep.described(t)); diff != "" {
+			if diff := cmp.Diff(describeCalls{Lookups: 3, Pages: 1}, ep.takeDescribeCalls(t)); diff != "" {
 				t.Errorf("calls (-want +got):\n%s", diff)
 			}
 		},
-		"an expired preview does not leave a listing running": func(t *testing.T, ep *endpoint, client *sessionmanager.Client, underWay func() int) {
+		"an expired preview does not leave a listing running": func(t *testing.T, ep *endpoint, client *sessionmanager.Client, running func() int) {
 			previewAtOnce(t, client, 0, 3)
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
@@ -654,18 +654,18 @@ func TestClient_Preview_waiting(t *testing.T) {
 			if kindOf(err) != outOfTime {
 				t.Errorf("error is %v", err)
 			}
-			if n := underWay(); n != 0 {
+			if n := running(); n != 0 {
 				t.Errorf("%d listings still run", n)
 			}
-			ep.described(t)
+			ep.takeDescribeCalls(t)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				ep, underWay := slowListing(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(crowdSessions(100)...)))
+				ep, running := slowListing(t, fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(crowdSessions(100)...)))
 
-				body(t, ep, ep.client(), underWay)
+				body(t, ep, ep.client(), running)
 			})
 		})
 	}
@@ -716,14 +716,14 @@ func TestClient_Preview_sharedFailure(t *testing.T) {
 						t.Errorf("preview %d got %+v", i, w.session)
 					}
 				}
-				if diff := cmp.Diff(describeCalls{Pages: tc.pages}, ep.described(t)); diff != "" {
+				if diff := cmp.Diff(describeCalls{Pages: tc.pages}, ep.takeDescribeCalls(t)); diff != "" {
 					t.Errorf("calls (-want +got):\n%s", diff)
 				}
 
 				ep.fake.ClearFaults()
 				time.Sleep(listingAge)
 				previewAtOnce(t, client, 0, 8)
-				if diff := cmp.Diff(describeCalls{Pages: 1}, ep.described(t)); diff != "" {
+				if diff := cmp.Diff(describeCalls{Pages: 1}, ep.takeDescribeCalls(t)); diff != "" {
 					t.Errorf("calls afterwards (-want +got):\n%s", diff)
 				}
 			})
@@ -736,15 +736,15 @@ func TestClient_Preview_strangeListings(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
-		options []fakessm.Option
-		fault   fakessm.FaultKind
-		refused bool // The service rejects page tokens.
-		most    int  // Maximum number of calls for 20 previews.
+		options  []fakessm.Option
+		fault    fakessm.FaultKind
+		refused  bool // The service rejects page tokens.
+		maxCalls int  // Maximum number of calls for 20 previews.
 	}{
-		"empty pages before the full ones": {options: []fakessm.Option{fakessm.WithEmptyPages()}, most: 40},
-		"filters are ignored":              {options: []fakessm.Option{fakessm.WithFiltersIgnored()}, most: 20},
-		"a page token that repeats itself": {fault: fakessm.FaultRepeatToken, most: 80},
-		"page tokens that are refused":     {options: []fakessm.Option{fakessm.WithPageSize(100)}, refused: true, most: 60},
+		"empty pages before the full ones": {options: []fakessm.Option{fakessm.WithEmptyPages()}, maxCalls: 40},
+		"filters are ignored":              {options: []fakessm.Option{fakessm.WithFiltersIgnored()}, maxCalls: 20},
+		"a page token that repeats itself": {fault: fakessm.FaultRepeatToken, maxCalls: 80},
+		"page tokens that are refused":     {options: []fakessm.Option{fakessm.WithPageSize(100)}, refused: true, maxCalls: 60},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -760,8 +760,8 @@ func TestClient_Preview_strangeListings(t *testing.T) {
 
 				previewAtOnce(t, ep.client(), 0, 20)
 
-				if n := ep.fake.Count("DescribeSessions"); n > tc.most {
-					t.Errorf("%d calls, want %d at most", n, tc.most)
+				if n := ep.fake.Count("DescribeSessions"); n > tc.maxCalls {
+					t.Errorf("%d calls, want %d at most", n, tc.maxCalls)
 				}
 			})
 		})

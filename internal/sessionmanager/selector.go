@@ -51,9 +51,9 @@ func (s Selector) Matches(session Session, now time.Time) bool {
 		(len(s.ExcludeSessionIDs) == 0 || session.SessionID != "" && !slices.Contains(s.ExcludeSessionIDs, session.SessionID))
 }
 
-// ExcludesButForCase reports whether an exclusion would exclude a session if it ignored
+// ExcludesIgnoringCase reports whether an exclusion would exclude a session if it ignored
 // case. SSM does not ignore it.
-func (s Selector) ExcludesButForCase(session Session) bool {
+func (s Selector) ExcludesIgnoringCase(session Session) bool {
 	return anyPatternFolded(s.ExcludeOwners, session.Owner) ||
 		slices.ContainsFunc(s.ExcludeSessionIDs, func(id string) bool { return strings.EqualFold(id, session.SessionID) })
 }

@@ -127,7 +127,7 @@ func FuzzDecodeSession(f *testing.F) {
 		synctest.Test(t, func(t *testing.T) {
 			defer noPanic(t)
 			a := &fixedHTTPClient{status: []int{200, 400, 503}[int(status)%3], body: body}
-			heard := textsOf(body)
+			answer := textsOf(body)
 
 			listing, err := a.client().List(t.Context(), region, sessionmanager.StateActive, sessionmanager.Selector{}, time.Time{})
 
@@ -137,8 +137,8 @@ func FuzzDecodeSession(f *testing.F) {
 					t.Errorf("%d sessions and an error", len(listing.Sessions))
 				}
 			}
-			if err == nil && (a.status != 200 || heard.tokens == 0) {
-				t.Errorf("no error for an answer with status %d and %d JSON tokens", a.status, heard.tokens)
+			if err == nil && (a.status != 200 || answer.tokens == 0) {
+				t.Errorf("no error for an answer with status %d and %d JSON tokens", a.status, answer.tokens)
 			}
 			seen := map[string]bool{}
 			for _, s := range listing.Sessions {
@@ -146,7 +146,7 @@ func FuzzDecodeSession(f *testing.F) {
 					t.Errorf("session %q is listed twice", s.SessionID)
 				}
 				seen[s.SessionID] = true
-				checkSaid(t, heard, s)
+				checkInAnswer(t, answer, s)
 			}
 
 			// A lookup by ID returns the requested session or an error.
@@ -163,7 +163,7 @@ func FuzzDecodeSession(f *testing.F) {
 			if session.SessionID != id {
 				t.Errorf("asked for %q, got %q", id, session.SessionID)
 			}
-			checkSaid(t, heard, session)
+			checkInAnswer(t, answer, session)
 		})
 	})
 }
@@ -177,15 +177,15 @@ func noPanic(t *testing.T) {
 	}
 }
 
-// checkSaid checks that each value of a session comes from the answer.
-func checkSaid(t *testing.T, heard bodyTexts, s sessionmanager.Session) {
+// checkInAnswer checks that each value of a session comes from the answer.
+func checkInAnswer(t *testing.T, answer bodyTexts, s sessionmanager.Session) {
 	t.Helper()
 
 	for name, text := range map[string]string{
 		"ID": s.SessionID, "target": s.Target, "status": s.Status, "owner": s.Owner, "document": s.DocumentName, "reason": s.Reason,
 		"details": s.Details, "duration": s.MaxSessionDuration, "access type": s.AccessType, "S3 URL": s.S3OutputURL, "CloudWatch URL": s.CloudWatchOutputURL,
 	} {
-		if !heard.text(text) {
+		if !answer.text(text) {
 			t.Errorf("the %s %q is not in the answer", name, text)
 		}
 	}
@@ -194,7 +194,7 @@ func checkSaid(t *testing.T, heard bodyTexts, s sessionmanager.Session) {
 		case date.IsZero():
 		case date.Nanosecond() != 0, date.Location() != time.UTC, date.Year() < 1, date.Year() > 9999:
 			t.Errorf("the %s %s is not in whole seconds of UTC that RFC 3339 can express", name, date)
-		case !heard.date(date):
+		case !answer.date(date):
 			t.Errorf("the %s %s is not in the answer", name, date)
 		}
 	}
@@ -243,7 +243,7 @@ func FuzzDecodeResume(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte, status uint8) {
 		defer noPanic(t)
 		a := &fixedHTTPClient{status: []int{200, 400, 503}[int(status)%3], body: body}
-		heard := textsOf(body)
+		answer := textsOf(body)
 
 		connection, err := a.client().Resume(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: sessionID})
 
@@ -252,7 +252,7 @@ func FuzzDecodeResume(f *testing.F) {
 			if connection.TokenValue == "" || connection.StreamURL == "" {
 				t.Error("no error, but a value is missing")
 			}
-			if !heard.text(connection.TokenValue) || !heard.text(connection.StreamURL) || !heard.text(sessionID) || a.status != 200 {
+			if !answer.text(connection.TokenValue) || !answer.text(connection.StreamURL) || !answer.text(sessionID) || a.status != 200 {
 				t.Error("a returned value is not in the answer")
 			}
 

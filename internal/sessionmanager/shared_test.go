@@ -90,7 +90,7 @@ func TestClient_Terminate_lookupsAlone(t *testing.T) {
 						t.Fatal(err)
 					}
 					wantBetween(t, time.Since(start), 0, 100*time.Millisecond)
-					if diff := cmp.Diff(want, ep.described(t)); diff != "" {
+					if diff := cmp.Diff(want, ep.takeDescribeCalls(t)); diff != "" {
 						t.Errorf("termination %d (-want +got):\n%s", i+1, diff)
 					}
 					time.Sleep(time.Minute)

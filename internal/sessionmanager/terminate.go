@@ -131,7 +131,7 @@ func (t *termination) lookBefore(ctx context.Context) (done bool, err error) {
 	return false, nil
 }
 
-// decide determines the outcome or error from what was answered and seen.
+// decide determines the outcome or error from the answer and the lookups.
 func (t *termination) decide(ctx context.Context) error {
 	switch {
 	case !t.in.Verify, t.result.Doubt != nil:

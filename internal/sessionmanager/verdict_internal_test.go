@@ -28,12 +28,12 @@ func TestEnd_judge(t *testing.T) {
 		return e
 	}
 	const (
-		gone   = "gone"
-		live   = "live"
-		nobody = "disconnected"
-		cut    = "cancelled"
-		late   = "out of time"
-		unseen = "unseen"
+		gone     = "gone"
+		live     = "live"
+		noClient = "disconnected"
+		cut      = "cancelled"
+		late     = "out of time"
+		unseen   = "unseen"
 	)
 	doubt := newError(DescribeSessions, ref, ErrAccessDenied, nil)
 	for name, tc := range map[string]struct {
@@ -42,37 +42,37 @@ func TestEnd_judge(t *testing.T) {
 	}{
 		"accepted": {answer(nil, false), map[string]string{
 			gone: "terminated", unseen: "unverified, doubt: access denied",
-			live: "failed: session is still live", nobody: "failed: session is still live",
+			live: "failed: session is still live", noClient: "failed: session is still live",
 			cut: "failed: session is still live", late: "failed: session is still live",
 		}},
 		"lost": {answer(ErrUnavailable, true), map[string]string{
 			gone: "terminated", unseen: "unverified, doubt: access denied: service unavailable",
-			live: "failed: service unavailable", nobody: "failed: service unavailable",
+			live: "failed: service unavailable", noClient: "failed: service unavailable",
 			cut: "failed: session is still live", late: "failed: session is still live",
 		}},
 		"refused as ended": {answer(ErrEnded, false), map[string]string{
 			gone: "already_ended", unseen: "unverified, doubt: access denied",
-			live: "failed: session cannot be terminated, and is listed as live", nobody: "unverified, doubt: session is not in a valid state",
+			live: "failed: session cannot be terminated, and is listed as live", noClient: "unverified, doubt: session is not in a valid state",
 			cut: "failed: session is still live", late: "failed: session is still live",
 		}},
 		"refused as ended, after a lost answer": {answer(ErrEnded, true), map[string]string{
 			gone: "terminated", unseen: "unverified, doubt: access denied",
-			live: "failed: session cannot be terminated, and is listed as live", nobody: "unverified, doubt: session is not in a valid state",
+			live: "failed: session cannot be terminated, and is listed as live", noClient: "unverified, doubt: session is not in a valid state",
 			cut: "failed: session is still live", late: "failed: session is still live",
 		}},
 		"not known": {answer(ErrNotFound, false), map[string]string{
 			gone: "already_ended", unseen: "failed: session not found",
-			live: "failed: session cannot be terminated, and is listed as live", nobody: "failed: session cannot be terminated, and is listed as live",
+			live: "failed: session cannot be terminated, and is listed as live", noClient: "failed: session cannot be terminated, and is listed as live",
 			cut: "failed: session is still live", late: "failed: session is still live",
 		}},
 		"denied": {answer(ErrAccessDenied, false), map[string]string{
-			gone: "already_ended", unseen: "failed: access denied", live: "failed: access denied", nobody: "failed: access denied",
+			gone: "already_ended", unseen: "failed: access denied", live: "failed: access denied", noClient: "failed: access denied",
 		}},
 		"rejected": {answer(ErrRejected, false), map[string]string{
-			gone: "already_ended", unseen: "failed: request rejected", live: "failed: request rejected", nobody: "failed: request rejected",
+			gone: "already_ended", unseen: "failed: request rejected", live: "failed: request rejected", noClient: "failed: request rejected",
 		}},
 		"throttled": {answer(ErrThrottled, false), map[string]string{
-			gone: "already_ended", unseen: "failed: request quota exhausted", live: "failed: request quota exhausted", nobody: "failed: request quota exhausted",
+			gone: "already_ended", unseen: "failed: request quota exhausted", live: "failed: request quota exhausted", noClient: "failed: request quota exhausted",
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -85,7 +85,7 @@ func TestEnd_judge(t *testing.T) {
 					v = tc.answer.judge(confirmedGone, Session{}, nil, nil)
 				case live:
 					v = tc.answer.judge(seenLive, connected, nil, nil)
-				case nobody:
+				case noClient:
 					v = tc.answer.judge(seenLive, disconnected, nil, nil)
 				case cut:
 					v = tc.answer.judge(seenLive, disconnected, nil, context.Canceled)

@@ -24,7 +24,7 @@ import (
 // plugin is the program that the AWS CLI passes sessions to.
 const plugin = "session-manager-plugin"
 
-// withPath adds folders to the front of PATH, or replaces it.
+// withPath sets PATH for the clients.
 func (p *program) withPath(path string) {
 	for i, variable := range p.env {
 		if strings.HasPrefix(variable, "PATH=") {
@@ -45,7 +45,7 @@ func TestClients_awsCLIStartSession(t *testing.T) {
 		`if [ "$1" = --version ]; then echo 1.2.764.0; exit; fi` + "\n" +
 		`if [ "$1" = AWS_SSM_START_SESSION_RESPONSE ]; then printf %s "$AWS_SSM_START_SESSION_RESPONSE"; else printf %s "$1"; fi >'` + folder + "/response'\n" +
 		`printf '%s\n' "$2" "$3" "$6" >'` + folder + "/arguments'\n"
-	if err := os.WriteFile(filepath.Join(folder, plugin), []byte(script), 0o700); err != nil { //nolint:gosec // It is run.
+	if err := os.WriteFile(filepath.Join(folder, plugin), []byte(script), 0o700); err != nil { //nolint:gosec // The file must be executable.
 		t.Fatal(err)
 	}
 	p.withPath(folder + string(os.PathListSeparator) + os.Getenv("PATH"))

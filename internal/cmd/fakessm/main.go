@@ -8,8 +8,8 @@
 //	. ./fakessm.env
 //	aws ssm describe-sessions --state Active
 //
-// It also prints as plain text what a running fakessm knows: its sessions, and how
-// often each operation was called. The third form forgets the calls so far.
+// It also prints the sessions of a running fakessm, and how often each operation was called.
+// The third form removes the recorded calls.
 //
 //	fakessm view sessions "$FAKESSM_CONTROL_URL"
 //	fakessm view requests "$FAKESSM_CONTROL_URL"
@@ -45,7 +45,7 @@ func main() {
 	}
 }
 
-// run does what the arguments say: it views a running fakessm, or serves one.
+// run runs the subcommand view, or serves a fakessm.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if len(args) > 0 && args[0] == "view" {
 		return view(ctx, args[1:], stdout, stderr)
