@@ -11,7 +11,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"time"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 )
 
 // Client calls the control API at URL, which has no trailing slash.
@@ -19,46 +20,28 @@ type Client struct {
 	URL string
 }
 
-// Session is a session of the endpoint. Its members are those of the API.
-type Session struct {
-	SessionID string `json:"SessionId"`
-	Region    string
-	Target    string
-	Status    string
-	Owner     string
-}
-
 // Sessions returns all sessions.
-func (c Client) Sessions(ctx context.Context) ([]Session, error) {
-	var sessions []Session
+func (c Client) Sessions(ctx context.Context) ([]fakessm.Session, error) {
+	var sessions []fakessm.Session
 	err := c.get(ctx, "/sessions", &sessions)
 
 	return sessions, err
 }
 
-// AddSessions adds sessions, and replaces those with the same ID. The argument is a JSON
-// array of objects with the members of the API.
-func (c Client) AddSessions(ctx context.Context, sessions []byte) error {
-	_, err := c.call(ctx, http.MethodPost, "/sessions", sessions)
+// AddSessions adds sessions, and replaces those with the same ID.
+func (c Client) AddSessions(ctx context.Context, sessions []fakessm.Session) error {
+	content, err := json.Marshal(sessions)
+	if err != nil {
+		return err
+	}
+	_, err = c.call(ctx, http.MethodPost, "/sessions", content)
 
 	return err
 }
 
-// Request is a request that the endpoint has recorded.
-type Request struct {
-	Time      time.Time `json:"time"`
-	Service   string    `json:"service"`
-	Operation string    `json:"operation"`
-	SessionID string    `json:"sessionId"`
-	Status    int       `json:"status"`
-	ErrorCode string    `json:"errorCode"`
-	RequestID string    `json:"requestId"`
-	UserAgent string    `json:"userAgent"`
-}
-
 // Requests returns the recorded requests in the order of arrival.
-func (c Client) Requests(ctx context.Context) ([]Request, error) {
-	var requests []Request
+func (c Client) Requests(ctx context.Context) ([]fakessm.Request, error) {
+	var requests []fakessm.Request
 	err := c.get(ctx, "/requests", &requests)
 
 	return requests, err

@@ -17,7 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/sessionops/terraform-provider-ssm/internal/fakessm/fakecontrol"
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm/fakeprocess"
 )
 
@@ -39,11 +39,11 @@ func TestProcess(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer fake.Stop()
-		if err := fake.AddSessions(t.Context(), []byte(`[{"SessionId": "mary-1", "Target": "i-1", "Status": "Connected"}]`)); err != nil {
+		if err := fake.AddSessions(t.Context(), []fakessm.Session{{SessionID: "mary-1", Target: "i-1", Status: "Connected"}}); err != nil {
 			t.Fatal(err)
 		}
-		if err := fake.AddSessions(t.Context(), []byte("no JSON")); err == nil || !strings.Contains(err.Error(), "400") {
-			t.Errorf("invalid JSON was accepted: %v", err)
+		if err := fake.AddSessions(t.Context(), []fakessm.Session{{Target: "i-1"}}); err == nil || !strings.Contains(err.Error(), "400") {
+			t.Errorf("a session without an ID was accepted: %v", err)
 		}
 
 		variables := make(map[string]string)
@@ -65,8 +65,8 @@ func TestProcess(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := []fakecontrol.Request{{Service: "ssm", Operation: "TerminateSession", SessionID: "mary-1", Status: 200}}
-		if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(fakecontrol.Request{}, "Time", "UserAgent", "RequestID")); diff != "" {
+		want := []fakessm.Request{{Service: "ssm", Operation: "TerminateSession", SessionID: "mary-1", Status: 200}}
+		if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(fakessm.Request{}, "Time", "UserAgent", "RequestID", "Region", "Caller", "Attempt")); diff != "" {
 			t.Errorf("requests (-want +got):\n%s", diff)
 		}
 		if len(got) == 1 && !strings.Contains(got[0].UserAgent, "aws-sdk-go-v2/") {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -38,7 +39,7 @@ const quotaPause = 1500 * time.Millisecond
 func benchmarkApply(ctx context.Context, l *lab) ([]check, error) {
 	const count = 1000
 	sessions := liveSessions(count)
-	e, err := l.startEndpoint(ctx, nil)
+	e, err := l.startEndpoint(ctx, noSessions)
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +179,7 @@ type appliedAtQuota struct {
 func (l *lab) applyAtQuota(ctx context.Context, count int, arguments ...string) (appliedAtQuota, error) {
 	var a appliedAtQuota
 	sessions := liveSessions(count)
-	e, err := l.startEndpoint(ctx, nil, append([]string{"-quotas"}, arguments...)...)
+	e, err := l.startEndpoint(ctx, noSessions, append([]string{"-quotas"}, arguments...)...)
 	if err != nil {
 		return a, err
 	}
@@ -215,7 +216,7 @@ func (l *lab) applyAtQuota(ctx context.Context, count int, arguments ...string) 
 // benchmarkPlanQuotas compares with the same plan that looks nothing up.
 func benchmarkPlanQuotas(ctx context.Context, l *lab) ([]check, error) {
 	const count = 1000
-	e, err := l.startEndpoint(ctx, liveSessions(count), "-quotas")
+	e, err := l.startEndpoint(ctx, slices.Values(liveSessions(count)), "-quotas")
 	if err != nil {
 		return nil, err
 	}
@@ -269,7 +270,7 @@ func benchmarkPlanQuotas(ctx context.Context, l *lab) ([]check, error) {
 // benchmarkRefresh reads terminations that cannot change any more.
 func benchmarkRefresh(ctx context.Context, l *lab) ([]check, error) {
 	const count = 1000
-	e, err := l.startEndpoint(ctx, liveSessions(count))
+	e, err := l.startEndpoint(ctx, slices.Values(liveSessions(count)))
 	if err != nil {
 		return nil, err
 	}

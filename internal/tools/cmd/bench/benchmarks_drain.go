@@ -48,7 +48,7 @@ type drained struct {
 func (l *lab) drain(ctx context.Context, count int, arguments ...string) (drained, error) {
 	var d drained
 	sessions := liveSessions(count)
-	e, err := l.startEndpoint(ctx, nil, arguments...)
+	e, err := l.startEndpoint(ctx, noSessions, arguments...)
 	if err != nil {
 		return d, err
 	}

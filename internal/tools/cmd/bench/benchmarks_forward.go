@@ -68,7 +68,7 @@ func (l *lab) forward(ctx context.Context, size int64, arguments ...string) (f f
 		return f, err
 	}
 
-	e, err := l.startEndpoint(ctx, nil, arguments...)
+	e, err := l.startEndpoint(ctx, noSessions, arguments...)
 	if err != nil {
 		return f, err
 	}

@@ -8,20 +8,21 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"slices"
 	"strings"
 )
 
 // benchmarkHistory reads one session of a long history, and ends one, which has
 // ended before. Whoever listed would read five thousand pages.
 func benchmarkHistory(ctx context.Context, l *lab) ([]check, error) {
-	ended := endedSessions(1_000_000)
-	e, err := l.startEndpoint(ctx, ended)
+	const count = 1_000_000
+	e, err := l.startEndpoint(ctx, endedSessions(count))
 	if err != nil {
 		return nil, err
 	}
 	defer e.Stop()
 
-	some := ended[len(ended)/2].SessionID
+	some := endedSessionID(count / 2)
 	var listed []float64
 	for _, config := range []string{sessionConfig(some), terminationConfig(some)} {
 		w, err := l.workspace(config, e)
@@ -122,7 +123,7 @@ type started struct {
 func benchmarkState(ctx context.Context, l *lab) ([]check, error) {
 	const count = 1000
 	// A node takes a moment to end a session: at first SSM tells no end date.
-	e, err := l.startEndpoint(ctx, liveSessions(count), "-lag", "1h")
+	e, err := l.startEndpoint(ctx, slices.Values(liveSessions(count)), "-lag", "1h")
 	if err != nil {
 		return nil, err
 	}

@@ -5,10 +5,12 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
+	"iter"
 	"os"
+	"slices"
 
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm/fakeprocess"
 )
 
@@ -17,9 +19,12 @@ type endpoint struct {
 	*fakeprocess.Process
 }
 
+// noSessions is for an endpoint that gets its sessions later.
+var noSessions = slices.Values([]fakessm.Session(nil))
+
 // startEndpoint starts an endpoint with pages of 200 and the given arguments.
 // Without quotas and latency it is as fast as it can be.
-func (l *lab) startEndpoint(ctx context.Context, sessions []session, arguments ...string) (_ *endpoint, err error) {
+func (l *lab) startEndpoint(ctx context.Context, sessions iter.Seq[fakessm.Session], arguments ...string) (_ *endpoint, err error) {
 	file, err := os.CreateTemp(l.dir, "sessions-*.json")
 	if err != nil {
 		return nil, err
@@ -39,13 +44,9 @@ func (l *lab) startEndpoint(ctx context.Context, sessions []session, arguments .
 }
 
 // renew makes sessions live again, and forgets the requests so far.
-func (e *endpoint) renew(ctx context.Context, sessions []session) error {
+func (e *endpoint) renew(ctx context.Context, sessions []fakessm.Session) error {
 	if len(sessions) > 0 {
-		content, err := json.Marshal(sessions)
-		if err != nil {
-			return err
-		}
-		if err := e.AddSessions(ctx, content); err != nil {
+		if err := e.AddSessions(ctx, sessions); err != nil {
 			return err
 		}
 	}

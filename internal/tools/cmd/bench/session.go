@@ -8,20 +8,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"time"
-)
 
-// session is one that the endpoint is to know. Its members are those of the API.
-type session struct {
-	SessionID    string    `json:"SessionId"`
-	Target       string    `json:"Target,omitempty"`
-	Status       string    `json:"Status,omitempty"`
-	Owner        string    `json:"Owner,omitempty"`
-	DocumentName string    `json:"DocumentName,omitempty"`
-	StartDate    time.Time `json:"StartDate,omitzero"`
-	EndDate      time.Time `json:"EndDate,omitzero"`
-}
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+)
 
 // document is what the sessions run, and what a drain selects them by.
 const document = "SSM-SessionManagerRunShell"
@@ -36,11 +28,11 @@ func sessionID(number int) string {
 }
 
 // liveSessions returns sessions as an account holds them. Few people give a reason.
-func liveSessions(count int) []session {
+func liveSessions(count int) []fakessm.Session {
 	start := time.Now().Add(-time.Hour).Truncate(time.Second)
-	sessions := make([]session, count)
+	sessions := make([]fakessm.Session, count)
 	for i := range sessions {
-		sessions[i] = session{
+		sessions[i] = fakessm.Session{
 			SessionID:    sessionID(i),
 			Target:       fmt.Sprintf("i-0a1b2c3d4e5f%05d", i%100),
 			Status:       "Connected",
@@ -53,41 +45,50 @@ func liveSessions(count int) []session {
 	return sessions
 }
 
-// endedSessions returns sessions of the 30 days of history.
-func endedSessions(count int) []session {
+// endedSessionID returns the ID of a session that has ended, by its number.
+func endedSessionID(number int) string {
+	return fmt.Sprintf("john.stiles-0f9e8d7c%07d", number)
+}
+
+// endedSessions returns sessions of the 30 days of history, one after the other: all at once would take much memory.
+func endedSessions(count int) iter.Seq[fakessm.Session] {
 	const days = 30 * 24 * time.Hour
 	now := time.Now().Truncate(time.Second)
-	sessions := make([]session, count)
-	for i := range sessions {
-		start := now.Add(-days + time.Duration(i)*(days/time.Duration(count)) - 2*time.Hour)
-		sessions[i] = session{
-			SessionID: fmt.Sprintf("john.stiles-0f9e8d7c%07d", i),
-			Target:    "i-0a1b2c3d4e5f00000",
-			Status:    "Terminated",
-			Owner:     "arn:aws:iam::123456789012:user/john.stiles",
-			StartDate: start,
-			EndDate:   start.Add(time.Hour),
+
+	return func(yield func(fakessm.Session) bool) {
+		for i := range count {
+			start := now.Add(-days + time.Duration(i)*(days/time.Duration(count)) - 2*time.Hour)
+			if !yield(fakessm.Session{
+				SessionID: endedSessionID(i),
+				Target:    "i-0a1b2c3d4e5f00000",
+				Status:    "Terminated",
+				Owner:     "arn:aws:iam::123456789012:user/john.stiles",
+				StartDate: start,
+				EndDate:   start.Add(time.Hour),
+			}) {
+				return
+			}
 		}
 	}
-
-	return sessions
 }
 
 // writeSessions writes an array of sessions, without holding all of its text, and
 // closes the file.
-func writeSessions(file *os.File, sessions []session) (err error) {
+func writeSessions(file *os.File, sessions iter.Seq[fakessm.Session]) (err error) {
 	defer func() { err = errors.Join(err, file.Close()) }()
 
 	w := bufio.NewWriter(file)
 	encoder := json.NewEncoder(w)
-	fmt.Fprint(w, "[")
-	for i := range sessions {
-		if i > 0 {
-			fmt.Fprint(w, ",")
-		}
-		if err := encoder.Encode(&sessions[i]); err != nil {
+	separator := "["
+	for session := range sessions {
+		fmt.Fprint(w, separator)
+		separator = ","
+		if err := encoder.Encode(&session); err != nil {
 			return err
 		}
+	}
+	if separator == "[" {
+		fmt.Fprint(w, separator)
 	}
 	fmt.Fprint(w, "]")
 

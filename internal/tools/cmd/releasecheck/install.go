@@ -19,7 +19,7 @@ import (
 
 	"golang.org/x/mod/sumdb/dirhash"
 
-	"github.com/sessionops/terraform-provider-ssm/internal/fakessm/fakecontrol"
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm/fakeprocess"
 )
 
@@ -255,7 +255,7 @@ func (i *installation) apply(ctx context.Context, fake *fakeprocess.Process) err
 	}
 	// The user agent tells the version that the program has of itself.
 	product := fmt.Sprintf(" %s/%s (", project, i.release.version)
-	if !slices.ContainsFunc(requests, func(r fakecontrol.Request) bool {
+	if !slices.ContainsFunc(requests, func(r fakessm.Request) bool {
 		return r.Operation == "TerminateSession" && r.SessionID == sessionID && r.Status == 200 && strings.Contains(r.UserAgent, product)
 	}) {
 		return fmt.Errorf("the endpoint was not asked to end %s by%s: %+v", sessionID, strings.TrimSuffix(product, " ("), requests)
