@@ -75,6 +75,7 @@ type wireMessage struct {
 func startAgent(t *testing.T, input *ssm.StartSessionInput, options ...fakessm.Option) *agentClient {
 	t.Helper()
 	fake, api := agentServer(t, options...)
+
 	return startAgentOn(t, fake, api, input)
 }
 
@@ -93,6 +94,7 @@ func startAgentOn(t *testing.T, fake *fakessm.Server, api *ssm.Client, input *ss
 	}
 	c.change = sync.NewCond(&c.mu)
 	c.connect(aws.ToString(out.StreamUrl), aws.ToString(out.TokenValue))
+
 	return c
 }
 
@@ -106,6 +108,7 @@ func agentServer(t *testing.T, options ...fakessm.Option) (*fakessm.Server, *ssm
 			fake.RemoveSession(session.SessionID)
 		}
 	})
+
 	return fake, client
 }
 
@@ -125,6 +128,7 @@ func (c *agentClient) connect(url, token string) {
 				c.done = c.done || conn == c.conn
 				c.change.Broadcast()
 				c.mu.Unlock()
+
 				return
 			}
 			c.take(conn, m)
@@ -198,6 +202,7 @@ func encodeMessage(kind string, sequence int64, payload uint32, data []byte) []b
 	copy(m[80:], digest[:])
 	binary.BigEndian.PutUint32(m[112:], payload)
 	binary.BigEndian.PutUint32(m[116:], uint32(len(data)))
+
 	return append(m, data...)
 }
 
@@ -209,6 +214,7 @@ func (c *agentClient) send(payload uint32, data []byte) int64 {
 	c.next++
 	c.mu.Unlock()
 	c.resend(sequence, payload, data)
+
 	return sequence
 }
 
@@ -221,6 +227,7 @@ func (c *agentClient) resend(sequence int64, payload uint32, data []byte) {
 
 func (c *agentClient) flag(flag uint32) int64 {
 	c.t.Helper()
+
 	return c.send(payloadFlag, binary.BigEndian.AppendUint32(nil, flag))
 }
 
@@ -250,6 +257,7 @@ func (c *agentClient) shake(clientVersion string) *agentClient {
 	c.wait("a handshake", func() bool { return c.request != nil })
 	c.answer(clientVersion, 1, "")
 	c.wait("the end of the handshake", func() bool { return c.expected >= 2 })
+
 	return c
 }
 
@@ -269,6 +277,7 @@ func (c *agentClient) answer(clientVersion string, status int, problem string) {
 func (c *agentClient) acked(sequence int64) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+
 	return c.acks[sequence]
 }
 
@@ -276,6 +285,7 @@ func (c *agentClient) acked(sequence int64) int {
 func (c *agentClient) unread() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+
 	return c.output.Len()
 }
 
@@ -314,6 +324,7 @@ func (c *agentClient) Read(p []byte) (int, error) {
 		}
 		c.change.Wait()
 	}
+
 	return c.output.Read(p)
 }
 
@@ -321,6 +332,7 @@ func (c *agentClient) Write(p []byte) (int, error) {
 	for part := range slices.Chunk(p, 1024) {
 		c.send(payloadOutput, part)
 	}
+
 	return len(p), nil
 }
 
@@ -346,6 +358,7 @@ func farEnd(t *testing.T, handle func(net.Conn)) string {
 			}()
 		}
 	}()
+
 	return listener.Addr().String()
 }
 
@@ -362,6 +375,7 @@ func portInput(document string, parameters ...string) *ssm.StartSessionInput {
 	for i := 0; i < len(parameters); i += 2 {
 		input.Parameters[parameters[i]] = []string{parameters[i+1]}
 	}
+
 	return input
 }
 
@@ -507,6 +521,7 @@ func TestAgent_ports(t *testing.T) {
 			if !tc.multiplexed {
 				_, _ = c.Write([]byte("ping"))
 				c.wantOutput("ping")
+
 				return
 			}
 			mux, err := smux.Client(c, nil)

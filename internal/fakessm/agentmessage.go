@@ -50,6 +50,7 @@ func agentMessage(now time.Time, kind string, id uuid, payload []byte) []byte {
 	m = append(m, slices.Concat(id[8:], id[:8], digest[:])...)
 	m = binary.BigEndian.AppendUint32(m, 0)
 	m = binary.BigEndian.AppendUint32(m, uint32(len(payload)))
+
 	return append(m, payload...)
 }
 
@@ -81,5 +82,6 @@ func channelClosed(now time.Time, session Session, words string) []byte {
 	if err != nil {
 		panic(err)
 	}
+
 	return agentMessage(now, messageChannelClosed, id, payload)
 }

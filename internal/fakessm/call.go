@@ -72,6 +72,7 @@ func (s *Server) parseRequest(w http.ResponseWriter, r *http.Request) *call {
 	default:
 		c.refusal = noSuchPage()
 	}
+
 	return c
 }
 
@@ -79,6 +80,7 @@ func (c *call) readJSON() {
 	c.work = ssmOperations[c.operation]
 	if c.work == nil {
 		c.refusal = &apiError{code: "UnknownOperationException"}
+
 		return
 	}
 	members, problem := parseMembers(c.body)
@@ -112,6 +114,7 @@ func (c *call) sessionID() string {
 		return id
 	}
 	id, _ := c.members.filters().value("SessionId")
+
 	return id
 }
 
@@ -155,6 +158,7 @@ func (c *call) request(now time.Time) Request {
 		}
 		record.Parameters[name] = c.form.Get(name)
 	}
+
 	return record
 }
 
@@ -166,6 +170,7 @@ func newUUID() uuid {
 	_, _ = rand.Read(id[:])
 	id[6] = id[6]&0x0f | 0x40
 	id[8] = id[8]&0x3f | 0x80
+
 	return id
 }
 

@@ -23,6 +23,7 @@ type channel struct {
 
 func newChannel() *channel {
 	ctx, cancel := context.WithCancelCause(context.Background())
+
 	return &channel{ctx: ctx, close: cancel}
 }
 
@@ -170,6 +171,7 @@ type outgoing struct {
 func newOutgoing(conn *websocket.Conn) *outgoing {
 	o := &outgoing{conn: conn}
 	o.changed = sync.NewCond(&o.mu)
+
 	return o
 }
 

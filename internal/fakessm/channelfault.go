@@ -96,6 +96,7 @@ func (f *ChannelFault) UnmarshalJSON(data []byte) error {
 	}
 	*f = ChannelFault(in.plainChannelFault)
 	f.Delay = time.Duration(in.Delay)
+
 	return nil
 }
 
@@ -124,6 +125,7 @@ func (s *Server) InjectChannel(faults ...ChannelFault) error {
 		}
 		s.channelFaults.list = append(s.channelFaults.list, &f)
 	}
+
 	return nil
 }
 
@@ -142,6 +144,7 @@ func (s *Server) ChannelFaults() []ChannelFault {
 	for _, f := range s.channelFaults.list {
 		list = append(list, *f)
 	}
+
 	return list
 }
 
@@ -165,6 +168,7 @@ func (f *channelFaults) take(sessionID, direction string, message []byte) (Chann
 			continue
 		case fault.passed < fault.After:
 			fault.passed++
+
 			continue
 		}
 		if !fault.lasts() {
@@ -176,8 +180,10 @@ func (f *channelFaults) take(sessionID, direction string, message []byte) (Chann
 				f.list = slices.Delete(f.list, i, i+1)
 			}
 		}
+
 		return struck, true
 	}
+
 	return ChannelFault{}, false
 }
 
@@ -206,6 +212,7 @@ func (r *relay) pass(message []byte) {
 			r.held = nil
 			r.deliver(late)
 		}
+
 		return
 	}
 	switch fault.Kind {

@@ -26,6 +26,7 @@ func TestChannelFaults(t *testing.T) {
 
 	toClient := func(f fakessm.ChannelFault) fakessm.ChannelFault {
 		f.Direction = fakessm.ToClient
+
 		return f
 	}
 	for name, tc := range map[string]struct {
@@ -175,6 +176,7 @@ func TestChannelFaults_control(t *testing.T) {
 		}
 		defer response.Body.Close()
 		content, _ := io.ReadAll(response.Body)
+
 		return response.StatusCode, string(content)
 	}
 

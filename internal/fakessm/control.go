@@ -36,6 +36,7 @@ func (s *Server) Control() http.Handler {
 		sessions, err := ReadSessions(r.Body)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
+
 			return
 		}
 		s.AddSessions(sessions...)
@@ -44,6 +45,7 @@ func (s *Server) Control() http.Handler {
 	mux.HandleFunc("POST /_fakessm/sessions/{id}/end", func(w http.ResponseWriter, r *http.Request) {
 		if !s.endSession(r.PathValue("id")) {
 			http.NotFound(w, r)
+
 			return
 		}
 		w.WriteHeader(http.StatusNoContent)
@@ -66,6 +68,7 @@ func (s *Server) Control() http.Handler {
 		faults, err := decodeOneOrMany[Fault](r.Body)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
+
 			return
 		}
 		s.Inject(faults...)
@@ -85,6 +88,7 @@ func (s *Server) Control() http.Handler {
 		}
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
+
 			return
 		}
 		w.WriteHeader(http.StatusNoContent)
@@ -104,11 +108,13 @@ func (s *Server) Control() http.Handler {
 		var targets map[string]bool
 		if err := json.NewDecoder(r.Body).Decode(&targets); err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
+
 			return
 		}
 		s.AddTargets(targets)
 		w.WriteHeader(http.StatusNoContent)
 	})
+
 	return mux
 }
 

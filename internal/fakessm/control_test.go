@@ -27,10 +27,12 @@ func TestControl(t *testing.T) {
 	call := func(method, path, body string) (int, string) {
 		rec := httptest.NewRecorder()
 		control.ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), method, "/_fakessm/"+path, strings.NewReader(body)))
+
 		return rec.Code, strings.Join(strings.Fields(rec.Body.String()), "")
 	}
 	want := func(status int, contains string) func(int, string) {
 		t.Helper()
+
 		return func(gotStatus int, got string) {
 			t.Helper()
 			if gotStatus != status || !strings.Contains(got, contains) {

@@ -68,6 +68,7 @@ func (s *Server) dataChannelURL(r *http.Request, session Session) string {
 	if !plainSessionID.MatchString(id) {
 		id = url.PathEscape(id)
 	}
+
 	return base + dataChannelPath + id
 }
 
@@ -101,23 +102,27 @@ func (s *Server) serveDataChannel(w http.ResponseWriter, r *http.Request) {
 	if _, refusal := s.findStream(id, r.URL.RawQuery, admit); refusal != nil {
 		answered(refusal.status, refusal)
 		http.Error(w, refusal.reason, refusal.status)
+
 		return
 	}
 	if problem := s.authenticateChannel(r); problem != nil {
 		refusal := &channelRefusal{http.StatusForbidden, problem.code, problem.message}
 		answered(refusal.status, refusal)
 		http.Error(w, refusal.reason, refusal.status)
+
 		return
 	}
 	if _, struck := s.channelFaults.take(known.SessionID, ToAgent, nil); struck {
 		answered(http.StatusServiceUnavailable, &channelRefusal{code: "ServiceUnavailable"})
 		http.Error(w, "Service Unavailable", http.StatusServiceUnavailable)
+
 		return
 	}
 	watched := &statusWriter{ResponseWriter: w}
 	conn, err := websocket.Accept(watched, r, nil)
 	if err != nil {
 		answered(watched.status, invalidOpening("the request is not a WebSocket handshake"))
+
 		return
 	}
 	defer conn.CloseNow() //nolint:errcheck // It may be closed already.
@@ -135,11 +140,13 @@ func (s *Server) serveDataChannel(w http.ResponseWriter, r *http.Request) {
 			}
 			e.open(channel)
 			node = e.agent
+
 			return nil
 		})
 		if refusal == nil {
 			answered(watched.status, nil)
 			s.serveChannel(conn, known, channel, node)
+
 			return
 		}
 	}
@@ -153,6 +160,7 @@ func (s *Server) authenticateChannel(r *http.Request) *apiError {
 	if header == "" && !s.dataChannel.signed {
 		return nil
 	}
+
 	return s.authenticate(&call{http: r, service: "ssmmessages", operation: OpenDataChannel, signature: parseAuthorization(header)})
 }
 
@@ -175,6 +183,7 @@ func (s *Server) findStream(id, query string, f func(*entry) *channelRefusal) (S
 			known, refusal, found = e.Session, f(e), true
 		}
 	})
+
 	return known, refusal
 }
 
@@ -185,8 +194,10 @@ func (e *entry) issuedStreamURL(query string, oldAccepted bool) bool {
 	if !oldAccepted && len(issued) > 0 {
 		issued = issued[len(issued)-1:]
 	}
+
 	return slices.ContainsFunc(issued, func(streamURL string) bool {
 		_, want, _ := strings.Cut(streamURL, "?")
+
 		return query == want
 	})
 }
@@ -196,6 +207,7 @@ func (e *entry) issuedToken(token string, oldRefused bool) bool {
 	if oldRefused && len(issued) > 0 {
 		issued = issued[len(issued)-1:]
 	}
+
 	return slices.Contains(issued, token)
 }
 
@@ -218,6 +230,7 @@ func readOpening(conn *websocket.Conn) (string, *channelRefusal) {
 	}
 	text := func(name string) (value string) {
 		_ = json.Unmarshal(members[name], &value)
+
 		return value
 	}
 	switch {
@@ -228,6 +241,7 @@ func readOpening(conn *websocket.Conn) (string, *channelRefusal) {
 	case text("TokenValue") == "":
 		return "", invalidOpening("TokenValue is missing")
 	}
+
 	return text("TokenValue"), nil
 }
 

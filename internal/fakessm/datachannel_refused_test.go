@@ -29,6 +29,7 @@ func TestDataChannel_refusedURL(t *testing.T) {
 	query := func(alter func(string) string) func(string, string) string {
 		return func(streamURL, _ string) string {
 			path, query, _ := strings.Cut(streamURL, "?")
+
 			return path + "?" + alter(query)
 		}
 	}
@@ -92,6 +93,7 @@ func reencodeQuery(query string) string {
 	if err != nil {
 		return err.Error()
 	}
+
 	return values.Encode()
 }
 
@@ -189,6 +191,7 @@ func TestDataChannel_old(t *testing.T) {
 				if _, status := dialChannel(t, urls[tc.url]); status != tc.status {
 					t.Errorf("answered with %d, want %d", status, tc.status)
 				}
+
 				return
 			}
 			conn := openChannel(t, urls[tc.url], websocket.MessageText, openingMessage(tokens[tc.token]))

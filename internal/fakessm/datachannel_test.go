@@ -36,6 +36,7 @@ func resumeSession(t *testing.T, client *ssm.Client, id string) (url, token stri
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	return aws.ToString(out.StreamUrl), aws.ToString(out.TokenValue)
 }
 
@@ -46,10 +47,12 @@ func dialChannel(t *testing.T, url string, options ...*websocket.DialOptions) (*
 	switch {
 	case err == nil:
 		t.Cleanup(func() { _ = conn.CloseNow() })
+
 		return conn, http.StatusSwitchingProtocols
 	case res == nil:
 		t.Fatal("no answer")
 	}
+
 	return nil, res.StatusCode
 }
 
@@ -63,6 +66,7 @@ func openChannel(t *testing.T, url string, kind websocket.MessageType, first str
 	if err := conn.Write(t.Context(), kind, []byte(first)); err != nil {
 		t.Fatal(err)
 	}
+
 	return conn
 }
 
@@ -116,6 +120,7 @@ func receiveMessage(t *testing.T, conn *websocket.Conn) agentMessage {
 		}
 		delete(got.Payload, "CreatedDate")
 	}
+
 	return got
 }
 
@@ -181,15 +186,26 @@ func TestDataChannel(t *testing.T) {
 	}{
 		"the session is terminated": {func(_ *fakessm.Server, client *ssm.Client, id string) error {
 			_, err := client.TerminateSession(context.Background(), &ssm.TerminateSessionInput{SessionId: &id})
+
 			return err
 		}, true},
-		"its user ends the session": {func(fake *fakessm.Server, _ *ssm.Client, id string) error { fake.EndSession(id); return nil }, true},
-		"the session is removed":    {func(fake *fakessm.Server, _ *ssm.Client, id string) error { fake.RemoveSession(id); return nil }, true},
-		"the session is replaced": {func(fake *fakessm.Server, _ *ssm.Client, id string) error {
-			fake.AddSessions(fakessm.Session{SessionID: id})
+		"its user ends the session": {func(fake *fakessm.Server, _ *ssm.Client, id string) error {
+			fake.EndSession(id)
 			return nil
 		}, true},
-		"the service drops its channels": {func(fake *fakessm.Server, _ *ssm.Client, _ string) error { fake.CloseDataChannels(); return nil }, false},
+		"the session is removed": {func(fake *fakessm.Server, _ *ssm.Client, id string) error {
+			fake.RemoveSession(id)
+			return nil
+		}, true},
+		"the session is replaced": {func(fake *fakessm.Server, _ *ssm.Client, id string) error {
+			fake.AddSessions(fakessm.Session{SessionID: id})
+
+			return nil
+		}, true},
+		"the service drops its channels": {func(fake *fakessm.Server, _ *ssm.Client, _ string) error {
+			fake.CloseDataChannels()
+			return nil
+		}, false},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -225,6 +241,7 @@ func TestDataChannel(t *testing.T) {
 			if !tc.closed {
 				wantClose(t, other, websocket.StatusNormalClosure, "Bye")
 				wantStatus(t, fake, session.SessionID, "Connected")
+
 				return
 			}
 			fake.EndSession(bystander.SessionID)

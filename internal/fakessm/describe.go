@@ -32,6 +32,7 @@ func (fs filters) value(key string) (string, bool) {
 			return f.value, true
 		}
 	}
+
 	return "", false
 }
 
@@ -66,6 +67,7 @@ func (fs filters) check(c *checks) *apiError {
 			f.at = at
 		}
 	}
+
 	return nil
 }
 
@@ -92,6 +94,7 @@ func (fs filters) match(e *entry, status string) bool {
 			return false
 		}
 	}
+
 	return true
 }
 
@@ -108,6 +111,7 @@ func (fs filters) window(from key) (key, int64) {
 			}
 		}
 	}
+
 	return from, oldest
 }
 
@@ -160,6 +164,7 @@ func (e epoch) IsZero() bool {
 // MarshalJSON returns a number.
 func (e epoch) MarshalJSON() ([]byte, error) {
 	t := time.Time(e).UnixMilli()
+
 	return fmt.Appendf(nil, "%d.%03d", t/1000, t%1000), nil
 }
 
@@ -190,6 +195,7 @@ func (s *Server) describeSessions(c *call) (any, *apiError) {
 	c.sameToken = from.encode()
 	if s.emptyPages && !from.Shown {
 		from.Shown = true
+
 		return &describeSessionsOutput{Sessions: []sessionOutput{}, NextToken: from.encode()}, nil
 	}
 	if !limited || size > s.pageSize {
@@ -209,6 +215,7 @@ func (s *Server) describeSessions(c *call) (any, *apiError) {
 	if last != nil {
 		output.NextToken = pageToken{Query: query, Start: last.start, ID: last.id}.encode()
 	}
+
 	return output, nil
 }
 
@@ -234,6 +241,7 @@ func (s Session) output() sessionOutput {
 	if live || s.S3OutputURL != "" || s.CloudWatchOutputURL != "" {
 		out.OutputURL = &outputURL{S3OutputURL: s.S3OutputURL, CloudWatchOutputURL: s.CloudWatchOutputURL}
 	}
+
 	return out
 }
 
@@ -251,6 +259,7 @@ func (t pageToken) encode() string {
 	if err != nil {
 		panic(err)
 	}
+
 	return base64.StdEncoding.EncodeToString(data)
 }
 
@@ -264,6 +273,7 @@ func (t *pageToken) decode(text, query string) bool {
 		return false
 	}
 	*t = decoded
+
 	return true
 }
 
@@ -274,5 +284,6 @@ func queryID(region, state string, fs filters) string {
 		parts = append(parts, f.key, f.value)
 	}
 	sum := sha256.Sum256(fmt.Appendf(nil, "%q", parts))
+
 	return hex.EncodeToString(sum[:8])
 }

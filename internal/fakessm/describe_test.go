@@ -41,6 +41,7 @@ func TestDescribeSessions_members(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		return out.Sessions
 	}
 	ignore := cmpopts.IgnoreTypes(smithydocument.NoSerde{})

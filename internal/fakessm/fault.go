@@ -98,6 +98,7 @@ func (d delay) MarshalText() ([]byte, error) { return []byte(time.Duration(d).St
 func (d *delay) UnmarshalText(text []byte) error {
 	parsed, err := time.ParseDuration(string(text))
 	*d = delay(parsed)
+
 	return err
 }
 
@@ -106,6 +107,7 @@ func (d *delay) UnmarshalText(text []byte) error {
 func decodeStrict(data []byte, into any) error {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
+
 	return decoder.Decode(into)
 }
 
@@ -134,5 +136,6 @@ func (f *Fault) UnmarshalJSON(data []byte) error {
 	}
 	*f = Fault(in.plainFault)
 	f.Delay = time.Duration(in.Delay)
+
 	return nil
 }

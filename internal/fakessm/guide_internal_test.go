@@ -20,6 +20,7 @@ func TestGuide_kinds(t *testing.T) {
 	row := func(path string) string {
 		_, rest, _ := strings.Cut(string(guide), "| `"+path+"` |")
 		line, _, _ := strings.Cut(rest, "\n")
+
 		return line
 	}
 	faults, channelFaults := row("/faults"), row("/channel-faults")

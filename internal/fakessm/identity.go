@@ -40,6 +40,7 @@ func (i *identities) find(accessKeyID string) (identity, bool) {
 	i.mu.RLock()
 	defer i.mu.RUnlock()
 	id, ok := i.byKey[accessKeyID]
+
 	return id, ok
 }
 
@@ -71,6 +72,7 @@ func (s *Server) authenticate(c *call) *apiError {
 	if id.isRoleSession() && !s.now().Before(id.expires) {
 		return expiredToken()
 	}
+
 	return nil
 }
 
@@ -95,6 +97,7 @@ func accessDenied(c *call) *apiError {
 		caller = "anonymous"
 	}
 	action := c.service + ":" + c.operation
+
 	return &apiError{
 		code: "AccessDeniedException",
 		message: "User: " + caller + " is not authorized to perform: " + action + " on resource: " + resource +

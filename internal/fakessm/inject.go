@@ -40,6 +40,7 @@ type faults struct {
 func (fs *faults) list() []Fault {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
+
 	return slices.Clone(fs.pending)
 }
 
@@ -53,14 +54,17 @@ func (fs *faults) take(c *call) (Fault, bool) {
 		}
 		if f.Skip > 0 {
 			f.Skip--
+
 			continue
 		}
 		taken := *f
 		if f.Times--; f.Times == 0 {
 			fs.pending = slices.Delete(fs.pending, i, i+1)
 		}
+
 		return taken, true
 	}
+
 	return Fault{}, false
 }
 
@@ -80,6 +84,7 @@ func (s *Server) faultReply(ctx context.Context, c *call, f Fault) (reply, bool)
 			<-ctx.Done()
 		}
 		wait(ctx, f.Delay)
+
 		return closedConnection(), true
 	}
 	if !wait(ctx, f.Delay) {
@@ -98,6 +103,7 @@ func (s *Server) faultReply(ctx context.Context, c *call, f Fault) (reply, bool)
 		return c.refuse(expiredToken()), true
 	case FaultClockSkew:
 		signed := s.now().Add(-3 * allowedSkew)
+
 		return c.refuse(signatureExpired(signed.UTC().Format(signingTime), s.now())), true
 	case FaultProxy:
 		return reply{
@@ -156,6 +162,7 @@ func (f Fault) alterResult(c *call, result any) any {
 			out.NextToken = c.sameToken
 		}
 	}
+
 	return result
 }
 
@@ -169,6 +176,7 @@ func (r reply) withDelivery(f Fault) reply {
 	case FaultSlow:
 		r.delivery = sendSlowly(f.Delay)
 	}
+
 	return r
 }
 

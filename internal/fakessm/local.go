@@ -45,6 +45,7 @@ func ServeLocally(handler http.Handler, logger *log.Logger) *Local {
 		defer close(l.stopped)
 		_ = l.server.Serve(localListener{l})
 	}()
+
 	return l
 }
 
@@ -79,6 +80,7 @@ func (l *Local) Close() error {
 	err := l.server.Close()
 	<-l.stopped
 	l.serving.Wait()
+
 	return err
 }
 
@@ -91,6 +93,7 @@ func (l localListener) Accept() (net.Conn, error) {
 	select {
 	case conn := <-l.local.conns:
 		l.local.serving.Add(1)
+
 		return conn, nil
 	case <-l.local.done:
 		return nil, net.ErrClosed
@@ -99,6 +102,7 @@ func (l localListener) Accept() (net.Conn, error) {
 
 func (l localListener) Close() error {
 	l.local.Refuse()
+
 	return nil
 }
 

@@ -34,6 +34,7 @@ func parseMembers(body []byte) (members, *apiError) {
 	if raw, ok := m["Filters"]; ok && json.Unmarshal(raw, &list) != nil {
 		return nil, wrongType("Filters", "List")
 	}
+
 	return m, nil
 }
 
@@ -43,6 +44,7 @@ func wrongType(name, want string) *apiError {
 
 func (m members) has(name string) bool {
 	raw, ok := m[name]
+
 	return ok && string(raw) != "null"
 }
 
@@ -51,6 +53,7 @@ func (m members) text(name string) string {
 	if m.has(name) {
 		_ = json.Unmarshal(m[name], &text)
 	}
+
 	return text
 }
 
@@ -59,6 +62,7 @@ func (m members) number(name string) (int, bool) {
 	if m.has(name) {
 		_ = json.Unmarshal(m[name], &number)
 	}
+
 	return number, m.has(name)
 }
 
@@ -78,6 +82,7 @@ func (m members) filters() filters {
 		}
 		found = append(found, f)
 	}
+
 	return found
 }
 

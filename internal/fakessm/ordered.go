@@ -28,6 +28,7 @@ func (k key) compare(other key) int {
 	if k.start != other.start {
 		return cmp.Compare(other.start, k.start)
 	}
+
 	return cmp.Compare(k.id, other.id)
 }
 
@@ -40,18 +41,21 @@ type ordered struct {
 func (o *ordered) seek(k key) (chunk, index int) {
 	chunk = sort.Search(len(o.chunks), func(i int) bool {
 		last := o.chunks[i][len(o.chunks[i])-1]
+
 		return last.key().compare(k) >= 0
 	})
 	if chunk == len(o.chunks) {
 		return chunk, 0
 	}
 	index, _ = slices.BinarySearchFunc(o.chunks[chunk], k, func(e *entry, k key) int { return e.key().compare(k) })
+
 	return chunk, index
 }
 
 func (o *ordered) insert(e *entry) {
 	if len(o.chunks) == 0 {
 		o.chunks = [][]*entry{{e}}
+
 		return
 	}
 	chunk, index := o.seek(e.key())

@@ -45,5 +45,6 @@ func (q *quotas) allow(now time.Time, region, operation string) bool {
 		return false
 	}
 	b.tokens--
+
 	return true
 }

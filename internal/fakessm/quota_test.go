@@ -21,6 +21,7 @@ func TestQuota(t *testing.T) {
 	client := newClient(t, fake)
 	describe := func(region string) error {
 		_, err := client.DescribeSessions(t.Context(), &ssm.DescribeSessionsInput{State: "Active"}, func(o *ssm.Options) { o.Region = region })
+
 		return err
 	}
 	for range 6 {
@@ -41,6 +42,7 @@ func TestQuota(t *testing.T) {
 
 	resume := func() error {
 		_, err := client.ResumeSession(t.Context(), &ssm.ResumeSessionInput{SessionId: aws.String("x")})
+
 		return err
 	}
 	wantCode(t, resume(), "DoesNotExistException", "")

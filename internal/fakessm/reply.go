@@ -75,6 +75,7 @@ type reply struct {
 func (r reply) send(w http.ResponseWriter, req *http.Request) {
 	if r.delivery != nil {
 		r.delivery(w, req, r)
+
 		return
 	}
 	w.WriteHeader(r.status)
@@ -86,6 +87,7 @@ func (c *call) accept(result any) reply {
 	if c.service == "sts" {
 		return xmlReply(http.StatusOK, result)
 	}
+
 	return jsonReply(http.StatusOK, result)
 }
 
@@ -123,6 +125,7 @@ func (c *call) refuse(e *apiError) reply {
 		r = jsonReply(status, body)
 		r.code = e.code
 	}
+
 	return r
 }
 
@@ -134,6 +137,7 @@ func jsonReply(status int, value any) reply {
 	if err := encoder.Encode(value); err != nil {
 		panic(err)
 	}
+
 	return reply{status: status, contentType: "application/x-amz-json-1.1", body: bytes.TrimSpace(body.Bytes())}
 }
 
@@ -142,5 +146,6 @@ func xmlReply(status int, value any) reply {
 	if err != nil {
 		panic(err)
 	}
+
 	return reply{status: status, contentType: "text/xml", body: body}
 }

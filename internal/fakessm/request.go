@@ -60,6 +60,7 @@ func attempt(header string) int {
 			return n
 		}
 	}
+
 	return 0
 }
 
@@ -79,6 +80,7 @@ func (l *requestLog) begin(r Request) *Request {
 	}
 	l.requests = append(l.requests, &r)
 	l.counts[r.Operation]++
+
 	return &r
 }
 
@@ -97,6 +99,7 @@ func (l *requestLog) list() []Request {
 		all[i].Filters = maps.Clone(r.Filters)
 		all[i].Parameters = maps.Clone(r.Parameters)
 	}
+
 	return all
 }
 
@@ -110,5 +113,6 @@ func (l *requestLog) reset() {
 func (l *requestLog) count(operation string) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+
 	return l.counts[operation]
 }

@@ -86,6 +86,7 @@ func New(options ...Option) *Server {
 	})
 	s.AddSessions(s.initial...)
 	s.initial = nil
+
 	return s
 }
 
@@ -112,6 +113,7 @@ func (s *Server) EndSession(sessionID string) {
 
 func (s *Server) endSession(sessionID string) bool {
 	now := s.now()
+
 	return s.sessions.each(sessionID, func(r *region, e *entry) {
 		if ended(e.Status) {
 			return
@@ -139,6 +141,7 @@ func (s *Server) Session(sessionID string) (Session, bool) {
 	ok := s.sessions.each(sessionID, func(_ *region, e *entry) {
 		found = e.sessionAt(now, s.sessions.lag)
 	})
+
 	return found, ok
 }
 
@@ -151,6 +154,7 @@ func (s *Server) Sessions() []Session {
 func (s *Server) Tokens(sessionID string) []string {
 	var tokens []string
 	s.sessions.each(sessionID, func(_ *region, e *entry) { tokens = append(tokens, e.tokens...) })
+
 	return tokens
 }
 
@@ -158,6 +162,7 @@ func (s *Server) Tokens(sessionID string) []string {
 func (s *Server) StreamURLs(sessionID string) []string {
 	var urls []string
 	s.sessions.each(sessionID, func(_ *region, e *entry) { urls = append(urls, e.streamURLs...) })
+
 	return urls
 }
 
@@ -185,6 +190,7 @@ func (s *Server) Count(operation string) int {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.wantsDataChannel(r) {
 		s.serveDataChannel(w, r)
+
 		return
 	}
 	c := s.parseRequest(w, r)
@@ -232,6 +238,7 @@ func (s *Server) answer(ctx context.Context, c *call) reply {
 	if problem != nil {
 		return c.refuse(problem).withDelivery(fault)
 	}
+
 	return c.accept(fault.alterResult(c, result)).withDelivery(fault)
 }
 

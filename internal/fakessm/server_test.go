@@ -29,6 +29,7 @@ func serveFake(t *testing.T, fake *fakessm.Server) string {
 	t.Helper()
 	server := httptest.NewServer(fake)
 	t.Cleanup(server.Close)
+
 	return server.URL
 }
 
@@ -36,6 +37,7 @@ func serveFake(t *testing.T, fake *fakessm.Server) string {
 // never loses the rest of an answer that begins early. See package httpclient.
 func newClient(t *testing.T, fake *fakessm.Server, options ...func(*ssm.Options)) *ssm.Client {
 	t.Helper()
+
 	return ssm.New(ssm.Options{
 		BaseEndpoint: aws.String(serveFake(t, fake)),
 		Region:       "us-east-1",
@@ -47,6 +49,7 @@ func newClient(t *testing.T, fake *fakessm.Server, options ...func(*ssm.Options)
 
 func newSTSClient(t *testing.T, fake *fakessm.Server, options ...func(*sts.Options)) *sts.Client {
 	t.Helper()
+
 	return sts.New(sts.Options{
 		BaseEndpoint: aws.String(serveFake(t, fake)),
 		Region:       "us-east-1",
@@ -87,6 +90,7 @@ func newClock() *testClock {
 func (c *testClock) now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+
 	return c.t
 }
 

@@ -83,6 +83,7 @@ func ReadSessions(r io.Reader) ([]Session, error) {
 			return nil, fmt.Errorf("reading sessions: session %s has the unknown behaviour %q", session.SessionID, session.Behaviour)
 		}
 	}
+
 	return sessions, nil
 }
 
@@ -107,6 +108,7 @@ func decodeOneOrMany[T any](r io.Reader) ([]T, error) {
 	if decoder.More() {
 		return nil, fmt.Errorf("unexpected data after the JSON value")
 	}
+
 	return many, nil
 }
 
@@ -155,6 +157,7 @@ func (e *entry) statusAt(now time.Time, lag time.Duration) string {
 	if e.hasTerminated(now, lag) {
 		return statusTerminated
 	}
+
 	return e.Status
 }
 
@@ -164,5 +167,6 @@ func (e *entry) sessionAt(now time.Time, lag time.Duration) Session {
 		seen.Status = statusTerminated
 		seen.EndDate = e.terminated.Add(lag)
 	}
+
 	return seen
 }

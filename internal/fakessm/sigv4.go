@@ -50,6 +50,7 @@ func parseAuthorization(header string) *signature {
 	if len(scope) != 5 || scope[4] != "aws4_request" || parts["SignedHeaders"] == "" || parts["Signature"] == "" {
 		return nil
 	}
+
 	return &signature{
 		accessKeyID:   scope[0],
 		date:          scope[1],
@@ -80,6 +81,7 @@ func (s *signature) checkDate(c *call, now time.Time) *apiError {
 		return invalidSignature(fmt.Sprintf("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%s' != '%s'.",
 			s.date, signed.Format("20060102")))
 	}
+
 	return nil
 }
 
@@ -116,6 +118,7 @@ func (s *signature) verify(c *call, secret string) *apiError {
 			return nil
 		}
 	}
+
 	return invalidSignature("The request signature we calculated does not match the signature you provided. " +
 		"Check your AWS Secret Access Key and signing method. Consult the service documentation for details.")
 }
@@ -129,6 +132,7 @@ func (s *signature) canonicalRequest(c *call, query string) string {
 	}
 	payload := sha256.Sum256(c.body)
 	fmt.Fprintf(&b, "\n%s\n%s", strings.Join(s.signedHeaders, ";"), hex.EncodeToString(payload[:]))
+
 	return b.String()
 }
 
@@ -146,6 +150,7 @@ func canonicalPath(u *url.URL) string {
 	if b.Len() == 0 {
 		return "/"
 	}
+
 	return b.String()
 }
 
@@ -153,6 +158,7 @@ func canonicalQuery(query url.Values) string {
 	for _, values := range query {
 		slices.Sort(values)
 	}
+
 	return strings.ReplaceAll(query.Encode(), "+", "%20")
 }
 
@@ -167,12 +173,14 @@ func canonicalHeader(r *http.Request, name string) string {
 	for i, value := range values {
 		values[i] = strings.Join(strings.Fields(value), " ")
 	}
+
 	return strings.Join(values, ",")
 }
 
 func mac(key []byte, text string) []byte {
 	h := hmac.New(sha256.New, key)
 	h.Write([]byte(text))
+
 	return h.Sum(nil)
 }
 

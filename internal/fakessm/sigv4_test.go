@@ -43,6 +43,7 @@ func signedRequest(t *testing.T, url, body string, at time.Time, service string)
 	if err := v4.NewSigner().SignHTTP(t.Context(), keys, req, hex.EncodeToString(sum[:]), service, "us-east-1", at); err != nil {
 		t.Fatal(err)
 	}
+
 	return req
 }
 
@@ -57,6 +58,7 @@ func sendRequest(t *testing.T, req *http.Request) (*http.Response, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	return res, string(body)
 }
 
@@ -120,6 +122,7 @@ func TestSignature(t *testing.T) {
 				if res.StatusCode != http.StatusOK || answer != `{"Sessions":[]}` {
 					t.Errorf("%d %s", res.StatusCode, answer)
 				}
+
 				return
 			}
 			var got struct {
@@ -157,6 +160,7 @@ func TestSignature_credentials(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+
 				return
 			}
 			wantCode(t, err, tc.code, "")

@@ -61,6 +61,7 @@ func (s *Server) terminateSession(c *call) (any, *apiError) {
 	if problem != nil {
 		return nil, problem
 	}
+
 	return &terminateSessionOutput{SessionID: id}, nil
 }
 
@@ -106,6 +107,7 @@ func (s *Server) resumeSession(c *call) (any, *apiError) {
 	if problem != nil {
 		return nil, problem
 	}
+
 	return output, nil
 }
 
@@ -120,6 +122,7 @@ func (s *Server) getConnectionStatus(c *call) (any, *apiError) {
 	if s.sessions.connected(c.region, target) {
 		output.Status = "connected"
 	}
+
 	return output, nil
 }
 
@@ -127,6 +130,7 @@ func (c *call) requiredSessionID() (string, *apiError) {
 	var checks checks
 	id := c.members.text("SessionId")
 	checks.length("sessionId", id, c.members.has("SessionId"), 96)
+
 	return id, checks.problem()
 }
 
@@ -150,5 +154,6 @@ func blob(now time.Time, size int) []byte {
 	copy(b, []byte{0, 1, 0, 1})
 	binary.BigEndian.PutUint64(b[36:], uint64(now.Unix()))
 	copy(b[60:], []byte{0xfb, 0xef, 0xff})
+
 	return b
 }

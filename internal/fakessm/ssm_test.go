@@ -24,6 +24,7 @@ func terminateSession(t *testing.T, client *ssm.Client, id string) error {
 	if err == nil && aws.ToString(out.SessionId) != id {
 		t.Errorf("terminated %s, answer names %s", id, aws.ToString(out.SessionId))
 	}
+
 	return err
 }
 
@@ -43,6 +44,7 @@ func listSessionIDs(t *testing.T, client *ssm.Client, state types.SessionState, 
 			ids = append(ids, aws.ToString(session.SessionId))
 		}
 	}
+
 	return ids
 }
 
@@ -278,6 +280,7 @@ func TestResumeSession_refused(t *testing.T) {
 			}
 			if tc.code != "" {
 				wantCode(t, err, tc.code, "")
+
 				return
 			}
 			if err != nil {
@@ -307,6 +310,7 @@ func TestGetConnectionStatus(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		return out.Status
 	}
 	got := map[string]types.ConnectionStatus{}

@@ -52,5 +52,6 @@ func (s *Server) startSession(c *call) (any, *apiError) {
 		e.streamURLs = append(e.streamURLs, url)
 		e.agent = newAgent(s, session, document.SessionType, properties)
 	})
+
 	return &resumeSessionOutput{SessionID: session.SessionID, TokenValue: &token, StreamURL: &url}, nil
 }

@@ -83,6 +83,7 @@ func TestStartSession_recorded(t *testing.T) {
 				if err != nil || len(out.Sessions) != 1 {
 					t.Fatalf("%v sessions, %v", out, err)
 				}
+
 				return aws.ToString(out.Sessions[0].Reason)
 			}
 			if got := reason(types.SessionStateActive); got != listed {

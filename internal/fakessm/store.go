@@ -33,6 +33,7 @@ func (r *region) state(e *entry) string {
 	if r.terminating != nil && e.Status == statusTerminating && e.Behaviour != BehaviourVanishes {
 		return stateActive
 	}
+
 	return e.state()
 }
 
@@ -132,6 +133,7 @@ func (s *store) update(regionName, id string, f func(*region, *entry)) {
 	r := s.regions[regionName]
 	if r == nil {
 		f(nil, nil)
+
 		return
 	}
 	f(r, r.byID[id])
@@ -148,6 +150,7 @@ func (s *store) each(id string, f func(*region, *entry)) bool {
 			found = true
 		}
 	}
+
 	return found
 }
 
@@ -163,6 +166,7 @@ func (s *store) all(now time.Time) []Session {
 	slices.SortFunc(all, func(a, b Session) int {
 		return cmp.Or(strings.Compare(a.Region, b.Region), a.StartDate.Compare(b.StartDate), strings.Compare(a.SessionID, b.SessionID))
 	})
+
 	return all
 }
 
@@ -175,6 +179,7 @@ func (s *store) connected(regionName, target string) bool {
 		return told
 	}
 	r := s.regions[regionName]
+
 	return r != nil && r.targets[target] > 0
 }
 
@@ -199,6 +204,7 @@ func (s *store) page(now time.Time, regionName, state string, filters filters, f
 		if e != nil && r.state(e) == state && e.key().compare(from) > 0 && filters.match(e, e.statusAt(now, s.lag)) {
 			page = append(page, e.sessionAt(now, s.lag))
 		}
+
 		return page, nil
 	}
 	from, oldest := filters.window(from)
@@ -211,9 +217,11 @@ func (s *store) page(now time.Time, regionName, state string, filters filters, f
 		}
 		if len(page) == size {
 			at := page[size-1]
+
 			return page, &key{start: at.StartDate.UnixNano(), id: at.SessionID}
 		}
 		page = append(page, e.sessionAt(now, s.lag))
 	}
+
 	return page, nil
 }

@@ -81,6 +81,7 @@ func stsError(requestID, code, message string, status int) stsErrorResponse {
 	if status >= http.StatusInternalServerError {
 		kind = "Receiver"
 	}
+
 	return stsErrorResponse{Type: kind, Code: code, Message: message, RequestID: requestID}
 }
 
@@ -98,6 +99,7 @@ func (s *Server) assumeRole(c *call) (any, *apiError) {
 	if c.caller.isRoleSession() {
 		longest = time.Hour
 	}
+
 	return s.issueCredentials(c, longest)
 }
 
@@ -107,10 +109,12 @@ func (s *Server) assumeRoleWithWebIdentity(c *call) (any, *apiError) {
 	case token == "":
 		var checks checks
 		checks.fail("webIdentityToken", "null", "not be null")
+
 		return nil, checks.problem()
 	case s.webIdentityToken != "" && token != s.webIdentityToken:
 		return nil, &apiError{code: "InvalidIdentityToken", message: "Couldn't retrieve verification key from your identity provider, please reference AssumeRoleWithWebIdentity documentation for requirements"}
 	}
+
 	return s.issueCredentials(c, 12*time.Hour)
 }
 
@@ -162,6 +166,7 @@ func (s *Server) issueCredentials(c *call, longest time.Duration) (any, *apiErro
 		result.Provider = "arn:aws:iam::" + role[2] + ":oidc-provider/oidc.example.com"
 		result.Audience = "sts.amazonaws.com"
 	}
+
 	return assumeRoleResponse{
 		XMLName:  xml.Name{Space: stsNamespace, Local: c.operation + "Response"},
 		Result:   result,
@@ -172,11 +177,13 @@ func (s *Server) issueCredentials(c *call, longest time.Duration) (any, *apiErro
 // roleID returns the unique ID of a role. It depends on the ARN only.
 func roleID(arn string) string {
 	sum := sha256.Sum256([]byte(arn))
+
 	return "AROA" + base32.StdEncoding.EncodeToString(sum[:])[:17]
 }
 
 func random(n int) []byte {
 	b := make([]byte, n)
 	_, _ = rand.Read(b)
+
 	return b
 }

@@ -28,6 +28,7 @@ func callerARN(t *testing.T, client *sts.Client, options ...func(*sts.Options)) 
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	return fmt.Sprintf("%s %s", *out.Account, *out.Arn)
 }
 

@@ -188,11 +188,17 @@ var canarySources = map[string]struct {
 }{
 	// A process.
 	"process: a notice before the JSON": {
-		prepare: func(r *canaryRun) map[string]any { r.prints("Welcome " + canary + "\n" + keysDocument("")); return nil },
-		want:    "profile \"broker\", which runs a credential_process\nit is not one JSON document and nothing else\ncredential_process",
+		prepare: func(r *canaryRun) map[string]any {
+			r.prints("Welcome " + canary + "\n" + keysDocument(""))
+			return nil
+		},
+		want: "profile \"broker\", which runs a credential_process\nit is not one JSON document and nothing else\ncredential_process",
 	},
 	"process: a notice after the JSON": {
-		prepare: func(r *canaryRun) map[string]any { r.prints(keysDocument("") + "\nBye " + canary); return nil }, want: "it is not one JSON document and nothing else",
+		prepare: func(r *canaryRun) map[string]any {
+			r.prints(keysDocument("") + "\nBye " + canary)
+			return nil
+		}, want: "it is not one JSON document and nothing else",
 	},
 	"process: an empty expiration": {
 		prepare: func(r *canaryRun) map[string]any {
@@ -204,6 +210,7 @@ var canarySources = map[string]struct {
 	"process: another expiration": {
 		prepare: func(r *canaryRun) map[string]any {
 			r.prints(keysDocument(`,"Expiration":"` + canary + `"`))
+
 			return nil
 		}, want: "Expiration is not a time",
 	},
@@ -222,10 +229,16 @@ var canarySources = map[string]struct {
 		}, want: "the JSON document ends in the middle",
 	},
 	"process: a list": {
-		prepare: func(r *canaryRun) map[string]any { r.prints(`["` + canary + `"]`); return nil }, want: "has the wrong type",
+		prepare: func(r *canaryRun) map[string]any {
+			r.prints(`["` + canary + `"]`)
+			return nil
+		}, want: "has the wrong type",
 	},
 	"process: a version in quotes": {
-		prepare: func(r *canaryRun) map[string]any { r.prints(`{"Version":"` + canary + `"}`); return nil }, want: "has the wrong type",
+		prepare: func(r *canaryRun) map[string]any {
+			r.prints(`{"Version":"` + canary + `"}`)
+			return nil
+		}, want: "has the wrong type",
 	},
 	"process: another version": {
 		prepare: func(r *canaryRun) map[string]any {
@@ -237,17 +250,22 @@ var canarySources = map[string]struct {
 	"process: no access key": {
 		prepare: func(r *canaryRun) map[string]any {
 			r.prints(`{"Version":1,"SecretAccessKey":"` + canary + `"}`)
+
 			return nil
 		}, want: "AccessKeyId is missing",
 	},
 	"process: no secret key": {
 		prepare: func(r *canaryRun) map[string]any {
 			r.prints(`{"Version":1,"AccessKeyId":"` + canary + `"}`)
+
 			return nil
 		}, want: "SecretAccessKey is missing",
 	},
 	"process: nothing": {
-		prepare: func(r *canaryRun) map[string]any { r.process("echo " + canary + " >&2\n"); return nil }, want: "the process printed nothing",
+		prepare: func(r *canaryRun) map[string]any {
+			r.process("echo " + canary + " >&2\n")
+			return nil
+		}, want: "the process printed nothing",
 	},
 	"process: a status": {
 		prepare: func(r *canaryRun) map[string]any {
@@ -259,12 +277,14 @@ var canarySources = map[string]struct {
 	"process: a signal": {
 		prepare: func(r *canaryRun) map[string]any {
 			r.process("echo " + canary + "; kill -9 $PPID; kill -9 $$\n")
+
 			return nil
 		}, want: "the process was killed by a signal",
 	},
 	"process: a line break in the session token": {
 		prepare: func(r *canaryRun) map[string]any {
 			r.prints(keysDocument(`,"SessionToken":"` + canary + `\n"`))
+
 			return nil
 		},
 		want: "The session token holds white space or a line break\nIt comes from the profile \"broker\", which runs a credential_process.",
@@ -279,11 +299,17 @@ var canarySources = map[string]struct {
 
 	// IAM Identity Center.
 	"SSO: never opened": {
-		prepare: func(r *canaryRun) map[string]any { r.sso(canarySSO, ""); return nil },
-		want:    "No credentials came from the profile \"sso\", which signs in through SSO: nobody has signed in\naws sso login --profile sso",
+		prepare: func(r *canaryRun) map[string]any {
+			r.sso(canarySSO, "")
+			return nil
+		},
+		want: "No credentials came from the profile \"sso\", which signs in through SSO: nobody has signed in\naws sso login --profile sso",
 	},
 	"SSO: never opened, without a session": {
-		prepare: func(r *canaryRun) map[string]any { r.sso(canarySSOLegacy, ""); return nil }, want: "nobody has signed in\naws sso login --profile sso",
+		prepare: func(r *canaryRun) map[string]any {
+			r.sso(canarySSOLegacy, "")
+			return nil
+		}, want: "nobody has signed in\naws sso login --profile sso",
 	},
 	"SSO: by the argument": {
 		prepare: func(r *canaryRun) map[string]any {
@@ -340,11 +366,15 @@ var canarySources = map[string]struct {
 		}, want: "the sign-in has expired or was revoked\naws sso login --profile sso",
 	},
 	"SSO: garbage in the cache": {
-		prepare: func(r *canaryRun) map[string]any { r.sso(canarySSO, canary); return nil }, want: "the sign-in that is kept on this machine could not be read",
+		prepare: func(r *canaryRun) map[string]any {
+			r.sso(canarySSO, canary)
+			return nil
+		}, want: "the sign-in that is kept on this machine could not be read",
 	},
 	"SSO: a strange expiry in the cache": {
 		prepare: func(r *canaryRun) map[string]any {
 			r.sso(canarySSO, `{"accessToken":"x","expiresAt":"`+canary+`"}`)
+
 			return nil
 		},
 		want: "the sign-in that is kept on this machine could not be read",
@@ -492,7 +522,10 @@ var canarySources = map[string]struct {
 
 	// An instance.
 	"instance: a role that is none": {
-		prepare: func(r *canaryRun) map[string]any { r.instance(canary, canary); return nil }, want: "instance metadata service, which was asked last, did not help: it gave none",
+		prepare: func(r *canaryRun) map[string]any {
+			r.instance(canary, canary)
+			return nil
+		}, want: "instance metadata service, which was asked last, did not help: it gave none",
 	},
 	"instance: a failure": {
 		prepare: func(r *canaryRun) map[string]any {

@@ -341,6 +341,7 @@ func signalsWaiting() map[string]signalWait {
 			"import {\n  to = ssm_session_termination.test\n  id = \"" + testEnded + "\"\n}\n"
 		drain = "resource \"ssm_session_drain\" \"test\" {\n  targets = [\"" + testTarget + "\"]\n  %s\n}\n"
 	)
+
 	return map[string]signalWait{
 		"credentials":            {config: termination, slow: "GetCallerIdentity", command: []string{"plan"}},
 		"the plan's look-up":     {config: termination, slow: "DescribeSessions", command: []string{"plan"}},

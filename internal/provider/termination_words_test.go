@@ -28,10 +28,12 @@ func TestReportTermination_whose(t *testing.T) {
 	}{
 		"resource": {func(s *protocol.Server) []protocol.Diagnostic {
 			_, diags := s.Create("ssm_session_termination", seen)
+
 			return diags
 		}, true},
 		"resource without looks": {func(s *protocol.Server) []protocol.Diagnostic {
 			_, diags := s.Create("ssm_session_termination", unseen)
+
 			return diags
 		}, false},
 		"action": {func(s *protocol.Server) []protocol.Diagnostic {
@@ -42,6 +44,7 @@ func TestReportTermination_whose(t *testing.T) {
 		}, false},
 		"import": {func(s *protocol.Server) []protocol.Diagnostic {
 			_, diags := s.Import("ssm_session_termination", testLive, nil)
+
 			return diags
 		}, true},
 	}

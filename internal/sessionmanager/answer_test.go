@@ -205,6 +205,7 @@ func TestClient_sourceOfCredentials(t *testing.T) {
 					var source *sessionmanager.CredentialsError
 					if !errors.Is(err, sessionmanager.ErrCredentials) || errors.Is(err, sessionmanager.ErrAccessDenied) || !errors.As(err, &source) {
 						t.Errorf("%s: error is %v", operation, err)
+
 						continue
 					}
 					if !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), canary) {

@@ -234,6 +234,7 @@ func TestJudge_formIsFine(t *testing.T) {
 		form := formIn.FindStringSubmatch(text)
 		if form == nil {
 			t.Errorf("no suggestion for %q: %s", pattern, text)
+
 			continue
 		}
 		if verdict, text := judgeOne(sessionmanager.FieldOwners, form[1], sessionmanager.Place{Account: "123456789012"}); verdict != "fine" {

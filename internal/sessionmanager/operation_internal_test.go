@@ -26,6 +26,7 @@ func TestOperations(t *testing.T) {
 		}
 		if o.doing == nil {
 			t.Errorf("%s has no doing function", o)
+
 			continue
 		}
 		doing := o.doing(&Error{SessionRef: SessionRef{Region: "us-east-1", SessionID: "jane-1"}, Target: "i-1"})

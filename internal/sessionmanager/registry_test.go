@@ -208,8 +208,15 @@ func TestRegistry_hooks(t *testing.T) {
 				client := ep.client(sessionmanager.Options{Own: registry})
 				ref := startSome(t, client, 1)[0]
 				client.Attach(ref, sessionmanager.Hooks{
-					Terminate: func(context.Context) error { note("flag"); return errors.New("connection lost") },
-					Close:     func(ctx context.Context) error { note("close"); <-ctx.Done(); return ctx.Err() },
+					Terminate: func(context.Context) error {
+						note("flag")
+						return errors.New("connection lost")
+					},
+					Close: func(ctx context.Context) error {
+						note("close")
+						<-ctx.Done()
+						return ctx.Err()
+					},
 				})
 
 				if err := tc.end(t.Context(), client, registry, ref); err != nil {
