@@ -374,7 +374,7 @@ func matrixFaults() []matrixFault {
 		{
 			name: "throttled for ever, 25 attempts", kind: fakessm.FaultThrottle, times: -1, attempts: 25, class: classRefused, spent: "9..25",
 			// The total bound comes first.
-			reason: reasonThrottled, never: "through all retries", cause: "ThrottlingException: Rate exceeded (attempt \n, until the time ran out: context deadline exceeded)",
+			reason: reasonThrottled, never: "through all retries", cause: "ThrottlingException: Rate exceeded (attempt \n, until the time ran out)",
 			cells: map[string]matrixCell{
 				"ephemeral end/call":  {says: "was not ended: " + reasonThrottled},
 				"ephemeral end/after": {says: "was asked to end, but its end could not be confirmed: " + reasonThrottled},
@@ -400,7 +400,7 @@ func matrixFaults() []matrixFault {
 		{
 			name: "hang for ever, 25 attempts", kind: fakessm.FaultHang, times: -1, attempts: 25, class: classLost, spent: "5..8",
 			// The total bound comes first.
-			cause: ", until the time ran out: context deadline exceeded)", never: "through all retries",
+			cause: "no answer came before the time ran out (attempt ", never: "through all retries",
 			cells: map[string]matrixCell{
 				"ephemeral end/call":  endTooLong("hang", "1 live"),
 				"ephemeral end/after": lookTooLong("hang"),
@@ -416,7 +416,7 @@ func matrixFaults() []matrixFault {
 		},
 		{
 			name: "interrupted while it hangs", kind: fakessm.FaultHang, times: -1, attempts: 1000, interrupt: 10 * time.Second, class: classLost, spent: "1",
-			reason: reasonCancelled, never: "through all retries", cause: "context canceled",
+			reason: reasonCancelled, never: "through all retries", cause: "no answer came before the operation was cancelled (attempt 1)",
 			cells: map[string]matrixCell{
 				"ephemeral end":           {na: "the end of a session is not interrupted"},
 				"termination create/call": {calls: "active {terminate}"},
@@ -428,7 +428,7 @@ func matrixFaults() []matrixFault {
 		},
 		{
 			name: "interrupted while throttled", kind: fakessm.FaultThrottle, times: -1, attempts: 1000, interrupt: 10 * time.Second, class: classRefused, spent: "3..10",
-			reason: reasonCancelled, never: "through all retries", cause: "context canceled",
+			reason: reasonCancelled, never: "through all retries", cause: ", until the operation was cancelled)",
 			cells: map[string]matrixCell{
 				"ephemeral end":      {na: "the end of a session is not interrupted"},
 				"drain create/call":  interrupted("failed unverified, tainted", "list terminate {terminate}"),

@@ -146,7 +146,7 @@ func safeText(err error) (text, requestID string) {
 	case status > 0:
 		return during + fmt.Sprintf("HTTP status %d", status), requestIDOf(err)
 	case errors.Is(err, context.DeadlineExceeded):
-		return context.DeadlineExceeded.Error(), ""
+		return "the time ran out", ""
 	case errors.As(err, &path) && errors.As(err, &errno):
 		return "a file could not be read: " + errno.Error(), ""
 	default:

@@ -147,22 +147,43 @@ func newCallError(ctx context.Context, operation *Operation, session SessionRef,
 // kept the call from succeeding in time, nil if that is not known. It says more than
 // the deadline.
 func newDeadlineError(ctx context.Context, operation *Operation, session SessionRef, failure error, attempts int) *Error {
-	e := newError(operation, session, ErrDeadline, ctx.Err())
+	e := newError(operation, session, ErrDeadline, CauseOf(ctx.Err()))
 	e.OutOfTime = true
 	if failure == nil {
 		return e
 	}
 
 	kind, cause := classify(failure)
-	e.Kind = kind
-	if attempts == 0 {
-		e.Err = fmt.Errorf("%w (until the time ran out: %w)", cause, ctx.Err())
-	} else {
-		e.Err = fmt.Errorf("%w (attempt %d, until the time ran out: %w)", cause, attempts, ctx.Err())
-	}
+	e.Kind, e.Err = kind, &lateError{last: cause, attempts: attempts, interruption: ctx.Err()}
 
 	return e
 }
+
+// lateError is the cause of a failure when the time ran out or the call was cancelled.
+type lateError struct {
+	last         error // What the last attempt met.
+	attempts     int   // Zero if the number is not known.
+	interruption error // The context's error.
+}
+
+// Error implements error.
+func (e *lateError) Error() string {
+	end := "the time ran out"
+	if errors.Is(e.interruption, context.Canceled) {
+		end = "the operation was cancelled"
+	}
+	switch {
+	case errors.Is(e.last, e.interruption) && e.attempts > 0:
+		return fmt.Sprintf("no answer came before %s (attempt %d)", end, e.attempts)
+	case e.attempts == 0:
+		return fmt.Sprintf("%s (until %s)", e.last, end)
+	default:
+		return fmt.Sprintf("%s (attempt %d, until %s)", e.last, e.attempts, end)
+	}
+}
+
+// Unwrap returns the last attempt's error and the context's.
+func (e *lateError) Unwrap() []error { return []error{e.last, e.interruption} }
 
 // newWaitError returns the error of a lookup whose time ran out while it waited for a
 // shared listing. The last failure of such calls is the likely cause.

@@ -367,27 +367,27 @@ func TestClient_Find_outOfTime(t *testing.T) {
 		"throttled until the deadline": {
 			fault: fakessm.Fault{Kind: fakessm.FaultThrottle, Times: -1}, timeout: timeout,
 			want: findReport{Kind: throttled, Calls: "active:throttle ..."},
-			says: "context deadline exceeded",
+			says: "the time ran out",
 		},
 		"broken until the deadline": {
 			fault: fakessm.Fault{Kind: fakessm.FaultInternal, Times: -1}, timeout: timeout,
 			want: findReport{Kind: unavailable, Calls: "active:internal ..."},
-			says: "context deadline exceeded",
+			says: "the time ran out",
 		},
 		"an answer that never comes": {
 			fault: fakessm.Fault{Kind: fakessm.FaultHang, Times: -1}, timeout: time.Second,
 			want: findReport{Kind: outOfTime, Calls: "active:hang"},
-			says: "context deadline exceeded",
+			says: "the time ran out",
 		},
 		"an answer that is incomplete at the deadline": {
 			fault: fakessm.Fault{Kind: fakessm.FaultSlow, Times: -1, Delay: time.Minute}, timeout: time.Second,
 			want: findReport{Kind: outOfTime, Calls: "active:slow"},
-			says: "context deadline exceeded",
+			says: "the time ran out",
 		},
 		"between the two rounds": {
 			timeout: 100 * time.Millisecond,
 			want:    findReport{Kind: outOfTime, Calls: "active history"},
-			says:    "context deadline exceeded",
+			says:    "the time ran out",
 		},
 		"cancelled before it begins": {
 			want: findReport{Kind: outOfTime},
