@@ -46,6 +46,10 @@ type Agent struct {
 	// KnowsTerminate says that the agent knows FlagTerminateSession.
 	KnowsTerminate bool
 
+	// DropsEarlyData says that the agent acknowledges and drops data that arrives
+	// before its port plugin has started. Newer agents do not acknowledge it.
+	DropsEarlyData bool
+
 	// AcknowledgesDuplicates says that the agent acknowledges a message again
 	// that it has already processed.
 	AcknowledgesDuplicates bool
@@ -58,6 +62,7 @@ type version [4]int
 var (
 	lastWithoutTerminate  = version{2, 3, 722, 0}
 	lastWithoutMultiplex  = version{3, 0, 196, 0}
+	lastDroppingEarly     = version{3, 0, 603, 0}
 	firstWithHost         = version{3, 1, 1188, 0}
 	lastWithKeepAlive     = version{3, 1, 1511, 0}
 	firstWithDuplicateAck = version{3, 2, 1041, 0}
@@ -77,6 +82,7 @@ func newAgent(text, sessionType string, properties map[string]string) (Agent, er
 		NeedsKeepAlive:         !v.after(lastWithKeepAlive),
 		KnowsHost:              !firstWithHost.after(v),
 		KnowsTerminate:         v.after(lastWithoutTerminate),
+		DropsEarlyData:         !v.after(lastDroppingEarly),
 		AcknowledgesDuplicates: !firstWithDuplicateAck.after(v),
 	}, nil
 }

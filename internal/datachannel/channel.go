@@ -125,8 +125,13 @@ type Channel struct {
 	waiting  bool  // It waits for Read; guarded by mu.
 }
 
-// Open opens a data channel and returns when the handshake is complete. The
-// context is for the opening only; it may take at most 30 seconds.
+// startTime is how long an old agent gets to start its port plugin. It does not
+// say when the plugin has started, and drops what arrives earlier.
+const startTime = time.Second
+
+// Open opens a data channel and returns when the handshake is complete and the
+// agent does not drop data any more. The context is for the opening only; it may
+// take at most 30 seconds.
 func Open(ctx context.Context, config Config) (*Channel, error) {
 	if config.SessionType == "" || config.Region == "" && config.Credentials != nil {
 		return nil, errors.New("opening a data channel: session type and Region are needed")
@@ -144,7 +149,18 @@ func Open(ctx context.Context, config Config) (*Channel, error) {
 	go c.run()
 	select {
 	case <-c.ready:
-		return c, nil
+		if !c.Agent().DropsEarlyData {
+			return c, nil
+		}
+		timer := time.NewTimer(startTime)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			return c, nil
+		case <-c.ended:
+		case <-opening.Done():
+			c.end(fmt.Errorf("waiting for agent %s: %w", c.Agent().Version, opening.Err()))
+		}
 	case <-c.ended:
 	case <-opening.Done():
 		c.end(fmt.Errorf("%w: %w", c.missing(), opening.Err()))

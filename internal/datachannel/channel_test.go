@@ -235,20 +235,22 @@ func TestFlag_comesInOrder(t *testing.T) {
 func TestAgent_versions(t *testing.T) {
 	t.Parallel()
 	port := map[string]string{"type": "LocalPortForwarding"}
-	for text, want := range map[string][4]bool{ // Multiplexed, keep-alive, terminate, duplicates.
-		"2.3.722.0":  {false, true, false, false},
-		"2.3.723.0":  {false, true, true, false},
-		"3.0.196.0":  {false, true, true, false},
-		"3.0.222.0":  {true, true, true, false},
-		"3.1.1511.0": {true, true, true, false},
-		"3.1.1575.0": {true, false, true, false},
-		"3.2.1040.0": {true, false, true, false},
-		"3.2.1041.0": {true, false, true, true},
-		"3.3":        {true, false, true, true},
-		"10.0.0.0":   {true, false, true, true},
+	for text, want := range map[string][5]bool{ // Multiplexed, keep-alive, terminate, duplicates, drops early data.
+		"2.3.722.0":  {false, true, false, false, true},
+		"2.3.723.0":  {false, true, true, false, true},
+		"3.0.196.0":  {false, true, true, false, true},
+		"3.0.222.0":  {true, true, true, false, true},
+		"3.0.603.0":  {true, true, true, false, true},
+		"3.0.655.0":  {true, true, true, false, false},
+		"3.1.1511.0": {true, true, true, false, false},
+		"3.1.1575.0": {true, false, true, false, false},
+		"3.2.1040.0": {true, false, true, false, false},
+		"3.2.1041.0": {true, false, true, true, false},
+		"3.3":        {true, false, true, true, false},
+		"10.0.0.0":   {true, false, true, true, false},
 	} {
 		a, err := newAgent(text, "Port", port)
-		if got := [4]bool{a.Multiplexed, a.NeedsKeepAlive, a.KnowsTerminate, a.AcknowledgesDuplicates}; err != nil || got != want {
+		if got := [5]bool{a.Multiplexed, a.NeedsKeepAlive, a.KnowsTerminate, a.AcknowledgesDuplicates, a.DropsEarlyData}; err != nil || got != want {
 			t.Errorf("%s: %v, %v; want %v", text, got, err, want)
 		}
 	}

@@ -75,6 +75,7 @@ type agent struct {
 	sock     func(message []byte) // Sends to the client without blocking. Nil without a client.
 	socket   int                  // The number of clients so far.
 	complete bool                 // The handshake is complete.
+	ready    bool                 // The session's plugin accepts data.
 	client   agentVersion
 
 	// Messages to the client.
@@ -351,13 +352,16 @@ func (a *agent) endReceive() {
 // message is not acknowledged.
 func (a *agent) process(f frame) bool {
 	a.mu.Lock()
-	complete := a.complete
+	complete, ready := a.complete, a.ready
 	a.mu.Unlock()
 	switch {
 	case f.payload == payloadHandshakeResponse && !complete:
 		a.handleHandshakeResponse(f.data)
 	case !complete:
 		// Agents acknowledge and drop data that arrives before the handshake.
+	case !ready:
+		// Old agents acknowledge and drop this data, too.
+		return !a.newerThan("3.0.603.0")
 	case f.payload == payloadOutput:
 		a.mu.Lock()
 		defer a.mu.Unlock()
@@ -412,6 +416,7 @@ func (a *agent) handleHandshakeResponse(data []byte) {
 	}
 	a.mu.Lock()
 	a.complete, a.client = true, parseAgentVersion(response.ClientVersion)
+	a.ready = a.server.agentStart == 0
 	a.mu.Unlock()
 	complete, err := json.Marshal(map[string]any{"HandshakeTimeToComplete": time.Millisecond.Nanoseconds(), "CustomerMessage": ""})
 	if err != nil {

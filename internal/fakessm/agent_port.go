@@ -22,6 +22,9 @@ const dialTime = 5 * time.Second
 
 // runPlugin runs the plugin for the session type.
 func (a *agent) runPlugin() {
+	if !a.start() {
+		return
+	}
 	if a.kind != sessionTypePort {
 		a.echo()
 
@@ -42,6 +45,23 @@ func (a *agent) runPlugin() {
 		return
 	}
 	a.serveSingleConnection()
+}
+
+// start makes the agent accept data after its start time. It returns false if the session ends
+// before that.
+func (a *agent) start() bool {
+	timer := time.NewTimer(a.server.agentStart)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-a.done:
+		return false
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.ready = true
+
+	return true
 }
 
 // echo returns the client's input. It takes the place of a shell.

@@ -779,3 +779,22 @@ func TestAgent_terminated(t *testing.T) {
 	}
 	c.wantClosed("")
 }
+
+// TestAgent_start checks that newer agents do not acknowledge data before their plugin has started.
+func TestAgent_start(t *testing.T) {
+	t.Parallel()
+
+	for version, want := range map[string]int{"3.0.196.0": 1, "3.0.603.0": 1, "3.0.655.0": 0, "3.3.987.0": 0} {
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			c := startAgent(t, &ssm.StartSessionInput{}, fakessm.WithAgentVersion(version), fakessm.WithAgentStart(time.Hour)).shake(currentClient)
+			first := c.send(payloadOutput, []byte("a"))
+			second := c.send(payloadOutput, []byte("b"))
+			// A message that is ahead of its turn is always acknowledged.
+			c.wait("an acknowledgement", func() bool { return c.acks[second] > 0 })
+			if got := c.acked(first); got != want {
+				t.Errorf("early data was acknowledged %d times, want %d", got, want)
+			}
+		})
+	}
+}

@@ -164,6 +164,13 @@ func WithAgentVersion(version string) Option {
 	return func(s *Server) { s.agentVersion = version }
 }
 
+// WithAgentStart sets how long agents take after the handshake until they accept data. Real
+// agents resolve the remote host in this time. Agents up to 3.0.603.0 acknowledge and drop data
+// that arrives earlier. Newer agents do not acknowledge it.
+func WithAgentStart(d time.Duration) Option {
+	return func(s *Server) { s.agentStart = d }
+}
+
 // WithAgentPacing makes agents wait one millisecond after each message to the client, like
 // real agents. AgentPauses returns how long they have waited.
 func WithAgentPacing() Option {

@@ -42,6 +42,7 @@ type Server struct {
 	hosts            map[string]string // Loopback addresses by the host names that nodes use.
 	dial             func(ctx context.Context, network, address string) (net.Conn, error)
 	agentVersion     string
+	agentStart       time.Duration
 	agentPacing      bool
 	agentCatchUp     bool
 

@@ -185,6 +185,7 @@ type lab struct {
 	channels *http.Client
 	port     *memoryListener // The forward's.
 	target   *echoServer
+	blind    bool // The forward does not probe.
 
 	mu      sync.Mutex
 	channel map[datachannel.EventKind]int
@@ -227,7 +228,7 @@ func (l *lab) listen(t *testing.T) (*Forward, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	f, err := serve(ctx, l.port, Config{Open: l.open, Probe: true, KeepAlive: true, Target: "db.internal:5432", Observe: l.note}, defaultLimits)
+	f, err := serve(ctx, l.port, Config{Open: l.open, Probe: !l.blind, KeepAlive: true, Target: "db.internal:5432", Observe: l.note}, defaultLimits)
 	if err == nil {
 		t.Cleanup(func() { _, _ = f.Close(context.Background()) })
 	}

@@ -1,0 +1,42 @@
+// Copyright (c) SessionOps
+// SPDX-License-Identifier: MPL-2.0
+
+package portforward
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+)
+
+// Agents need some time after the handshake until they accept data. Old agents acknowledge and
+// drop what arrives earlier.
+func TestForward_agentStartsLate(t *testing.T) { //nolint:paralleltest // See TestForwardFaults.
+	for version, start := range map[string]time.Duration{
+		"3.0.196.0": 900 * time.Millisecond, // One connection at a time.
+		"3.0.222.0": 900 * time.Millisecond,
+		"3.0.603.0": 900 * time.Millisecond,
+		"3.0.655.0": 10 * time.Second,
+		"3.3.987.0": 10 * time.Second,
+	} {
+		t.Run(version, func(t *testing.T) {
+			emptyPools()
+			defer emptyPools()
+			synctest.Test(t, func(t *testing.T) {
+				l := newLab(t, fakessm.WithAgentVersion(version), fakessm.WithAgentStart(start))
+				l.blind = true
+				if _, err := l.listen(t); err != nil {
+					t.Fatal(err)
+				}
+				conn := l.dial(t)
+				expectEcho(t, conn, "hello")
+				_ = conn.Close()
+				if n := l.fake.Count("StartSession"); n != 1 {
+					t.Errorf("%d sessions were started, want 1", n)
+				}
+			})
+		})
+	}
+}
