@@ -247,12 +247,10 @@ func (f *Forward) emit(e Event) {
 
 // probe opens one stream and waits whether the agent says that the target refuses it.
 func (f *Forward) probe(ctx context.Context, l *link) error {
-	timer := time.NewTimer(f.limits.probe + l.session.Channel.RoundTrip())
-	defer timer.Stop()
 	if !l.session.Channel.Agent().Multiplexed {
 		// The agent has connected at the start of the session, and ends it if the target refuses.
 		select {
-		case <-timer.C:
+		case <-time.After(f.limits.probe + l.session.Channel.RoundTrip()):
 			return nil
 		case <-l.ctx.Done():
 			return fmt.Errorf("the session ended while %s was probed: %w", f.config.Target, orOver(l.cause))
@@ -280,12 +278,27 @@ func (f *Forward) probe(ctx context.Context, l *link) error {
 		}
 		heard <- nil
 	}()
-	select {
-	case err = <-heard:
-	case <-timer.C:
-	case <-l.ctx.Done():
-	case <-ctx.Done():
-		err = context.Cause(ctx)
+	// The agent acknowledges the request late if it resolves the host's name first. A refusal follows soon then.
+	deliverCtx, stop := context.WithCancel(ctx)
+	defer stop()
+	taken := make(chan error, 1)
+	go func() { taken <- l.deliver(deliverCtx) }()
+	var enough <-chan time.Time
+	for waiting := true; waiting; {
+		waiting = false
+		select {
+		case err = <-heard:
+		case <-enough:
+		case <-l.ctx.Done():
+		case <-ctx.Done():
+			err = fmt.Errorf("waiting for the agent to connect to %s: %w", f.config.Target, context.Cause(ctx))
+		case takenErr := <-taken:
+			if waiting = takenErr == nil; waiting {
+				taken, enough = nil, time.After(f.limits.probe+l.session.Channel.RoundTrip())
+			} else if l.ctx.Err() == nil {
+				err = fmt.Errorf("waiting for the agent to connect to %s: %w", f.config.Target, takenErr)
+			}
+		}
 	}
 	closeCtx, done := context.WithTimeout(l.ctx, f.limits.flag)
 	defer done()

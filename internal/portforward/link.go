@@ -107,13 +107,21 @@ func (l *link) over(err error) {
 func (l *link) flush(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, l.limits.grace)
 	defer cancel()
+	_ = l.deliver(ctx)
+}
+
+// deliver waits until the agent has what was written to the session, or the session is over.
+func (l *link) deliver(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	defer context.AfterFunc(l.ctx, cancel)()
 	for !l.carrier.idle() {
-		if sleep(ctx, time.Millisecond) != nil {
-			return
+		if err := sleep(ctx, time.Millisecond); err != nil {
+			return err
 		}
 	}
-	_ = l.session.Channel.Flush(ctx)
+
+	return l.session.Channel.Flush(ctx)
 }
 
 // end ends the session and waits for everything that belongs to it.

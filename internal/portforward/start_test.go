@@ -4,6 +4,7 @@
 package portforward
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,4 +40,22 @@ func TestForward_agentStartsLate(t *testing.T) { //nolint:paralleltest // See Te
 			})
 		})
 	}
+}
+
+// The probe gets the refusal of an agent that resolves the remote host for a long time first.
+func TestForward_probeWaitsForAgent(t *testing.T) { //nolint:paralleltest // See TestForwardFaults.
+	emptyPools()
+	defer emptyPools()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, fakessm.WithAgentStart(10*time.Second))
+		_ = l.target.Close()
+		_, err := l.listen(t)
+		var refused *RefusedError
+		if !errors.As(err, &refused) {
+			t.Errorf("got %v, want a refusal", err)
+		}
+		if live := l.live(); len(live) > 0 {
+			t.Errorf("left: %v", live)
+		}
+	})
 }
