@@ -191,10 +191,12 @@ func TestDataChannel(t *testing.T) {
 		}, true},
 		"its user ends the session": {func(fake *fakessm.Server, _ *ssm.Client, id string) error {
 			fake.EndSession(id)
+
 			return nil
 		}, true},
 		"the session is removed": {func(fake *fakessm.Server, _ *ssm.Client, id string) error {
 			fake.RemoveSession(id)
+
 			return nil
 		}, true},
 		"the session is replaced": {func(fake *fakessm.Server, _ *ssm.Client, id string) error {
@@ -204,6 +206,7 @@ func TestDataChannel(t *testing.T) {
 		}, true},
 		"the service drops its channels": {func(fake *fakessm.Server, _ *ssm.Client, _ string) error {
 			fake.CloseDataChannels()
+
 			return nil
 		}, false},
 	}

@@ -190,6 +190,7 @@ var canarySources = map[string]struct {
 	"process: a notice before the JSON": {
 		prepare: func(r *canaryRun) map[string]any {
 			r.prints("Welcome " + canary + "\n" + keysDocument(""))
+
 			return nil
 		},
 		want: "profile \"broker\", which runs a credential_process\nit is not one JSON document and nothing else\ncredential_process",
@@ -197,6 +198,7 @@ var canarySources = map[string]struct {
 	"process: a notice after the JSON": {
 		prepare: func(r *canaryRun) map[string]any {
 			r.prints(keysDocument("") + "\nBye " + canary)
+
 			return nil
 		}, want: "it is not one JSON document and nothing else",
 	},
@@ -231,12 +233,14 @@ var canarySources = map[string]struct {
 	"process: a list": {
 		prepare: func(r *canaryRun) map[string]any {
 			r.prints(`["` + canary + `"]`)
+
 			return nil
 		}, want: "has the wrong type",
 	},
 	"process: a version in quotes": {
 		prepare: func(r *canaryRun) map[string]any {
 			r.prints(`{"Version":"` + canary + `"}`)
+
 			return nil
 		}, want: "has the wrong type",
 	},
@@ -264,6 +268,7 @@ var canarySources = map[string]struct {
 	"process: nothing": {
 		prepare: func(r *canaryRun) map[string]any {
 			r.process("echo " + canary + " >&2\n")
+
 			return nil
 		}, want: "the process printed nothing",
 	},
@@ -301,6 +306,7 @@ var canarySources = map[string]struct {
 	"SSO: never opened": {
 		prepare: func(r *canaryRun) map[string]any {
 			r.sso(canarySSO, "")
+
 			return nil
 		},
 		want: "No credentials came from the profile \"sso\", which signs in through SSO: nobody has signed in\naws sso login --profile sso",
@@ -308,6 +314,7 @@ var canarySources = map[string]struct {
 	"SSO: never opened, without a session": {
 		prepare: func(r *canaryRun) map[string]any {
 			r.sso(canarySSOLegacy, "")
+
 			return nil
 		}, want: "nobody has signed in\naws sso login --profile sso",
 	},
@@ -368,6 +375,7 @@ var canarySources = map[string]struct {
 	"SSO: garbage in the cache": {
 		prepare: func(r *canaryRun) map[string]any {
 			r.sso(canarySSO, canary)
+
 			return nil
 		}, want: "the sign-in that is kept on this machine could not be read",
 	},
@@ -524,6 +532,7 @@ var canarySources = map[string]struct {
 	"instance: a role that is none": {
 		prepare: func(r *canaryRun) map[string]any {
 			r.instance(canary, canary)
+
 			return nil
 		}, want: "instance metadata service, which was asked last, did not help: it gave none",
 	},

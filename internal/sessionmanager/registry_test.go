@@ -210,11 +210,13 @@ func TestRegistry_hooks(t *testing.T) {
 				client.Attach(ref, sessionmanager.Hooks{
 					Terminate: func(context.Context) error {
 						note("flag")
+
 						return errors.New("connection lost")
 					},
 					Close: func(ctx context.Context) error {
 						note("close")
 						<-ctx.Done()
+
 						return ctx.Err()
 					},
 				})
