@@ -529,7 +529,7 @@ var canarySources = map[string]struct {
 	},
 
 	// An instance.
-	"instance: a role that is none": {
+	"instance: an invalid role": {
 		prepare: func(r *canaryRun) map[string]any {
 			r.instance(canary, canary)
 

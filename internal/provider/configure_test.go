@@ -209,7 +209,7 @@ func TestConfigure_wrongKeys(t *testing.T) {
 		"secret key": {arguments: map[string]any{"secret_key": wrong}, want: "STS did not confirm the credentials from the arguments of the provider block\nsign in again\nSignatureDoesNotMatch"},
 		"access key": {arguments: map[string]any{"access_key": "AKIAI44QH8DHBEXAMPLE"}, want: "STS did not confirm the credentials\nInvalidClientTokenId"},
 		"token":      {arguments: map[string]any{"token": wrong}, want: "STS did not confirm the credentials\nInvalidClientTokenId"},
-		"secret key of somebody with a role": {
+		"secret key with a role": {
 			arguments: map[string]any{
 				"secret_key":  wrong,
 				"assume_role": []any{map[string]any{"role_arn": testRoleARN}},
@@ -328,7 +328,7 @@ func TestConfigure_profile(t *testing.T) {
 		"in the second of two files":        {arguments: map[string]any{"profile": name, "shared_credentials_files": []any{other, credentialsFile}}, caller: testUserARN},
 		"in a config file":                  {arguments: map[string]any{"profile": name, "shared_config_files": []any{keysInConfig}}, caller: testUserARN},
 		"the default one":                   {arguments: map[string]any{"shared_credentials_files": []any{testCredentialsFile(t, "default")}}, caller: testUserARN},
-		"that assumes a role of its own":    {arguments: testRoleProfile(t), caller: "arn:aws:sts::123456789012:assumed-role/FromProfile/test"},
+		"that assumes a role":               {arguments: testRoleProfile(t), caller: "arn:aws:sts::123456789012:assumed-role/FromProfile/test"},
 		"that does so with FIPS endpoints":  {arguments: withArgument(testRoleProfile(t), "use_fips_endpoint", true), caller: "arn:aws:sts::123456789012:assumed-role/FromProfile/test"},
 		"that does so with both protocols":  {arguments: withArgument(testRoleProfile(t), "use_dualstack_endpoint", true), caller: "arn:aws:sts::123456789012:assumed-role/FromProfile/test"},
 		"that assumes a role of the block":  {arguments: map[string]any{"profile": name, "shared_credentials_files": []any{credentialsFile}, "assume_role": testRole()}, caller: testRoleSessionARN},
@@ -658,7 +658,7 @@ func TestConfigure_webIdentityRefused(t *testing.T) {
 	}{
 		"token":                {want: "InvalidIdentityToken"},
 		"token file":           {block: map[string]any{"web_identity_token": nil, "web_identity_token_file": tokenFile}, want: "InvalidIdentityToken"},
-		"token file not there": {block: map[string]any{"web_identity_token": nil, "web_identity_token_file": tokenFile + ".missing"}, want: tokenFile + ".missing"},
+		"a missing token file": {block: map[string]any{"web_identity_token": nil, "web_identity_token_file": tokenFile + ".missing"}, want: tokenFile + ".missing"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -684,12 +684,12 @@ func TestConfigure_envWebIdentity(t *testing.T) {
 		block   map[string]any
 		refused string // Lines of the error.
 	}{
-		"of the environment":                     {env: tokenFile, block: map[string]any{"web_identity_token": nil}},
-		"of the environment, both empty":         {env: tokenFile, block: map[string]any{"web_identity_token": "", "web_identity_token_file": ""}},
-		"the token beats the environment":        {env: other},
-		"the file beats the environment":         {env: other, block: map[string]any{"web_identity_token": nil, "web_identity_token_file": tokenFile}},
-		"refused":                                {env: other, block: map[string]any{"web_identity_token": nil}, refused: "arn:aws:iam::123456789012:role/Pod\nInvalidIdentityToken"},
-		"of the environment, which is not there": {env: tokenFile + ".missing", block: map[string]any{"web_identity_token": nil}, refused: tokenFile + ".missing"},
+		"of the environment":                   {env: tokenFile, block: map[string]any{"web_identity_token": nil}},
+		"of the environment, both empty":       {env: tokenFile, block: map[string]any{"web_identity_token": "", "web_identity_token_file": ""}},
+		"the token beats the environment":      {env: other},
+		"the file beats the environment":       {env: other, block: map[string]any{"web_identity_token": nil, "web_identity_token_file": tokenFile}},
+		"refused":                              {env: other, block: map[string]any{"web_identity_token": nil}, refused: "arn:aws:iam::123456789012:role/Pod\nInvalidIdentityToken"},
+		"of the environment, which is missing": {env: tokenFile + ".missing", block: map[string]any{"web_identity_token": nil}, refused: tokenFile + ".missing"},
 	}
 	for name, tc := range cases { //nolint:paralleltest // The environment is shared.
 		t.Run(name, func(t *testing.T) {

@@ -147,7 +147,7 @@ func TestConfigure_filesOfAnotherKind(t *testing.T) {
 			}),
 			want: "Check custom_ca_bundle, the environment variable AWS_CA_BUNDLE, and ca_bundle of the profile.\nError: the CA bundle holds no certificate in PEM format",
 		},
-		"certificates that are not there": {
+		"missing certificates": {
 			arguments: withArgument(map[string]any{"profile": "corp"}, "shared_config_files", []any{
 				testFile(t, "config", "[profile corp]\nca_bundle = "+directory+"/missing.pem\n"),
 			}),

@@ -151,7 +151,7 @@ func TestConnectionStatusDataSource_failures(t *testing.T) {
 				"The connection status of target \""+testTarget+"\" in Region us-east-1 could not be read: the credentials do not allow it.\nAllow the IAM action ssm:GetConnectionStatus on the resource \"*\".\nAccessDeniedException"),
 			calls: 1,
 		},
-		"throttling for ever": {
+		"endless throttling": {
 			config: map[string]any{"target": testTarget},
 			fault:  fakessm.Fault{Kind: fakessm.FaultThrottle},
 			want:   protocol.Error("target", "Unable to Read Connection Status", "quota\nThrottlingException"),

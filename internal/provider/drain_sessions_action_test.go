@@ -230,7 +230,7 @@ func TestDrainSessionsAction_outcomes(t *testing.T) {
 			progress: []string{"Asked for the end of 0 of 1 session.", "Asked for the end of 1 of 1 session.", "Drained 1 session in Region us-east-1."},
 			spared:   []any{"eve-1", "dan-1", "cat-1", "gus-1", "bare-1"},
 		},
-		"nobody": {
+		"no session": {
 			config: map[string]any{"targets": []any{"i-z"}},
 			planned: planned("No Sessions Match in us-east-1: i-z", "No session in Region us-east-1 of account 123456789012 matched when looked at TIME UTC. The drain ends nobody when this action is invoked, unless a matching session starts before then."+
 				"\n\nSelection: targets = [\"i-z\"].\n\nCheck the selection, the Region and the account."),
@@ -364,10 +364,10 @@ func TestDrainSessionsAction_notInvoked(t *testing.T) {
 		want   protocol.Diagnostic // Empty if the configuration is only unknown.
 	}{
 		"a limit of zero":                 {map[string]any{"max_sessions": int64(0)}, protocol.Error("max_sessions", "Invalid Attribute Value", "between 1")},
-		"a grace period that is none":     {map[string]any{"grace_period": "a while"}, protocol.Error("grace_period", "Invalid Duration", "a while")},
+		"an invalid grace period":         {map[string]any{"grace_period": "a while"}, protocol.Error("grace_period", "Invalid Duration", "a while")},
 		"a negative grace period":         {map[string]any{"grace_period": "-1s"}, protocol.Error("grace_period", "Invalid Duration", "\"-1s\"")},
 		"a grace period like the timeout": {map[string]any{"grace_period": "1m", "timeouts": map[string]any{"invoke": "60s"}}, protocol.Error("grace_period", "Grace Period Exceeds Timeout", "1m0s\ntimeouts.invoke = \"60s\"")},
-		"a timeout that is none":          {map[string]any{"timeouts": map[string]any{"invoke": "soon"}}, protocol.Error("timeouts.invoke", "Invalid Attribute Value Time Duration", "soon")},
+		"an invalid timeout":              {map[string]any{"timeouts": map[string]any{"invoke": "soon"}}, protocol.Error("timeouts.invoke", "Invalid Attribute Value Time Duration", "soon")},
 		"a timeout of zero":               {map[string]any{"timeouts": map[string]any{"invoke": "0s"}}, protocol.Error("timeouts.invoke", "Invalid Timeout", "above zero")},
 		"unknown targets":                 {map[string]any{"targets": protocol.Unknown}, protocol.Diagnostic{}},
 		"an unknown target":               {map[string]any{"targets": []any{protocol.Unknown}}, protocol.Diagnostic{}},

@@ -90,7 +90,7 @@ func TestGoroutines_cancelled(t *testing.T) {
 				}
 				time.Sleep(time.Hour)
 				if after := len(fake.Requests()); after != settled {
-					t.Errorf("%d calls were made when nobody waited any more", after-settled)
+					t.Errorf("%d calls were made after all work had ended", after-settled)
 				}
 			})
 		})

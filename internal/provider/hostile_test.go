@@ -617,7 +617,7 @@ func TestHostile_connection(t *testing.T) {
 		"a token of one character":      {" ", url},
 		"a token with everything":       {"%s ${x} \" \\ \n \x1b é 😀 <&>", url},
 		"a URL with raw + and escapes":  {"token", url + "&a=%2B+%20 &b=%zz;c#d?e"},
-		"a URL that is none":            {"token", "not a URL\n${x} %d \x00"},
+		"an invalid URL":                {"token", "not a URL\n${x} %d \x00"},
 		"a URL of 100 kB":               {"token", url + strings.Repeat("&a=+", 25_000)},
 		"a URL of another scheme, host": {"token", "file:///etc/passwd"},
 	} {
@@ -671,7 +671,7 @@ func TestHostile_drain(t *testing.T) {
 		"a session from before all, by age": {
 			rows: []string{row(testLive, `,"StartDate":-9000000000`)}, config: map[string]any{"older_than": "87600h"}, want: []string{testLive},
 		},
-		"an owner that is none, excluded": {rows: []string{row(testLive, "")}, config: map[string]any{"exclude_owners": []any{"*/mary"}}},
+		"no owner, excluded": {rows: []string{row(testLive, "")}, config: map[string]any{"exclude_owners": []any{"*/mary"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

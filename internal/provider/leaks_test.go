@@ -411,24 +411,24 @@ func TestLeaks_failures(t *testing.T) {
 		"a proxy of the environment refuses": {
 			env: append(slices.Clone(keys), "HTTPS_PROXY="+strings.Replace(refusingProxy.URL, "http://", proxied, 1)), endpoint: "https://ssm.example.com", want: "valid user name and password",
 		},
-		"a proxy is gone": {
+		"a proxy refuses connections": {
 			provider: "http_proxy = var.canary.proxy\n  https_proxy = var.canary.proxy", env: append(slices.Clone(keys), proxyVariable(strings.Replace(endpoint.RefusedURL, "http://", proxied, 1))),
 			endpoint: "https://ssm.example.com", want: "refused",
 		},
-		"a proxy of the environment is gone": {
+		"a proxy of the environment refuses connections": {
 			env: append(slices.Clone(keys), "HTTPS_PROXY="+strings.Replace(endpoint.RefusedURL, "http://", proxied, 1)), endpoint: "https://ssm.example.com", want: "refused",
 		},
-		"a proxy of the environment that is none": {
+		"an invalid proxy of the environment": {
 			env: append(slices.Clone(keys), "HTTPS_PROXY=http://ops:"+leakhunt.ProxyPassword+"%zz@proxy.example.com"), endpoint: "https://ssm.example.com",
 		},
-		"a proxy of the environment that is none, for SSM": {
+		"an invalid proxy of the environment, for SSM": {
 			provider: skip, env: append(slices.Clone(keys), "HTTPS_PROXY=http://ops:"+leakhunt.ProxyPassword+"%zz@proxy.example.com"), endpoint: "https://ssm.example.com",
 		},
-		"a proxy of the configuration that is none": {
+		"an invalid proxy of the configuration": {
 			provider: "http_proxy = var.canary.proxy\n  https_proxy = var.canary.proxy", env: append(slices.Clone(keys), proxyVariable("http://ops:"+leakhunt.ProxyPassword+"%zz@proxy.example.com")),
 			endpoint: "https://ssm.example.com", want: "Invalid Proxy",
 		},
-		"an endpoint with a password is gone": {
+		"an endpoint with a password refuses connections": {
 			env:      append(slices.Clone(keys), canaryVariables(t, map[string]string{"endpoint": strings.Replace(endpoint.RefusedURL, "http://", "http://ops:"+leakhunt.EndpointPassword+"@", 1)})),
 			endpoint: "${var.canary.endpoint}", want: "refused",
 		},
@@ -436,14 +436,14 @@ func TestLeaks_failures(t *testing.T) {
 			provider: "http_proxy = var.canary.proxy\n  https_proxy = var.canary.proxy", env: append(slices.Clone(keys), proxyVariable(strings.Replace(tlsProxy.url, "http://", proxied, 1))),
 			endpoint: "https://ssm.example.com", want: "certificate",
 		},
-		"an answer that is cut off":   {provider: leakRole, env: keys, fault: fakessm.Fault{Operation: "ResumeSession", Kind: fakessm.FaultTruncated}, want: "the connection broke"},
-		"an answer without a URL":     {provider: leakRole, env: keys, fault: fakessm.Fault{Operation: "ResumeSession", Kind: fakessm.FaultNoURL}, want: "stream URL"},
-		"an answer to somebody else":  {provider: leakRole, env: keys, fault: fakessm.Fault{Operation: "ResumeSession", Kind: fakessm.FaultWrongSession}, want: "another session"},
-		"a role that is denied":       {provider: leakRole, env: keys, fault: fakessm.Fault{Operation: "AssumeRole", Kind: fakessm.FaultDenied}, want: "AccessDenied"},
-		"a role's answer, cut off":    {provider: leakRole, env: keys, fault: fakessm.Fault{Operation: "AssumeRole", Kind: fakessm.FaultTruncated}},
-		"a role's answer, garbage":    {provider: leakRole, env: keys, fault: fakessm.Fault{Operation: "AssumeRole", Kind: fakessm.FaultGarbage}},
-		"an answer that never comes":  {provider: leakRole, env: keys, fault: fakessm.Fault{Operation: "ResumeSession", Kind: fakessm.FaultResetAfter}, want: "no usable answer"},
-		"a session that is not there": {provider: leakRole, env: keys, fault: fakessm.Fault{Operation: "ResumeSession", Kind: fakessm.FaultError, Code: "DoesNotExistException", Message: "gone"}, want: "DoesNotExist"},
+		"an answer that is cut off":     {provider: leakRole, env: keys, fault: fakessm.Fault{Operation: "ResumeSession", Kind: fakessm.FaultTruncated}, want: "the connection broke"},
+		"an answer without a URL":       {provider: leakRole, env: keys, fault: fakessm.Fault{Operation: "ResumeSession", Kind: fakessm.FaultNoURL}, want: "stream URL"},
+		"an answer for another session": {provider: leakRole, env: keys, fault: fakessm.Fault{Operation: "ResumeSession", Kind: fakessm.FaultWrongSession}, want: "another session"},
+		"a role that is denied":         {provider: leakRole, env: keys, fault: fakessm.Fault{Operation: "AssumeRole", Kind: fakessm.FaultDenied}, want: "AccessDenied"},
+		"a role's answer, cut off":      {provider: leakRole, env: keys, fault: fakessm.Fault{Operation: "AssumeRole", Kind: fakessm.FaultTruncated}},
+		"a role's answer, garbage":      {provider: leakRole, env: keys, fault: fakessm.Fault{Operation: "AssumeRole", Kind: fakessm.FaultGarbage}},
+		"an answer that never comes":    {provider: leakRole, env: keys, fault: fakessm.Fault{Operation: "ResumeSession", Kind: fakessm.FaultResetAfter}, want: "no usable answer"},
+		"a missing session":             {provider: leakRole, env: keys, fault: fakessm.Fault{Operation: "ResumeSession", Kind: fakessm.FaultError, Code: "DoesNotExistException", Message: "gone"}, want: "DoesNotExist"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

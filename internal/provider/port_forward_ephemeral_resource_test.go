@@ -237,7 +237,7 @@ func TestPortForwardEphemeralResource_documents(t *testing.T) {
 		"a port of the node": {map[string]any{"remote_port": port}, documentPort},
 		"another host":       {map[string]any{"remote_port": port, "remote_host": "db.internal"}, documentRemoteHost},
 		"SSH":                {map[string]any{"remote_port": port, "document_name": documentSSH}, documentSSH},
-		"a document of one's own": {
+		"another document": {
 			map[string]any{"document_name": "Own-Database", "parameters": map[string]any{"stage": []any{"production"}}}, "Own-Database",
 		},
 	} {

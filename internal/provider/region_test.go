@@ -50,8 +50,8 @@ func TestRegionProblem(t *testing.T) {
 		"new in the partition, unchecked":       {region: "eu-north-9", partition: "aws", skip: true},
 		"new in another partition, unchecked":   {region: "cn-south-9", partition: "aws", skip: true, want: `partition "aws-cn", but the provider's Region belongs to "aws"`},
 		"known in another partition, unchecked": {region: "us-gov-west-1", partition: "aws", skip: true, want: `partition "aws-us-gov", but the provider's Region belongs to "aws"`},
-		"known in the sovereign cloud, unchecked":  {region: "eusc-de-east-1", partition: "aws", skip: true, want: `partition "aws-eusc", but the provider's Region belongs to "aws"`},
-		"new, of a provider that nobody knows yet": {region: "eu-mars-2", partition: "", skip: true},
+		"known in the sovereign cloud, unchecked": {region: "eusc-de-east-1", partition: "aws", skip: true, want: `partition "aws-eusc", but the provider's Region belongs to "aws"`},
+		"new, of a provider in an unknown Region": {region: "eu-mars-2", partition: "", skip: true},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -125,16 +125,16 @@ func TestRegionModel_resolve(t *testing.T) {
 		want   types.String
 		state  regionState
 	}{
-		"unset becomes the provider's":                 {meta: configured, region: types.StringNull(), want: types.StringValue("eu-central-1"), state: regionGood},
-		"computed becomes the provider's":              {meta: configured, region: types.StringUnknown(), want: types.StringValue("eu-central-1"), state: regionGood},
-		"set stays":                                    {meta: configured, region: types.StringValue("us-east-1"), want: types.StringValue("us-east-1"), state: regionGood},
-		"set, of another partition":                    {meta: configured, region: types.StringValue("cn-north-1"), want: types.StringValue("cn-north-1"), state: regionBad},
-		"set, unknown name":                            {meta: configured, region: types.StringValue("eu-mars-1"), want: types.StringValue("eu-mars-1"), state: regionBad},
-		"set, unknown name, unchecked":                 {meta: &providerMeta{region: "eu-central-1", skipRegionValidation: true}, region: types.StringValue("eu-mars-1"), want: types.StringValue("eu-mars-1"), state: regionGood},
-		"set, of another partition, unchecked":         {meta: &providerMeta{region: "eu-central-1", skipRegionValidation: true}, region: types.StringValue("cn-north-1"), want: types.StringValue("cn-north-1"), state: regionBad},
-		"set, in a provider whose Region nobody knows": {meta: &providerMeta{region: "eu-mars-1", skipRegionValidation: true}, region: types.StringValue("us-east-1"), want: types.StringValue("us-east-1"), state: regionGood},
-		"unset, provider not configured":               {region: types.StringNull(), want: types.StringNull()},
-		"unset, provider not known":                    {meta: &providerMeta{unknownArgument: "region"}, region: types.StringUnknown(), want: types.StringUnknown()},
+		"unset becomes the provider's":              {meta: configured, region: types.StringNull(), want: types.StringValue("eu-central-1"), state: regionGood},
+		"computed becomes the provider's":           {meta: configured, region: types.StringUnknown(), want: types.StringValue("eu-central-1"), state: regionGood},
+		"set stays":                                 {meta: configured, region: types.StringValue("us-east-1"), want: types.StringValue("us-east-1"), state: regionGood},
+		"set, of another partition":                 {meta: configured, region: types.StringValue("cn-north-1"), want: types.StringValue("cn-north-1"), state: regionBad},
+		"set, unknown name":                         {meta: configured, region: types.StringValue("eu-mars-1"), want: types.StringValue("eu-mars-1"), state: regionBad},
+		"set, unknown name, unchecked":              {meta: &providerMeta{region: "eu-central-1", skipRegionValidation: true}, region: types.StringValue("eu-mars-1"), want: types.StringValue("eu-mars-1"), state: regionGood},
+		"set, of another partition, unchecked":      {meta: &providerMeta{region: "eu-central-1", skipRegionValidation: true}, region: types.StringValue("cn-north-1"), want: types.StringValue("cn-north-1"), state: regionBad},
+		"set, in a provider with an unknown Region": {meta: &providerMeta{region: "eu-mars-1", skipRegionValidation: true}, region: types.StringValue("us-east-1"), want: types.StringValue("us-east-1"), state: regionGood},
+		"unset, provider not configured":            {region: types.StringNull(), want: types.StringNull()},
+		"unset, provider not known":                 {meta: &providerMeta{unknownArgument: "region"}, region: types.StringUnknown(), want: types.StringUnknown()},
 		"set, provider not known, nor whether names are checked": {
 			meta: &providerMeta{unknownArgument: "skip_region_validation"}, region: types.StringValue("eu-mars-1"), want: types.StringValue("eu-mars-1"), state: regionGood,
 		},
@@ -368,8 +368,8 @@ func TestConfigure_region(t *testing.T) {
 		"of the profile":                             {arguments: map[string]any{"region": nil, "profile": "ops", "shared_config_files": []any{configFile}}, want: "eu-west-1"},
 		"of the provider rather than of the profile": {arguments: map[string]any{"profile": "ops", "shared_config_files": []any{configFile}}, want: testRegion},
 		"of the object":                              {object: "eu-central-1", want: "eu-central-1"},
-		"that nobody knows yet, of the provider":     {arguments: map[string]any{"region": "eu-mars-1", "skip_region_validation": true}, want: "eu-mars-1"},
-		"that nobody knows yet, of the object":       {arguments: map[string]any{"skip_region_validation": true}, object: "eu-mars-1", want: "eu-mars-1"},
+		"unknown to the SDK, of the provider":        {arguments: map[string]any{"region": "eu-mars-1", "skip_region_validation": true}, want: "eu-mars-1"},
+		"unknown to the SDK, of the object":          {arguments: map[string]any{"skip_region_validation": true}, object: "eu-mars-1", want: "eu-mars-1"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -211,7 +211,7 @@ func TestSessionDataSource_failures(t *testing.T) {
 				"Session \""+testLive+"\" in Region us-east-1 could not be read: the credentials do not allow it.\nAllow the IAM action ssm:DescribeSessions on the resource \"*\".\nAccessDeniedException"),
 			calls: 1,
 		},
-		"throttling for ever": {
+		"endless throttling": {
 			config: map[string]any{"session_id": testLive},
 			fault:  fakessm.Fault{Kind: fakessm.FaultThrottle},
 			want:   protocol.Error("session_id", "Unable to Read Session", testLive+"\nquota\nThrottlingException"),

@@ -606,7 +606,7 @@ func TestSessionDrainResource_planWarning(t *testing.T) {
 		want   []protocol.Diagnostic
 		calls  []string
 	}{
-		"nobody": {
+		"no session": {
 			config: map[string]any{"targets": []any{"i-z"}, "exclude_session_ids": []any{"ann-1"}},
 			want: warning("No Sessions Match in us-east-1: i-z", "No session in Region us-east-1 of account 123456789012 matched when looked at TIME UTC. The drain ends nobody when this drain is created, unless a matching session starts before then.\n\n"+
 				`Selection: targets = ["i-z"]; exclude_session_ids = ["ann-1"].`+"\n\nCheck the selection, the Region and the account."),
@@ -727,7 +727,7 @@ func TestSessionDrainResource_planWarningOfEnd(t *testing.T) {
 		"replaced by unknown targets":        {map[string]any{"when": "destroy"}, map[string]any{"targets": []any{protocol.Unknown}}, []string{ended}},
 		"replaced by a trigger":              {map[string]any{"when": "destroy"}, map[string]any{"triggers": map[string]any{"shift": "night"}}, []string{ended}},
 		"replaced by its Region":             {map[string]any{"when": "destroy"}, map[string]any{"region": "eu-central-1"}, []string{ended}},
-		"replaced to drain anew":             {map[string]any{"when": "create"}, map[string]any{"triggers": map[string]any{"shift": "night"}}, []string{created("i-a", "ann-1", "cat-1")}},
+		"replaced to drain again":            {map[string]any{"when": "create"}, map[string]any{"triggers": map[string]any{"shift": "night"}}, []string{created("i-a", "ann-1", "cat-1")}},
 		"replaced by one that drains":        {map[string]any{"when": "destroy"}, map[string]any{"when": "both", "targets": []any{"i-b"}}, []string{ended, created("i-b", "dan-1", "gus-1")}},
 		"replaced by one that ends the same": {map[string]any{"when": "both"}, map[string]any{"triggers": map[string]any{"shift": "night"}}, []string{created("i-a", "ann-1", "cat-1")}},
 		"replaced by one that ends some of the same": {map[string]any{"when": "both"}, map[string]any{"targets": []any{"i-a", "i-b"}, "owners": []any{"*/ann", "*/dan"}},
@@ -1643,12 +1643,12 @@ func TestSessionDrainResource_badInput(t *testing.T) {
 		"an unknown occasion":               {map[string]any{"when": "update"}, protocol.Error("when", "Invalid Attribute Value Match", "\"create\" \"destroy\" \"both\"")},
 		"a limit of zero":                   {map[string]any{"max_sessions": int64(0)}, protocol.Error("max_sessions", "Invalid Attribute Value", "between 1")},
 		"a negative limit":                  {map[string]any{"max_sessions": int64(-1)}, protocol.Error("max_sessions", "Invalid Attribute Value", "between 1")},
-		"a grace period that is none":       {map[string]any{"grace_period": "a while"}, protocol.Error("grace_period", "Invalid Duration", "a while")},
+		"an invalid grace period":           {map[string]any{"grace_period": "a while"}, protocol.Error("grace_period", "Invalid Duration", "a while")},
 		"a negative grace period":           {map[string]any{"grace_period": "-1s"}, protocol.Error("grace_period", "Invalid Duration", "\"-1s\"")},
 		"a grace period beyond the create":  {map[string]any{"grace_period": "2m", "timeouts": map[string]any{"create": "1m"}}, protocol.Error("grace_period", "Grace Period Exceeds Timeout", "2m0s\ntimeouts.create = \"1m\"\nShorten the grace period, or lengthen the timeout.")},
 		"a grace period like the create":    {map[string]any{"grace_period": "60s", "timeouts": map[string]any{"create": "1m", "delete": "2m"}}, protocol.Error("grace_period", "Grace Period Exceeds Timeout", "timeouts.create = \"1m\"")},
 		"a grace period beyond the destroy": {map[string]any{"grace_period": "2m", "when": "destroy", "timeouts": map[string]any{"delete": "1m"}}, protocol.Error("grace_period", "Grace Period Exceeds Timeout", "timeouts.delete = \"1m\"")},
-		"a timeout that is none":            {map[string]any{"timeouts": map[string]any{"create": "2 minutes"}}, protocol.Error("timeouts.create", "Invalid Attribute Value Time Duration", "2 minutes")},
+		"an invalid timeout":                {map[string]any{"timeouts": map[string]any{"create": "2 minutes"}}, protocol.Error("timeouts.create", "Invalid Attribute Value Time Duration", "2 minutes")},
 		"a timeout of zero":                 {map[string]any{"timeouts": map[string]any{"delete": "0s"}}, protocol.Error("timeouts.delete", "Invalid Timeout", "above zero")},
 		"a negative timeout":                {map[string]any{"timeouts": map[string]any{"create": "-1m"}}, protocol.Error("timeouts.create", "Invalid Timeout", "above zero")},
 	} {

@@ -50,7 +50,7 @@ var testResumeFailures = map[string]struct {
 	"an empty answer":               {testAway, "", fakessm.FaultEmpty, `is incomplete.*the answer is empty`},
 	"an answer that is no JSON":     {testAway, "", fakessm.FaultGarbage, `no usable answer.*could not be decoded`},
 	"expired credentials":           {testAway, "", fakessm.FaultExpired, `did not accept the credentials.*ExpiredTokenException`},
-	"throttling for ever":           {testAway, "", fakessm.FaultThrottle, `quota.*ThrottlingException`},
+	"endless throttling":            {testAway, "", fakessm.FaultThrottle, `quota.*ThrottlingException`},
 	"an empty session ID":           {"", "", "", `session_id.*between 1 and 96`},
 	"a session ID of 97 characters": {strings.Repeat("x", 97), "", "", `session_id.*between 1 and 96`},
 	"a clock that is wrong":         {testAway, "", fakessm.FaultClockSkew, `did not accept the credentials.*clock`},

@@ -371,8 +371,8 @@ func TestSessionTerminationResource_planFails(t *testing.T) {
 		fault fakessm.FaultKind
 		want  string
 	}{
-		"throttled for ever":       {fakessm.FaultThrottle, `Unable to Read Session.*session_id.*` + testLive + `.*quota.*ThrottlingException`},
-		"internal error for ever":  {fakessm.FaultInternal, `Unable to Read Session.*` + testLive + `.*no usable\s+answer.*InternalServerError`},
+		"endless throttling":       {fakessm.FaultThrottle, `Unable to Read Session.*session_id.*` + testLive + `.*quota.*ThrottlingException`},
+		"endless internal errors":  {fakessm.FaultInternal, `Unable to Read Session.*` + testLive + `.*no usable\s+answer.*InternalServerError`},
 		"expired credentials":      {fakessm.FaultExpired, `Unable to Read Session.*` + testLive + `.*credentials.*ExpiredTokenException`},
 		"an answer of a proxy":     {fakessm.FaultProxy, `Unable to Read Session.*` + testLive + `.*no usable\s+answer.*503`},
 		"an answer that is no API": {fakessm.FaultGarbage, `Unable to Read Session.*` + testLive + `.*could not be decoded`},

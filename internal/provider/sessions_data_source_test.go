@@ -109,7 +109,7 @@ check "nobody" {
 		}
 	}
 	if listings[len(listings)-1] != want[1] {
-		t.Errorf("nobody is listed in the end, and the last listing is %s", listings[len(listings)-1])
+		t.Errorf("no session is listed in the end, and the last listing is %s", listings[len(listings)-1])
 	}
 }
 
@@ -343,7 +343,7 @@ func TestSessionsDataSource_failures(t *testing.T) {
 			want:  protocol.Error("", "Unable to Read Sessions", "a page token repeated itself"),
 			calls: 2,
 		},
-		"throttling for ever": {
+		"endless throttling": {
 			fault: fakessm.Fault{Kind: fakessm.FaultThrottle},
 			want:  protocol.Error("", "Unable to Read Sessions", "quota\nThrottlingException"),
 			calls: 2,
@@ -352,7 +352,7 @@ func TestSessionsDataSource_failures(t *testing.T) {
 			config: map[string]any{"state": "active"},
 			want:   protocol.Error("state", "Invalid Attribute Value Match", "\"Active\" \"History\""),
 		},
-		"a date that is none": {
+		"an invalid date": {
 			config: map[string]any{"started_after": "yesterday"},
 			want:   protocol.Error("started_after", "Invalid Time", "\"yesterday\" is not a date with a time\nsuch as \"2026-11-20T00:00:00Z\""),
 		},

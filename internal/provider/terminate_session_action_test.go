@@ -203,7 +203,7 @@ func TestTerminateSessionAction_outcomes(t *testing.T) {
 			calls:    []string{"DescribeSessions us-east-1 Active " + testLive, "TerminateSession us-east-1 " + testLive},
 			status:   "Terminated",
 		},
-		"throttling for ever": {
+		"endless throttling": {
 			config:   map[string]any{"session_id": testLive},
 			fault:    fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultThrottle, Times: -1},
 			progress: []string{begin(testLive)},
@@ -216,7 +216,7 @@ func TestTerminateSessionAction_outcomes(t *testing.T) {
 			progress: []string{begin(testLive), "Session " + testLive + " of " + testOwner + " on " + testTarget + " in Region us-east-1: terminated."},
 			status:   "Terminated",
 		},
-		"a session whose node is gone": {
+		"a session on a missing node": {
 			config:   map[string]any{"session_id": "gone-1"},
 			progress: []string{begin("gone-1"), "Session gone-1 of arn:aws:iam::123456789012:user/timmy on i-0fedcba9876543210 in Region us-east-1: unverified."},
 			diags:    []protocol.Diagnostic{protocol.Warning("session_id", "Termination Not Verified", "Session \"gone-1\" in Region us-east-1 is still listed as Disconnected")},
@@ -283,15 +283,15 @@ func TestTerminateSessionAction_notInvoked(t *testing.T) {
 		config map[string]any
 		want   protocol.Diagnostic // Empty if the configuration is only unknown.
 	}{
-		"an empty session ID":           {map[string]any{"session_id": ""}, protocol.Error("session_id", "Invalid Attribute Value Length", "between 1 and 96")},
-		"a session ID of 97 characters": {map[string]any{"session_id": strings.Repeat("x", 97)}, protocol.Error("session_id", "Invalid Attribute Value Length", "between 1 and 96")},
-		"an unknown choice":             {map[string]any{"session_id": testLive, "if_not_found": "ignore"}, protocol.Error("if_not_found", "Invalid Attribute Value Match", "\"fail\" \"succeed\"")},
-		"an unknown Region":             {map[string]any{"session_id": testLive, "region": "us-esat-1"}, protocol.Error("region", "Invalid AWS Region", "us-esat-1")},
-		"a Region of another partition": {map[string]any{"session_id": testLive, "region": "cn-north-1"}, protocol.Error("region", "Invalid AWS Region", "aws-cn")},
-		"a timeout that is none":        {map[string]any{"session_id": testLive, "timeouts": map[string]any{"invoke": "soon"}}, protocol.Error("timeouts.invoke", "Invalid Attribute Value Time Duration", "soon")},
-		"a timeout of zero":             {map[string]any{"session_id": testLive, "timeouts": map[string]any{"invoke": "0s"}}, protocol.Error("timeouts.invoke", "Invalid Timeout", "above zero")},
-		"a session ID yet to come":      {map[string]any{"session_id": protocol.Unknown}, protocol.Diagnostic{}},
-		"a Region yet to come":          {map[string]any{"session_id": testLive, "region": protocol.Unknown}, protocol.Diagnostic{}},
+		"an empty session ID":              {map[string]any{"session_id": ""}, protocol.Error("session_id", "Invalid Attribute Value Length", "between 1 and 96")},
+		"a session ID of 97 characters":    {map[string]any{"session_id": strings.Repeat("x", 97)}, protocol.Error("session_id", "Invalid Attribute Value Length", "between 1 and 96")},
+		"an unknown choice":                {map[string]any{"session_id": testLive, "if_not_found": "ignore"}, protocol.Error("if_not_found", "Invalid Attribute Value Match", "\"fail\" \"succeed\"")},
+		"an unknown Region":                {map[string]any{"session_id": testLive, "region": "us-esat-1"}, protocol.Error("region", "Invalid AWS Region", "us-esat-1")},
+		"a Region of another partition":    {map[string]any{"session_id": testLive, "region": "cn-north-1"}, protocol.Error("region", "Invalid AWS Region", "aws-cn")},
+		"an invalid timeout":               {map[string]any{"session_id": testLive, "timeouts": map[string]any{"invoke": "soon"}}, protocol.Error("timeouts.invoke", "Invalid Attribute Value Time Duration", "soon")},
+		"a timeout of zero":                {map[string]any{"session_id": testLive, "timeouts": map[string]any{"invoke": "0s"}}, protocol.Error("timeouts.invoke", "Invalid Timeout", "above zero")},
+		"an unknown session ID":            {map[string]any{"session_id": protocol.Unknown}, protocol.Diagnostic{}},
+		"a Region that is unknown at plan": {map[string]any{"session_id": testLive, "region": protocol.Unknown}, protocol.Diagnostic{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

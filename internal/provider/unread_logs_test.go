@@ -22,7 +22,7 @@ func TestProcess_unreadLogs(t *testing.T) {
 		env    []string
 		writes bool
 	}{
-		"nobody reads":                     {},
+		"no log is read":                   {},
 		"everything is read":               {env: []string{"TF_LOG=TRACE"}, writes: true},
 		"the providers' logs are read":     {env: []string{"TF_LOG_PROVIDER=DEBUG"}, writes: true},
 		"this provider's own log is asked": {env: []string{"TF_LOG_PROVIDER_SSM=DEBUG"}, writes: true},
