@@ -63,7 +63,7 @@ func TestClient_decisions(t *testing.T) {
 		},
 		"the reason why a session may still be live": {
 			faults: []fakessm.Fault{{Operation: "TerminateSession", SessionID: "crowd-00001", Kind: fakessm.FaultDenied}},
-			want:   [][]string{{"A drain leaves a session that it asked to end", "session_id:crowd-00001", "outcome:failed", "reason:access denied", "status:Connected"}},
+			want:   [][]string{{"A drain did not confirm the end of a session", "session_id:crowd-00001", "outcome:failed", "reason:access denied", "status:Connected"}},
 		},
 		"sessions that are looked up in the history": {
 			options: []fakessm.Option{fakessm.WithPageSize(1), fakessm.WithTerminationLag(time.Hour), fakessm.WithSessions(otherSessions("Connected", 5)...)},
@@ -79,7 +79,7 @@ func TestClient_decisions(t *testing.T) {
 				previewAtOnce(t, client, 0, 1)
 			},
 			want: [][]string{
-				{"A lookup begins a shared listing", "recent_lookups:4"},
+				{"A lookup starts a shared listing", "recent_lookups:4"},
 				{"A lookup uses a shared listing", "session_id:crowd-00000", "age:"},
 			},
 		},

@@ -141,19 +141,19 @@ func (c *Client) Drain(ctx context.Context, in DrainInput) (DrainResult, error) 
 	}
 
 	d.endAll(ctx, sessions)
-	left, err := d.awaitEnds(ctx, true)
-	if err == nil && ctx.Err() == nil && len(left) > 0 {
-		d.decided(ctx, "A drain counted the sessions that started in the meantime", map[string]any{"matching": len(left), "asked": len(d.answers), "max_sessions": in.MaxSessions, "listing_age": time.Since(d.listed).String()})
-		if d.allows(left) {
-			d.endAll(ctx, left)
-			left, err = d.awaitEnds(ctx, false)
+	newcomers, err := d.awaitEnds(ctx, true)
+	if err == nil && ctx.Err() == nil && len(newcomers) > 0 {
+		d.decided(ctx, "A drain counted the sessions that started in the meantime", map[string]any{"matching": len(newcomers), "asked": len(d.answers), "max_sessions": in.MaxSessions, "listing_age": time.Since(d.listed).String()})
+		if d.allows(newcomers) {
+			d.endAll(ctx, newcomers)
+			newcomers, err = d.awaitEnds(ctx, false)
 		} else {
 			d.result.Capped = true
 		}
 	}
 
-	for _, session := range left {
-		d.decided(ctx, "A drain leaves a session that started late", map[string]any{"session_id": session.SessionID, "over_the_cap": d.result.Capped})
+	for _, session := range newcomers {
+		d.decided(ctx, "A drain did not end a session that started late", map[string]any{"session_id": session.SessionID, "over_the_cap": d.result.Capped})
 		d.result.Left = append(d.result.Left, session.SessionID)
 		d.result.Seen[session.SessionID] = session
 	}
@@ -198,16 +198,16 @@ func (d *drain) waitGracePeriod(ctx context.Context) ([]Session, error) {
 	}
 
 	deadline := time.Now().Add(d.in.GracePeriod)
-	for left := d.in.GracePeriod; left > 0 && len(listing.Sessions) > 0; left = time.Until(deadline) {
-		waiting := len(listing.Sessions)
-		d.progress(DrainProgress{Waiting: true, Matching: waiting})
-		err := sleep(ctx, min(left, gracePollInterval))
+	for remaining := d.in.GracePeriod; remaining > 0 && len(listing.Sessions) > 0; remaining = time.Until(deadline) {
+		matching := len(listing.Sessions)
+		d.progress(DrainProgress{Waiting: true, Matching: matching})
+		err := sleep(ctx, min(remaining, gracePollInterval))
 		if err != nil {
-			return nil, &WaitError{Waiting: waiting, Err: newCallError(ctx, DescribeSessions, d.ref(""), err, nil)}
+			return nil, &WaitError{Waiting: matching, Err: newCallError(ctx, DescribeSessions, d.ref(""), err, nil)}
 		}
 		if listing, err = d.list(ctx, d.client.matching); err != nil {
 			if ctx.Err() != nil {
-				err = &WaitError{Waiting: waiting, Err: err}
+				err = &WaitError{Waiting: matching, Err: err}
 			}
 
 			return nil, err
@@ -220,9 +220,9 @@ func (d *drain) waitGracePeriod(ctx context.Context) ([]Session, error) {
 // list lists the matching sessions, with ages as of the start of the drain. A
 // listing without the service's filters that finds sessions turns the filters off for
 // the rest of the drain.
-func (d *drain) list(ctx context.Context, how func(context.Context, string, Selector, bool, time.Time) (Listing, error)) (Listing, error) {
+func (d *drain) list(ctx context.Context, listSessions func(context.Context, string, Selector, bool, time.Time) (Listing, error)) (Listing, error) {
 	d.listed = time.Now()
-	listing, err := how(ctx, d.in.Region, d.in.Selector, d.filtered, d.now)
+	listing, err := listSessions(ctx, d.in.Region, d.in.Selector, d.filtered, d.now)
 	if err != nil {
 		return listing, err
 	}
@@ -474,7 +474,7 @@ func (d *drain) record(ctx context.Context, interruption error, waited time.Dura
 			d.result.Seen[id] = l.session
 		}
 		if v.outcome == OutcomeFailed || v.outcome == OutcomeUnverified {
-			d.decided(ctx, "A drain leaves a session that it asked to end", map[string]any{
+			d.decided(ctx, "A drain did not confirm the end of a session", map[string]any{
 				"session_id": id, "outcome": string(v.outcome), "reason": kindText(cmp.Or(v.err, v.doubt)), "status": l.session.Status, "waited": waited.String(),
 			})
 		}

@@ -200,7 +200,7 @@ func fits(pattern string, s shape) (example string, ok bool) {
 
 	type step struct {
 		from int
-		by   rune // Zero if the step uses no character.
+		char rune // Zero if the step uses no character.
 	}
 	var (
 		width   = len(s) + 1
@@ -215,9 +215,9 @@ func fits(pattern string, s shape) (example string, ok bool) {
 
 	for length := 0; length <= maxOwnerLength && len(level) > 0; length++ {
 		var next []int
-		reach := func(to *[]int, at, from int, by rune) {
+		reach := func(to *[]int, at, from int, char rune) {
 			if reached[at].from < 0 {
-				reached[at] = step{from, by}
+				reached[at] = step{from, char}
 				*to = append(*to, at)
 			}
 		}
@@ -236,15 +236,15 @@ func fits(pattern string, s shape) (example string, ok bool) {
 			if p == len(s) || g == len(glob) {
 				continue
 			}
-			by, after := s[p].example, g
+			char, after := s[p].example, g
 			if glob[g] != '*' {
-				if by, after = glob[g], g+1; !s[p].has(by) {
+				if char, after = glob[g], g+1; !s[p].has(char) {
 					continue
 				}
 			}
-			reach(&next, after*width+p+1, at, by)
+			reach(&next, after*width+p+1, at, char)
 			if s[p].repeats {
-				reach(&next, after*width+p, at, by)
+				reach(&next, after*width+p, at, char)
 			}
 		}
 		if reached[goal].from >= 0 {
@@ -256,17 +256,17 @@ func fits(pattern string, s shape) (example string, ok bool) {
 		return "", false
 	}
 
-	var taken []rune
+	var chars []rune
 	for at := goal; at != 0; at = reached[at].from {
-		if reached[at].by != 0 {
-			taken = append(taken, reached[at].by)
+		if reached[at].char != 0 {
+			chars = append(chars, reached[at].char)
 		}
 	}
-	for i, j := 0, len(taken)-1; i < j; i, j = i+1, j-1 {
-		taken[i], taken[j] = taken[j], taken[i]
+	for i, j := 0, len(chars)-1; i < j; i, j = i+1, j-1 {
+		chars[i], chars[j] = chars[j], chars[i]
 	}
 
-	return string(taken), true
+	return string(chars), true
 }
 
 // invisible reports whether a character is white space, a zero-width space or a byte

@@ -35,8 +35,8 @@ const (
 )
 
 // sharedListings are listings of the active sessions, one per Region, that lookups share
-// for a short time. A session in such a listing is there. A missing session may be there
-// as well.
+// for a short time. A session in such a listing exists. A session that is missing from it
+// may exist too.
 type sharedListings struct {
 	mutex   sync.Mutex
 	regions map[string]*sharedListing
@@ -111,16 +111,16 @@ func (s *sharedListings) find(ctx context.Context, c *Client, ref SessionRef) (s
 
 		return Session{}, false, nil
 	}
-	begins := false
+	started := false
 	if r.flight == nil {
 		r.flight = s.launch(ctx, c, ref.Region, r, 0)
-		begins = true
+		started = true
 	}
 	flight, lookups := r.flight, len(r.lookups)
 	flight.waiters++
 	s.mutex.Unlock()
-	if begins {
-		c.decided(ctx, Decision{What: "A lookup begins a shared listing", Fields: map[string]any{"region": ref.Region, "session_id": ref.SessionID, "recent_lookups": lookups}})
+	if started {
+		c.decided(ctx, Decision{What: "A lookup starts a shared listing", Fields: map[string]any{"region": ref.Region, "session_id": ref.SessionID, "recent_lookups": lookups}})
 	}
 
 	return s.await(ctx, c, r, flight, ref)
@@ -138,7 +138,7 @@ func (s *sharedListings) findAfter(ctx context.Context, c *Client, ref SessionRe
 
 		return Session{}, false, nil
 	}
-	flight, gathers := r.flight, false
+	flight, started := r.flight, false
 	if flight == nil || flight.began.Before(answered) {
 		flight = r.next
 	}
@@ -150,17 +150,17 @@ func (s *sharedListings) findAfter(ctx context.Context, c *Client, ref SessionRe
 		}
 		flight = s.launch(ctx, c, ref.Region, r, endGatherTime)
 		r.next = flight
-		gathers = true
+		started = true
 	}
 	flight.waiters++
 	if r.next == flight && flight.waiters == callerParallelism {
-		// The callers of these lookups wait for them, so no more lookups are likely.
+		// A caller runs no more lookups at once, so more are unlikely before these return.
 		close(flight.full)
 		r.next = nil
 	}
 	lookups := len(r.endLookups)
 	s.mutex.Unlock()
-	if gathers {
+	if started {
 		c.decided(ctx, Decision{What: "Lookups of ended sessions wait for a shared listing", Fields: map[string]any{"region": ref.Region, "recent_lookups": lookups}})
 	}
 
@@ -202,18 +202,18 @@ func (r *sharedListing) worthListing(more int) bool {
 // worthGathering reports whether a listing replaces more lookups of ended sessions than
 // it has pages.
 func (r *sharedListing) worthGathering(now time.Time) bool {
-	together := 0
+	recent := 0
 	for _, at := range r.endLookups {
 		if now.Sub(at) <= endGatherTime {
-			together++
+			recent++
 		}
 	}
 
-	return len(r.endLookups) > singleLookups && together >= r.pages
+	return len(r.endLookups) > singleLookups && recent >= r.pages
 }
 
 // launch starts a listing, after a time to wait for more lookups. All lookups that wait
-// for the listing own it: it ends with the last of their contexts, not with the first.
+// for the listing own it: it is cancelled when the last of their contexts ends.
 func (s *sharedListings) launch(ctx context.Context, c *Client, region string, r *sharedListing, gather time.Duration) *listingFlight {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	flight := &listingFlight{cancel: cancel, done: make(chan struct{}), full: make(chan struct{})}
@@ -239,11 +239,11 @@ func (s *sharedListings) launch(ctx context.Context, c *Client, region string, r
 			}
 			s.mutex.Unlock()
 		}
-		worth := func() int { return len(r.lookups) }
+		maxPages := func() int { return len(r.lookups) }
 		if gather > 0 {
-			worth = func() int { return flight.waiters }
+			maxPages = func() int { return flight.waiters }
 		}
-		sessions, pages, complete, err := s.list(ctx, c, region, worth)
+		sessions, pages, complete, err := s.list(ctx, c, region, maxPages)
 
 		s.mutex.Lock()
 		defer s.mutex.Unlock()
@@ -276,7 +276,7 @@ func (r *sharedListing) retire(flight *listingFlight) {
 
 // list reads the pages of the active sessions, as long as they are fewer than the lookups
 // that they replace.
-func (s *sharedListings) list(ctx context.Context, c *Client, region string, worth func() int) (sessions map[string]Session, pages int, complete bool, err error) {
+func (s *sharedListings) list(ctx context.Context, c *Client, region string, maxPages func() int) (sessions map[string]Session, pages int, complete bool, err error) {
 	sessions = make(map[string]Session)
 	complete = true
 	input := &ssm.DescribeSessionsInput{State: StateActive, MaxResults: aws.Int32(pageSize)}
@@ -292,7 +292,7 @@ func (s *sharedListings) list(ctx context.Context, c *Client, region string, wor
 
 		s.mutex.Lock()
 		defer s.mutex.Unlock()
-		complete = pages < worth()
+		complete = pages < maxPages()
 
 		return complete
 	})

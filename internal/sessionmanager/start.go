@@ -231,9 +231,9 @@ type noRetry struct {
 }
 
 // IsErrorRetryable implements aws.Retryer.
-func (o noRetry) IsErrorRetryable(err error) bool {
-	if o.record != nil {
-		o.record.retryable = o.Retryer.IsErrorRetryable(err)
+func (r noRetry) IsErrorRetryable(err error) bool {
+	if r.record != nil {
+		r.record.retryable = r.Retryer.IsErrorRetryable(err)
 	}
 
 	return false
@@ -241,8 +241,8 @@ func (o noRetry) IsErrorRetryable(err error) bool {
 
 // GetAttemptToken implements aws.RetryerV2. An adaptive retryer also delays the first
 // attempt.
-func (o noRetry) GetAttemptToken(ctx context.Context) (func(error) error, error) {
-	if retryer, ok := o.Retryer.(aws.RetryerV2); ok {
+func (r noRetry) GetAttemptToken(ctx context.Context) (func(error) error, error) {
+	if retryer, ok := r.Retryer.(aws.RetryerV2); ok {
 		return retryer.GetAttemptToken(ctx)
 	}
 
@@ -256,16 +256,16 @@ func awaitAnswer(stack *middleware.Stack) error {
 			if ctx.Err() != nil {
 				return middleware.FinalizeOutput{}, middleware.Metadata{}, ctx.Err()
 			}
-			patient, cancel := context.WithCancel(context.WithoutCancel(ctx))
+			extended, cancel := context.WithCancel(context.WithoutCancel(ctx))
 			defer cancel()
 			stop := context.AfterFunc(ctx, func() {
-				if sleep(patient, answerGrace) == nil {
+				if sleep(extended, answerGrace) == nil {
 					cancel()
 				}
 			})
 			defer stop()
 
-			return next.HandleFinalize(patient, in)
+			return next.HandleFinalize(extended, in)
 		}), middleware.After)
 }
 
