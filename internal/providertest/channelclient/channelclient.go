@@ -125,10 +125,10 @@ func (c *Client) WantEnd(t *testing.T, sessionID string) {
 		SessionID string `json:"SessionId"`
 	}
 	if err := json.Unmarshal(payload, &closed); err != nil || closed.SessionID != sessionID {
-		t.Errorf("the end of %q is told, %v", closed.SessionID, err)
+		t.Errorf("the message is about the end of %q, %v", closed.SessionID, err)
 	}
 	if _, _, err := c.next(t.Context()); !errors.As(err, new(*RefusedError)) {
-		t.Errorf("the service did not take its leave: %v", err)
+		t.Errorf("the connection was not closed: %v", err)
 	}
 }
 

@@ -39,7 +39,7 @@ func Find(text string, secrets []string) error {
 				if at := strings.Index(text, escaped); at >= 0 {
 					line := strings.Count(text[:at], "\n") + 1
 
-					return fmt.Errorf("secret number %d of %d stands in line %d", i+1, len(secrets), line)
+					return fmt.Errorf("secret number %d of %d is in line %d", i+1, len(secrets), line)
 				}
 			}
 		}

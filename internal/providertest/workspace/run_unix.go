@@ -65,9 +65,9 @@ func (r *Run) Until(event <-chan struct{}) {
 	select {
 	case <-event:
 	case <-r.Done:
-		r.t.Fatalf("Terraform ended before its time: %v\n%s", r.Err, r.output)
+		r.t.Fatalf("Terraform ended too early: %v\n%s", r.Err, r.output)
 	case <-time.After(Patience):
-		r.t.Fatal("what the test waits for does not happen")
+		r.t.Fatal("the event that the test waits for does not happen")
 	}
 }
 
@@ -116,7 +116,7 @@ func (r *Run) Wait() string {
 	select {
 	case <-r.Done:
 	case <-time.After(Patience):
-		r.t.Fatalf("Terraform goes on and on")
+		r.t.Fatalf("Terraform does not end")
 	}
 	var exit *exec.ExitError
 	if r.Err != nil && (!errors.As(r.Err, &exit) || exit.ExitCode() != 1) {
@@ -132,7 +132,7 @@ func (r *Run) Fail() string {
 
 	output := r.Wait()
 	if r.Err == nil {
-		r.t.Errorf("Terraform ended as if nothing had happened\n%s", output)
+		r.t.Errorf("Terraform ended without an error\n%s", output)
 	}
 
 	return output
@@ -189,5 +189,5 @@ func WantGone(t *testing.T, pid int) {
 			return
 		}
 	}
-	t.Errorf("the provider's process %d outlives Terraform", pid)
+	t.Errorf("the provider's process %d does not end", pid)
 }
