@@ -24,10 +24,10 @@ import (
 )
 
 const (
-	gracePeriodDescription = "How long people may finish by themselves before their sessions are ended, as a duration. " +
-		"The wait ends early when nobody is left. Defaults to `0s`."
-	maxSessionsDescription = "How many sessions may be ended. If more match, none is ended. Defaults to `100`."
-	drainTimeoutDefault    = "Defaults to the grace period, plus the calls for `max_sessions` at the service's quota of 6 a second, plus two minutes."
+	gracePeriodDescription = "How long people may finish before their sessions are ended, as a duration. " +
+		"The wait ends early when no matching session is left. Defaults to `0s`."
+	maxSessionsDescription = "Most sessions that may be ended. If more match, none is ended. Defaults to `100`."
+	drainTimeoutDefault    = "Defaults to the grace period, plus `max_sessions` calls at 6 a second, plus two minutes."
 )
 
 // drainModel holds the arguments that the resource and the action share.

@@ -78,9 +78,8 @@ func (a *drainSessionsAction) Schema(ctx context.Context, _ action.SchemaRequest
 		}
 	}
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Ends every Session Manager session that it selects. All conditions that are given must hold; " +
-			"of a set, one match is enough, and an empty set matches nothing. Nothing is kept in state.",
-		Attributes: attributes,
+		MarkdownDescription: "Ends every Session Manager session that it selects, and keeps nothing in state. " + selectorDescription,
+		Attributes:          attributes,
 		Blocks: map[string]schema.Block{
 			"timeouts": timeouts.BlockWithOpts(ctx, timeouts.Opts{
 				InvokeDescription: "How long the drain may take, grace period included, as a duration. " + drainTimeoutDefault,

@@ -65,7 +65,7 @@ func (e *portForwardEphemeralResource) Metadata(_ context.Context, req ephemeral
 
 func (e *portForwardEphemeralResource) Schema(ctx context.Context, _ ephemeral.SchemaRequest, resp *ephemeral.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Forwards a port on 127.0.0.1 through a Session Manager session to a port of a node, or of a host that the node reaches, for as long as Terraform needs it.",
+		MarkdownDescription: "Forwards a port on 127.0.0.1 through a Session Manager session to a port of a node, or of a host that the node reaches. The port is open as long as Terraform needs it.",
 		Attributes: map[string]schema.Attribute{
 			"target": schema.StringAttribute{
 				Required:            true,
@@ -74,37 +74,36 @@ func (e *portForwardEphemeralResource) Schema(ctx context.Context, _ ephemeral.S
 			},
 			"document_name": schema.StringAttribute{
 				Optional: true,
-				MarkdownDescription: "Name or ARN of a port document of your own, 3 to 128 characters. Defaults to `" + documentPort + "`, or to `" + documentRemoteHost +
-					"` if `remote_host` is set.",
+				MarkdownDescription: "Name or ARN of a port document of your own. Defaults to `" + documentPort + "`, or to `" + documentRemoteHost +
+					"` with `remote_host`.",
 				Validators: documentNameValidators(),
 			},
 			"enabled": schema.BoolAttribute{
 				Optional:            true,
 				Computed:            true,
-				MarkdownDescription: "Whether to forward the port at all; otherwise nothing is called and the results are null. Defaults to `true`.",
+				MarkdownDescription: "Whether to forward the port. If `false`, nothing is called and the results are null. Defaults to `true`.",
 			},
 			"keep_alive": schema.BoolAttribute{
-				Optional: true,
-				MarkdownDescription: "Whether to send something every 30 seconds, so that the session never counts as idle. " +
-					"For the time of the run this evades the idle time-out of your account. Defaults to `false`.",
+				Optional:            true,
+				MarkdownDescription: "Whether to send something every 30 seconds. This evades the idle time-out of your account during the run. Defaults to `false`.",
 			},
 			"local_port": schema.Int64Attribute{
 				Optional:            true,
 				Computed:            true,
-				MarkdownDescription: "Port to listen on, 1 to 65535. Defaults to a free one, which may be another at plan and at apply.",
+				MarkdownDescription: "Port to listen on. Defaults to a free port, which can differ between plan and apply.",
 				Validators:          []validator.Int64{int64validator.Between(1, 65535)},
 			},
 			"parameters": schema.MapAttribute{
 				ElementType: types.ListType{ElemType: types.StringType},
 				Optional:    true,
-				MarkdownDescription: parametersDescription + " `" + parameterPort + "`, `" + parameterHost + "` and `" + parameterLocalPort +
-					"` cannot be given here: they are `remote_port`, `remote_host` and `local_port`.",
+				MarkdownDescription: parametersDescription + " For `" + parameterPort + "`, `" + parameterHost + "` and `" + parameterLocalPort +
+					"` use `remote_port`, `remote_host` and `local_port`.",
 				Validators: parametersValidators(),
 			},
 			"probe": schema.BoolAttribute{
 				Optional: true,
-				MarkdownDescription: "Whether to open one connection first, and to fail if the agent cannot connect to the far end. " +
-					"Set it to `false` for a far end that starts later in the run. Defaults to `true`.",
+				MarkdownDescription: "Whether to open a first connection, and to fail if the far end refuses it. " +
+					"Set `false` if the far end starts later in the run. Defaults to `true`.",
 			},
 			"reason": schema.StringAttribute{
 				Optional:            true,
@@ -119,21 +118,20 @@ func (e *portForwardEphemeralResource) Schema(ctx context.Context, _ ephemeral.S
 			},
 			"remote_host": schema.StringAttribute{
 				Optional: true,
-				MarkdownDescription: "Host that the node connects to: a name, which the node resolves once when the session starts, or an IP address. " +
-					"Without it, the port is one of the node itself.",
+				MarkdownDescription: "Host name or IP address that the node connects to. The node resolves a name once, when the session starts. " +
+					"Defaults to the node itself.",
 				Validators: []validator.String{remoteHost()},
 			},
 			"remote_port": schema.Int64Attribute{
 				Optional:            true,
-				MarkdownDescription: "Port at the far end, 1 to 65535. Required unless `document_name` is a document of your own, which may fix the port.",
+				MarkdownDescription: "Port at the far end. Required unless a document of your own fixes the port.",
 				Validators:          []validator.Int64{int64validator.Between(1, 65535)},
 			},
 			"wait_for_target": schema.StringAttribute{
-				CustomType: durationType{},
-				Optional:   true,
-				MarkdownDescription: "How long to wait for a node that is not connected to Systems Manager yet, such as one created in the same run: " +
-					"a duration such as `\"5m\"`. Defaults to `\"0s\"`.",
-				Validators: []validator.String{notNegative()},
+				CustomType:          durationType{},
+				Optional:            true,
+				MarkdownDescription: "How long to wait for the node to connect to Systems Manager, such as `5m`. Defaults to `0s`.",
+				Validators:          []validator.String{notNegative()},
 			},
 			"endpoint": schema.StringAttribute{
 				Computed:            true,
@@ -141,16 +139,16 @@ func (e *portForwardEphemeralResource) Schema(ctx context.Context, _ ephemeral.S
 			},
 			"local_host": schema.StringAttribute{
 				Computed:            true,
-				MarkdownDescription: "Address that the port is on, always `127.0.0.1`.",
+				MarkdownDescription: "Always `127.0.0.1`.",
 			},
 			"session_id": schema.StringAttribute{
 				Computed:            true,
-				MarkdownDescription: "ID of the session. If it ends before Terraform is done, the forward goes on with another one.",
+				MarkdownDescription: "ID of the first session. If it ends early, the forward opens another one.",
 			},
 		},
 		Blocks: map[string]schema.Block{
 			"timeouts": timeouts.BlockWithOpts(ctx, timeouts.Opts{
-				OpenDescription: "How long opening the forward may take, on top of `wait_for_target`: a duration such as `\"30s\"`. Defaults to `\"1m\"`.",
+				OpenDescription: "How long opening may take, without `wait_for_target`, such as `30s`. Defaults to `1m`.",
 			}),
 		},
 	}

@@ -87,13 +87,13 @@ type endpointsModel struct {
 
 func (p *ssmProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *provider.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Manages the life of AWS Systems Manager Session Manager sessions: ends them, resumes them and shows them.\n\n" +
-			"The arguments are the common ones of the `aws` provider, with the same names and defaults, so that its block can be copied over. " +
-			"Delete the lines about tags and S3, for which sessions have no use.",
+		MarkdownDescription: "Manages AWS Systems Manager Session Manager sessions: shows, ends, resumes and opens them.\n\n" +
+			"The arguments have the names and defaults of the same arguments of the `aws` provider, whose block can be copied. " +
+			"Delete the lines about tags and S3.",
 		Attributes: map[string]schema.Attribute{
 			"access_key": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "AWS access key. Needs `secret_key`. Can also be set with the `AWS_ACCESS_KEY_ID` environment variable, or a profile.",
+				MarkdownDescription: "AWS access key. Needs `secret_key`. Environment: `AWS_ACCESS_KEY_ID`.",
 				Validators: []validator.String{
 					stringvalidator.AlsoRequires(path.MatchRoot("secret_key")),
 					stringvalidator.ConflictsWith(path.MatchRoot("assume_role_with_web_identity")),
@@ -102,7 +102,7 @@ func (p *ssmProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *
 			"allowed_account_ids": schema.SetAttribute{
 				ElementType:         types.StringType,
 				Optional:            true,
-				MarkdownDescription: "AWS account IDs that the provider may work in; in any other account it refuses to start. Conflicts with `forbidden_account_ids`.",
+				MarkdownDescription: "The only AWS accounts that the provider may work in. Conflicts with `forbidden_account_ids`.",
 				Validators: []validator.Set{
 					setvalidator.ConflictsWith(path.MatchRoot("forbidden_account_ids")),
 					setvalidator.ValueStringsAre(accountIDValidator()),
@@ -110,73 +110,71 @@ func (p *ssmProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *
 			},
 			"custom_ca_bundle": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "File with root and intermediate certificates to trust. Can also be set with the `AWS_CA_BUNDLE` environment variable, or with `ca_bundle` in a profile.",
+				MarkdownDescription: "File with certificates to trust. Environment: `AWS_CA_BUNDLE`.",
 			},
 			"ec2_metadata_service_endpoint": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "Address of the EC2 instance metadata service. Can also be set with the `AWS_EC2_METADATA_SERVICE_ENDPOINT` environment variable.",
+				MarkdownDescription: "URL of the instance metadata service. Environment: `AWS_EC2_METADATA_SERVICE_ENDPOINT`.",
 				Validators:          []validator.String{endpointURL()},
 			},
 			"ec2_metadata_service_endpoint_mode": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "Protocol to reach the instance metadata service by: `IPv4` or `IPv6`. Can also be set with the `AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE` environment variable.",
+				MarkdownDescription: "`IPv4` or `IPv6`. Environment: `AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE`.",
 				Validators:          []validator.String{stringvalidator.OneOf("IPv4", "IPv6")},
 			},
 			"forbidden_account_ids": schema.SetAttribute{
 				ElementType:         types.StringType,
 				Optional:            true,
-				MarkdownDescription: "AWS account IDs that the provider refuses to work in. Conflicts with `allowed_account_ids`.",
+				MarkdownDescription: "AWS accounts that the provider must not work in. Conflicts with `allowed_account_ids`.",
 				Validators: []validator.Set{
 					setvalidator.ValueStringsAre(accountIDValidator()),
 				},
 			},
 			"http_proxy": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "URL of a proxy for HTTP requests, and for HTTPS requests too if no HTTPS proxy is set. Can also be set with the `HTTP_PROXY` or `http_proxy` environment variable.",
+				MarkdownDescription: "Proxy for HTTP, and for HTTPS unless `https_proxy` is set. Environment: `HTTP_PROXY`.",
 				Validators:          []validator.String{proxyURL()},
 			},
 			"https_proxy": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "URL of a proxy for HTTPS requests; an empty string stands for none. Can also be set with the `HTTPS_PROXY` or `https_proxy` environment variable.",
+				MarkdownDescription: "Proxy for HTTPS; empty means none. Environment: `HTTPS_PROXY`.",
 				Validators:          []validator.String{proxyURL()},
 			},
 			"insecure": schema.BoolAttribute{
 				Optional:            true,
-				MarkdownDescription: "Whether to accept any TLS certificate. Defaults to `false`.",
+				MarkdownDescription: "Accepts any TLS certificate. Defaults to `false`.",
 			},
 			"max_requests_per_second": schema.Float64Attribute{
-				Optional: true,
-				MarkdownDescription: "How many calls a second to make at most, for each operation in each Region. By default the provider does not brake before SSM throttles, " +
-					"and then keeps to what SSM grants: 6 calls a second for an account and Region, unless AWS has raised the quota. Has no equivalent in the `aws` provider.",
-				Validators: []validator.Float64{float64validator.Between(0.01, 10_000)},
+				Optional:            true,
+				MarkdownDescription: "Limit for each operation and Region. Defaults to the rate that SSM allows.",
+				Validators:          []validator.Float64{float64validator.Between(0.01, 10_000)},
 			},
 			"max_retries": schema.Int64Attribute{
 				Optional:            true,
-				MarkdownDescription: "How often a call is attempted before it fails; `0` leaves it to the AWS SDK, which tries 3 times. Defaults to `25`.",
+				MarkdownDescription: "Attempts of a call; `0` means the 3 attempts of the AWS SDK. Defaults to `25`.",
 				Validators:          []validator.Int64{int64validator.Between(0, 1000)},
 			},
 			"no_proxy": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "Comma-separated hosts to reach without a proxy. Can also be set with the `NO_PROXY` or `no_proxy` environment variable.",
+				MarkdownDescription: "Hosts to reach without a proxy, separated by commas. Environment: `NO_PROXY`.",
 			},
 			"profile": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "Profile of the shared configuration and credentials files to use. Can also be set with the `AWS_PROFILE` environment variable.",
+				MarkdownDescription: "Profile in the shared files. Environment: `AWS_PROFILE`.",
 			},
 			"region": schema.StringAttribute{
-				Optional: true,
-				MarkdownDescription: "AWS Region of objects that name none. Can also be set with the `AWS_REGION` or `AWS_DEFAULT_REGION` environment variable, " +
-					"or with `region` in a profile.",
+				Optional:            true,
+				MarkdownDescription: "Default AWS Region of objects. Environment: `AWS_REGION` or `AWS_DEFAULT_REGION`.",
 			},
 			"retry_mode": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "How calls are retried: `standard` or `adaptive`. Can also be set with the `AWS_RETRY_MODE` environment variable.",
+				MarkdownDescription: "`standard` or `adaptive`. Environment: `AWS_RETRY_MODE`.",
 				Validators:          []validator.String{stringvalidator.OneOf("", "standard", "adaptive")},
 			},
 			"secret_key": schema.StringAttribute{
 				Optional:            true,
 				Sensitive:           true,
-				MarkdownDescription: "AWS secret key. Needs `access_key`. Can also be set with the `AWS_SECRET_ACCESS_KEY` environment variable, or a profile.",
+				MarkdownDescription: "AWS secret key. Needs `access_key`. Environment: `AWS_SECRET_ACCESS_KEY`.",
 				Validators: []validator.String{
 					stringvalidator.AlsoRequires(path.MatchRoot("access_key")),
 				},
@@ -184,68 +182,68 @@ func (p *ssmProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *
 			"shared_config_files": schema.ListAttribute{
 				ElementType:         types.StringType,
 				Optional:            true,
-				MarkdownDescription: "Shared configuration files. Defaults to `[\"~/.aws/config\"]`. Can also be set with the `AWS_CONFIG_FILE` environment variable.",
+				MarkdownDescription: "Defaults to `[\"~/.aws/config\"]`. Environment: `AWS_CONFIG_FILE`.",
 			},
 			"shared_credentials_files": schema.ListAttribute{
 				ElementType:         types.StringType,
 				Optional:            true,
-				MarkdownDescription: "Shared credentials files. Defaults to `[\"~/.aws/credentials\"]`. Can also be set with the `AWS_SHARED_CREDENTIALS_FILE` environment variable.",
+				MarkdownDescription: "Defaults to `[\"~/.aws/credentials\"]`. Environment: `AWS_SHARED_CREDENTIALS_FILE`.",
 			},
 			"skip_credentials_validation": schema.BoolAttribute{
 				Optional:            true,
-				MarkdownDescription: "Whether to skip asking STS if the credentials are valid. The account ID is then asked of IAM, and of STS if IAM does not tell, unless `skip_requesting_account_id` is set as well. Defaults to `false`.",
+				MarkdownDescription: "Does not ask STS whether the credentials are valid. Defaults to `false`.",
 			},
 			"skip_metadata_api_check": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "Whether to skip the EC2 instance metadata service when looking for credentials: `\"true\"` or `\"false\"`. Defaults to asking it last, unless `AWS_EC2_METADATA_DISABLED` says otherwise.",
+				MarkdownDescription: "Skips the instance metadata service: `\"true\"` or `\"false\"`. Environment: `AWS_EC2_METADATA_DISABLED`.",
 				Validators:          []validator.String{stringvalidator.OneOf("", "true", "false")},
 			},
 			"skip_region_validation": schema.BoolAttribute{
 				Optional:            true,
-				MarkdownDescription: "Whether to accept Regions that this version of the provider does not know. Defaults to `false`.",
+				MarkdownDescription: "Accepts unknown Regions. Defaults to `false`.",
 			},
 			"skip_requesting_account_id": schema.BoolAttribute{
 				Optional:            true,
-				MarkdownDescription: "Whether to do without the account ID if the validation of the credentials does not yield it. Defaults to `false`.",
+				MarkdownDescription: "Works without the account ID if validation does not give it. Defaults to `false`.",
 			},
 			"sts_region": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "AWS Region of the STS endpoint. Defaults to the provider's Region.",
+				MarkdownDescription: "Region of the STS endpoint. Defaults to the provider's Region.",
 			},
 			"token": schema.StringAttribute{
 				Optional:            true,
 				Sensitive:           true,
-				MarkdownDescription: "AWS session token of temporary credentials. Can also be set with the `AWS_SESSION_TOKEN` environment variable.",
+				MarkdownDescription: "AWS session token. Environment: `AWS_SESSION_TOKEN`.",
 				Validators: []validator.String{
 					unlessEmpty{stringvalidator.AlsoRequires(path.MatchRoot("access_key"), path.MatchRoot("secret_key"))},
 				},
 			},
 			"token_bucket_rate_limiter_capacity": schema.Int64Attribute{
 				Optional:            true,
-				MarkdownDescription: "Capacity of the AWS SDK's token bucket, which limits retries on the client's side. Defaults to no limit.",
+				MarkdownDescription: "Capacity of the AWS SDK's token bucket for retries. Defaults to no limit.",
 				Validators:          []validator.Int64{int64validator.AtLeast(0)},
 			},
 			"use_dualstack_endpoint": schema.BoolAttribute{
 				Optional:            true,
-				MarkdownDescription: "Whether to call endpoints that speak IPv6 as well. A custom endpoint is called as it is. Can also be set with the `AWS_USE_DUALSTACK_ENDPOINT` environment variable.",
+				MarkdownDescription: "Calls AWS endpoints that support IPv6. Environment: `AWS_USE_DUALSTACK_ENDPOINT`.",
 			},
 			"use_fips_endpoint": schema.BoolAttribute{
 				Optional:            true,
-				MarkdownDescription: "Whether to call FIPS endpoints. A custom endpoint is called as it is. Can also be set with the `AWS_USE_FIPS_ENDPOINT` environment variable.",
+				MarkdownDescription: "Calls AWS endpoints that support FIPS. Environment: `AWS_USE_FIPS_ENDPOINT`.",
 			},
 			"user_agent": schema.ListAttribute{
 				ElementType:         types.StringType,
 				Optional:            true,
-				MarkdownDescription: "Products to append to the User-Agent header, each as `product/version (comment)`; version and comment may be left out.",
+				MarkdownDescription: "Products for the User-Agent header, such as `product/version (comment)`.",
 			},
 		},
 		Blocks: map[string]schema.Block{
 			"assume_role": schema.ListNestedBlock{
-				MarkdownDescription: "IAM role to assume. Several blocks form a chain: each role is assumed with the credentials of the one before.",
+				MarkdownDescription: "IAM role to assume. Several blocks form a chain.",
 				NestedObject: schema.NestedBlockObject{
 					Attributes: map[string]schema.Attribute{
 						"duration":        roleDurationAttribute(),
-						"external_id":     schema.StringAttribute{Optional: true, MarkdownDescription: "External ID that the role's trust policy may ask for."},
+						"external_id":     schema.StringAttribute{Optional: true, MarkdownDescription: "External ID for the role's trust policy."},
 						"policy":          rolePolicyAttribute(),
 						"policy_arns":     rolePolicyARNsAttribute(),
 						"role_arn":        roleARNAttribute(),
@@ -259,13 +257,13 @@ func (p *ssmProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *
 						"transitive_tag_keys": schema.SetAttribute{
 							ElementType:         types.StringType,
 							Optional:            true,
-							MarkdownDescription: "Keys of the tags that roles further down the chain inherit.",
+							MarkdownDescription: "Keys of tags that later roles in the chain inherit.",
 						},
 					},
 				},
 			},
 			"assume_role_with_web_identity": schema.ListNestedBlock{
-				MarkdownDescription: "IAM role to assume with a web identity token, one block at most.",
+				MarkdownDescription: "IAM role to assume with a web identity token. One block at most.",
 				Validators:          []validator.List{listvalidator.SizeAtMost(1)},
 				NestedObject: schema.NestedBlockObject{
 					Attributes: map[string]schema.Attribute{
@@ -277,12 +275,11 @@ func (p *ssmProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *
 						"web_identity_token": schema.StringAttribute{
 							Optional:            true,
 							Sensitive:           true,
-							MarkdownDescription: "Web identity token (OIDC or OAuth). Conflicts with `web_identity_token_file`.",
+							MarkdownDescription: "Web identity token. Conflicts with `web_identity_token_file`.",
 						},
 						"web_identity_token_file": schema.StringAttribute{
-							Optional: true,
-							MarkdownDescription: "File that holds a web identity token. Can also be set with the `AWS_WEB_IDENTITY_TOKEN_FILE` environment variable, " +
-								"which the AWS SDK takes only together with `AWS_ROLE_ARN`.",
+							Optional:            true,
+							MarkdownDescription: "File with the token. Environment: `AWS_WEB_IDENTITY_TOKEN_FILE`, together with `AWS_ROLE_ARN`.",
 						},
 					},
 				},
@@ -290,17 +287,16 @@ func (p *ssmProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *
 			// Provider "aws" has a set. This is a list because the framework logs elements of
 			// sets by value, and a URL may hold a password.
 			"endpoints": schema.ListNestedBlock{
-				MarkdownDescription: "Endpoints to call instead of AWS's own, one block at most.",
+				MarkdownDescription: "Endpoints to call instead of AWS's own. One block at most.",
 				Validators:          []validator.List{listvalidator.SizeAtMost(1)},
 				NestedObject: schema.NestedBlockObject{
 					Attributes: map[string]schema.Attribute{
 						"iam": endpointAttribute("IAM", "IAM"),
 						"ssm": endpointAttribute("SSM", "SSM"),
 						"ssmmessages": schema.StringAttribute{
-							Optional: true,
-							MarkdownDescription: "Scheme and host to open data channels at, instead of those of the stream URL that SSM gives for each session: `wss://` (or `https://`), and on this machine also `ws://` (or `http://`). " +
-								"Path and query stay as SSM gave them. Has no environment variable, and no equivalent in the `aws` provider.",
-							Validators: []validator.String{channelEndpointURL()},
+							Optional:            true,
+							MarkdownDescription: "Scheme and host for data channels, instead of those in stream URLs, such as `wss://ssmmessages.example.com`.",
+							Validators:          []validator.String{channelEndpointURL()},
 						},
 						"sso": endpointAttribute("SSO (IAM Identity Center)", "SSO"),
 						"sts": endpointAttribute("STS", "STS"),
@@ -314,7 +310,7 @@ func (p *ssmProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *
 func roleARNAttribute() schema.Attribute {
 	return schema.StringAttribute{
 		Optional:            true,
-		MarkdownDescription: "ARN of the role. An empty value stands for no role: the block has no effect.",
+		MarkdownDescription: "ARN of the role. Empty means no role.",
 		Validators:          []validator.String{roleARN()},
 	}
 }
@@ -323,7 +319,7 @@ func roleDurationAttribute() schema.Attribute {
 	return schema.StringAttribute{
 		CustomType:          durationType{},
 		Optional:            true,
-		MarkdownDescription: "How long the role's credentials are valid, between 15 minutes and 12 hours, for example `1h`.",
+		MarkdownDescription: "Validity of the credentials, `15m` to `12h`.",
 		Validators:          []validator.String{roleDuration()},
 	}
 }
@@ -331,7 +327,7 @@ func roleDurationAttribute() schema.Attribute {
 func rolePolicyAttribute() schema.Attribute {
 	return schema.StringAttribute{
 		Optional:            true,
-		MarkdownDescription: "IAM policy in JSON that further restricts the role session.",
+		MarkdownDescription: "IAM policy in JSON that restricts the role session.",
 	}
 }
 
@@ -339,7 +335,7 @@ func rolePolicyARNsAttribute() schema.Attribute {
 	return schema.SetAttribute{
 		ElementType:         types.StringType,
 		Optional:            true,
-		MarkdownDescription: "ARNs of IAM policies that further restrict the role session.",
+		MarkdownDescription: "IAM policies that restrict the role session.",
 	}
 }
 
@@ -353,9 +349,8 @@ func roleSessionNameAttribute() schema.Attribute {
 
 func endpointAttribute(service, variable string) schema.Attribute {
 	return schema.StringAttribute{
-		Optional: true,
-		MarkdownDescription: "URL of the " + service + " endpoint. Can also be set with the `AWS_ENDPOINT_URL_" + variable + "` or `AWS_ENDPOINT_URL` environment variable, " +
-			"or with `endpoint_url` in the shared configuration file.",
-		Validators: []validator.String{endpointURL()},
+		Optional:            true,
+		MarkdownDescription: "URL for " + service + ". Environment: `AWS_ENDPOINT_URL_" + variable + "`.",
+		Validators:          []validator.String{endpointURL()},
 	}
 }

@@ -18,8 +18,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
-const regionDescription = "AWS Region to call. Defaults to the Region of the provider. " +
-	"It must be a Region of the provider's partition, since credentials are valid in one partition only."
+const regionDescription = "AWS Region to call, in the provider's partition. Defaults to the provider's Region."
 
 // regionShape matches the Regions of every partition.
 var regionShape = sync.OnceValue(func() *regexp.Regexp {

@@ -39,9 +39,10 @@ type selectorSet struct {
 }
 
 const (
-	ownerPatternDescription = "An owner is the ARN that SSM records, in which `*` stands for any run of characters, `/` and `:` included. " +
-		"A role's sessions are owned by `arn:aws:sts::123456789012:assumed-role/Role/Name`, never by the role's own ARN. Patterns that begin with `arn:*:` work in every partition."
-	olderThanDescription = "Sessions that started at least this long ago, as a duration such as `8h` or `30m`, by the service's clock."
+	selectorDescription     = "A session must meet all conditions. In a set, one match is enough. An empty set matches nothing."
+	ownerPatternDescription = "An owner is the ARN that SSM records. `*` matches any characters, also `/` and `:`. " +
+		"The owner of a role's session is `arn:aws:sts::123456789012:assumed-role/Role/Name`, never the role's own ARN. Patterns that begin with `arn:*:` work in every partition."
+	olderThanDescription = "Minimum age of the sessions by the service's clock, as a duration such as `8h` or `30m`."
 )
 
 // selectorSets returns the selector's sets by attribute name.
@@ -57,12 +58,12 @@ func selectorSets() map[string]selectorSet {
 	return map[string]selectorSet{
 		"targets": set("Nodes that the sessions connect to, such as `i-0123456789abcdef0`.", length(1, 400), judgedSet{sessionmanager.FieldTargets}),
 		"owners":  set("Who started the sessions. "+ownerPatternDescription, judgedSet{sessionmanager.FieldOwners}),
-		"document_names": set("SSM documents that the sessions run, such as `SSM-SessionManagerRunShell`. SSM often leaves out the document of an active session, which then does not match.",
+		"document_names": set("SSM documents that the sessions run, such as `SSM-SessionManagerRunShell`. SSM often leaves out the document of an active session. Such a session does not match.",
 			setvalidator.ValueStringsAre(stringvalidator.LengthAtLeast(1)), judgedSet{sessionmanager.FieldDocumentNames}),
 		"access_types": set("Kinds of access that the sessions were started with: "+quoted(accessTypes)+".",
 			setvalidator.ValueStringsAre(stringvalidator.OneOf(accessTypes...))),
-		"exclude_owners":      set("Owners whose sessions are spared, in the form of `owners`. A session without an owner is spared as well.", judgedSet{sessionmanager.FieldExcludeOwners}),
-		"exclude_session_ids": set("Sessions that are spared, by ID.", length(1, 96), judgedSet{sessionmanager.FieldExcludeSessionIDs}),
+		"exclude_owners":      set("Owners whose sessions are excluded, in the form of `owners`. Sessions without an owner are excluded too.", judgedSet{sessionmanager.FieldExcludeOwners}),
+		"exclude_session_ids": set("IDs of sessions to exclude.", length(1, 96), judgedSet{sessionmanager.FieldExcludeSessionIDs}),
 	}
 }
 

@@ -96,7 +96,7 @@ func (r *sessionDrainResource) Schema(ctx context.Context, _ resource.SchemaRequ
 			Optional: true,
 			Computed: true,
 			Default:  stringdefault.StaticString(drainWhenCreate),
-			MarkdownDescription: "When to drain: `create`, `destroy` (before what the selection refers to is destroyed or replaced) or `both`. " +
+			MarkdownDescription: "When to drain: `create`, `destroy` or `both`. Terraform destroys the drain before the objects that it refers to. " +
 				"Defaults to `create`.",
 			Validators: []validator.String{stringvalidator.OneOf(drainWhenCreate, drainWhenDestroy, drainWhenBoth)},
 		},
@@ -118,7 +118,7 @@ func (r *sessionDrainResource) Schema(ctx context.Context, _ resource.SchemaRequ
 		"triggers": schema.MapAttribute{
 			ElementType:         types.StringType,
 			Optional:            true,
-			MarkdownDescription: "Values whose change replaces the drain, and so drains anew. Null and `{}` are the same.",
+			MarkdownDescription: "Any change of these values replaces the drain and drains again. Null and `{}` are the same.",
 			PlanModifiers: []planmodifier.Map{
 				mapplanmodifier.RequiresReplaceIf(replaceIfTriggered, "Replaces if the values differ.", "Replaces if the values differ."),
 			},
@@ -154,7 +154,7 @@ func (r *sessionDrainResource) Schema(ctx context.Context, _ resource.SchemaRequ
 
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "Ends every Session Manager session that it selects, when it is created, when it is destroyed, or both. " +
-			"All conditions that are given must hold; of a set, one match is enough, and an empty set matches nothing.",
+			selectorDescription,
 		Attributes: attributes,
 		Blocks: map[string]schema.Block{
 			"timeouts": timeouts.Block(ctx, timeouts.Opts{

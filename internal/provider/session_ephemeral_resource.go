@@ -54,13 +54,13 @@ func (e *sessionEphemeralResource) Schema(_ context.Context, _ ephemeral.SchemaR
 			"document_name": schema.StringAttribute{
 				Optional: true,
 				MarkdownDescription: "Name or ARN of the session's document, 3 to 128 characters, such as `AWS-StartPortForwardingSession`. " +
-					"Without it SSM starts a shell, by the account's preferences.",
+					"By default SSM starts a shell with the account's preferences.",
 				Validators: documentNameValidators(),
 			},
 			"enabled": schema.BoolAttribute{
 				Optional:            true,
 				Computed:            true,
-				MarkdownDescription: "Whether to start the session at all; otherwise nothing is called and the results are null. " + enabledDescription,
+				MarkdownDescription: "Whether to start the session. If `false`, nothing is called and the results are null. " + enabledDescription,
 			},
 			"parameters": schema.MapAttribute{
 				ElementType:         types.ListType{ElemType: types.StringType},
@@ -91,8 +91,8 @@ func (e *sessionEphemeralResource) Schema(_ context.Context, _ ephemeral.SchemaR
 			"token_value": schema.StringAttribute{
 				Computed:  true,
 				Sensitive: true,
-				MarkdownDescription: "Token that authenticates a client on the data channel. It has to be used at once: the agent gives up a session " +
-					"whose client does not answer its handshake within 15 seconds.",
+				MarkdownDescription: "Token that authenticates a client on the data channel. Use it at once: the agent ends the session " +
+					"if the client does not answer its handshake within 15 seconds.",
 			},
 		},
 	}

@@ -14,9 +14,9 @@ import (
 const (
 	summaryPlanResumes = "Session Resumed by Plans"
 
-	streamURLDescription = "WebSocket URL of the session's data channel, byte for byte as SSM gave it: do not decode or re-encode it. " +
-		"Together with the token it gives access to the node."
-	tokenValueDescription = "Token that authenticates a client on the data channel. It is valid only for a short time, which AWS does not document."
+	streamURLDescription = "WebSocket URL of the data channel, exactly as SSM gave it. Do not decode or re-encode it. " +
+		"With the token it gives access to the node."
+	tokenValueDescription = "Token that authenticates a client on the data channel. It is valid for a short time, which AWS does not document."
 )
 
 // resume calls ResumeSession and stores the result in the model.

@@ -39,7 +39,7 @@ func (d *sessionResumeDataSource) Metadata(_ context.Context, req datasource.Met
 
 func (d *sessionResumeDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Resumes a disconnected Session Manager session: a fresh token and stream URL for its data channel.",
+		MarkdownDescription: "Resumes a disconnected Session Manager session, and returns a new token and stream URL for its data channel.",
 		Attributes: map[string]schema.Attribute{
 			"session_id": schema.StringAttribute{
 				Required:            true,

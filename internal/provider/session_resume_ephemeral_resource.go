@@ -36,7 +36,7 @@ func (e *sessionResumeEphemeralResource) Metadata(_ context.Context, req ephemer
 
 func (e *sessionResumeEphemeralResource) Schema(_ context.Context, _ ephemeral.SchemaRequest, resp *ephemeral.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Resumes a disconnected Session Manager session: a fresh token and stream URL for its data channel, which are stored nowhere.",
+		MarkdownDescription: "Resumes a disconnected Session Manager session, and returns a new token and stream URL for its data channel. They are stored nowhere.",
 		Attributes: map[string]schema.Attribute{
 			"session_id": schema.StringAttribute{
 				Required:            true,
@@ -44,10 +44,9 @@ func (e *sessionResumeEphemeralResource) Schema(_ context.Context, _ ephemeral.S
 				Validators:          sessionIDValidators(),
 			},
 			"enabled": schema.BoolAttribute{
-				Optional: true,
-				Computed: true,
-				MarkdownDescription: "Whether to resume the session at all; otherwise nothing is called and the results are null. " +
-					"Made for `terraform.applying`, which keeps plans from resuming. Defaults to `true`.",
+				Optional:            true,
+				Computed:            true,
+				MarkdownDescription: "Whether to resume the session. If `false`, nothing is called and the results are null. " + enabledDescription,
 			},
 			"region": schema.StringAttribute{
 				Optional:            true,

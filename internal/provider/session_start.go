@@ -26,12 +26,12 @@ import (
 const (
 	startTargetDescription = "Node to start the session on, 1 to 400 characters: `i-...`, `mi-...`, `ecs:<cluster>_<task>_<runtime>` or " +
 		"`sagemaker-cluster:<id>_<group>-<instance>`."
-	parametersDescription = "Parameters of the document: a map from the name of each to a list of values, which is a list of one for most."
-	enabledDescription    = "Made for `terraform.applying`, which keeps plans from doing so. Defaults to `true`."
+	parametersDescription = "Parameters of the document. Each value is a list, mostly with one element."
+	enabledDescription    = "Set `terraform.applying` to do so only in an apply. Defaults to `true`."
 )
 
-var startReasonDescription = fmt.Sprintf("Why the session is started, for the session's record: at most %d characters in one line. "+
-	"The provider adds a random mark, by which it recognises the session.", sessionmanager.MaxStartReason)
+var startReasonDescription = fmt.Sprintf("Reason for the session's record: one line of at most %d characters. "+
+	"The provider appends a random mark to recognise the session.", sessionmanager.MaxStartReason)
 
 var (
 	// documentShape is the API's pattern for a document's name or ARN.

@@ -42,8 +42,8 @@ const (
 	ifNotFoundFail    = "fail"
 	ifNotFoundSucceed = "succeed"
 
-	ifNotFoundDescription = "What to do about a session that SSM does not know, neither live nor in its 30 days of history: `fail` or `succeed`. " +
-		"A typing error looks the same as a session that is long gone. Defaults to `fail`."
+	ifNotFoundDescription = "What to do if SSM does not list the session, neither as live nor in its 30 days of history: `fail` or `succeed`. " +
+		"A wrong ID looks the same as a session of long ago. Defaults to `fail`."
 
 	// terminationAcceptedKey marks an unverified termination in private state if SSM
 	// accepted the request or may have accepted it. If the session is later seen to have
@@ -51,7 +51,7 @@ const (
 	terminationAcceptedKey = "accepted"
 
 	terminationTimeout            = 2 * time.Minute
-	terminationTimeoutDescription = "How long to try to end the session and to wait for its end to show, as a duration such as `30s` or `5m`. Defaults to `2m`."
+	terminationTimeoutDescription = "How long to try to end the session and to wait until SSM shows its end, as a duration such as `30s` or `5m`. Defaults to `2m`."
 )
 
 func newSessionTerminationResource() resource.Resource {
@@ -92,9 +92,9 @@ func (r *sessionTerminationResource) Schema(ctx context.Context, _ resource.Sche
 	keep := []planmodifier.String{stringplanmodifier.UseStateForUnknown()}
 
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Ends one Session Manager session for good when it is created, and records what became of it. " +
+		MarkdownDescription: "Ends one Session Manager session for good when it is created, and records the outcome. " +
 			"Destroying it does nothing: an ended session cannot come back.\n\n" +
-			"The plan shows whose session on which target is about to be cut.",
+			"The plan shows the owner and the target of the session.",
 		Attributes: map[string]schema.Attribute{
 			"session_id": schema.StringAttribute{
 				Required:            true,

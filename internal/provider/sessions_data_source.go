@@ -99,7 +99,7 @@ func (d *sessionsDataSource) Schema(_ context.Context, _ datasource.SchemaReques
 		}
 	}
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Shows zero or more Session Manager sessions. All conditions that are given must hold; of a set, one match is enough, and an empty set matches nothing.",
+		MarkdownDescription: "Shows zero or more Session Manager sessions. " + selectorDescription,
 		Attributes:          attributes,
 	}
 }
