@@ -340,3 +340,26 @@ func wantRecord(t *testing.T, w *workspace.Workspace, fake *fakessm.Server, outp
 		t.Errorf("the output %s (-want +got):\n%s", output, diff)
 	}
 }
+
+// The log of a termination tells which request ended the session: its state does not.
+func TestSessionTerminationResource_requestIDInLog(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testFake(t)
+	w := workspace.New(t, testSessionTerminationResourceConfig_basic(url, testLive))
+	w.MustRun("apply", "-auto-approve")
+
+	sent, ok := testSentRequestIDs(fake)[testLive].(string)
+	if !ok {
+		t.Fatal("the endpoint sent no request ID")
+	}
+	if !slices.ContainsFunc(strings.Split(w.Read("trace.log"), "\n"), func(line string) bool {
+		return strings.Contains(line, "Called SSM") && strings.Contains(line, "operation=TerminateSession") &&
+			strings.Contains(line, "session_id="+testLive) && strings.Contains(line, "request_id="+sent)
+	}) {
+		t.Errorf("no line of the log has the session and the request ID %s", sent)
+	}
+	if state := w.Read("terraform.tfstate"); strings.Contains(state, sent) || !strings.Contains(state, testLive) {
+		t.Errorf("the state has the request ID:\n%s", state)
+	}
+}
