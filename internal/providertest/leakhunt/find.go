@@ -29,6 +29,15 @@ func IssuedSecrets(fake *fakessm.Server, sessionIDs ...string) []string {
 // first part, escaped for JSON, HTML or a URL, in hexadecimal, or in base64 as part of
 // something longer. The error has the number of the secret and not its value.
 func Find(text string, secrets []string) error {
+	if i, line, found := find(text, secrets); found {
+		return fmt.Errorf("secret number %d of %d is in line %d", i+1, len(secrets), line)
+	}
+
+	return nil
+}
+
+// find returns the index of the first of the secrets that the text holds, and its line.
+func find(text string, secrets []string) (index, line int, found bool) {
 	for i, secret := range secrets {
 		// A stream URL is recognised by its secret part, the cell number.
 		if _, cell, ok := strings.Cut(secret, "cell-number="); ok {
@@ -37,15 +46,13 @@ func Find(text string, secrets []string) error {
 		for _, form := range []string{secret, secret[:min(len(secret), 24)]} {
 			for _, escaped := range escapedForms(form) {
 				if at := strings.Index(text, escaped); at >= 0 {
-					line := strings.Count(text[:at], "\n") + 1
-
-					return fmt.Errorf("secret number %d of %d is in line %d", i+1, len(secrets), line)
+					return i, strings.Count(text[:at], "\n") + 1, true
 				}
 			}
 		}
 	}
 
-	return nil
+	return 0, 0, false
 }
 
 // escapedForms returns the forms in which a secret can be written.

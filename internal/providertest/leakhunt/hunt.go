@@ -211,10 +211,8 @@ func (h *Hunt) Check(stored func(file string) bool) {
 		if stored != nil && stored(file) {
 			wanted = secrets
 		}
-		if err := Find(text, wanted); err != nil {
-			var number int
-			_, _ = fmt.Sscanf(err.Error(), "secret number %d", &number)
-			h.t.Errorf("in %s: the %s: %s", file, names[number-1], err)
+		if i, line, found := find(text, wanted); found {
+			h.t.Errorf("the %s is in line %d of %s", names[i], line, file)
 		}
 	}
 }
