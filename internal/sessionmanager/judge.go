@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"unicode/utf8"
 )
 
 // Field is the name of an argument whose values select sessions.
@@ -104,6 +105,10 @@ func judgeVisible(field Field, value string) *Finding {
 }
 
 const (
+	// maxSessionID is how many characters a session ID can have. Longer values are
+	// rejected elsewhere, and must not be repeated here.
+	maxSessionID = 96
+
 	exampleSessionID = "Mary-Major-07a16060613c408b5"
 	exampleTarget    = "i-0123456789abcdef0"
 )
@@ -135,7 +140,7 @@ func judgeSessionID(value string, _ Place) *Finding {
 			Detail:  fmt.Sprintf("%q is a session's ARN. The session ID is what follows \"session/\".\n\nUse %q.", value, parts[1]),
 		}
 	}
-	if !sessionIDShape().MatchString(value) {
+	if !sessionIDShape().MatchString(value) && utf8.RuneCountInString(value) <= maxSessionID {
 		return &Finding{
 			Summary: "Unusual Session ID",
 			Detail: fmt.Sprintf("%+q has a character that is not known to occur in session IDs, and may match no session. Session IDs have letters without accents, digits, and \"_\", \"+\", \"=\", \",\", \".\", \"@\", \"-\".\n\nCheck the value, for example against the IDs that the data source ssm_sessions shows.",
