@@ -131,15 +131,15 @@ func (c *agentClient) connect(url, token string) {
 
 				return
 			}
-			c.take(conn, m)
+			c.receive(conn, m)
 			c.change.Broadcast()
 			c.mu.Unlock()
 		}
 	}(c.conn)
 }
 
-// take records a message and acknowledges it.
-func (c *agentClient) take(conn *websocket.Conn, raw []byte) {
+// receive records a message and acknowledges it.
+func (c *agentClient) receive(conn *websocket.Conn, raw []byte) {
 	m := wireMessage{
 		kind: strings.TrimRight(string(raw[4:36]), " "), sequence: int64(binary.BigEndian.Uint64(raw[48:])),
 		payload: binary.BigEndian.Uint32(raw[112:]), id: slices.Concat(raw[72:80], raw[64:72]), data: slices.Clone(raw[120:]),
@@ -231,8 +231,8 @@ func (c *agentClient) flag(flag uint32) int64 {
 	return c.send(payloadFlag, binary.BigEndian.AppendUint32(nil, flag))
 }
 
-// wait waits until a condition is true.
-func (c *agentClient) wait(what string, condition func() bool) {
+// waitUntil waits until a condition is true.
+func (c *agentClient) waitUntil(what string, condition func() bool) {
 	c.t.Helper()
 	timer := time.AfterFunc(agentTestTimeout, func() {
 		c.mu.Lock()
@@ -251,12 +251,12 @@ func (c *agentClient) wait(what string, condition func() bool) {
 	}
 }
 
-// shake answers the agent's handshake request.
-func (c *agentClient) shake(clientVersion string) *agentClient {
+// handshake answers the agent's handshake request.
+func (c *agentClient) handshake(clientVersion string) *agentClient {
 	c.t.Helper()
-	c.wait("a handshake", func() bool { return c.request != nil })
+	c.waitUntil("a handshake", func() bool { return c.request != nil })
 	c.answer(clientVersion, 1, "")
-	c.wait("the end of the handshake", func() bool { return c.expected >= 2 })
+	c.waitUntil("the end of the handshake", func() bool { return c.expected >= 2 })
 
 	return c
 }
@@ -292,7 +292,7 @@ func (c *agentClient) unread() int {
 // wantOutput waits for the agent's data.
 func (c *agentClient) wantOutput(want string) {
 	c.t.Helper()
-	c.wait(fmt.Sprintf("%q", want), func() bool { return c.output.Len() >= len(want) })
+	c.waitUntil(fmt.Sprintf("%q", want), func() bool { return c.output.Len() >= len(want) })
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if got := string(c.output.Next(len(want))); got != want {
@@ -303,11 +303,11 @@ func (c *agentClient) wantOutput(want string) {
 // wantClosed waits for the end of the session and checks its message.
 func (c *agentClient) wantClosed(words string) {
 	c.t.Helper()
-	c.wait("the end of the channel", func() bool { return c.done })
+	c.waitUntil("the end of the channel", func() bool { return c.done })
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.kinds["channel_closed"] != 1 || !strings.Contains(c.words, words) {
-		c.t.Errorf("channel_closed came %d times with %q, want %q", c.kinds["channel_closed"], c.words, words)
+		c.t.Errorf("channel_closed arrived %d times with %q, want %q", c.kinds["channel_closed"], c.words, words)
 	}
 	if session, _ := c.fake.Session(c.id); session.Status != "Terminated" {
 		c.t.Errorf("the session is %s", session.Status)
@@ -338,8 +338,8 @@ func (c *agentClient) Write(p []byte) (int, error) {
 
 func (c *agentClient) Close() error { return nil }
 
-// farEnd is a loopback server that handles one connection at a time.
-func farEnd(t *testing.T, handle func(net.Conn)) string {
+// startFarEnd starts a loopback server and returns its address.
+func startFarEnd(t *testing.T, handle func(net.Conn)) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -389,7 +389,7 @@ func TestAgent_echo(t *testing.T) {
 	t.Parallel()
 
 	c := startAgent(t, &ssm.StartSessionInput{Reason: aws.String("look")})
-	c.shake(currentClient)
+	c.handshake(currentClient)
 	c.mu.Lock()
 	got := fmt.Sprint(c.request)
 	c.mu.Unlock()
@@ -419,7 +419,7 @@ func TestAgent_handshake(t *testing.T) {
 	t.Run("refused by the client", func(t *testing.T) {
 		t.Parallel()
 		c := startAgent(t, portInput(portDocument))
-		c.wait("a handshake", func() bool { return c.request != nil })
+		c.waitUntil("a handshake", func() bool { return c.request != nil })
 		c.answer(currentClient, 3, "no such thing")
 		c.wantClosed("SessionType failed on client with status 3 error: no such thing")
 	})
@@ -427,8 +427,8 @@ func TestAgent_handshake(t *testing.T) {
 		t.Parallel()
 		c := startAgent(t, &ssm.StartSessionInput{})
 		early := c.send(payloadOutput, []byte("early"))
-		c.wait("an acknowledgement", func() bool { return c.acks[early] == 1 })
-		c.shake(currentClient)
+		c.waitUntil("an acknowledgement", func() bool { return c.acks[early] == 1 })
+		c.handshake(currentClient)
 		c.send(payloadOutput, []byte("late"))
 		c.wantOutput("late")
 	})
@@ -439,7 +439,7 @@ func TestAgent_handshake(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := startAgentOn(t, fake, api, &ssm.StartSessionInput{})
-		c.wait("a second request", func() bool { return c.seen[0] >= 2 })
+		c.waitUntil("a second request", func() bool { return c.seen[0] >= 2 })
 	})
 	t.Run("too late", func(t *testing.T) {
 		t.Parallel()
@@ -462,7 +462,7 @@ func TestAgent_duplicates(t *testing.T) {
 	for version, want := range map[string]int{"3.3.987.0": 2, "3.2.1041.0": 2, "3.2.1000.0": 1} {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
-			c := startAgent(t, &ssm.StartSessionInput{}, fakessm.WithAgentVersion(version)).shake(currentClient)
+			c := startAgent(t, &ssm.StartSessionInput{}, fakessm.WithAgentVersion(version)).handshake(currentClient)
 			first := c.send(payloadOutput, []byte("a"))
 			c.wantOutput("a")
 			c.resend(first, payloadOutput, []byte("a"))
@@ -480,16 +480,16 @@ func TestAgent_duplicates(t *testing.T) {
 func TestAgent_order(t *testing.T) {
 	t.Parallel()
 
-	c := startAgent(t, &ssm.StartSessionInput{}).shake(currentClient)
+	c := startAgent(t, &ssm.StartSessionInput{}).handshake(currentClient)
 	broken := encodeMessage("input_stream_data", 1, payloadOutput, []byte("a"))
 	broken[120] = 'x'
 	if err := c.conn.Write(t.Context(), websocket.MessageBinary, broken); err != nil {
 		t.Fatal(err)
 	}
 	c.resend(2, payloadOutput, []byte("b"))
-	c.wait("an acknowledgement", func() bool { return c.acks[2] == 1 })
+	c.waitUntil("an acknowledgement", func() bool { return c.acks[2] == 1 })
 	if c.acked(1) != 0 {
-		t.Error("a broken message was acknowledged")
+		t.Error("a corrupt message was acknowledged")
 	}
 	c.resend(1, payloadOutput, []byte("a"))
 	c.wantOutput("ab")
@@ -511,13 +511,13 @@ func TestAgent_ports(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			address := farEnd(t, echoConn)
+			address := startFarEnd(t, echoConn)
 			_, port, _ := net.SplitHostPort(address)
 			input := portInput(tc.document, "portNumber", port)
 			if tc.document == remoteDocument {
 				input.Parameters["host"] = []string{"db.internal"}
 			}
-			c := startAgent(t, input, fakessm.WithAgentVersion(tc.agent), fakessm.WithHosts(map[string]string{"db.internal": "127.0.0.1"})).shake(tc.client)
+			c := startAgent(t, input, fakessm.WithAgentVersion(tc.agent), fakessm.WithHosts(map[string]string{"db.internal": "127.0.0.1"})).handshake(tc.client)
 			if !tc.multiplexed {
 				_, _ = c.Write([]byte("ping"))
 				c.wantOutput("ping")
@@ -560,7 +560,7 @@ func TestAgent_pacing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := startAgent(t, &ssm.StartSessionInput{Target: aws.String("i-0123456789abcdef0")}, tc.options...).shake(currentClient)
+			c := startAgent(t, &ssm.StartSessionInput{Target: aws.String("i-0123456789abcdef0")}, tc.options...).handshake(currentClient)
 			_, _ = c.Write(bytes.Repeat([]byte("x"), sent))
 			// The next data arrives after the last pause.
 			_, _ = c.Write([]byte("end"))
@@ -579,7 +579,7 @@ func TestAgent_refusedPort(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := startAgent(t, portInput(remoteDocument, "host", host, "portNumber", "5432"),
-				fakessm.WithHosts(map[string]string{"closed.internal": "127.0.0.1:1"})).shake(currentClient)
+				fakessm.WithHosts(map[string]string{"closed.internal": "127.0.0.1:1"})).handshake(currentClient)
 			mux, err := smux.Client(c, nil)
 			if err != nil {
 				t.Fatal(err)
@@ -601,14 +601,14 @@ func TestAgent_refusedPort(t *testing.T) {
 	t.Run("forbidden", func(t *testing.T) {
 		t.Parallel()
 		c := startAgent(t, portInput(remoteDocument, "host", "169.254.169.254", "portNumber", "80"))
-		c.wait("a handshake", func() bool { return c.request != nil })
+		c.waitUntil("a handshake", func() bool { return c.request != nil })
 		c.answer(currentClient, 1, "")
 		c.wantClosed("Forwarding to IP address 169.254.169.254 is forbidden.")
 	})
-	t.Run("of an old agent", func(t *testing.T) {
+	t.Run("refused by an old agent", func(t *testing.T) {
 		t.Parallel()
 		c := startAgent(t, portInput(remoteDocument, "host", "nowhere.internal"), fakessm.WithAgentVersion("3.0.196.0"))
-		c.wait("a handshake", func() bool { return c.request != nil })
+		c.waitUntil("a handshake", func() bool { return c.request != nil })
 		c.answer(currentClient, 1, "")
 		c.wantClosed("Unable to connect to specified port: 80")
 	})
@@ -623,23 +623,23 @@ func TestAgent_singleConnection(t *testing.T) {
 		t.Parallel()
 		var connections sync.WaitGroup
 		connections.Add(2)
-		_, port, _ := net.SplitHostPort(farEnd(t, func(conn net.Conn) {
+		_, port, _ := net.SplitHostPort(startFarEnd(t, func(conn net.Conn) {
 			echoConn(conn)
 			connections.Done()
 		}))
-		c := startAgent(t, portInput(portDocument, "portNumber", port), fakessm.WithAgentVersion("3.0.100.0")).shake(currentClient)
+		c := startAgent(t, portInput(portDocument, "portNumber", port), fakessm.WithAgentVersion("3.0.100.0")).handshake(currentClient)
 		for range 2 {
 			_, _ = c.Write([]byte("ping"))
 			c.wantOutput("ping")
 			sequence := c.flag(1)
-			c.wait("an acknowledgement", func() bool { return c.acks[sequence] > 0 })
+			c.waitUntil("an acknowledgement", func() bool { return c.acks[sequence] > 0 })
 		}
 		connections.Wait()
 	})
 	t.Run("the far end disconnects", func(t *testing.T) {
 		t.Parallel()
-		_, port, _ := net.SplitHostPort(farEnd(t, greetConn))
-		c := startAgent(t, portInput(portDocument, "portNumber", port), fakessm.WithAgentVersion("3.0.100.0")).shake(currentClient)
+		_, port, _ := net.SplitHostPort(startFarEnd(t, greetConn))
+		c := startAgent(t, portInput(portDocument, "portNumber", port), fakessm.WithAgentVersion("3.0.100.0")).handshake(currentClient)
 		c.wantOutput("hello")
 		_, _ = c.Write([]byte("x"))
 		// The next byte makes the agent connect again.
@@ -652,8 +652,8 @@ func TestAgent_singleConnection(t *testing.T) {
 	})
 	t.Run("the far end of SSH disconnects", func(t *testing.T) {
 		t.Parallel()
-		_, port, _ := net.SplitHostPort(farEnd(t, greetConn))
-		c := startAgent(t, portInput(sshDocument, "portNumber", port)).shake(currentClient)
+		_, port, _ := net.SplitHostPort(startFarEnd(t, greetConn))
+		c := startAgent(t, portInput(sshDocument, "portNumber", port)).handshake(currentClient)
 		c.wantOutput("hello")
 		_, _ = c.Write([]byte("x"))
 		c.wantClosed("")
@@ -669,14 +669,14 @@ func TestAgent_slowFarEnd(t *testing.T) {
 	const messages, size = 64, 512 << 10
 	read := make(chan struct{})
 	received := make(chan []byte, 1)
-	address := farEnd(t, func(conn net.Conn) {
+	address := startFarEnd(t, func(conn net.Conn) {
 		<-read
 		hash := sha256.New()
 		_, _ = io.CopyN(hash, conn, messages*size)
 		received <- hash.Sum(nil)
 	})
 	_, port, _ := net.SplitHostPort(address)
-	c := startAgent(t, portInput(sshDocument, "portNumber", port)).shake(currentClient)
+	c := startAgent(t, portInput(sshDocument, "portNumber", port)).handshake(currentClient)
 
 	want := sha256.New()
 	var sent [][]byte
@@ -710,7 +710,7 @@ func TestAgent_slowFarEnd(t *testing.T) {
 	if got := <-received; !bytes.Equal(got, want.Sum(nil)) {
 		t.Error("the far end has read other data")
 	}
-	c.wait("the last acknowledgement", func() bool { return c.acks[last] > 0 })
+	c.waitUntil("the last acknowledgement", func() bool { return c.acks[last] > 0 })
 }
 
 // TestAgent_bothDirectionsFull checks a far end that answers at once. Both directions are
@@ -719,13 +719,13 @@ func TestAgent_bothDirectionsFull(t *testing.T) {
 	t.Parallel()
 
 	const messages, size = 64, 512 << 10
-	_, port, _ := net.SplitHostPort(farEnd(t, echoConn))
-	c := startAgent(t, portInput(sshDocument, "portNumber", port)).shake(currentClient)
+	_, port, _ := net.SplitHostPort(startFarEnd(t, echoConn))
+	c := startAgent(t, portInput(sshDocument, "portNumber", port)).handshake(currentClient)
 	data := bytes.Repeat([]byte("0123456789abcdef"), size/16)
 	for range messages {
 		c.send(payloadOutput, data)
 	}
-	c.wait("everything to come back", func() bool { return c.output.Len() >= messages*size })
+	c.waitUntil("everything to come back", func() bool { return c.output.Len() >= messages*size })
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for range messages {
@@ -739,12 +739,12 @@ func TestAgent_bothDirectionsFull(t *testing.T) {
 func TestAgent_otherMachines(t *testing.T) {
 	t.Parallel()
 
-	_, port, _ := net.SplitHostPort(farEnd(t, greetConn))
+	_, port, _ := net.SplitHostPort(startFarEnd(t, greetConn))
 	// The operating system would connect the first addresses to the listener of this test.
 	for _, address := range []string{"0.0.0.0", "0.0.0.0:" + port, ":" + port, "192.0.2.1", "example.com", "[2001:db8::1]:22"} {
 		c := startAgent(t, portInput(remoteDocument, "host", "db.internal", "portNumber", port),
 			fakessm.WithAgentVersion("3.0.196.0"), fakessm.WithHosts(map[string]string{"db.internal": address}))
-		c.wait("a handshake", func() bool { return c.request != nil })
+		c.waitUntil("a handshake", func() bool { return c.request != nil })
 		c.answer(currentClient, 1, "")
 		c.wantClosed("Unable to connect to specified port")
 	}
@@ -754,11 +754,11 @@ func TestAgent_otherMachines(t *testing.T) {
 func TestAgent_resume(t *testing.T) {
 	t.Parallel()
 
-	c := startAgent(t, &ssm.StartSessionInput{}).shake(currentClient)
+	c := startAgent(t, &ssm.StartSessionInput{}).handshake(currentClient)
 	_, _ = c.Write([]byte("one"))
 	c.wantOutput("one")
 	c.fake.CloseDataChannels()
-	c.wait("the end of the connection", func() bool { return c.done })
+	c.waitUntil("the end of the connection", func() bool { return c.done })
 	c.mu.Lock()
 	closed := c.kinds["channel_closed"]
 	c.mu.Unlock()
@@ -773,7 +773,7 @@ func TestAgent_resume(t *testing.T) {
 func TestAgent_terminated(t *testing.T) {
 	t.Parallel()
 
-	c := startAgent(t, &ssm.StartSessionInput{}).shake(currentClient)
+	c := startAgent(t, &ssm.StartSessionInput{}).handshake(currentClient)
 	if _, err := c.api.TerminateSession(t.Context(), &ssm.TerminateSessionInput{SessionId: &c.id}); err != nil {
 		t.Fatal(err)
 	}
@@ -787,11 +787,11 @@ func TestAgent_start(t *testing.T) {
 	for version, want := range map[string]int{"3.0.196.0": 1, "3.0.603.0": 1, "3.0.655.0": 0, "3.3.987.0": 0} {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
-			c := startAgent(t, &ssm.StartSessionInput{}, fakessm.WithAgentVersion(version), fakessm.WithAgentStart(time.Hour)).shake(currentClient)
+			c := startAgent(t, &ssm.StartSessionInput{}, fakessm.WithAgentVersion(version), fakessm.WithAgentStart(time.Hour)).handshake(currentClient)
 			first := c.send(payloadOutput, []byte("a"))
 			second := c.send(payloadOutput, []byte("b"))
 			// A message that is ahead of its turn is always acknowledged.
-			c.wait("an acknowledgement", func() bool { return c.acks[second] > 0 })
+			c.waitUntil("an acknowledgement", func() bool { return c.acks[second] > 0 })
 			if got := c.acked(first); got != want {
 				t.Errorf("early data was acknowledged %d times, want %d", got, want)
 			}

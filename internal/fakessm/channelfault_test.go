@@ -40,7 +40,7 @@ func TestChannelFaults(t *testing.T) {
 		"repeat": {toClient(fakessm.ChannelFault{Kind: fakessm.ChannelRepeat}), func(t *testing.T, c *agentClient) {
 			t.Helper()
 			c.wantOutput("ping")
-			c.wait("a second copy", func() bool { return c.seen[2] >= 2 })
+			c.waitUntil("a second copy", func() bool { return c.seen[2] >= 2 })
 		}},
 		"reorder": {toClient(fakessm.ChannelFault{Kind: fakessm.ChannelReorder}), func(t *testing.T, c *agentClient) {
 			t.Helper()
@@ -54,7 +54,7 @@ func TestChannelFaults(t *testing.T) {
 		"corrupt": {fakessm.ChannelFault{Kind: fakessm.ChannelCorrupt, Direction: fakessm.ToAgent}, func(t *testing.T, c *agentClient) {
 			t.Helper()
 			c.send(payloadOutput, []byte("after"))
-			c.wait("an acknowledgement of the next message", func() bool { return c.acks[2] > 0 })
+			c.waitUntil("an acknowledgement of the next message", func() bool { return c.acks[2] > 0 })
 			if c.acked(1) != 0 {
 				t.Error("a corrupt message is acknowledged")
 			}
@@ -68,18 +68,18 @@ func TestChannelFaults(t *testing.T) {
 		}},
 		"drop": {fakessm.ChannelFault{Kind: fakessm.ChannelDrop}, func(t *testing.T, c *agentClient) {
 			t.Helper()
-			c.wait("the end of the connection", func() bool { return c.done })
+			c.waitUntil("the end of the connection", func() bool { return c.done })
 			if session, _ := c.fake.Session(c.id); session.Status != "Connected" {
 				t.Errorf("the session is %s", session.Status)
 			}
 		}},
 		"bye": {fakessm.ChannelFault{Kind: fakessm.ChannelBye}, func(t *testing.T, c *agentClient) {
 			t.Helper()
-			c.wait("the end of the connection", func() bool { return c.done })
+			c.waitUntil("the end of the connection", func() bool { return c.done })
 		}},
 		"pause": {fakessm.ChannelFault{Kind: fakessm.ChannelPause}, func(t *testing.T, c *agentClient) {
 			t.Helper()
-			c.wait("pause_publication", func() bool { return c.kinds["pause_publication"] > 0 })
+			c.waitUntil("pause_publication", func() bool { return c.kinds["pause_publication"] > 0 })
 			c.fake.ClearChannelFaults()
 			c.resend(1, payloadOutput, []byte("ping"))
 			c.wantOutput("ping")
@@ -91,7 +91,7 @@ func TestChannelFaults(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := startAgent(t, &ssm.StartSessionInput{}).shake(currentClient)
+			c := startAgent(t, &ssm.StartSessionInput{}).handshake(currentClient)
 			tc.fault.SessionID = c.id
 			if err := c.fake.InjectChannel(fakessm.ChannelFault{Kind: fakessm.ChannelDrop, SessionID: "another"}, tc.fault); err != nil {
 				t.Fatal(err)

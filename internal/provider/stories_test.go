@@ -251,7 +251,7 @@ func storyPlanPolicy(t *testing.T, w *workspace.Workspace, fake *fakessm.Server)
 		t.Errorf("a plan that spares who is protected was refused:\n%s", output)
 	}
 
-	output, err := judge(w, "-var", `session_ids=["`+storyOnCall+`", "nobody-1"]`, "-var", `targets=["`+storyNode+`"]`, "-var", "spared=[]")
+	output, err := judge(w, "-var", `session_ids=["`+storyOnCall+`", "nobody-1"]`, "-var", `targets=["`+storyNode+`"]`, "-var", "exempt_owners=[]")
 	if err == nil {
 		t.Errorf("a plan that ends a protected session was let through:\n%s", output)
 	}
@@ -285,15 +285,15 @@ func storyPlanPolicy(t *testing.T, w *workspace.Workspace, fake *fakessm.Server)
 
 	// A drain that was applied without the policy can be corrected. It can be removed
 	// unless that drains.
-	w.Write("action.tf", "resource \"ssm_session_drain\" \"late\" {\n  targets        = [\"nobody\"]\n  when           = \"destroy\"\n  exclude_owners = var.spared\n}\n")
-	w.MustRun("apply", "-auto-approve", "-var", `targets=["nobody"]`, "-var", "spared=[]")
+	w.Write("action.tf", "resource \"ssm_session_drain\" \"late\" {\n  targets        = [\"nobody\"]\n  when           = \"destroy\"\n  exclude_owners = var.exempt_owners\n}\n")
+	w.MustRun("apply", "-auto-approve", "-var", `targets=["nobody"]`, "-var", "exempt_owners=[]")
 	for name, tc := range map[string]struct {
 		arguments []string
 		denied    string
 	}{
 		"mended":         {arguments: []string{"-var", `targets=["nobody"]`}},
-		"as bad":         {arguments: []string{"-var", `targets=["nobody"]`, "-var", `spared=["arn:aws:iam::123456789012:user/*"]`}, denied: "ssm_session_drain.late: exclude_owners lacks"},
-		"removed":        {arguments: []string{"-var", "spared=[]", "-target=ssm_session_drain.requested"}},
+		"as bad":         {arguments: []string{"-var", `targets=["nobody"]`, "-var", `exempt_owners=["arn:aws:iam::123456789012:user/*"]`}, denied: "ssm_session_drain.late: exclude_owners lacks"},
+		"removed":        {arguments: []string{"-var", "exempt_owners=[]", "-target=ssm_session_drain.requested"}},
 		"draining again": {arguments: []string{"-destroy", "-target=ssm_session_drain.late"}, denied: "ssm_session_drain.late: exclude_owners lacks"},
 	} {
 		output, err := judge(w, tc.arguments...)

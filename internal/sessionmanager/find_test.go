@@ -104,7 +104,7 @@ func TestClient_Find(t *testing.T) {
 			sessions: func() []fakessm.Session {
 				return []fakessm.Session{sessionInRegion(sessionID, "Connected", fakessm.BehaviourUnlisted)}
 			},
-			wrap: endedAtLookUp(2),
+			wrap: endAtLookup(2),
 			want: findReport{Status: "Terminated", Calls: "active history active history"},
 		},
 		"filters ignored: found on the first page": {

@@ -18,8 +18,8 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
-// startSome starts n sessions and returns references to them.
-func startSome(t *testing.T, client *sessionmanager.Client, n int) []sessionmanager.SessionRef {
+// startOwnSessions starts n sessions and returns references to them.
+func startOwnSessions(t *testing.T, client *sessionmanager.Client, n int) []sessionmanager.SessionRef {
 	t.Helper()
 
 	var refs []sessionmanager.SessionRef
@@ -69,7 +69,7 @@ func TestRegistry_endAll(t *testing.T) {
 				ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(bystandersOf(startTarget)...), fakessm.WithLatency(tc.latency)))
 				registry := sessionmanager.NewRegistry()
 				client := ep.client(sessionmanager.Options{Own: registry})
-				startSome(t, client, tc.open)
+				startOwnSessions(t, client, tc.open)
 				ep.fake.ResetRequests()
 				if tc.fault.Kind != "" {
 					tc.fault.Operation = "TerminateSession"
@@ -206,7 +206,7 @@ func TestRegistry_hooks(t *testing.T) {
 				ep := newEndpoint(t, fakessm.New(), beforeRequest("TerminateSession", func() { note("TerminateSession") }))
 				registry := sessionmanager.NewRegistry()
 				client := ep.client(sessionmanager.Options{Own: registry})
-				ref := startSome(t, client, 1)[0]
+				ref := startOwnSessions(t, client, 1)[0]
 				client.Attach(ref, sessionmanager.Hooks{
 					Terminate: func(context.Context) error {
 						note("flag")
@@ -264,7 +264,7 @@ func TestEndOwn(t *testing.T) {
 				ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(bystandersOf(startTarget)...)))
 				registry := sessionmanager.NewRegistry()
 				client := ep.client(sessionmanager.Options{Own: registry})
-				ref := startSome(t, client, 1)[0]
+				ref := startOwnSessions(t, client, 1)[0]
 				if tc.unkillable {
 					session, _ := ep.fake.Session(ref.SessionID)
 					session.Behaviour = fakessm.BehaviourUnkillable
@@ -306,14 +306,13 @@ func TestDrain_own(t *testing.T) {
 		registry := sessionmanager.NewRegistry()
 		client := ep.client(sessionmanager.Options{Own: registry})
 		selector := sessionmanager.Selector{Targets: []string{startTarget}}
-		first := startSome(t, client, 2)
+		first := startOwnSessions(t, client, 2)
 
-		// This long listing is shared with the drain below.
 		shown, err := client.Matching(t.Context(), region, selector)
 		if err != nil || len(shown) != 8 {
 			t.Fatalf("%d sessions match, %v", len(shown), err)
 		}
-		second := startSome(t, client, 1)
+		second := startOwnSessions(t, client, 1)
 		// The answer is lost and the session cannot be looked up. Only its mark identifies it.
 		ep.fake.Inject(fakessm.Fault{Operation: "StartSession", Kind: fakessm.FaultResetAfter})
 		ep.fake.Inject(fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultDenied})

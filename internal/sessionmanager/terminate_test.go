@@ -181,13 +181,13 @@ func answerRequestsWith(text string, status int, body string) func(http.Handler)
 	}
 }
 
-// endedMeanwhile ends the session between the lookup and its termination.
-func endedMeanwhile(fake *fakessm.Server) func(http.Handler) http.Handler {
+// endBeforeTermination ends the session between the lookup and its termination.
+func endBeforeTermination(fake *fakessm.Server) func(http.Handler) http.Handler {
 	return beforeRequest("TerminateSession", func() { fake.EndSession(sessionID) })
 }
 
-// endedAtLookUp ends the session before its n-th lookup.
-func endedAtLookUp(n int) func(*fakessm.Server) func(http.Handler) http.Handler {
+// endAtLookup ends the session after its n-th lookup.
+func endAtLookup(n int) func(*fakessm.Server) func(http.Handler) http.Handler {
 	return func(fake *fakessm.Server) func(http.Handler) http.Handler {
 		return afterRequest("DescribeSessions", func() {
 			if fake.Count("DescribeSessions") == n {
@@ -197,8 +197,8 @@ func endedAtLookUp(n int) func(*fakessm.Server) func(http.Handler) http.Handler 
 	}
 }
 
-// carriedOutBut makes the endpoint terminate the session, but replaces the answer.
-func carriedOutBut(times, status int, body string) func(*fakessm.Server) func(http.Handler) http.Handler {
+// replaceTerminateAnswer makes the endpoint terminate the session, but replaces the answer.
+func replaceTerminateAnswer(times, status int, body string) func(*fakessm.Server) func(http.Handler) http.Handler {
 	return func(*fakessm.Server) func(http.Handler) http.Handler {
 		return answerRequests("TerminateSession", times, status, body)
 	}
@@ -251,7 +251,7 @@ func TestClient_Terminate(t *testing.T) {
 		},
 		"a session whose end shows late": {
 			session: knownSession("Connected", fakessm.BehaviourUnkillable),
-			wrap:    endedAtLookUp(7),
+			wrap:    endAtLookup(7),
 			want:    terminated("active terminate history active ... history"),
 		},
 
@@ -269,18 +269,18 @@ func TestClient_Terminate(t *testing.T) {
 		},
 		"ended between lookup and call": {
 			session: knownSession("Connected"),
-			wrap:    endedMeanwhile,
+			wrap:    endBeforeTermination,
 			want:    alreadyEnded("Terminated", "active terminate:ValidationException history"),
 		},
 		"ended between lookup and call, with the service's behaviour before 2026": {
 			session: knownSession("Connected"),
 			options: []fakessm.Option{fakessm.WithEndedAccepted()},
-			wrap:    endedMeanwhile,
+			wrap:    endBeforeTermination,
 			want:    terminated("active terminate history"),
 		},
 		"ended between lookup and call, and vanished": {
 			session: knownSession("Connected", fakessm.BehaviourVanishes),
-			wrap:    endedMeanwhile,
+			wrap:    endBeforeTermination,
 			want: terminationReport{
 				Outcome: "already_ended", Calls: "active terminate:ValidationException history active history active", Left: "Terminated",
 			},
@@ -342,22 +342,22 @@ func TestClient_Terminate(t *testing.T) {
 		},
 		"an internal error after the work": {
 			session: knownSession("Connected"),
-			wrap:    carriedOutBut(1, 500, `{"__type":"InternalServerError"}`),
+			wrap:    replaceTerminateAnswer(1, 500, `{"__type":"InternalServerError"}`),
 			want:    terminated("active terminate terminate:ValidationException history"),
 		},
 		"an HTML error of a proxy after the work": {
 			session: knownSession("Connected"),
-			wrap:    carriedOutBut(1, 504, "<html><body><h1>504 Gateway Time-out</h1></body></html>"),
+			wrap:    replaceTerminateAnswer(1, 504, "<html><body><h1>504 Gateway Time-out</h1></body></html>"),
 			want:    terminated("active terminate terminate:ValidationException history"),
 		},
 		"an empty answer after the work": {
 			session: knownSession("Connected"),
-			wrap:    carriedOutBut(1, 200, ""),
+			wrap:    replaceTerminateAnswer(1, 200, ""),
 			want:    terminated("active terminate history"),
 		},
 		"garbage after the work": {
 			session: knownSession("Connected"),
-			wrap:    carriedOutBut(1, 200, "It works!"),
+			wrap:    replaceTerminateAnswer(1, 200, "It works!"),
 			want:    terminated("active terminate history"),
 		},
 		"an answer about another session after the work": {
@@ -389,7 +389,7 @@ func TestClient_Terminate(t *testing.T) {
 		"throttled, and ended by its user during the retries": {
 			session: knownSession("Connected"),
 			faults:  faultsOf("TerminateSession", fakessm.FaultThrottle),
-			wrap:    endedMeanwhile,
+			wrap:    endBeforeTermination,
 			want:    alreadyEnded("Terminated", "active terminate:throttle terminate:ValidationException history"),
 		},
 		"lookups retried": {
@@ -468,7 +468,7 @@ func TestClient_Terminate(t *testing.T) {
 		"refused with another message, and ended": {
 			session: knownSession("Connected"),
 			faults:  otherRefusal(),
-			wrap:    endedMeanwhile,
+			wrap:    endBeforeTermination,
 			want: terminationReport{
 				Outcome: "already_ended", Status: "Terminated", Left: "Terminated",
 				Calls: "active terminate:error active history",
@@ -482,7 +482,7 @@ func TestClient_Terminate(t *testing.T) {
 		"refused with another message, and gone": {
 			session: knownSession("Connected", fakessm.BehaviourVanishes),
 			faults:  otherRefusal(),
-			wrap:    endedMeanwhile,
+			wrap:    endBeforeTermination,
 			want: terminationReport{
 				Outcome: "already_ended", Left: "Terminated",
 				Calls: "active terminate:error active history active history",
@@ -491,7 +491,7 @@ func TestClient_Terminate(t *testing.T) {
 		"refused with another message, and lookups fail": {
 			session: knownSession("Connected"),
 			faults:  append(otherRefusal(), faultAlways("DescribeSessions", fakessm.FaultThrottle, 1)...),
-			wrap:    endedMeanwhile,
+			wrap:    endBeforeTermination,
 			want: terminationReport{
 				Kind: rejected, Status: "Connected", Left: "Terminated",
 				Calls: "active terminate:error active:throttle ...",
@@ -500,7 +500,7 @@ func TestClient_Terminate(t *testing.T) {
 		"denied, and ended": {
 			session: knownSession("Connected"),
 			faults:  faultsOf("TerminateSession", fakessm.FaultDenied),
-			wrap:    endedMeanwhile,
+			wrap:    endBeforeTermination,
 			want: terminationReport{
 				Outcome: "already_ended", Status: "Terminated", Left: "Terminated",
 				Calls: "active terminate:denied active history",
@@ -570,7 +570,7 @@ func TestClient_Terminate(t *testing.T) {
 		},
 		"refused and disconnected, and ended by itself": {
 			session: knownSession("Disconnected", fakessm.BehaviourUnreachable),
-			wrap:    endedAtLookUp(5),
+			wrap:    endAtLookup(5),
 			want: terminationReport{
 				Outcome: "already_ended", Status: "Terminated", Left: "Terminated",
 				Calls: "active terminate:ValidationException history active history active history",
@@ -746,7 +746,7 @@ func TestClient_Terminate(t *testing.T) {
 		"lookups denied after a refused request": {
 			session: knownSession("Connected"),
 			faults:  faultAlways("DescribeSessions", fakessm.FaultDenied, 1),
-			wrap:    endedMeanwhile,
+			wrap:    endBeforeTermination,
 			want: terminationReport{
 				Outcome: "unverified", Doubt: accessDenied, Status: "Connected", Left: "Terminated",
 				Calls: "active terminate:ValidationException history:denied",

@@ -24,14 +24,14 @@ variable "enforce" {
 }
 
 locals {
-  spared = ["arn:*:sts::*:assumed-role/BreakGlass/*"]
+  exempt_owners = ["arn:*:sts::*:assumed-role/BreakGlass/*"]
 }
 
 resource "ssm_session_drain" "old" {
   count = var.enforce ? 1 : 0
 
   older_than     = var.limit
-  exclude_owners = local.spared
+  exclude_owners = local.exempt_owners
   max_sessions   = 50
 
   # plantimestamp() differs in each run, so each run drains again.
@@ -53,7 +53,7 @@ check "age_limit" {
   # Read after the drain, so it contains only sessions that the drain did not end.
   data "ssm_sessions" "old" {
     older_than     = var.limit
-    exclude_owners = local.spared
+    exclude_owners = local.exempt_owners
 
     depends_on = [ssm_session_drain.old]
   }

@@ -23,7 +23,7 @@ variable "targets" {
   default     = []
 }
 
-variable "spared" {
+variable "exempt_owners" {
   description = "Owners whose sessions the drain does not end."
   type        = set(string)
   default     = ["arn:aws:sts::123456789012:assumed-role/BreakGlass/*"]
@@ -39,5 +39,5 @@ resource "ssm_session_drain" "requested" {
   count = length(var.targets) > 0 ? 1 : 0
 
   targets        = var.targets
-  exclude_owners = var.spared
+  exclude_owners = var.exempt_owners
 }

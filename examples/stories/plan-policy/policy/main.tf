@@ -42,8 +42,8 @@ locals {
           contains(change.change.actions, "delete") && try(change.change.before.when, "create") != "create" ? change.change.before : null,
           change.change.after,
           ] : {
-          address = change.address
-          spared  = coalesce(try(side.exclude_owners, null), [])
+          address  = change.address
+          excluded = coalesce(try(side.exclude_owners, null), [])
         }
         if side != null
       ]
@@ -51,8 +51,8 @@ locals {
     ]),
     [
       for action in local.actions : {
-        address = action.address
-        spared  = coalesce(try(action.config_values.exclude_owners, null), [])
+        address  = action.address
+        excluded = coalesce(try(action.config_values.exclude_owners, null), [])
       }
       if action.type == "ssm_drain_sessions"
     ],
@@ -68,8 +68,8 @@ locals {
       if termination.owner != null && anytrue([for prefix in local.prefixes : startswith(coalesce(termination.owner, "-"), prefix)])
     ],
     distinct([
-      for drain in local.drains : "${drain.address}: exclude_owners lacks ${join(", ", setsubtract(var.protected, drain.spared))}."
-      if length(setsubtract(var.protected, drain.spared)) > 0
+      for drain in local.drains : "${drain.address}: exclude_owners lacks ${join(", ", setsubtract(var.protected, drain.excluded))}."
+      if length(setsubtract(var.protected, drain.excluded)) > 0
     ]),
     [
       for action in local.actions : "${action.address}: an action does not say whose session it ends."

@@ -47,8 +47,8 @@ drains contains {"address": action.address, "config": action.config_values} if {
 
 deny contains sprintf("%s: exclude_owners lacks %s.", [drain.address, concat(", ", lacking)]) if {
 	some drain in drains
-	spared := {owner | some owner in object.get(drain.config, "exclude_owners", [])}
-	lacking := protected - spared
+	excluded := {owner | some owner in object.get(drain.config, "exclude_owners", [])}
+	lacking := protected - excluded
 	count(lacking) > 0
 }
 
