@@ -18,9 +18,10 @@ locals {
     for id, termination in ssm_session_termination.violation : id => { rule = "max_per_owner", outcome = termination.outcome, request_id = null }
   }
 
-  # A session that is in no drain's result had already ended.
+  # A session that is in no drain's result broke the rule at plan and not at apply. It
+  # has probably ended, but no drain looked.
   results = merge(
-    { for id, rules in local.violations : id => { rule = rules[0], outcome = var.enforce ? "already_ended" : "reported", request_id = null } },
+    { for id, rules in local.violations : id => { rule = rules[0], outcome = var.enforce ? "not_matched" : "reported", request_id = null } },
     local.ended_singly,
     local.drained,
   )

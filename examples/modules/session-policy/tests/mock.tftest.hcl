@@ -113,6 +113,23 @@ run "records_the_outcomes" {
   }
 }
 
+run "claims_nothing_about_a_session_that_no_drain_found" {
+  variables {
+    enforce = true
+    max_age = "8h"
+  }
+
+  override_data {
+    target = data.ssm_sessions.too_old
+    values = { session_ids = ["ann-1", "gus-1"] }
+  }
+
+  assert {
+    condition     = [for session in jsondecode(output.evidence).sessions : session.outcome if session.session_id == "gus-1"] == ["not_matched"]
+    error_message = "The evidence has another outcome: ${output.evidence}"
+  }
+}
+
 run "refuses_a_fraction_of_a_session" {
   command = plan
 
