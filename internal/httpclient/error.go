@@ -226,9 +226,9 @@ func classify(err error) (Cause, string) {
 		// crypto/tls reports alerts this way. Their texts are from a fixed list.
 		return CauseHandshake, strings.TrimPrefix(op.Err.Error(), "tls: ")
 	case errors.As(err, &dns) && dns.IsNotFound:
-		return CauseNoSuchHost, awsHost(dns.Name)
+		return CauseNoSuchHost, host(err, dns.Name)
 	case errors.As(err, &dns):
-		return CauseLookup, awsHost(dns.Name)
+		return CauseLookup, host(err, dns.Name)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return CauseRefused, address(err)
 	case errors.As(err, &netErr) && netErr.Timeout(), errors.Is(err, context.DeadlineExceeded):
@@ -266,6 +266,17 @@ func address(err error) string {
 	}
 
 	return who + tcp.String()
+}
+
+// host returns what is safe to show of a host that was looked up in vain: the name of
+// one of AWS, or that it is a proxy.
+func host(err error, name string) string {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "proxyconnect" {
+		return "proxy"
+	}
+
+	return awsHost(name)
 }
 
 var awsHostShape = sync.OnceValue(func() *regexp.Regexp {

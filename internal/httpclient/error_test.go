@@ -177,6 +177,29 @@ func TestClient_errors(t *testing.T) {
 
 // TestClient_unknownTransport checks that a request may have arrived if the transport does not
 // report whether it got a connection.
+// A name that is not found says whether it is a proxy's, and names hosts of AWS alone.
+func TestClassify_hosts(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		err  error
+		want string
+	}{
+		"of AWS":                {&net.OpError{Op: "dial", Err: &net.DNSError{Name: "ssm.us-east-1.amazonaws.com", IsNotFound: true}}, "no such host (ssm.us-east-1.amazonaws.com)"},
+		"another":               {&net.OpError{Op: "dial", Err: &net.DNSError{Name: canary, IsNotFound: true}}, "no such host"},
+		"a proxy":               {&net.OpError{Op: "proxyconnect", Err: &net.OpError{Op: "dial", Err: &net.DNSError{Name: canary, IsNotFound: true}}}, "no such host (proxy)"},
+		"a proxy, at this time": {&net.OpError{Op: "proxyconnect", Err: &net.OpError{Op: "dial", Err: &net.DNSError{Name: canary, IsTemporary: true}}}, "the host name could not be looked up (proxy)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			if got := httpclient.Classify(tc.err).Error(); got != tc.want {
+				t.Errorf("got %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
 func TestClient_unknownTransport(t *testing.T) {
 	t.Parallel()
 

@@ -5,7 +5,9 @@ package provider
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
@@ -118,6 +120,26 @@ func retrieveCredentials(t *testing.T, provider aws.CredentialsProvider) error {
 	_, err := provider.Retrieve(t.Context())
 
 	return err
+}
+
+// What refuses without an error code is not SSM: a redirect, a sign-in page, another
+// service in its place.
+func TestFailureReason_nobodysError(t *testing.T) {
+	t.Parallel()
+
+	for _, status := range []int{http.StatusTemporaryRedirect, http.StatusUnauthorized, http.StatusNotFound} {
+		t.Run(http.StatusText(status), func(t *testing.T) {
+			t.Parallel()
+
+			_, url := testFake(t)
+			other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+			t.Cleanup(other.Close)
+			s := newConfiguredServer(t, testArguments(url, map[string]any{"endpoints": []any{map[string]any{"ssm": other.URL, "sts": url}}}))
+			_, diags := s.ReadDataSource("ssm_session", map[string]any{"session_id": testLive})
+			protocol.WantDiagnostic(t, protocol.Error("session_id", summaryRead,
+				fmt.Sprintf("could not be read: the endpoint did not answer as SSM does.\nCheck the network, proxies\nError: HTTP status %d", status)), diags)
+		})
+	}
 }
 
 // Files that are not what they should be are told in whole sentences.

@@ -176,6 +176,8 @@ func failureReason(err error) string {
 		return "the SSM endpoint gave no usable answer" + untilDeadline(err)
 	case errors.Is(err, sessionmanager.ErrDeadline):
 		return "the time allowed ran out"
+	case nobodysError(err):
+		return "the endpoint did not answer as SSM does"
 	default:
 		return "SSM rejected the request"
 	}
@@ -189,6 +191,14 @@ func deniedOn(denied sessionmanager.Denied) string {
 	}
 
 	return "the target's ARN, such as arn:aws:ec2:us-east-1:111122223333:instance/i-0123456789abcdef0"
+}
+
+// nobodysError reports whether a request was refused without an error code. SSM always
+// gives one. A proxy or another service in its place may not.
+func nobodysError(err error) bool {
+	var api smithy.APIError
+
+	return errors.As(err, &api) && (api.ErrorCode() == "" || api.ErrorCode() == "UnknownError")
 }
 
 // wrongRegion reports whether an AWS endpoint rejected a request because it was signed
@@ -272,7 +282,7 @@ func failureAdvice(err error) string {
 	case errors.Is(err, sessionmanager.ErrThrottled) && operation != nil:
 		return fmt.Sprintf("AWS shares %g calls a second for %s among all users of the account and Region. Try again later, or with a longer timeout; max_requests_per_second in the provider block leaves quota to others.",
 			operation.Quota(), operation)
-	case errors.Is(err, sessionmanager.ErrUnavailable), errors.Is(err, sessionmanager.ErrDeadline):
+	case errors.Is(err, sessionmanager.ErrUnavailable), errors.Is(err, sessionmanager.ErrDeadline), nobodysError(err):
 		return "Check the network, proxies and the endpoint that the provider is configured with, and try again."
 	default:
 		return ""
@@ -307,7 +317,7 @@ func transportAdvice(cause httpclient.Cause) string {
 	case httpclient.CauseProxy, httpclient.CauseProxyLogin:
 		return "Check https_proxy and no_proxy in the provider block, or the environment variables HTTPS_PROXY and NO_PROXY, and whether the proxy allows the endpoint."
 	case httpclient.CauseNoSuchHost:
-		return "Check the Region, the endpoints of the provider block, and the name servers of this machine."
+		return "Check the Region, the endpoints and the proxies of the provider block, the environment variables HTTPS_PROXY and HTTP_PROXY, and the name servers of this machine."
 	case httpclient.CauseRefused:
 		return "Check that something listens at the endpoint or the proxy, and that no firewall refuses the connection."
 	default:

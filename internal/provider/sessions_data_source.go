@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
@@ -18,8 +19,9 @@ import (
 )
 
 var (
-	_ datasource.DataSource              = (*sessionsDataSource)(nil)
-	_ datasource.DataSourceWithConfigure = (*sessionsDataSource)(nil)
+	_ datasource.DataSource                   = (*sessionsDataSource)(nil)
+	_ datasource.DataSourceWithConfigure      = (*sessionsDataSource)(nil)
+	_ datasource.DataSourceWithValidateConfig = (*sessionsDataSource)(nil)
 )
 
 // listTimeout limits reading a whole listing. At the service's quota this is enough for
@@ -106,6 +108,22 @@ func (d *sessionsDataSource) Schema(_ context.Context, _ datasource.SchemaReques
 
 func (d *sessionsDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, resp *datasource.ConfigureResponse) {
 	d.configure(req.ProviderData, &resp.Diagnostics)
+}
+
+// ValidateConfig refuses a range of time in which no session can have started.
+func (d *sessionsDataSource) ValidateConfig(ctx context.Context, req datasource.ValidateConfigRequest, resp *datasource.ValidateConfigResponse) {
+	var model sessionsDataSourceModel
+	resp.Diagnostics.Append(req.Config.Get(ctx, &model)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+
+	after, afterErr := time.Parse(time.RFC3339, model.StartedAfter.ValueString())
+	before, beforeErr := time.Parse(time.RFC3339, model.StartedBefore.ValueString())
+	if afterErr == nil && beforeErr == nil && !after.Before(before) {
+		resp.Diagnostics.AddAttributeError(path.Root("started_after"), "Empty Time Range",
+			fmt.Sprintf("No session can have started at %q or later and before started_before = %q.\n\nExchange the two, or leave one out.", model.StartedAfter.ValueString(), model.StartedBefore.ValueString()))
+	}
 }
 
 func (d *sessionsDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {

@@ -360,6 +360,14 @@ func TestSessionsDataSource_failures(t *testing.T) {
 			config: map[string]any{"started_before": "2026-11-20"},
 			want:   protocol.Error("started_before", "Invalid Time", "\"2026-11-20\" is not a date with a time\nsuch as \"2026-11-20T00:00:00Z\""),
 		},
+		"a range that ends before it begins": {
+			config: map[string]any{"started_after": "2026-11-21T00:00:00+01:00", "started_before": "2026-11-20T12:00:00Z"},
+			want:   protocol.Error("started_after", "Empty Time Range", "No session can have started at \"2026-11-21T00:00:00+01:00\" or later and before started_before = \"2026-11-20T12:00:00Z\".\nExchange the two"),
+		},
+		"a range without any time": {
+			config: map[string]any{"started_after": "2026-11-20T13:00:00+01:00", "started_before": "2026-11-20T12:00:00Z"},
+			want:   protocol.Error("started_after", "Empty Time Range", "Exchange the two"),
+		},
 		"a provider argument that is not known yet": {
 			arguments: map[string]any{"access_key": protocol.Unknown},
 			want:      protocol.Error("", "Unable to Read Sessions", "\"access_key\""),
