@@ -558,7 +558,14 @@ func logChannel(ctx context.Context, e datachannel.Event) {
 	if e.Cause != nil {
 		fields["cause"] = printable(e.Cause.Error())
 	}
-	tflog.Debug(ctx, "Data channel: "+string(e.Kind), fields)
+	message := "Data channel: " + string(e.Kind)
+	if e.Kind == datachannel.Stalled {
+		// Connections wait, and nobody else says why.
+		tflog.Warn(ctx, message, fields)
+
+		return
+	}
+	tflog.Debug(ctx, message, fields)
 }
 
 // forwardGCPercent is the GC percentage while a forward is open. Buffers of a forward
