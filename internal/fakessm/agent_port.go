@@ -36,6 +36,12 @@ func (a *agent) runPlugin() {
 
 		return
 	}
+	if _, known := a.server.resolve(host, a.properties["portNumber"]); !known && a.newerThan("3.1.1260.0") {
+		// Older agents resolve the host for each connection.
+		a.end("lookup " + host + ": no such host")
+
+		return
+	}
 	a.mu.Lock()
 	client := a.client
 	a.mu.Unlock()

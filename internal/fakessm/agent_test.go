@@ -575,10 +575,13 @@ func TestAgent_pacing(t *testing.T) {
 func TestAgent_refusedPort(t *testing.T) {
 	t.Parallel()
 
-	for name, host := range map[string]string{"no listener": "closed.internal", "no such host": "nowhere.internal"} {
+	for name, tc := range map[string]struct{ host, agent string }{
+		"no listener":                   {"closed.internal", "3.3.987.0"},
+		"no such host for an old agent": {"nowhere.internal", "3.1.1260.0"},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := startAgent(t, portInput(remoteDocument, "host", host, "portNumber", "5432"),
+			c := startAgent(t, portInput(remoteDocument, "host", tc.host, "portNumber", "5432"), fakessm.WithAgentVersion(tc.agent),
 				fakessm.WithHosts(map[string]string{"closed.internal": "127.0.0.1:1"})).handshake(currentClient)
 			mux, err := smux.Client(c, nil)
 			if err != nil {
@@ -598,6 +601,13 @@ func TestAgent_refusedPort(t *testing.T) {
 			c.mu.Unlock()
 		})
 	}
+	t.Run("no such host", func(t *testing.T) {
+		t.Parallel()
+		c := startAgent(t, portInput(remoteDocument, "host", "nowhere.internal", "portNumber", "80"))
+		c.wait("a handshake", func() bool { return c.request != nil })
+		c.answer(currentClient, 1, "")
+		c.wantClosed("lookup nowhere.internal: no such host")
+	})
 	t.Run("forbidden", func(t *testing.T) {
 		t.Parallel()
 		c := startAgent(t, portInput(remoteDocument, "host", "169.254.169.254", "portNumber", "80"))

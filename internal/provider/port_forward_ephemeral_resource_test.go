@@ -426,7 +426,7 @@ func TestPortForwardEphemeralResource_openFails(t *testing.T) {
 		},
 		"the name does not resolve": {
 			config:   map[string]any{"remote_host": "nowhere.internal"},
-			want:     protocol.Error("remote_host", summaryForward, fmt.Sprintf("cannot connect to nowhere.internal:%d\nresolves its name", port)),
+			want:     protocol.Error("remote_host", summaryForward, fmt.Sprintf("The forward to nowhere.internal:%d\nCheck the far end\nlookup nowhere.internal: no such host", port)),
 			sessions: 1,
 		},
 		"the agent does not forward there": {
