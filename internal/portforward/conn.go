@@ -120,13 +120,22 @@ func (c *connection) connect() (*link, stream, error) {
 	}
 }
 
+// usingWriter notes that the session is in use, before it may end.
+type usingWriter struct {
+	io.Writer
+	link *link
+}
+
+func (w usingWriter) Write(p []byte) (int, error) {
+	w.link.use()
+
+	return w.Writer.Write(p)
+}
+
 // receive fills the queue. It never waits for the client.
 func (c *connection) receive(l *link, st stream) {
-	_, err := st.WriteTo(c.queue)
+	_, err := st.WriteTo(usingWriter{c.queue, l})
 	got, _, _ := c.queue.counts()
-	if got > 0 {
-		l.use()
-	}
 	switch {
 	case err == nil && got == 0 && l.takeRefusal():
 		c.f.noteRefusal()

@@ -59,3 +59,31 @@ func TestForward_probeWaitsForAgent(t *testing.T) { //nolint:paralleltest // See
 		}
 	})
 }
+
+// A session that ends while it is in use is replaced at once, also if it has just started.
+func TestForward_usedSessionEnds(t *testing.T) { //nolint:paralleltest // See TestForwardFaults.
+	emptyPools()
+	defer emptyPools()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t)
+		if _, err := l.listen(t); err != nil {
+			t.Fatal(err)
+		}
+		for range 5 {
+			conn := l.dial(t)
+			expectEcho(t, conn, "hello")
+			if err := l.fake.InjectChannel(fakessm.ChannelFault{Kind: fakessm.ChannelClose}); err != nil {
+				t.Fatal(err)
+			}
+			_, _ = conn.Write([]byte("more"))
+			expectReset(t, conn)
+			began := time.Now()
+			conn = l.dial(t)
+			expectEcho(t, conn, "hello")
+			if waited := time.Since(began); waited >= defaultLimits.firstPause {
+				t.Errorf("the next client waited for %v", waited)
+			}
+			_ = conn.Close()
+		}
+	})
+}
