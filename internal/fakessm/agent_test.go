@@ -604,7 +604,7 @@ func TestAgent_refusedPort(t *testing.T) {
 	t.Run("no such host", func(t *testing.T) {
 		t.Parallel()
 		c := startAgent(t, portInput(remoteDocument, "host", "nowhere.internal", "portNumber", "80"))
-		c.wait("a handshake", func() bool { return c.request != nil })
+		c.waitUntil("a handshake", func() bool { return c.request != nil })
 		c.answer(currentClient, 1, "")
 		c.wantClosed("lookup nowhere.internal: no such host")
 	})
