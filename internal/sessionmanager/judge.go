@@ -205,11 +205,16 @@ func judgeOwner(pattern string, place Place) *Finding {
 	}
 	for _, m := range mistakes() {
 		if _, ok := fits(pattern, m.shape); ok {
+			why, form := m.why, ownerForm(pattern, place)
+			if whole := inAccount(pattern, "*"); whole != "" {
+				why, form = "names an account whose number does not have 12 digits", whole
+			}
+
 			return &Finding{
 				Refused: true,
 				Summary: summary,
 				Detail: fmt.Sprintf("%q matches no owner: it %s.\n\nUse %q for %s.",
-					pattern, m.why, ownerForm(pattern, place), "all sessions of a role, or an owner such as \"arn:aws:iam::123456789012:user/mary\""),
+					pattern, why, form, "all sessions of a role, or an owner such as \"arn:aws:iam::123456789012:user/mary\""),
 			}
 		}
 	}
@@ -278,6 +283,22 @@ func judgePartition(patterns []string, incomplete bool, place Place) []Finding {
 	}
 
 	return findings
+}
+
+// inAccount returns the pattern with its account replaced, if nothing else is wrong with
+// it, and an empty string otherwise.
+func inAccount(pattern, account string) string {
+	parts := strings.SplitN(pattern, ":", 6)
+	if len(parts) < 6 || parts[0] != "arn" {
+		return ""
+	}
+	parts[4] = account
+	replaced := strings.Join(parts, ":")
+	if _, ok := fitsAny(replaced, recordedShapes(anyPartition, "")); !ok {
+		return ""
+	}
+
+	return replaced
 }
 
 // inPartition returns the pattern with its partition replaced.

@@ -87,6 +87,8 @@ func TestJudge_owners(t *testing.T) {
 			"arn:aws:iam::123456789012:assumed-role/Emergency/mary":   `error: "arn:aws:sts::123456789012:assumed-role/Emergency/mary"`,
 			"arn:aws-cn:iam::123456789012:role/Operator":              `error: "arn:aws:sts::123456789012:assumed-role/Operator/*"`,
 			"arn:aws:sts::123456789012:role/Operator":                 `error: names a role`,
+			"arn:aws:sts::1234567890123:assumed-role/Emergency/*":     `error: does not have 12 digits`,
+			"arn:aws:sts::12345:assumed-role/Emer*/*":                 `error: "arn:aws:sts::*:assumed-role/Emer*/*"`,
 		}},
 		"other identities": {place, map[string]string{
 			"arn:aws:iam::123456789012:group/Emergency":            "error: names a group",
