@@ -151,6 +151,10 @@ func (c *Client) Drain(ctx context.Context, in DrainInput) (DrainResult, error) 
 			d.result.Capped = true
 		}
 	}
+	if len(d.result.Outcomes) < len(d.answers) {
+		// The context ended between the passes, and the second one was to record both.
+		d.record(ctx, ctx.Err(), 0)
+	}
 
 	for _, session := range newcomers {
 		d.decided(ctx, "A drain did not end a session that started late", map[string]any{"session_id": session.SessionID, "over_the_cap": d.result.Capped})

@@ -239,3 +239,29 @@ func (w *replacedRequestID) WriteHeader(status int) {
 	w.Header()["X-Amzn-Requestid"] = []string{w.requestID}
 	w.ResponseWriter.WriteHeader(status)
 }
+
+// TestClient_Drain_cancelledAtNewcomers shows that a drain that is cancelled when it sees
+// who came since accounts for those that it has ended.
+func TestClient_Drain_cancelledAtNewcomers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		fake := fakessm.New(fakessm.WithSessions(connectedSessions("a", "b")...))
+		ep := newEndpoint(t, fake, onTermination(2, startSessions("n"))(fake))
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		client := ep.client(sessionmanager.Options{Observe: func(_ context.Context, attempt sessionmanager.Attempt) {
+			if attempt.Operation == sessionmanager.DescribeSessions && fake.Count("TerminateSession") == 2 {
+				cancel()
+			}
+		}})
+
+		result, err := client.Drain(ctx, sessionmanager.DrainInput{Region: region, Selector: sessionmanager.Selector{Targets: []string{node}}, MaxSessions: maxSessions})
+
+		if diff := cmp.Diff([]string{"n"}, result.Left); diff != "" {
+			t.Errorf("left (-want +got):\n%s", diff)
+		}
+		if len(result.Outcomes) != 2 || len(result.RequestIDs) != 2 || err == nil {
+			t.Errorf("the outcomes are %v, the request IDs %v, the error %v", result.Outcomes, result.RequestIDs, err)
+		}
+	})
+}
