@@ -229,11 +229,14 @@ func TestForward_serverClosesWhileClientTalks(t *testing.T) {
 	t.Parallel()
 
 	answer := seededBytes(3, 300_000)
+	// A close with unread bytes would be a reset, which may destroy what the agent has not read yet.
+	whole := make(chan struct{})
 	target := testTarget(t, func(c *net.TCPConn) {
 		_, _ = c.Write(answer)
 		_ = c.CloseWrite()
-		time.Sleep(50 * time.Millisecond)
+		<-whole
 	})
+	defer close(whole)
 	f := newForward(t, testOptions{target: target})
 	c := f.dial(t)
 	for range 100 {
