@@ -57,6 +57,10 @@ func adviceDetail(sentence, advice string, err error) string {
 	if errors.As(err, &failed) {
 		cause = failed.Err
 	}
+	if cause != nil && cause.Error() == context.Canceled.Error() {
+		// The sentence has said so, in words of ours.
+		cause = nil
+	}
 	if cause != nil {
 		detail += "\n\nError: " + printable(cause.Error())
 	}

@@ -4,6 +4,7 @@
 package provider
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -152,5 +153,19 @@ func TestReportDrain_whose(t *testing.T) {
 	}, sessionmanager.ErrNotDrained, &diags)
 	if got := diags[0].Detail(); !strings.Contains(got, "and is live\n    Its owner is "+testOwner+".\n") {
 		t.Errorf("whose session came late is not told:\n%s", got)
+	}
+}
+
+// A drain that was interrupted says so once, and not in the words of a library.
+func TestReportDrain_interrupted(t *testing.T) {
+	t.Parallel()
+
+	stopped := &sessionmanager.WaitError{Waiting: 1, Err: &sessionmanager.Error{
+		Operation: sessionmanager.DescribeSessions, Kind: sessionmanager.ErrDeadline, Err: sessionmanager.CauseOf(context.Canceled),
+	}}
+	var diags diag.Diagnostics
+	reportDrain(sessionmanager.DrainInput{Region: testRegion}, drainOnCreate, sessionmanager.DrainResult{}, stopped, &diags)
+	if got := diags[0].Detail(); strings.Count(got, "cancel") != 1 || strings.Contains(got, "Error:") {
+		t.Errorf("it was cancelled: want this once:\n%s", got)
 	}
 }
