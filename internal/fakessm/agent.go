@@ -387,6 +387,10 @@ func (a *agent) process(f frame) bool {
 			a.mu.Unlock()
 			if port != nil {
 				port.disconnect()
+				if a.properties["type"] == "" {
+					// Without a type the end of the connection ends the session, whoever closes it.
+					go a.end("")
+				}
 			}
 		}
 	}

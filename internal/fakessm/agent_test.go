@@ -660,6 +660,15 @@ func TestAgent_singleConnection(t *testing.T) {
 			_, _ = c.Write([]byte("y"))
 		}
 	})
+	t.Run("the client of SSH disconnects", func(t *testing.T) {
+		t.Parallel()
+		_, port, _ := net.SplitHostPort(startFarEnd(t, echoConn))
+		c := startAgent(t, portInput(sshDocument, "portNumber", port)).handshake(currentClient)
+		_, _ = c.Write([]byte("ping"))
+		c.wantOutput("ping")
+		c.flag(1)
+		c.wantClosed("")
+	})
 	t.Run("the far end of SSH disconnects", func(t *testing.T) {
 		t.Parallel()
 		_, port, _ := net.SplitHostPort(startFarEnd(t, greetConn))
