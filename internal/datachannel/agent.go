@@ -10,13 +10,12 @@ import (
 	"strings"
 )
 
-// clientVersion is the version of AWS's plugin whose side of the protocol this
-// package speaks: the first one that signs its request. Agents decide by it
-// whether they multiplex connections (from 1.1.70 on), and above 1.2.331.0 they
-// expect no keep-alive messages.
+// clientVersion is the version of AWS's plugin that this package implements: the
+// first one that signs its request. Agents multiplex connections if it is 1.1.70
+// or later, and expect no keep-alive messages if it is above 1.2.331.0.
 const clientVersion = "1.2.764.0"
 
-// Agent is what is known of the agent on the node.
+// Agent describes the agent on the node.
 type Agent struct {
 	// Version of the agent, such as 3.3.987.0.
 	Version string
@@ -28,37 +27,37 @@ type Agent struct {
 	Properties map[string]string
 
 	// CustomerMessage is a message for the user from the preferences of Session
-	// Manager, mostly empty.
+	// Manager. It is mostly empty.
 	CustomerMessage string
 
-	// Multiplexed says that the data is a stream of smux, version 1. Otherwise it
-	// is that of one connection.
+	// Multiplexed is true if the data is a stream of smux, version 1. Otherwise it
+	// is the data of one connection.
 	Multiplexed bool
 
-	// NeedsKeepAlive says that the agent ends the session after 30 s without a
+	// NeedsKeepAlive is true if the agent ends the session after 30 s without a
 	// keep-alive message of smux.
 	NeedsKeepAlive bool
 
-	// KnowsHost says that the agent connects to the host that a document names, and
-	// not to its own node.
+	// KnowsHost is true if the agent connects to the host in a document. Older
+	// agents connect to their own node.
 	KnowsHost bool
 
-	// KnowsTerminate says that the agent knows FlagTerminateSession.
+	// KnowsTerminate is true if the agent supports FlagTerminateSession.
 	KnowsTerminate bool
 
 	// DropsEarlyData says that the agent acknowledges and drops data that arrives
 	// before its port plugin has started. Newer agents do not acknowledge it.
 	DropsEarlyData bool
 
-	// AcknowledgesDuplicates says that the agent acknowledges a message again
-	// that it has already processed.
+	// AcknowledgesDuplicates is true if the agent acknowledges a message that it
+	// has already processed.
 	AcknowledgesDuplicates bool
 }
 
 // version holds the four numbers of a version.
 type version [4]int
 
-// What agents know, by version. Source: the agent's release notes and commits.
+// Versions at which agents changed. Source: the agent's release notes and commits.
 var (
 	lastWithoutTerminate  = version{2, 3, 722, 0}
 	lastWithoutMultiplex  = version{3, 0, 196, 0}
@@ -93,18 +92,17 @@ func (a Agent) clone() Agent {
 	return a
 }
 
-// parseVersion reads a version of up to four numbers. Parts that are not given
-// are 0.
+// parseVersion parses a version of up to four numbers. Missing numbers are 0.
 func parseVersion(text string) (version, error) {
 	var v version
 	parts := strings.Split(text, ".")
 	if len(parts) > len(v) {
-		return version{}, fmt.Errorf("%w: %q is no version of an agent", ErrProtocol, clean(text))
+		return version{}, fmt.Errorf("%w: %q is not a version of an agent", ErrProtocol, clean(text))
 	}
 	for i, part := range parts {
 		n, err := strconv.ParseUint(part, 10, 31)
 		if err != nil {
-			return version{}, fmt.Errorf("%w: %q is no version of an agent", ErrProtocol, clean(text))
+			return version{}, fmt.Errorf("%w: %q is not a version of an agent", ErrProtocol, clean(text))
 		}
 		v[i] = int(n)
 	}

@@ -17,25 +17,25 @@ import (
 	"github.com/google/uuid"
 )
 
-// openTime is how long a channel may take to open when the context allows more.
+// openTime limits the opening of a channel. The context may end it earlier.
 const openTime = 30 * time.Second
 
-// Access is what StartSession and ResumeSession return.
+// Access is the result of StartSession or ResumeSession. Both values are secret.
 type Access struct {
 	StreamURL string
 	Token     string
 }
 
-// String does not show what it holds.
+// String hides the values.
 func (Access) String() string { return "(access to a data channel)" }
 
-// GoString does not show what it holds.
+// GoString hides the values.
 func (a Access) GoString() string { return a.String() }
 
 // Flag is a signal between client and agent.
 type Flag uint32
 
-// Flags that agents know.
+// Flags of the protocol.
 const (
 	// FlagDisconnectToPort tells the agent to close its connection to the port.
 	// It is for sessions that are not multiplexed.
@@ -49,7 +49,7 @@ const (
 	FlagConnectToPortError Flag = 3
 )
 
-// Config says which channel is opened, and how.
+// Config configures a channel.
 type Config struct {
 	// SessionID is for events only.
 	SessionID string
@@ -57,35 +57,34 @@ type Config struct {
 	// Access is used for the first WebSocket.
 	Access Access
 
-	// Region is what requests are signed for.
+	// Region is the AWS Region that requests are signed for.
 	Region string
 
-	// Credentials are asked for each signature. Without them, requests are not
-	// signed.
+	// Credentials are retrieved for each signature. If nil, requests are not signed.
 	Credentials aws.CredentialsProvider
 
 	// HTTPClient opens the WebSockets, with its proxies, certificates and TLS
 	// settings. Its Timeout is not used, and no redirect is followed.
 	HTTPClient *http.Client
 
-	// Endpoint replaces scheme and host of stream URLs. It is optional.
+	// Endpoint replaces the scheme and host of stream URLs. It is optional.
 	Endpoint string
 
-	// SessionType is what the session must be: Port or Standard_Stream.
+	// SessionType is the required type of the session: Port or Standard_Stream.
 	SessionType string
 
-	// Resume returns access for a new WebSocket after one broke. An error that
-	// wraps ErrSessionOver ends the channel; after others it is called again, with
-	// growing pauses, for five minutes. Without it a broken WebSocket ends the
-	// channel.
+	// Resume returns access for a new WebSocket when one breaks. An error that
+	// wraps ErrSessionOver ends the channel. After other errors it is called again,
+	// with growing pauses, for five minutes. If Resume is nil, a broken WebSocket
+	// ends the channel.
 	Resume func(context.Context) (Access, error)
 
-	// OnFlag is told the flags of the agent. It is called after the data before
-	// the flag can be read, and before the data after it can. It must not block,
-	// and not call the channel.
+	// OnFlag is called with each flag of the agent: after the data before the flag
+	// can be read, and before the data after it. It must not block or call the
+	// channel.
 	OnFlag func(Flag)
 
-	// Observe is told what happens. It must not block.
+	// Observe is called with each event. It must not block.
 	Observe func(context.Context, Event)
 }
 
@@ -99,28 +98,28 @@ type Channel struct {
 
 	ready    chan struct{} // Closed when the handshake is complete.
 	ended    chan struct{} // Closed when the channel has ended.
-	finished chan struct{} // Closed when its goroutines have.
+	finished chan struct{} // Closed when its goroutines have ended.
 
-	writing sync.Mutex // Held by a Write, so that its bytes stay together.
+	writing sync.Mutex // Held during Write, to keep its bytes together.
 
 	mu        sync.Mutex
 	readable  *sync.Cond // Data to read, or the end.
 	writable  *sync.Cond // Room in the window, an acknowledged flag, or the end.
-	room      *sync.Cond // Room for what comes in, or the end.
+	room      *sync.Cond // Room for incoming data, or the end.
 	over      bool
 	closing   bool // Close was called.
 	err       error
 	agent     Agent
 	shaken    bool // The handshake is complete.
 	sock      *socket
-	connected bool // There has been a socket.
+	connected bool // A socket was open at least once.
 
 	out outbox
 	in  inbox
 
-	// For the goroutine that receives.
-	requests int   // How many handshake requests came.
-	rejected int   // How many messages in a row made no sense.
+	// For the receiving goroutine.
+	requests int   // Number of handshake requests.
+	rejected int   // Number of invalid messages in a row.
 	refusal  error // Why the handshake was refused.
 	waiting  bool  // It waits for Read; guarded by mu.
 }
@@ -129,9 +128,9 @@ type Channel struct {
 // say when the plugin has started, and drops what arrives earlier.
 const startTime = time.Second
 
-// Open opens a data channel and returns when the handshake is complete and the
-// agent does not drop data any more. The context is for the opening only; it may
-// take at most 30 seconds.
+// Open opens a data channel. It returns when the handshake is complete and the agent
+// no longer drops data. The context limits only the opening, which takes 30 seconds
+// at most.
 func Open(ctx context.Context, config Config) (*Channel, error) {
 	if config.SessionType == "" || config.Region == "" && config.Credentials != nil {
 		return nil, errors.New("opening a data channel: session type and Region are needed")
@@ -170,7 +169,7 @@ func Open(ctx context.Context, config Config) (*Channel, error) {
 	return nil, fmt.Errorf("opening a data channel: %w", c.Err())
 }
 
-// missing tells how far an opening came.
+// missing returns the error for an opening that did not complete in time.
 func (c *Channel) missing() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -178,9 +177,9 @@ func (c *Channel) missing() error {
 	case c.refusal != nil:
 		return c.refusal
 	case c.agent.Version != "" && c.out.cause != nil:
-		return fmt.Errorf("%w: agent %s did not say that it is done: %w", ErrNoHandshake, c.agent.Version, c.out.cause)
+		return fmt.Errorf("%w: agent %s did not complete it: %w", ErrNoHandshake, c.agent.Version, c.out.cause)
 	case c.agent.Version != "":
-		return fmt.Errorf("%w: agent %s did not say that it is done", ErrNoHandshake, c.agent.Version)
+		return fmt.Errorf("%w: agent %s did not complete it", ErrNoHandshake, c.agent.Version)
 	case !c.connected && c.out.cause != nil:
 		return c.out.cause
 	case !c.connected:
@@ -189,13 +188,12 @@ func (c *Channel) missing() error {
 		return fmt.Errorf("%w: %w", ErrNoHandshake, c.out.cause)
 	}
 
-	return fmt.Errorf("%w: it asked for none", ErrNoHandshake)
+	return fmt.Errorf("%w: it did not start one", ErrNoHandshake)
 }
 
-// Read reads data of the agent. At the end of the session it returns io.EOF,
-// and the error of the channel if that broke. Whoever opens a channel has to
-// read it: when 4 MiB are not read, the channel takes nothing more from its
-// WebSocket, acknowledgements included, until they are.
+// Read reads data from the agent. At the end of the session it returns io.EOF. If
+// the channel broke, it returns the channel's error. Keep reading: while 4 MiB are
+// unread, the channel takes nothing from its WebSocket, not even acknowledgements.
 func (c *Channel) Read(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -222,7 +220,7 @@ func (c *Channel) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Write sends data to the agent. It waits while many messages are not
+// Write sends data to the agent. It blocks while too many messages are not
 // acknowledged, also while the channel has no WebSocket. It returns how many
 // bytes will be sent, and an error only if the channel has ended.
 func (c *Channel) Write(p []byte) (int, error) {
@@ -250,7 +248,7 @@ func (c *Channel) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// closedError is what a call gets on a channel that has ended.
+// closedError returns the error for a call on a channel that has ended.
 func (c *Channel) closedError() error {
 	if c.err != nil {
 		return c.err
@@ -259,7 +257,7 @@ func (c *Channel) closedError() error {
 	return ErrClosed
 }
 
-// Agent returns what the handshake told.
+// Agent returns the data from the handshake.
 func (c *Channel) Agent() Agent {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -267,9 +265,9 @@ func (c *Channel) Agent() Agent {
 	return c.agent.clone()
 }
 
-// SendFlag sends a flag, after the data that was written before, and waits
-// until the agent has acknowledged both: an agent also acknowledges what comes
-// before its turn. If the context ends first, the flag may still arrive.
+// SendFlag sends a flag after the data that was written before, and waits until the
+// agent has acknowledged both: an agent also acknowledges messages that come too
+// early. If the context ends first, the flag may still arrive.
 func (c *Channel) SendFlag(ctx context.Context, f Flag) error {
 	defer c.wakeAtEnd(ctx)()
 	data := binary.BigEndian.AppendUint32(nil, uint32(f))
@@ -325,14 +323,13 @@ func (c *Channel) wakeAtEnd(ctx context.Context) (stop func() bool) {
 	})
 }
 
-// terminateTime is how long the agent may take to acknowledge the flag that
-// ends the session. Before its port plugin runs it drops the flag without a
-// word.
+// terminateTime is how long the agent may take to acknowledge the flag that ends
+// the session. Before its port plugin runs, the agent silently ignores the flag.
 const terminateTime = 150 * time.Millisecond
 
-// Terminate tells the agent to end the session, and waits at most 150 ms until
-// it acknowledges that. An error says that the session has to be ended in
-// another way; without one the API has to be called as well.
+// Terminate asks the agent to end the session, and waits 150 ms at most for the
+// acknowledgement. Call the API in any case: after an error, it is the only way to
+// end the session.
 func (c *Channel) Terminate(ctx context.Context) error {
 	if agent := c.Agent(); !agent.KnowsTerminate {
 		return fmt.Errorf("%w: version %s", ErrFlagUnknown, agent.Version)
@@ -343,10 +340,10 @@ func (c *Channel) Terminate(ctx context.Context) error {
 	return c.SendFlag(ctx, FlagTerminateSession)
 }
 
-// Close ends the channel, not the session. It waits until the service closes
-// the channel or the context ends, and then leaves with a close frame. When it
-// returns, every goroutine of the channel has ended. The error says that the
-// service did not close the channel.
+// Close ends the channel, not the session. It waits until the service closes the
+// channel or the context ends, and then sends a close frame. When it returns, all
+// goroutines of the channel have ended. It returns an error if the service did not
+// close the channel.
 func (c *Channel) Close(ctx context.Context) error {
 	c.mu.Lock()
 	c.closing = true
@@ -371,7 +368,7 @@ func (c *Channel) Close(ctx context.Context) error {
 // Done is closed when the channel has ended.
 func (c *Channel) Done() <-chan struct{} { return c.ended }
 
-// Err returns why the channel has ended: nil before that, and after a Close.
+// Err returns why the channel has ended. It is nil before the end and after Close.
 func (c *Channel) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -397,7 +394,7 @@ func (c *Channel) end(err error) {
 	c.room.Broadcast()
 }
 
-// RoundTrip returns how long an acknowledgement of the agent takes, as measured.
+// RoundTrip returns the measured time until the agent acknowledges a message.
 func (c *Channel) RoundTrip() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()

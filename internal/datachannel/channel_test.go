@@ -97,13 +97,13 @@ func TestOpen_refuses(t *testing.T) {
 		}, 2},
 		"an agent that says nothing to a refusal": {request(shell), "", `"Standard_Stream", but "Port" is needed`, nil, 2},
 		"an unknown action":                       {request(other), "", `the action "Dance"`, nil, 3},
-		"no type of session":                      {request(`[]`), "", "does not tell the type", func(err error) bool { return errors.Is(err, ErrProtocol) }, 0},
+		"no type of session":                      {request(`[]`), "", "lacks the type", func(err error) bool { return errors.Is(err, ErrProtocol) }, 0},
 		"too many actions":                        {request("[" + strings.Repeat(`{"ActionType":"x"},`, 40) + `{"ActionType":"x"}]`), "", "41 actions", nil, 0},
 		"no JSON":                                 {wireMessage{kind: "output_stream_data", payload: 5, data: []byte("{")}, "", "cannot be read", nil, 0},
-		"no version":                              {handshakeRequestOf("new", portActions), "", `"new" is no version`, nil, 0},
-		"a version that is too long":              {handshakeRequestOf("1.2.3.4.5", portActions), "", "no version", nil, 0},
+		"no version":                              {handshakeRequestOf("new", portActions), "", `"new" is not a version`, nil, 0},
+		"a version that is too long":              {handshakeRequestOf("1.2.3.4.5", portActions), "", "not a version", nil, 0},
 		"data before the handshake":               {outputMessage(0, "$ "), "", "before the handshake", nil, 0},
-		"an end without a beginning":              {handshakeCompleteOf(0), "", "not begun", nil, 0},
+		"an end without a beginning":              {handshakeCompleteOf(0), "", "did not begin", nil, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -146,10 +146,10 @@ func TestOpen_handshakeNeverComes(t *testing.T) {
 		script func(l *peerLine)
 		text   string
 	}{
-		"nothing comes": {func(*peerLine) {}, "it asked for none"},
+		"nothing comes": {func(*peerLine) {}, "it did not start one"},
 		"it does not end": {func(l *peerLine) {
 			l.send(handshakeRequestOf(modernAgent, portActions))
-		}, "agent 3.3.987.0 did not say that it is done"},
+		}, "agent 3.3.987.0 did not complete it"},
 		"the channel is closed": {func(l *peerLine) {
 			l.send(wireMessage{kind: "channel_closed", data: []byte(`{"Output":"----------ERROR-------\nSetting up data channel with id s-1 failed: token-of-the-session"}`)})
 		}, "----------ERROR------- Setting up data channel with id s-1 failed: ..."},

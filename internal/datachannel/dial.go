@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	// dialTime is how long one attempt to open a WebSocket may take.
+	// dialTime limits one attempt to open a WebSocket.
 	dialTime = 15 * time.Second
 
 	// leaveTime is how long the other side may take to answer a close frame.
@@ -36,19 +36,19 @@ const (
 type socket struct {
 	*stream
 	ws     *websocket.Conn
-	buffer []byte        // What next returns.
-	busy   chan struct{} // Has room for one; filled when a first message waits to be acknowledged.
+	buffer []byte        // The message that next returns.
+	busy   chan struct{} // Has room for one. Gets a value when the first message waits to be acknowledged.
 }
 
-// address is what is dialled.
+// address is the target of a WebSocket.
 type address struct {
-	url       string // With every byte of path and query as it was given.
-	host      string // What the request is signed for, without the scheme's own port.
+	url       string // Path and query are exactly as SSM gave them.
+	host      string // The host that the request is signed for, without the default port.
 	presigned bool
 }
 
-// resolve returns what is to be dialled for a stream URL. The endpoint, if there
-// is one, replaces its scheme and host.
+// resolve returns the address for a stream URL. The endpoint, if set, replaces its
+// scheme and host.
 func resolve(streamURL, endpoint string) (address, error) {
 	scheme, rest, ok := strings.Cut(streamURL, "://")
 	if !ok {
@@ -62,7 +62,7 @@ func resolve(streamURL, endpoint string) (address, error) {
 		u, err := url.Parse(endpoint)
 		switch {
 		case err != nil || u.Host == "":
-			return address{}, fmt.Errorf("%w: the endpoint is no URL", ErrAddress)
+			return address{}, fmt.Errorf("%w: the endpoint is not a URL", ErrAddress)
 		case u.User != nil:
 			return address{}, fmt.Errorf("%w: the endpoint holds a user name", ErrAddress)
 		case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
@@ -83,13 +83,13 @@ func resolve(streamURL, endpoint string) (address, error) {
 	u, err := url.Parse(full)
 	switch {
 	case err != nil || u.Hostname() == "":
-		return address{}, fmt.Errorf("%w: it is no URL", ErrAddress)
+		return address{}, fmt.Errorf("%w: it is not a URL", ErrAddress)
 	case u.User != nil:
 		return address{}, fmt.Errorf("%w: it holds a user name", ErrAddress)
 	case !strings.HasPrefix(tail, "/") || u.RequestURI() != tail:
-		return address{}, fmt.Errorf("%w: its path or query cannot be sent as they are", ErrAddress)
+		return address{}, fmt.Errorf("%w: its path or query cannot be sent unchanged", ErrAddress)
 	case scheme == "ws" && !loopback(u.Hostname()):
-		return address{}, fmt.Errorf("%w: it is not encrypted, which is for loopback addresses only", ErrAddress)
+		return address{}, fmt.Errorf("%w: it is not encrypted, which only loopback addresses may be", ErrAddress)
 	}
 	target := address{url: full, host: u.Host}
 	if port := u.Port(); scheme == "wss" && port == "443" || scheme == "ws" && port == "80" {
@@ -108,8 +108,8 @@ func loopback(host string) bool {
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
-// sign returns the headers that sign the request for a WebSocket. The signer
-// rewrites the query of what it signs, so that it gets a request of its own.
+// sign returns the headers that sign the request for a WebSocket. It signs a
+// separate request, because the signer rewrites the query.
 func (c *Channel) sign(ctx context.Context, target address) (http.Header, error) {
 	if c.config.Credentials == nil || target.presigned {
 		return http.Header{}, nil
@@ -120,7 +120,7 @@ func (c *Channel) sign(ctx context.Context, target address) (http.Header, error)
 	}
 	request, err := http.NewRequest(http.MethodGet, "http"+strings.TrimPrefix(target.url, "ws"), nil)
 	if err != nil {
-		return nil, fmt.Errorf("%w: it is no URL", ErrAddress)
+		return nil, fmt.Errorf("%w: it is not a URL", ErrAddress)
 	}
 	request.Host = target.host
 	if err := v4.NewSigner().SignHTTP(ctx, credentials, request, emptyDigest, signingName, c.config.Region, time.Now()); err != nil {
@@ -130,13 +130,13 @@ func (c *Channel) sign(ctx context.Context, target address) (http.Header, error)
 	return request.Header, nil
 }
 
-// upgrade takes the connection of an opened WebSocket to itself.
+// upgrade is a transport that keeps the connection of an opened WebSocket.
 type upgrade struct {
 	base   http.RoundTripper
 	stream *stream
 }
 
-// RoundTrip hands the request on.
+// RoundTrip implements http.RoundTripper.
 func (u *upgrade) RoundTrip(request *http.Request) (*http.Response, error) {
 	response, err := u.base.RoundTrip(request)
 	if err != nil || response.StatusCode != http.StatusSwitchingProtocols {
@@ -150,8 +150,8 @@ func (u *upgrade) RoundTrip(request *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// dial opens a WebSocket and sends the first message on it. The service does
-// not answer that.
+// dial opens a WebSocket and sends the first message. The service does not answer
+// this message.
 func (c *Channel) dial(ctx context.Context, access Access) (*socket, error) {
 	target, err := resolve(access.StreamURL, c.config.Endpoint)
 	if err != nil {
@@ -172,7 +172,7 @@ func (c *Channel) dial(ctx context.Context, access Access) (*socket, error) {
 	}
 	taken := &upgrade{base: base}
 	client.Transport = taken
-	client.Timeout = 0 // It would end the WebSocket, too.
+	client.Timeout = 0 // It would also end the WebSocket.
 	client.Jar = nil
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
@@ -207,7 +207,7 @@ func (c *Channel) dial(ctx context.Context, access Access) (*socket, error) {
 	return s, nil
 }
 
-// newDialError tells why a WebSocket was not opened, without its URL.
+// newDialError returns why a WebSocket was not opened, without its URL.
 func newDialError(err error, response *http.Response, access Access, target address) *DialError {
 	e := &DialError{temporary: true}
 	for _, cause := range []error{context.Canceled, context.DeadlineExceeded} {
@@ -225,7 +225,7 @@ func newDialError(err error, response *http.Response, access Access, target addr
 	}
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {
-		err = wrapped.Err // Its own text shows the URL.
+		err = wrapped.Err // The text of url.Error contains the URL.
 	}
 	e.text = clean(err.Error(), access.Token, access.StreamURL, target.url, strings.TrimPrefix(target.url, "ws"))
 

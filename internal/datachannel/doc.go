@@ -4,26 +4,25 @@
 // Package datachannel is the client's end of a Session Manager data channel: a
 // WebSocket over which a client and the agent on a node exchange bytes.
 //
-// It knows neither Terraform nor the API of SSM. Whoever opens a channel brings
-// what StartSession returned, and a function that resumes the session when the
-// WebSocket breaks. No byte is lost or repeated then: each message stays on
-// record until the agent acknowledges it. docs/design/0007-data-channel.md tells
-// the rules.
+// It does not know Terraform or the API of SSM. The caller passes the result of
+// StartSession, and a function that resumes the session when the WebSocket
+// breaks. No byte is then lost or repeated: the channel keeps each message until
+// the agent acknowledges it. The rules are in docs/design/0007-data-channel.md.
 //
-// What is known to break in other clients, and the test that it does not here:
+// These are known faults of other clients, each with the test that covers it:
 //
 //	a lost acknowledgement stops the transfer  TestChannel_faultsOnTheWay, TestOpen_repeatedRequest
-//	old agents do not acknowledge again        TestOldAgent_doesNotAcknowledgeAgain
+//	old agents acknowledge only once           TestOldAgent_doesNotAcknowledgeAgain
 //	a lone line break is changed               TestWrite_lineBreaksStayAsTheyAre, TestChannel_lineBreaks
 //	the list of messages has no lock           TestWrite_fromManyGoroutines, with the race detector
-//	a message is on record too late            TestWrite_onRecordBeforeItIsSent
-//	a late message is sent all the time        TestResend_backsOff
+//	a message is recorded too late             TestWrite_onRecordBeforeItIsSent
+//	a late message is resent all the time      TestResend_backsOff
 //	a write in a gap fails                     TestWrite_isKeptOverAGap
 //	pongs are not watched                      TestTend_silentSocketIsReplaced
-//	the tunnel is alive, but dead              TestTend_deadTunnelIsNoticed
+//	the socket answers, but the tunnel is dead TestTend_deadTunnelIsNoticed
 //	old messages are evicted                   TestWrite_blocksWhenTheWindowIsFull
 //	a pause loses data, or causes a storm      TestPause_keepsDataAndSendsLittle
-//	the end of the process instead of an error TestTerminate, TestResume_sessionIsOver
+//	the process exits instead of an error      TestTerminate, TestResume_sessionIsOver
 //	a reconnect goes to the old URL            TestResume_closeFrameIsNotTheEnd
 //	credentials are frozen                     TestDial_isSigned
 //	reconnects stop after seconds              TestResume_triesForMinutes

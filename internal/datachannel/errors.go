@@ -13,42 +13,41 @@ import (
 )
 
 var (
-	// ErrSessionOver says that the session cannot be resumed. Config.Resume
-	// wraps it to say so.
+	// ErrSessionOver means that the session cannot be resumed. Config.Resume wraps it.
 	ErrSessionOver = errors.New("the session is over")
 
-	// ErrClosed is returned by calls on a channel that Close was called on.
+	// ErrClosed is returned by calls after Close.
 	ErrClosed = errors.New("the data channel is closed")
 
-	// ErrProtocol says that the other side does not keep to the protocol.
-	ErrProtocol = errors.New("the other side of the data channel breaks the protocol")
+	// ErrProtocol means that the other side violates the protocol.
+	ErrProtocol = errors.New("the other side of the data channel violates the protocol")
 
-	// ErrNoHandshake says that the agent did not finish the handshake.
+	// ErrNoHandshake means that the agent did not complete the handshake.
 	ErrNoHandshake = errors.New("the agent did not complete the handshake")
 
-	// ErrUnreachable says that the service could not be reached again for
+	// ErrUnreachable means that the service could not be reached again within five
 	// minutes.
 	ErrUnreachable = errors.New("the data channel could not be opened again")
 
-	// ErrNotAcknowledged says that the agent did not acknowledge a flag in time.
+	// ErrNotAcknowledged means that the agent did not acknowledge a flag in time.
 	ErrNotAcknowledged = errors.New("the agent did not acknowledge the flag")
 
-	// ErrFlagUnknown says that the agent is too old for a flag.
+	// ErrFlagUnknown means that the agent is too old for a flag.
 	ErrFlagUnknown = errors.New("the agent is too old for the flag")
 
-	// ErrAddress says that a stream URL, or the endpoint in its place, must not
-	// be dialled. The error does not show it.
+	// ErrAddress means that a stream URL or the endpoint cannot be used. The error
+	// does not show the URL.
 	ErrAddress = errors.New("the address of the data channel cannot be used")
 )
 
-// A ClosedError says that the service has closed the channel, and with it the
-// session.
+// A ClosedError reports that the service has closed the channel. The session has
+// then ended.
 type ClosedError struct {
-	// Reason is what the other side says. It may be empty.
+	// Reason comes from the other side. It may be empty.
 	Reason string
 }
 
-// Error tells the reason.
+// Error includes the reason.
 func (e *ClosedError) Error() string {
 	if e.Reason == "" {
 		return "the service has closed the data channel"
@@ -57,36 +56,36 @@ func (e *ClosedError) Error() string {
 	return "the service has closed the data channel: " + e.Reason
 }
 
-// A SessionTypeError says that the session is of another type than it is
-// needed for. Its document is the cause.
+// A SessionTypeError reports that the session has the wrong type. The document of
+// the session sets the type.
 type SessionTypeError struct {
 	Want, Got string
 }
 
-// Error names both types.
+// Error includes both types.
 func (e *SessionTypeError) Error() string {
 	return fmt.Sprintf("the session is of type %q, but %q is needed", e.Got, e.Want)
 }
 
-// An EncryptionError says that the agent asks for encryption with a KMS key,
-// which this package does not do.
+// An EncryptionError reports that the agent requires encryption with a KMS key,
+// which this package does not support.
 type EncryptionError struct {
-	// Key is the key that was asked for.
+	// Key is the KMS key.
 	Key string
 }
 
-// Error names the key.
+// Error includes the key.
 func (e *EncryptionError) Error() string {
 	return fmt.Sprintf("the agent asks for encryption with the KMS key %q, which is not supported", e.Key)
 }
 
-// A CredentialsError says that there are no credentials for a signature. It
-// does not show what the source of the credentials says: that may be secret.
+// A CredentialsError reports that there are no credentials for a signature. It does
+// not show the cause, which may contain secrets.
 type CredentialsError struct {
 	err error
 }
 
-// Error does not tell the cause.
+// Error does not include the cause.
 func (e *CredentialsError) Error() string {
 	return "there are no credentials for the signature of the data channel"
 }
@@ -94,9 +93,9 @@ func (e *CredentialsError) Error() string {
 // Unwrap returns the cause.
 func (e *CredentialsError) Unwrap() error { return e.err }
 
-// A DialError says that the service did not open a WebSocket.
+// A DialError reports that the service did not open a WebSocket.
 type DialError struct {
-	// Status is the status code of the answer, 0 if there was none.
+	// Status is the HTTP status code of the answer, or 0 if there was none.
 	Status int
 
 	text      string
@@ -104,7 +103,7 @@ type DialError struct {
 	temporary bool
 }
 
-// Error tells the cause without URL and token.
+// Error includes the cause, but not the URL and the token.
 func (e *DialError) Error() string {
 	switch {
 	case e.Status >= 300 && e.Status < 400:
@@ -116,13 +115,13 @@ func (e *DialError) Error() string {
 	return "opening the WebSocket: " + e.text
 }
 
-// Unwrap returns the error of the context that ended the attempt, if any.
+// Unwrap returns the error of the context if that ended the attempt, or nil.
 func (e *DialError) Unwrap() error { return e.cause }
 
 var userinfo = regexp.MustCompile(`//[^/@\s"]*@`)
 
-// clean makes words of the other side, or of a library, fit for an error: one
-// line of bounded length, without the secrets.
+// clean prepares a text from outside for an error: one line of limited length,
+// without the secrets.
 func clean(text string, secrets ...string) string {
 	const longest = 1024
 	for _, secret := range secrets {

@@ -9,14 +9,14 @@ import (
 	"fmt"
 )
 
-// The states of a requested action in the answer to a handshake.
+// Status of a requested action in the answer to a handshake.
 const (
 	actionSuccess     = 1
 	actionFailed      = 2
 	actionUnsupported = 3
 )
 
-// maxActions is how many actions a handshake may ask for. Agents ask for two.
+// maxActions is how many actions a handshake may request. Agents request two.
 const maxActions = 32
 
 type handshakeRequest struct {
@@ -42,9 +42,9 @@ type processedAction struct {
 	Error        string
 }
 
-// answerHandshake returns what is to be sent in answer to a handshake request.
-// The agent is not told about an error: it is one of the request itself. A
-// refusal is told to the agent, which then ends the session.
+// answerHandshake returns the answer to a handshake request. An error means that the
+// request is invalid, and no answer is sent. A refusal is part of the answer, and the
+// agent then ends the session.
 func answerHandshake(data []byte, sessionType string) (answer []byte, agent Agent, refusal, err error) {
 	var request handshakeRequest
 	if json.Unmarshal(data, &request) != nil {
@@ -90,7 +90,7 @@ func answerHandshake(data []byte, sessionType string) (answer []byte, agent Agen
 		response.ProcessedClientActions = append(response.ProcessedClientActions, processed)
 	}
 	if !asked {
-		return nil, Agent{}, nil, fmt.Errorf("%w: the handshake does not tell the type of the session", ErrProtocol)
+		return nil, Agent{}, nil, fmt.Errorf("%w: the handshake lacks the type of the session", ErrProtocol)
 	}
 	if agent, err = newAgent(request.AgentVersion, got, properties); err != nil {
 		return nil, Agent{}, nil, err
@@ -102,18 +102,18 @@ func answerHandshake(data []byte, sessionType string) (answer []byte, agent Agen
 	return answer, agent, refusal, nil
 }
 
-// readSessionType returns type and properties of a session. Properties that are
-// no strings are kept as they are written.
+// readSessionType returns the type and properties of a session. Properties that are
+// not strings keep their JSON form.
 func readSessionType(data []byte) (string, map[string]string, error) {
 	var parameters struct {
 		SessionType string
 		Properties  json.RawMessage
 	}
 	if json.Unmarshal(data, &parameters) != nil || parameters.SessionType == "" {
-		return "", nil, fmt.Errorf("%w: the handshake does not tell the type of the session", ErrProtocol)
+		return "", nil, fmt.Errorf("%w: the handshake lacks the type of the session", ErrProtocol)
 	}
 	var raw map[string]json.RawMessage
-	_ = json.Unmarshal(parameters.Properties, &raw) // Those of shells have other shapes.
+	_ = json.Unmarshal(parameters.Properties, &raw) // Sessions of shells have other properties.
 	properties := make(map[string]string, len(raw))
 	for name, value := range raw {
 		var text string
@@ -126,7 +126,7 @@ func readSessionType(data []byte) (string, map[string]string, error) {
 	return parameters.SessionType, properties, nil
 }
 
-// readHandshakeComplete returns the message for the user.
+// readHandshakeComplete returns the message for the user, which may be empty.
 func readHandshakeComplete(data []byte) (string, error) {
 	var complete struct{ CustomerMessage string }
 	if json.Unmarshal(data, &complete) != nil {

@@ -9,49 +9,49 @@ import (
 )
 
 const (
-	// maxUnread is how many bytes may wait for Read. Then nothing more is
-	// taken from the WebSocket.
+	// maxUnread is how many bytes may wait for Read. After that, the channel reads
+	// nothing from the WebSocket.
 	maxUnread = 4 << 20
 
-	// maxHeld is how many bytes may wait for a message that is missing, and
-	// maxAhead how far sequence numbers may be ahead of it: as many messages as
-	// AWS's plugin keeps. What does not fit is not acknowledged, so that the agent
-	// sends it again, ten messages a second.
+	// maxHeld is how many bytes may wait for a missing message. maxAhead is how far
+	// sequence numbers may be ahead of it: AWS's plugin keeps as many messages. The
+	// channel does not acknowledge others, and the agent sends them again, ten
+	// messages a second.
 	maxHeld  = 12 << 20
 	maxAhead = 10000
 
-	// absurd is how far ahead no agent gets.
+	// absurd is a distance of sequence numbers that no agent reaches.
 	absurd = 1 << 20
 
-	// heldCost is what a message costs in memory besides its data.
+	// heldCost is the memory of a message besides its data, in bytes.
 	heldCost = 128
 
 	// maxReceipts is how many acknowledgements may wait to be sent.
 	maxReceipts = 8192
 
-	// maxRejected is how many messages in a row may make no sense.
+	// maxRejected is how many messages in a row may be invalid.
 	maxRejected = 1000
 
-	// maxRequests is how often the agent may ask for a handshake.
+	// maxRequests is how often the agent may request a handshake.
 	maxRequests = 16
 
 	chunkSize = 32 << 10
 )
 
-// inbox holds what came in. The channel's mutex guards it.
+// inbox holds incoming messages. The channel's mutex guards it.
 type inbox struct {
 	expected int64
 	ahead    map[int64]held
-	held     int // Bytes in ahead, and what they cost.
+	held     int // Bytes in ahead, with heldCost for each message.
 
 	chunks [][]byte // In order, for Read.
 	spare  []byte
 	size   int
 
-	unexpected int // Messages that were thrown away.
+	unexpected int // Number of discarded messages.
 }
 
-// held is a message that came before its turn.
+// held is a message that came before an earlier one.
 type held struct {
 	payload payloadType
 	data    []byte
@@ -103,8 +103,8 @@ func (in *inbox) read(p []byte) int {
 	return n
 }
 
-// hold keeps a message that came before its turn, and reports whether it is
-// kept.
+// hold keeps a message that came before an earlier one. It reports whether there
+// was room.
 func (in *inbox) hold(m message) bool {
 	if _, known := in.ahead[m.sequence]; known {
 		return true
@@ -118,7 +118,7 @@ func (in *inbox) hold(m message) bool {
 	return true
 }
 
-// receive takes what comes in on a socket, until it breaks or the channel ends.
+// receive handles the messages of a socket until it breaks or the channel ends.
 func (c *Channel) receive(s *socket) error {
 	for {
 		binary, data, err := s.next()
@@ -148,7 +148,7 @@ func (c *Channel) receive(s *socket) error {
 	}
 }
 
-// handle takes a message. An error says that it made no sense.
+// handle processes a message. It returns an error if the message is invalid.
 func (c *Channel) handle(s *socket, m message) error {
 	switch m.kind {
 	case outputStreamData:
@@ -200,14 +200,14 @@ func (c *Channel) handle(s *socket, m message) error {
 			c.end(closed)
 		}
 	case unknownMessage, inputStreamData:
-		// Newer services may send more than is known here.
+		// Newer services may send other messages.
 	}
 
 	return nil
 }
 
-// accept takes stream data: in order, once, and acknowledged each time that it
-// comes. What is not kept is not acknowledged.
+// accept delivers stream data in order and once. It acknowledges each copy, but not
+// data that it does not keep.
 func (c *Channel) accept(s *socket, m message) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -247,8 +247,8 @@ func (c *Channel) accept(s *socket, m message) error {
 	}
 }
 
-// deliver hands on the message whose turn it is, and reports whether the
-// channel goes on. The mutex is held, but not while others are called.
+// deliver processes the next message in order, and reports whether the channel is
+// still open. The caller holds the mutex; deliver releases it during callbacks.
 func (c *Channel) deliver(payload payloadType, data []byte) bool {
 	var err error
 	switch payload {
@@ -281,7 +281,7 @@ func (c *Channel) deliver(payload payloadType, data []byte) bool {
 			c.mu.Lock()
 		}
 	default:
-		// Acknowledged, as agents expect; nothing here needs it.
+		// Agents expect an acknowledgement. The content is not needed.
 	}
 	if err != nil {
 		c.mu.Unlock()
@@ -298,10 +298,10 @@ func (c *Channel) deliver(payload payloadType, data []byte) bool {
 	return true
 }
 
-// shake answers the first request for a handshake. The mutex is held.
+// shake answers the first handshake request. The caller holds the mutex.
 func (c *Channel) shake(data []byte) error {
 	if c.requests++; c.requests > maxRequests {
-		return fmt.Errorf("%w: the agent asks for a handshake again and again", ErrProtocol)
+		return fmt.Errorf("%w: the agent requests too many handshakes", ErrProtocol)
 	}
 	if c.requests > 1 {
 		return nil
@@ -317,10 +317,10 @@ func (c *Channel) shake(data []byte) error {
 	return nil
 }
 
-// completeHandshake lets data flow. The mutex is held.
+// completeHandshake completes the opening. The caller holds the mutex.
 func (c *Channel) completeHandshake(data []byte) error {
 	if c.requests == 0 {
-		return fmt.Errorf("%w: a handshake ends that was not begun", ErrProtocol)
+		return fmt.Errorf("%w: a handshake ends that did not begin", ErrProtocol)
 	}
 	text, err := readHandshakeComplete(data)
 	if err == nil && c.refusal == nil && !c.shaken {

@@ -31,20 +31,19 @@ const (
 	offsetLength      = 116
 	headerSize        = 120
 
-	// headerLength is what a message says of its header: the four bytes of the
-	// payload's length do not count.
+	// headerLength is the length field of the header. It does not count the four
+	// bytes of the payload's length.
 	headerLength = headerSize - 4
 
-	// maxMessage is the longest message that is read, in bytes. Agents put at
-	// most 1024 bytes into a message; a channel_closed may be longer.
+	// maxMessage is the longest accepted message, in bytes. Agents send 1024 bytes of
+	// data in a message at most; a channel_closed may be longer.
 	maxMessage = 256 << 10
 
-	// maxPayload is how much data goes into one message, in bytes. It is what
-	// both AWS's plugin and agents send.
+	// maxPayload is the data in one message, in bytes, as in AWS's plugin and agents.
 	maxPayload = 1024
 )
 
-// messageType is the type of a message that this package knows.
+// messageType is a type of message.
 type messageType uint8
 
 const (
@@ -67,7 +66,7 @@ var messageTypes = [...]string{
 	pausePublication: "pause_publication",
 }
 
-// payloadType says what the payload of stream data is.
+// payloadType is the type of the payload in stream data.
 type payloadType uint32
 
 const (
@@ -82,17 +81,17 @@ const (
 // acknowledgeFlags are the flags of every acknowledgement: SYN and FIN.
 const acknowledgeFlags = 3
 
-// message is a message that came in.
+// message is an incoming message.
 type message struct {
 	kind     messageType
 	sequence int64
 	id       uuid.UUID
 	payload  payloadType
-	data     []byte // Part of what was parsed, not a copy.
+	data     []byte // Shares memory with the parsed bytes.
 }
 
-// parse reads a message. The other side is not trusted: whatever does not hold
-// together is an error, and such a message must not be acknowledged.
+// parse parses a message. It does not trust the other side: an inconsistent message
+// is an error, and must not be acknowledged.
 func parse(b []byte) (message, error) {
 	if len(b) < headerSize {
 		return message{}, fmt.Errorf("a message of %d bytes is shorter than its header", len(b))
@@ -108,7 +107,7 @@ func parse(b []byte) (message, error) {
 		}
 	}
 	if m.kind == startPublication || m.kind == pausePublication {
-		return m, nil // The service leaves everything else in them empty.
+		return m, nil // The service leaves all other fields empty.
 	}
 
 	start := uint64(binary.BigEndian.Uint32(b)) + 4
@@ -117,7 +116,7 @@ func parse(b []byte) (message, error) {
 	}
 	m.data = b[start:]
 	if length := binary.BigEndian.Uint32(b[offsetLength:]); uint64(length) != uint64(len(m.data)) {
-		return message{}, fmt.Errorf("a payload of %d bytes is said to have %d", len(m.data), length)
+		return message{}, fmt.Errorf("a payload has %d bytes, but its length field says %d", len(m.data), length)
 	}
 	if binary.BigEndian.Uint64(b[offsetCreated:]) == 0 {
 		return message{}, errors.New("a message has no date")
@@ -136,7 +135,7 @@ func parse(b []byte) (message, error) {
 	return m, nil
 }
 
-// appendMessage appends a message as it goes over the wire.
+// appendMessage appends a message in its wire format.
 func appendMessage(b []byte, kind messageType, now time.Time, flags uint64, id uuid.UUID, payload payloadType, data []byte) []byte {
 	const spaces = "                                "
 	name := messageTypes[kind]
@@ -158,20 +157,19 @@ func appendMessage(b []byte, kind messageType, now time.Time, flags uint64, id u
 	return append(b, data...)
 }
 
-// setSequence gives a message its sequence number. The digest does not cover
-// it, so that a message can be made before its turn is known.
+// setSequence sets the sequence number of a message. The digest does not cover it, so
+// a message can be built before its number is known.
 func setSequence(frame []byte, sequence int64) {
 	binary.BigEndian.PutUint64(frame[offsetSequence:], uint64(sequence))
 }
 
-// receipt is an acknowledgement that has to be sent.
+// receipt is an acknowledgement to send.
 type receipt struct {
 	id       uuid.UUID
 	sequence int64
 }
 
-// appendReceipt appends the acknowledgement of stream data, as it goes over the
-// wire.
+// appendReceipt appends an acknowledgement of stream data in its wire format.
 func appendReceipt(b []byte, now time.Time, r receipt) []byte {
 	var text [256]byte
 	data := append(text[:0], `{"AcknowledgedMessageType":"output_stream_data","AcknowledgedMessageId":"`...)
@@ -183,8 +181,8 @@ func appendReceipt(b []byte, now time.Time, r receipt) []byte {
 	return appendMessage(b, acknowledge, now, acknowledgeFlags, uuid.New(), 0, data)
 }
 
-// parseAcknowledgement returns the sequence number that an acknowledgement is
-// about. It is matched by this number alone, as agents do it.
+// parseAcknowledgement returns the acknowledged sequence number. Like agents, this
+// package identifies a message only by this number.
 func parseAcknowledgement(data []byte) (int64, error) {
 	var members struct {
 		Sequence *int64 `json:"AcknowledgedMessageSequenceNumber"`
@@ -196,8 +194,7 @@ func parseAcknowledgement(data []byte) (int64, error) {
 	return *members.Sequence, nil
 }
 
-// parseChannelClosed returns why a channel was closed, in the words of the
-// other side.
+// parseChannelClosed returns the other side's reason for closing a channel.
 func parseChannelClosed(data []byte) string {
 	var members struct{ Output string }
 	if json.Unmarshal(data, &members) != nil {

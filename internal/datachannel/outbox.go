@@ -8,62 +8,62 @@ import (
 )
 
 const (
-	// window is how many messages may be unacknowledged. Write waits then.
+	// window is how many messages may be unacknowledged before Write blocks.
 	window = 512
 
-	// flagWindow is how many more may be for flags.
+	// flagWindow is how many more messages are allowed for flags.
 	flagWindow = 16
 
-	// extraWindow is how many more there may be for an agent that does not
-	// acknowledge duplicates, once it has acknowledged nothing for long: it may
-	// have all of them already, and only new ones show that.
+	// extraWindow is how many more messages are allowed if an agent that does not
+	// acknowledge duplicates has been silent for long. It may have all of them
+	// already, and only new messages show that.
 	extraWindow = 32
 
-	// maxSpan is how far sequence numbers may run ahead of the oldest message
-	// that is not acknowledged.
+	// maxSpan is how far sequence numbers may be ahead of the oldest unacknowledged
+	// message.
 	maxSpan = 4096
 
-	// tick is how often is looked for messages to send again. When there are
-	// none, idleTick is how often the socket is looked at.
+	// tick is the interval of checks for messages to send again. Without such
+	// messages, idleTick is the interval of checks of the socket.
 	tick     = 100 * time.Millisecond
 	idleTick = time.Second
 
-	// resendsPerTick is how many messages are sent again at a time.
+	// resendsPerTick is how many messages are sent again in one tick.
 	resendsPerTick = 64
 
-	// startRTT and minSlack are what agents and AWS's plugin begin with.
+	// startRTT and minSlack are the initial values of agents and AWS's plugin.
 	startRTT = 100 * time.Millisecond
 	startRTO = 200 * time.Millisecond
 	minSlack = 10 * time.Millisecond
 	maxRTO   = 4 * time.Second
 
-	// pausedRTO is how often a message is sent again while the node is away.
+	// pausedRTO is the interval of resends while the node is away.
 	pausedRTO = time.Second
 
 	// After tiredAge a message is sent again only every tiredRTO.
 	tiredAge = 2 * time.Minute
 	tiredRTO = 30 * time.Second
 
-	// overtaken is how many later messages have to be acknowledged until a
-	// message counts as lost.
+	// overtaken is how many later messages must be acknowledged before a message
+	// counts as lost.
 	overtaken = 8
 
-	// presumed is how often a message has to count as lost until an agent that
-	// does not acknowledge duplicates is taken to have it.
+	// presumed is how often a message must count as lost before it counts as
+	// received, by an agent that does not acknowledge duplicates.
 	presumed = 16
 
-	// looked is how many of the oldest messages are looked at for losses with
-	// each acknowledgement.
+	// looked is how many of the oldest messages are checked for losses at each
+	// acknowledgement.
 	looked = 16
 )
 
-// outgoing is a message on record: it is sent again until it is acknowledged.
+// outgoing is a recorded message. It is sent again until it is acknowledged.
 type outgoing struct {
 	sequence int64
 	frame    []byte
 	born     time.Time
 	sentAt   time.Time
-	order    int64 // Of the last transmission, among all transmissions.
+	order    int64 // Number of the last transmission, among all transmissions.
 	socket   *socket
 	sends    int
 	passed   int  // How often it counted as lost.
@@ -71,13 +71,13 @@ type outgoing struct {
 	done     bool
 }
 
-// outbox holds what was written and is not acknowledged yet. The channel's
-// mutex guards it.
+// outbox holds messages that are not acknowledged yet. The channel's mutex guards
+// it.
 type outbox struct {
 	messages []*outgoing // From sequence number base on; nil if acknowledged.
 	base     int64
-	send     int64 // The next one to be sent on this socket.
-	open     int   // How many are not acknowledged.
+	send     int64 // The next message to send on this socket.
+	open     int   // Number of unacknowledged messages.
 	again    []*outgoing
 	receipts []receipt
 
@@ -85,11 +85,11 @@ type outbox struct {
 	backoff             int
 	backedOff           time.Time
 	order, ackedOrder   int64
-	lastAck             time.Time // Or since when one is waited for.
+	lastAck             time.Time // Or when the wait for the first one began.
 	stall               time.Duration
 	progress            bool // Something was acknowledged on this socket.
 	paused              bool
-	extra               int   // How much larger the window is for now.
+	extra               int   // Messages that are added to the window for now.
 	cause               error // Why the last socket broke or was not opened.
 
 	resent, assumed int
@@ -100,8 +100,8 @@ func (o *outbox) init() {
 	o.stall = stallTime
 }
 
-// stalled reports whether nothing has been acknowledged for too long. Then it
-// gives more time.
+// stalled reports whether nothing has been acknowledged for too long. If so, it
+// doubles the time for the next check.
 func (o *outbox) stalled(now time.Time) bool {
 	if now.Sub(o.lastAck) < o.stall {
 		return false
@@ -119,7 +119,7 @@ func (o *outbox) fullForFlags() bool {
 	return o.open >= window+o.extra+flagWindow || len(o.messages) >= maxSpan+flagWindow
 }
 
-// at returns the message with a sequence number, nil if it is acknowledged.
+// at returns the message with a sequence number, or nil if it is acknowledged.
 func (o *outbox) at(sequence int64) *outgoing {
 	if sequence < o.base || sequence >= o.next() {
 		return nil
@@ -128,14 +128,14 @@ func (o *outbox) at(sequence int64) *outgoing {
 	return o.messages[sequence-o.base]
 }
 
-// record gives a message its sequence number and puts it on record, before
-// anything is sent. The mutex is held.
+// record gives a message its sequence number and keeps it, before it is sent. The
+// caller holds the mutex.
 func (c *Channel) record(frame []byte) *outgoing {
 	now := time.Now()
 	m := &outgoing{sequence: c.out.next(), frame: frame, born: now}
 	setSequence(frame, m.sequence)
 	if c.out.open == 0 {
-		c.out.lastAck = now // Silence counts from here.
+		c.out.lastAck = now // The wait begins here.
 	}
 	c.out.messages = append(c.out.messages, m)
 	c.out.open++
@@ -152,7 +152,7 @@ func (c *Channel) record(frame []byte) *outgoing {
 	return m
 }
 
-// restart has everything sent on a new socket that is not acknowledged.
+// restart makes all unacknowledged messages go out again on a new socket.
 func (o *outbox) restart() {
 	for _, m := range o.again {
 		m.queued = false
@@ -160,7 +160,7 @@ func (o *outbox) restart() {
 	o.again, o.send, o.progress, o.paused = nil, o.base, false, false
 }
 
-// take returns the next message to send, nil if there is none.
+// take returns the next message to send, or nil.
 func (o *outbox) take(s *socket, now time.Time) *outgoing {
 	var m *outgoing
 	for m == nil && len(o.again) > 0 {
@@ -188,7 +188,7 @@ func (o *outbox) take(s *socket, now time.Time) *outgoing {
 	return m
 }
 
-// acked takes a message off the record, and reports whether that ends a pause.
+// acked removes an acknowledged message. It reports whether that ends a pause.
 func (c *Channel) acked(s *socket, sequence int64) (started bool) {
 	o := &c.out
 	m := o.at(sequence)
@@ -230,8 +230,8 @@ func (o *outbox) remove(m *outgoing) {
 	}
 }
 
-// measure adds a round trip. Messages that were sent more than once give none:
-// nobody knows which transmission was acknowledged.
+// measure adds a measured round trip. Do not call it for messages that were sent more
+// than once: the acknowledged transmission is unknown.
 func (o *outbox) measure(sample time.Duration) {
 	o.variation = (3*o.variation + (o.rtt - sample).Abs()) / 4
 	o.rtt = (7*o.rtt + sample) / 8
@@ -239,7 +239,7 @@ func (o *outbox) measure(sample time.Duration) {
 	o.backoff = 1
 }
 
-// lookForLosses queues messages that later ones have overtaken.
+// lookForLosses queues messages that count as lost: later ones were acknowledged.
 func (o *outbox) lookForLosses(acknowledgesDuplicates bool) {
 	var given []*outgoing
 	for _, m := range o.messages[:min(looked, len(o.messages))] {
@@ -267,7 +267,7 @@ func (o *outbox) queue(m *outgoing) {
 	}
 }
 
-// resendAll queues everything that was sent before.
+// resendAll queues all messages that were sent before.
 func (o *outbox) resendAll() {
 	for _, m := range o.messages {
 		if m != nil && m.sends > 0 {
@@ -276,7 +276,7 @@ func (o *outbox) resendAll() {
 	}
 }
 
-// resendLate queues what has not been acknowledged in time.
+// resendLate queues messages that were not acknowledged in time.
 func (o *outbox) resendLate(now time.Time) {
 	if o.paused {
 		o.resendPaused(now)
@@ -305,8 +305,8 @@ func (o *outbox) resendLate(now time.Time) {
 	}
 }
 
-// resendPaused queues one message every pausedRTO: of those that were sent least
-// often the newest. Agents that do not acknowledge again may have older ones.
+// resendPaused queues one message every pausedRTO: the newest among those that were
+// sent least often. Agents may have older ones and not acknowledge them again.
 func (o *outbox) resendPaused(now time.Time) {
 	var next *outgoing
 	for _, m := range o.sent() {

@@ -16,32 +16,32 @@ import (
 )
 
 const (
-	// resumeTime is how long a channel tries to come back.
+	// resumeTime is how long a channel tries to reconnect.
 	resumeTime = 5 * time.Minute
 
-	// openAttempts is how often the first WebSocket is tried.
+	// openAttempts is the number of attempts for the first WebSocket.
 	openAttempts = 4
 
-	// steady is how long a socket has to last until it counts as a good one.
+	// steady is how long a socket must last to count as good.
 	steady = 10 * time.Second
 
 	firstPause, maxPause = 200 * time.Millisecond, 15 * time.Second
 
-	// A ping is sent when the socket has been silent for busyPing while data is
-	// not acknowledged, and every idlePing. Two that bring no sign of life within
-	// pongTime, or busyPing, mean that the socket is broken.
+	// A ping is sent every idlePing, and when the socket has been silent for busyPing
+	// while data is unacknowledged. If two pings get no answer within pongTime, or
+	// busyPing, the socket is broken.
 	busyPing = 3 * time.Second
 	idlePing = 20 * time.Second
 	pongTime = 10 * time.Second
 	misses   = 2
 
-	// stallTime is how long nothing may be acknowledged until a new socket is
-	// tried. The time doubles up to maxStall.
+	// stallTime is how long nothing may be acknowledged before the channel tries a
+	// new socket. It doubles up to maxStall.
 	stallTime = 30 * time.Second
 	maxStall  = 5 * time.Minute
 
-	// refusalTime is how long the agent may take to end a session whose
-	// handshake was refused.
+	// refusalTime is how long the agent may take to end a session after a refused
+	// handshake.
 	refusalTime = 2 * time.Second
 
 	// batch is how many messages are written at once.
@@ -53,35 +53,35 @@ var (
 	errStalled = errors.New("the agent acknowledges nothing")
 )
 
-// EventKind says what an event is about.
+// EventKind is the kind of an event.
 type EventKind string
 
 // Events of a channel.
 const (
 	Opened   EventKind = "opened"   // The handshake is complete.
-	Broken   EventKind = "broken"   // A socket broke, or was not opened.
-	Resuming EventKind = "resuming" // A new socket is tried.
+	Broken   EventKind = "broken"   // A socket broke or did not open.
+	Resuming EventKind = "resuming" // The channel tries a new socket.
 	Resumed  EventKind = "resumed"  // The channel has a socket again.
-	Paused   EventKind = "paused"   // The service says that the node is away.
+	Paused   EventKind = "paused"   // The service reports that the node is away.
 	Started  EventKind = "started"  // The node is back.
 	Stalled  EventKind = "stalled"  // Nothing has been acknowledged for long.
 	Ended    EventKind = "ended"    // The channel has ended.
 )
 
-// An Event tells what happened to a channel, for a log.
+// An Event is an event of a channel, for a log.
 type Event struct {
 	Kind      EventKind
 	SessionID string
 
-	// Cause of Broken and Ended. It holds no secret.
+	// Cause of Broken and Ended. It contains no secrets.
 	Cause error
 
-	// Attempt counts the attempts to come back.
+	// Attempt counts the attempts to reconnect.
 	Attempt int
 
-	// Unacknowledged is how many messages wait to be acknowledged, Resent how
-	// many were sent more than once, Presumed how many an old agent is taken to
-	// have without its word, Rejected how many messages were thrown away.
+	// Numbers of messages: Unacknowledged are not acknowledged yet. Resent were sent
+	// more than once. Presumed count as received by an old agent, without an
+	// acknowledgement. Rejected were discarded.
 	Unacknowledged, Resent, Presumed, Rejected int
 }
 
@@ -112,7 +112,7 @@ func (s *stream) broken() bool {
 	}
 }
 
-// run gives the channel one socket after the other, until it ends.
+// run opens one socket after the other until the channel ends.
 func (c *Channel) run() {
 	defer close(c.finished)
 	defer func() { c.observe(Event{Kind: Ended, Cause: c.Err()}) }()
@@ -188,7 +188,7 @@ func (c *Channel) secrets() []string {
 	return []string{c.config.Access.Token, c.config.Access.StreamURL}
 }
 
-// temporary reports whether an opening is worth another attempt.
+// temporary reports whether a failed opening may succeed later.
 func temporary(err error) bool {
 	var dial *DialError
 	if errors.As(err, &dial) {
@@ -199,8 +199,8 @@ func temporary(err error) bool {
 	return !errors.As(err, &credentials)
 }
 
-// pause waits before an attempt, longer each time, and reports whether the
-// channel goes on.
+// pause waits before an attempt, longer after each failure. It reports whether the
+// channel is still open.
 func (c *Channel) pause(failures int) bool {
 	longest := min(firstPause<<min(failures-1, 10), maxPause)
 	timer := time.NewTimer(longest/2 + rand.N(longest))
@@ -213,8 +213,7 @@ func (c *Channel) pause(failures int) bool {
 	}
 }
 
-// serve uses a socket until it breaks, and reports whether anything came
-// forward on it.
+// serve uses a socket until it breaks. It reports whether the socket made progress.
 func (c *Channel) serve(s *socket) (bool, error) {
 	defer s.abort()
 	c.mu.Lock()
@@ -262,7 +261,7 @@ func (c *Channel) serve(s *socket) (bool, error) {
 	return progress, err
 }
 
-// broke tells why a socket broke.
+// broke returns why a socket broke.
 func (c *Channel) broke(err error) error {
 	var closed websocket.CloseError
 	switch {
@@ -277,7 +276,7 @@ func (c *Channel) broke(err error) error {
 	return errors.New("the socket broke: " + clean(err.Error(), c.secrets()...))
 }
 
-// write sends what there is to send on a socket: acknowledgements first.
+// write sends all waiting messages on a socket, acknowledgements first.
 func (c *Channel) write(s *socket) {
 	defer func() {
 		s.abort()
@@ -330,14 +329,13 @@ func (c *Channel) write(s *socket) {
 	}
 }
 
-// tend sends again what is not acknowledged, and watches whether the socket is
-// alive.
+// tend sends unacknowledged messages again, and checks that the socket is alive.
 func (c *Channel) tend(s *socket, broken chan<- error) {
 	var (
 		pings  sync.WaitGroup
 		missed int
 		pinged = time.Now()
-		reads  int64 // As of the last ping.
+		reads  int64 // Number of reads at the last ping.
 		asked  bool
 		ticker = time.NewTicker(tick)
 	)
@@ -422,9 +420,8 @@ func newHandshakeResponse(answer []byte) []byte {
 	return appendMessage(nil, inputStreamData, time.Now(), 0, uuid.New(), payloadHandshakeResponse, answer)
 }
 
-// refuse remembers why a handshake was refused, if it was. The channel ends
-// then, at the latest when the agent has not ended the session in time. The
-// mutex is held.
+// refuse stores the reason if a handshake was refused. The channel then ends when the
+// agent ends the session, or after refusalTime. The caller holds the mutex.
 func (c *Channel) refuse(refusal error) {
 	if c.refusal = refusal; refusal == nil {
 		return

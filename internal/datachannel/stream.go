@@ -14,28 +14,27 @@ import (
 )
 
 const (
-	// streamBuffer is how much is read from the network at once.
+	// streamBuffer is how many bytes are read from the network at once.
 	streamBuffer = 64 << 10
 
-	// maxPending is how much may wait in a stream to be written. Data comes in
-	// small batches, so that only a peer that sends pings without end, and reads
-	// nothing, gets there.
+	// maxPending is how many bytes may wait to be written. Data comes in small
+	// batches. Only a peer that sends endless pings and reads nothing reaches this.
 	maxPending = 1 << 20
 
-	// flushTime is how long the last bytes of a stream may take.
+	// flushTime is how long writing the last bytes of a stream may take.
 	flushTime = 500 * time.Millisecond
 )
 
-// stream is the connection under a WebSocket. What is written to it waits until
-// it is flushed, so that many frames go out at once and that whoever reads can
-// answer a ping without waiting for the network.
+// stream is the connection of a WebSocket. It buffers writes until flush, for two
+// reasons: many frames go out at once, and a reader can answer a ping without waiting
+// for the network.
 type stream struct {
 	conn   io.ReadWriteCloser
 	reader *bufio.Reader
-	wake   chan struct{} // Has room for one; filled when there is something to flush.
+	wake   chan struct{} // Has room for one. Gets a value when there is something to flush.
 	gone   chan struct{} // Closed with conn.
-	heard  atomic.Int64  // When something came in, in Unix nanoseconds.
-	reads  atomic.Int64  // How often something came in.
+	heard  atomic.Int64  // Time of the last read, in Unix nanoseconds.
+	reads  atomic.Int64  // Number of reads.
 
 	mu      sync.Mutex
 	pending []byte
@@ -66,7 +65,7 @@ func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 // Read reads from the connection.
 func (s *stream) Read(p []byte) (int, error) { return s.reader.Read(p) }
 
-// Write keeps p until the next flush. It does not wait.
+// Write buffers p until the next flush. It does not block.
 func (s *stream) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,7 +73,7 @@ func (s *stream) Write(p []byte) (int, error) {
 	case s.closing:
 		return 0, net.ErrClosed
 	case len(s.pending)+len(p) > maxPending:
-		return 0, errors.New("too much waits to be written")
+		return 0, errors.New("too many bytes wait to be written")
 	}
 	s.pending = append(s.pending, p...)
 	s.nudge()
@@ -89,8 +88,8 @@ func (s *stream) nudge() {
 	}
 }
 
-// flush writes what waits, and reports whether the stream is to be closed after
-// that. Only one goroutine may call it.
+// flush writes the buffered bytes. It reports whether the stream must then be closed.
+// Only one goroutine may call it.
 func (s *stream) flush() (closing bool, err error) {
 	s.mu.Lock()
 	out := s.pending
@@ -107,7 +106,7 @@ func (s *stream) flush() (closing bool, err error) {
 	return closing, err
 }
 
-// Close lets the connection end once everything is flushed.
+// Close closes the connection after the last flush.
 func (s *stream) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

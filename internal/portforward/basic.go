@@ -14,19 +14,19 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/datachannel"
 )
 
-// basic carries one connection after the other over a channel, for agents that do not multiplex and for
-// documents without a type. The bytes on the channel are those of the connection. The agent does not say
-// when the target closes, except that some sessions end then.
+// basic carries one connection after the other over a channel. It is for agents that do not multiplex, and
+// for documents without a type. The channel carries the raw bytes of the connection. The agent does not
+// report that the target has closed, except that some sessions end then.
 type basic struct {
 	ch   Channel
-	turn chan struct{} // holds a token while no connection is there
-	done chan struct{} // closed when the channel brings nothing more
+	turn chan struct{} // holds a token while there is no connection
+	done chan struct{} // closed when nothing more can be read from the channel
 
 	mu    sync.Mutex
-	cause error // of the end; nil after a regular one
+	cause error // why the channel ended; nil after a regular end
 	cur   *basicStream
 	first bool
-	early []byte // what the target has said before there was a reader for it
+	early []byte // bytes from the target that came before there was a reader
 	limit int
 }
 
@@ -56,8 +56,8 @@ func (b *basic) receive() error {
 		}
 		switch {
 		case errors.Is(err, io.EOF):
-			// A document without a type ends its session in order when the target closes. Otherwise the agent says
-			// why it ended.
+			// A session of a document without a type ends regularly when the target closes. Otherwise the agent gives
+			// the reason.
 			var closed *datachannel.ClosedError
 			if errors.As(b.ch.Err(), &closed) && closed.Reason != "" {
 				return closed
@@ -77,7 +77,7 @@ func (b *basic) deliver(p []byte) error {
 	case cur != nil && !cur.first && !cur.wrote:
 	case cur != nil && cur.out != nil:
 		b.mu.Unlock()
-		// The queue takes everything, or has been dropped with its connection.
+		// The queue accepts everything, unless its connection was dropped.
 		_, _ = cur.out.Write(p)
 
 		return nil
@@ -91,8 +91,8 @@ func (b *basic) deliver(p []byte) error {
 		}
 		b.early = append(b.early, p...)
 	}
-	// What comes before a later connection has written belongs to the one before it: the agent connects
-	// again only when it gets bytes.
+	// Bytes that come before a later connection has written belong to the earlier connection: the agent
+	// connects again only when it gets bytes.
 	b.mu.Unlock()
 
 	return nil
@@ -116,7 +116,7 @@ func (b *basic) open(ctx context.Context) (stream, error) {
 
 func (b *basic) idle() bool { return true }
 
-// lastTraffic is unknown, and does not matter: there is one connection only.
+// lastTraffic returns the zero time. It does not matter, because there is only one connection.
 func (b *basic) lastTraffic() time.Time { return time.Time{} }
 
 func (b *basic) shut() { <-b.done }
@@ -141,14 +141,14 @@ func (s *basicStream) write(_ context.Context, p []byte) error {
 	return err
 }
 
-// WriteTo gives w what comes for this connection until the session ends or the stream is closed.
+// WriteTo writes the bytes for this connection to w until the session ends or the stream is closed.
 func (s *basicStream) WriteTo(w io.Writer) (int64, error) {
 	b := s.basic
 	b.mu.Lock()
 	early := b.early
 	b.early = nil
 	if len(early) > 0 {
-		// Under the lock, so that nothing overtakes it. The writer is a queue and does not wait.
+		// Hold the lock to keep the order. The writer is a queue and does not block.
 		_, _ = w.Write(early)
 	}
 	s.out = w
@@ -165,8 +165,8 @@ func (s *basicStream) WriteTo(w io.Writer) (int64, error) {
 	return 0, b.cause
 }
 
-// close tells the agent that the client has gone, and waits until the agent knows: only then may the bytes
-// of the next one follow.
+// close tells the agent that the client has disconnected, and waits for the acknowledgement. The bytes of
+// the next client must not follow earlier.
 func (s *basicStream) close(ctx context.Context) error {
 	var err error
 	s.once.Do(func() {

@@ -15,7 +15,7 @@ import (
 type Channel interface {
 	// Read returns io.EOF once the other side has closed the channel.
 	io.Reader
-	// Write waits while the channel has no room, also while its connection is being replaced.
+	// Write blocks while the channel has no room, also while its connection is being replaced.
 	io.Writer
 	Agent() datachannel.Agent
 	// SendFlag returns when the agent has acknowledged the flag, and everything before it.

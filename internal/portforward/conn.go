@@ -34,10 +34,10 @@ type connection struct {
 
 	up      atomic.Int64
 	down    atomic.Int64
-	waited  atomic.Int64  // what was thrown away with a client that did not read
+	waited  atomic.Int64  // bytes discarded because the client did not read
 	closing atomic.Bool   // the forward closes
-	gone    atomic.Bool   // the target has closed: what the client says now reaches nobody
-	written chan struct{} // closed when everything from the target has been handed to the client
+	gone    atomic.Bool   // the target has closed: bytes of the client are lost
+	written chan struct{} // closed when the client has got everything from the target
 }
 
 func (f *Forward) newConnection(local net.Conn, id uint64) *connection {
@@ -53,7 +53,7 @@ func (f *Forward) newConnection(local net.Conn, id uint64) *connection {
 
 // serve carries the connection from its beginning to its end.
 func (c *connection) serve() {
-	// A context that ends unblocks everything that waits for the client.
+	// The end of the context must unblock reads and writes of the client.
 	stop := context.AfterFunc(c.ctx, func() {
 		reset(c.local)
 		c.queue.drop(context.Cause(c.ctx))
@@ -88,7 +88,7 @@ func (c *connection) serve() {
 	stopFlag()
 	done()
 	if c.ctx.Err() == nil {
-		// In order: the client has closed, or has got everything.
+		// A regular end: the client has closed, or has got everything.
 		_ = c.local.Close()
 		c.queue.drop(io.ErrClosedPipe)
 	} else {
@@ -98,7 +98,8 @@ func (c *connection) serve() {
 	c.report(l)
 }
 
-// connect opens a stream, in another session if one ends meanwhile: nothing of the client has been sent.
+// connect opens a stream. If the session ends meanwhile, it uses another one: no bytes of the client have
+// been sent yet.
 func (c *connection) connect() (*link, stream, error) {
 	for {
 		l, err := c.f.link(c.ctx)
@@ -132,7 +133,7 @@ func (w usingWriter) Write(p []byte) (int, error) {
 	return w.Writer.Write(p)
 }
 
-// receive fills the queue. It never waits for the client.
+// receive fills the queue. It does not wait for the client.
 func (c *connection) receive(l *link, st stream) {
 	_, err := st.WriteTo(usingWriter{c.queue, l})
 	got, _, _ := c.queue.counts()
@@ -146,7 +147,7 @@ func (c *connection) receive(l *link, st stream) {
 	case l.ctx.Err() != nil || l.session.Channel.Err() != nil:
 		c.fail(errSessionOver)
 	default:
-		// The stream was closed here, or the session ends and is about to say so.
+		// The stream was closed locally, or the session is ending and will soon report it.
 		select {
 		case <-l.ctx.Done():
 			c.fail(errSessionOver)
@@ -155,7 +156,7 @@ func (c *connection) receive(l *link, st stream) {
 	}
 }
 
-// deliver writes to the client what the queue holds.
+// deliver writes the bytes in the queue to the client.
 func (c *connection) deliver() {
 	defer close(c.written)
 	for {
@@ -166,7 +167,7 @@ func (c *connection) deliver() {
 		if len(p) == 0 {
 			break
 		}
-		// The deadline only serves to look whether the client reads at all.
+		// The deadline serves only to check whether the client reads at all.
 		_ = c.local.SetWriteDeadline(time.Now().Add(c.f.limits.look))
 		n, err := c.local.Write(p)
 		c.queue.consume(n)
@@ -175,22 +176,22 @@ func (c *connection) deliver() {
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			c.queue.check()
 		case err != nil:
-			// The client has gone.
+			// The client has disconnected.
 			_ = c.local.Close()
 			c.queue.drop(err)
 
 			return
 		}
 	}
-	// The target has closed, and the client has everything. A close at once would be a reset if bytes of the
-	// client were still unread, and a reset destroys what the client has not read yet.
+	// The target has closed, and the client's socket has everything. Close only one direction: with unread bytes
+	// of the client, a full close would send a reset, and a reset discards what the client has not read yet.
 	if half, ok := c.local.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite()
 	}
 	_ = c.local.SetReadDeadline(time.Now().Add(c.f.limits.drain))
 }
 
-// send carries what the client says. It returns true if the client has said everything, and may still listen.
+// send forwards the bytes of the client. It returns true if the client has closed its side and may still read.
 func (c *connection) send(st stream) bool {
 	b := buffers.Get().(*[]byte) //nolint:forcetypeassert // The pool holds nothing else.
 	defer buffers.Put(b)
@@ -211,7 +212,7 @@ func (c *connection) send(st stream) bool {
 		case errors.Is(err, os.ErrDeadlineExceeded) && c.gone.Load():
 			return true
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			// The forward closes, and the client has nothing more to say.
+			// The forward is closing, and the client sends nothing.
 			c.fail(errClosing)
 
 			return false
@@ -221,8 +222,8 @@ func (c *connection) send(st stream) bool {
 	}
 }
 
-// afterEOF waits until the target has closed, or nothing has come for a while. The protocol has no half-close:
-// the end of the stream would make the agent close the target's connection, and an answer would be lost.
+// afterEOF waits until the target closes or is silent for a while. The protocol has no half-close. If the stream
+// ended at once, the agent would close the target's connection and an answer would be lost.
 func (c *connection) afterEOF(l *link) {
 	eof := time.Now()
 	timer := time.NewTimer(c.f.limits.quiet)
@@ -237,7 +238,7 @@ func (c *connection) afterEOF(l *link) {
 			return
 		case <-timer.C:
 		}
-		// While others keep the session busy, the answer may wait behind theirs.
+		// While other connections keep the session busy, this answer may be delayed.
 		_, waiting, last := c.queue.counts()
 		last = later(last, eof)
 		left := min(time.Until(later(last, l.carrier.lastTraffic()).Add(c.f.limits.quiet)), time.Until(last.Add(c.f.limits.busyQuiet)))
@@ -260,7 +261,7 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// fail resets the connection, for a cause that the first caller names.
+// fail resets the connection. Only the cause of the first call counts.
 func (c *connection) fail(err error) {
 	if err == nil {
 		err = errSessionOver
@@ -268,7 +269,7 @@ func (c *connection) fail(err error) {
 	c.cancel(err)
 }
 
-// report tells of the end.
+// report emits the event for the end of the connection.
 func (c *connection) report(l *link) {
 	e := Event{Kind: ConnectionClosed, Connection: c.id, Up: c.up.Load(), Down: c.down.Load(), Duration: time.Since(c.started)}
 	if l != nil {
@@ -287,7 +288,7 @@ func (c *connection) report(l *link) {
 	c.f.leave(c, e)
 }
 
-// reset closes a connection so that the client sees an error and not an end.
+// reset closes a connection with a TCP reset: the client gets an error instead of a regular end.
 func reset(local net.Conn) {
 	if linger, ok := local.(interface{ SetLinger(sec int) error }); ok {
 		_ = linger.SetLinger(0)

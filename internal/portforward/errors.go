@@ -31,14 +31,14 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("the agent could not connect to %s", e.Target)
 }
 
-// permanentError marks a failure to open a session that no repetition mends.
+// permanentError marks a failure to open a session that a retry cannot fix.
 type permanentError struct{ err error }
 
 func (e *permanentError) Error() string { return e.err.Error() }
 func (e *permanentError) Unwrap() error { return e.err }
 
-// Permanent marks an error of Config.Open as one that no repetition mends, such as missing permissions.
-// A forward that heals then gives up at once.
+// Permanent marks an error of Config.Open that a retry cannot fix, such as a missing permission. The forward
+// then does not try again.
 func Permanent(err error) error {
 	if err == nil {
 		return nil
@@ -53,10 +53,10 @@ func isPermanent(err error) bool {
 	return errors.As(err, &p)
 }
 
-// Causes of the end of a connection, as events carry them.
+// Reasons for the reset of a connection, in events.
 var (
-	errTooMuchWaits = errors.New("the client has stopped reading and too many bytes wait for it")
-	errMemory       = errors.New("the bytes that wait for all clients exceed the limit, and most of them wait for this one")
+	errTooMuchWaits = errors.New("the client has stopped reading, and too many bytes wait for it")
+	errMemory       = errors.New("too many bytes wait for all clients, and most of them for this one")
 	errSessionOver  = errors.New("the session is over")
 	errClosing      = errors.New("the forward closes")
 	errNoSession    = errors.New("no session could be opened")

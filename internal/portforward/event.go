@@ -5,30 +5,29 @@ package portforward
 
 import "time"
 
-// Kind is what an event tells of.
+// Kind is the kind of an event.
 type Kind string
 
 const (
 	// SessionOpened: a session is ready for connections.
 	SessionOpened Kind = "session opened"
-	// SessionOver: a session has ended while the forward is in use. Err is the cause, or nil after a regular end.
+	// SessionOver: a session has ended while the forward is open. Err is the cause, or nil after a regular end.
 	SessionOver Kind = "session over"
-	// SessionFailed: a session could not be opened. Err is the cause, Pause the time to the next attempt, or 0 if there is none.
+	// SessionFailed: a session could not be opened. Err is the cause. Pause is the time to the next attempt, or 0.
 	SessionFailed Kind = "session failed"
 	// ConnectionOpened: a client has connected, and its stream is open.
 	ConnectionOpened Kind = "connection opened"
-	// ConnectionClosed: a connection has ended in order.
+	// ConnectionClosed: a connection has ended regularly.
 	ConnectionClosed Kind = "connection closed"
 	// ConnectionReset: a connection has been reset. Err is the cause.
 	ConnectionReset Kind = "connection reset"
 	// TargetRefused: the agent could not connect to the target, and the connection has been reset.
 	TargetRefused Kind = "target refused"
-	// AcceptFailed: the operating system did not hand over a connection. Err is the cause.
+	// AcceptFailed: a connection could not be accepted. Err is the cause.
 	AcceptFailed Kind = "accept failed"
 )
 
-// Event is one thing that has happened to a forward, for a log. It holds counts and causes, never a byte that
-// was carried.
+// Event is an event of a forward, for a log. It has counts and causes, and never the data.
 type Event struct {
 	Kind      Kind
 	SessionID string

@@ -17,29 +17,29 @@ import (
 // Host is the address that forwards listen on.
 const Host = "127.0.0.1"
 
-// Session is one session with its open channel, as the caller opens it for a forward.
+// Session is a session with its open channel. Config.Open returns it.
 type Session struct {
 	ID      string
 	Channel Channel
-	// End ends the session and closes the channel, also a channel that is over already.
+	// End ends the session and closes the channel, which may have ended already.
 	End func(context.Context) error
 }
 
-// Config says what a forward does.
+// Config configures a forward.
 type Config struct {
 	// LocalPort is the port to listen on, or 0 for a free one.
 	LocalPort int
-	// Open opens a session whose agent is ready. It is called again when the last session is over. onRefused
-	// has to be called when the agent says that it could not connect to the target, in order with the data.
-	// An error that Permanent has marked is not tried again.
+	// Open opens a session and returns when its agent is ready. It is called again when that session has ended.
+	// It must call onRefused when the agent reports that it could not connect to the target, in order with the
+	// data. After an error from Permanent it is not called again.
 	Open func(ctx context.Context, onRefused func()) (*Session, error)
 	// Probe opens one connection to the target before Listen returns.
 	Probe bool
-	// KeepAlive keeps the session from being idle.
+	// KeepAlive prevents the idle time-out of the session.
 	KeepAlive bool
-	// Target is the far end, in words for errors and events, such as "db.internal:5432".
+	// Target describes the far end in errors and events: "db.internal:5432", for example.
 	Target string
-	// Observe is told what happens, one event at a time. It may be nil.
+	// Observe is called with each event, one at a time. It may be nil.
 	Observe func(context.Context, Event)
 }
 
@@ -47,21 +47,21 @@ type Config struct {
 type limits struct {
 	quiet       time.Duration // without a byte from the target after the client's end
 	busyQuiet   time.Duration // the same, while other connections keep the session busy
-	drain       time.Duration // for what a client still says after the target's end
-	stall       time.Duration // without a read of a client for whom streamBytes wait
-	look        time.Duration // between looks at a client that does not read
+	drain       time.Duration // for the rest of the client's bytes after the target's end
+	stall       time.Duration // without a read of the client while streamBytes wait for it
+	look        time.Duration // between checks of a client that does not read
 	streamBytes int64
 	totalBytes  int64
-	probe       time.Duration // for a refusal, on top of a round trip
-	patience    time.Duration // of connections that wait for a new session
-	attempt     time.Duration // for one opening
-	firstPause  time.Duration // between openings; doubles up to lastPause
+	probe       time.Duration // for a refusal, after a round trip
+	patience    time.Duration // how long connections wait for a new session
+	attempt     time.Duration // for one attempt to open a session
+	firstPause  time.Duration // between attempts; doubles up to lastPause
 	lastPause   time.Duration
-	shortLived  time.Duration // a session that ends sooner without having been used counts as a failure
-	refusalAge  time.Duration // between the word that the target refused and the end of the stream
+	shortLived  time.Duration // a session that ends sooner, and unused, counts as a failure
+	refusalAge  time.Duration // between the refusal flag and the end of the stream
 	flag        time.Duration // for the agent's acknowledgement of a flag
-	end         time.Duration // for the end of a session that is over
-	idleCut     time.Duration // without a byte of a client when the forward closes
+	end         time.Duration // for ending a session that is over
+	idleCut     time.Duration // without bytes of a client when the forward closes
 	grace       time.Duration // for all clients when the forward closes
 }
 
@@ -86,7 +86,7 @@ var defaultLimits = limits{
 	grace:       time.Second,
 }
 
-// Report is what a forward has met in its life, for the one who closes it.
+// Report summarizes the life of a forward. Close returns it.
 type Report struct {
 	// Sessions are the IDs of all sessions that were opened, the oldest first.
 	Sessions []string
@@ -100,11 +100,11 @@ type Report struct {
 	// Failed is the number of connections for which no session could be opened, and OpenErr the last cause.
 	Failed  uint64
 	OpenErr error
-	// EndErr joins what was wrong at the ends of sessions.
+	// EndErr joins the errors of ending sessions.
 	EndErr error
 }
 
-// Forward is a port on loopback that leads through sessions, one at a time, to a target.
+// Forward is a local port that leads to a target, through one session at a time.
 type Forward struct {
 	config   Config
 	limits   limits
@@ -112,7 +112,7 @@ type Forward struct {
 	port     int
 	ledger   *ledger
 
-	// ctx ends when what is still open has to be reset. It does not end with the context of Listen.
+	// ctx ends when open connections must be reset. It does not end with the context of Listen.
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 	closing chan struct{} // closed at the beginning of Close
@@ -122,7 +122,7 @@ type Forward struct {
 	mu       sync.Mutex
 	current  *link
 	opening  *opening
-	failures int // openings that failed in a row, or ended soon
+	failures int // sessions in a row that did not open, or ended soon
 	open     map[*connection]struct{}
 	accepted uint64
 	report   Report
@@ -137,16 +137,16 @@ type Forward struct {
 	finalErr  error
 }
 
-// opening is an attempt to open a session that connections wait for.
+// opening is an attempt to open a session. Connections wait for it.
 type opening struct {
 	done chan struct{}
 	link *link
 	err  error
 }
 
-// Listen binds the port, opens the first session and accepts connections from then on. ctx bounds the opening
-// alone: the forward lives until Close. The error is a *PortInUseError if the port is taken, a *RefusedError if
-// the probe was refused, or wraps what Open returned.
+// Listen binds the port, opens the first session and then accepts connections until Close. The context limits
+// only the opening. The error is a *PortInUseError if the port is in use, a *RefusedError if the target refused
+// the probe, or wraps the error of Open.
 func Listen(ctx context.Context, config Config) (*Forward, error) {
 	return listen(ctx, config, defaultLimits)
 }
@@ -160,8 +160,8 @@ func listen(ctx context.Context, config Config, l limits) (*Forward, error) {
 	return serve(ctx, listener, config, l)
 }
 
-// serve opens the first session and accepts connections of the listener from then on. It closes the listener if
-// that fails.
+// serve opens the first session and then accepts connections. If the session does not open, it closes the
+// listener.
 func serve(ctx context.Context, listener net.Listener, config Config, l limits) (*Forward, error) {
 	f := &Forward{
 		config: config, limits: l, listener: listener, ledger: newLedger(l),
@@ -170,7 +170,7 @@ func serve(ctx context.Context, listener net.Listener, config Config, l limits) 
 	if addr, ok := listener.Addr().(*net.TCPAddr); ok {
 		f.port = addr.Port
 	}
-	// The values of ctx stay, for the log.
+	// Keep the values of ctx for the log.
 	f.ctx, f.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 
 	first, err := f.openOnce(ctx)
@@ -208,17 +208,17 @@ func bind(ctx context.Context, port int) (net.Listener, error) {
 	return listener, nil
 }
 
-// isAddressInUse knows the code of Windows, WSAEADDRINUSE, which syscall does not map.
+// isAddressInUse also checks for WSAEADDRINUSE of Windows, which syscall does not map.
 func isAddressInUse(err error) bool {
 	var errno syscall.Errno
 
 	return errors.As(err, &errno) && errno == 10048
 }
 
-// Port is the local port.
+// Port returns the local port.
 func (f *Forward) Port() int { return f.port }
 
-// SessionID is the ID of the first session.
+// SessionID returns the ID of the first session.
 func (f *Forward) SessionID() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -229,7 +229,7 @@ func (f *Forward) SessionID() string {
 	return f.report.Sessions[0]
 }
 
-// emit hands an event to the observer, one at a time.
+// emit calls the observer with an event, one at a time.
 func (f *Forward) emit(e Event) {
 	if f.config.Observe == nil {
 		return
@@ -245,10 +245,10 @@ func (f *Forward) emit(e Event) {
 	f.config.Observe(context.WithoutCancel(f.ctx), e)
 }
 
-// probe opens one stream and waits whether the agent says that the target refuses it.
+// probe opens one stream and checks that the target does not refuse it.
 func (f *Forward) probe(ctx context.Context, l *link) error {
 	if !l.session.Channel.Agent().Multiplexed {
-		// The agent has connected at the start of the session, and ends it if the target refuses.
+		// The agent connects at the start of the session, and ends it if the target refuses.
 		select {
 		case <-time.After(f.limits.probe + l.session.Channel.RoundTrip()):
 			return nil
@@ -278,7 +278,7 @@ func (f *Forward) probe(ctx context.Context, l *link) error {
 		}
 		heard <- nil
 	}()
-	// The agent acknowledges the request late if it resolves the host's name first. A refusal follows soon then.
+	// An agent that resolves the host's name first acknowledges the request late. A refusal follows soon after.
 	deliverCtx, stop := context.WithCancel(ctx)
 	defer stop()
 	taken := make(chan error, 1)
@@ -313,7 +313,7 @@ func (f *Forward) probe(ctx context.Context, l *link) error {
 	return err
 }
 
-// firstByte tells when something comes, and throws it away.
+// firstByte signals the first write, and discards the bytes.
 type firstByte struct {
 	any   bool
 	heard chan<- error
@@ -346,7 +346,7 @@ func (f *Forward) accept() {
 		case errors.Is(err, net.ErrClosed):
 			return
 		default:
-			// Such as too many open files.
+			// The cause may be temporary, such as too many open files.
 			f.emit(Event{Kind: AcceptFailed, Err: err, Pause: pause})
 			select {
 			case <-time.After(pause):
@@ -366,7 +366,7 @@ func (f *Forward) accept() {
 	}
 }
 
-// leave takes a connection that has ended off the list.
+// leave removes an ended connection.
 func (f *Forward) leave(c *connection, e Event) {
 	f.mu.Lock()
 	delete(f.open, c)
@@ -411,7 +411,7 @@ func (f *Forward) openOnce(ctx context.Context) (*link, error) {
 	return l, nil
 }
 
-// install makes l the session of new connections. The caller holds the mutex.
+// install uses l for new connections. The caller holds the mutex.
 func (f *Forward) install(l *link) {
 	f.report.Sessions = append(f.report.Sessions, l.session.ID)
 	if l.ctx.Err() == nil {
@@ -421,7 +421,7 @@ func (f *Forward) install(l *link) {
 	}
 }
 
-// retire ends a session that is over. The caller holds the mutex.
+// retire ends a session that can no longer be used. The caller holds the mutex.
 func (f *Forward) retire(l *link) {
 	f.ends.Go(func() {
 		ctx, done := context.WithTimeout(context.WithoutCancel(f.ctx), f.limits.end)
@@ -434,7 +434,7 @@ func (f *Forward) retire(l *link) {
 	})
 }
 
-// sessionOver is told that a session has ended. The next connection opens another one.
+// sessionOver handles the end of a session. The next connection opens another one.
 func (f *Forward) sessionOver(l *link) {
 	lived := time.Since(l.started)
 	f.mu.Lock()
@@ -456,7 +456,7 @@ func (f *Forward) sessionOver(l *link) {
 	f.emit(Event{Kind: SessionOver, SessionID: l.session.ID, Duration: lived, Err: l.cause})
 }
 
-// link returns the session of new connections. It opens one if there is none, and waits for it.
+// link returns the session for new connections. If there is none, it opens one.
 func (f *Forward) link(ctx context.Context) (*link, error) {
 	f.mu.Lock()
 	if l := f.current; l != nil && (l.ctx.Err() == nil || !f.isClosing()) {
@@ -467,7 +467,7 @@ func (f *Forward) link(ctx context.Context) (*link, error) {
 	o := f.opening
 	if o == nil {
 		if f.isClosing() {
-			// No other session takes the place of one that ends now.
+			// While the forward closes, no new session is opened.
 			f.mu.Unlock()
 
 			return nil, errClosing
@@ -485,7 +485,7 @@ func (f *Forward) link(ctx context.Context) (*link, error) {
 	}
 }
 
-// reopen tries to open a session, with growing pauses, for as long as connections are to wait.
+// reopen tries to open a session, with growing pauses, until limits.patience has passed.
 func (f *Forward) reopen(o *opening) {
 	ctx, cancel := context.WithCancel(f.ctx)
 	defer cancel()
@@ -556,7 +556,7 @@ func (f *Forward) isClosing() bool {
 	}
 }
 
-// pause is the time before the next opening.
+// pause returns the time before the next attempt to open a session.
 func (f *Forward) pause(failures int) time.Duration {
 	if failures == 0 {
 		return 0
@@ -585,9 +585,9 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Close stops listening, lets clients that have closed finish what they said, resets the others, and ends the
-// session. It waits for all of it until ctx ends. The report tells what has gone wrong in the forward's life;
-// the error is the one of ending sessions.
+// Close stops listening and ends the session. Clients that have closed their side may finish; Close resets the
+// others. It waits until ctx ends at most. The report covers the whole life of the forward. The error is about
+// ending sessions.
 func (f *Forward) Close(ctx context.Context) (Report, error) {
 	f.closeOnce.Do(func() {
 		f.mu.Lock()
@@ -609,8 +609,8 @@ func (f *Forward) Close(ctx context.Context) (Report, error) {
 		}()
 		within(ctx, f.limits.grace, served)
 		f.cancel(errClosing)
-		// The ends of all streams, and what clients have said, go before the end of the session. A connection
-		// that waits for a channel which takes nothing ends with the channel.
+		// Deliver the bytes and the ends of all streams before the session ends. A connection that waits for a
+		// blocked channel ends with the channel.
 		within(ctx, f.limits.grace, served)
 		f.opens.Wait()
 		f.mu.Lock()
@@ -621,7 +621,7 @@ func (f *Forward) Close(ctx context.Context) (Report, error) {
 		if l != nil {
 			l.flush(ctx)
 			if used && l.ctx.Err() == nil {
-				// The agent has what clients have said. It takes a moment until the target has.
+				// The agent has the bytes of the clients, but needs a moment to send them to the target.
 				_ = sleep(ctx, f.limits.idleCut)
 			}
 			err = l.end(ctx)
@@ -638,7 +638,7 @@ func (f *Forward) Close(ctx context.Context) (Report, error) {
 	return f.final, f.finalErr
 }
 
-// within waits for done, at most for d.
+// within waits for done, for d at most.
 func within(ctx context.Context, d time.Duration, done <-chan struct{}) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -649,7 +649,7 @@ func within(ctx context.Context, d time.Duration, done <-chan struct{}) {
 	}
 }
 
-// wind lets the client finish, or cuts it off when it has nothing to say.
+// wind lets the client finish, or resets it if it sends nothing.
 func (c *connection) wind() {
 	c.closing.Store(true)
 	_ = c.local.SetReadDeadline(time.Now().Add(c.f.limits.idleCut))

@@ -12,12 +12,12 @@ import (
 
 // stream is one connection through a session.
 type stream interface {
-	// write waits until the channel has room, or ctx ends.
+	// write blocks until the channel has room, or ctx ends.
 	write(ctx context.Context, p []byte) error
-	// WriteTo gives w what comes from the target, until the target has closed (nil), or with the cause when
-	// the session ends or the stream is closed. w must not wait.
+	// WriteTo writes the bytes of the target to w. It returns nil when the target has closed, or the cause when
+	// the session ends or the stream is closed. w must not block.
 	io.WriterTo
-	// close says that the client has gone. Its error means that the session cannot be used any more.
+	// close reports that the client has disconnected. After an error, the session can no longer be used.
 	close(ctx context.Context) error
 }
 
@@ -25,9 +25,9 @@ type stream interface {
 type carrier interface {
 	open(ctx context.Context) (stream, error)
 	idle() bool
-	// lastTraffic is when something last went either way, for any stream.
+	// lastTraffic returns when a byte last went in either direction, on any stream.
 	lastTraffic() time.Time
-	// shut waits until everything has ended. The channel is closed by then.
+	// shut waits until all streams have ended. Close the channel first.
 	shut()
 }
 
@@ -54,15 +54,15 @@ type link struct {
 	endErr  error
 }
 
-// refused notes that the agent could not connect to the target. The end of the stream follows it.
+// refused records that the agent could not connect to the target. The end of the stream follows.
 func (l *link) refused() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.refusals = append(l.refusals, time.Now())
 }
 
-// takeRefusal tells whether the stream that has just ended without a byte was refused. The agent does not say
-// which stream it means: the flag stands immediately before its end.
+// takeRefusal reports whether the stream that just ended without a byte was refused. The flag does not name a
+// stream: it comes immediately before the end of the stream.
 func (l *link) takeRefusal() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -90,7 +90,7 @@ func (l *link) wasUsed() bool {
 	return l.used
 }
 
-// over marks the session as over. The channel's own words are the better cause.
+// over marks the session as over. It prefers the channel's error as the cause.
 func (l *link) over(err error) {
 	l.overOnce.Do(func() {
 		if own := l.session.Channel.Err(); own != nil {
@@ -102,15 +102,15 @@ func (l *link) over(err error) {
 	})
 }
 
-// flush waits until the agent has what clients have said, also if that needs another connection of the channel. It
-// gives up after the time for closing, or when the session is over.
+// flush waits until the agent has the bytes of all clients, even if the channel has to reconnect. It gives up after
+// the time for closing, or when the session is over.
 func (l *link) flush(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, l.limits.grace)
 	defer cancel()
 	_ = l.deliver(ctx)
 }
 
-// deliver waits until the agent has what was written to the session, or the session is over.
+// deliver waits until the agent has acknowledged everything, or the session is over.
 func (l *link) deliver(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -124,7 +124,7 @@ func (l *link) deliver(ctx context.Context) error {
 	return l.session.Channel.Flush(ctx)
 }
 
-// end ends the session and waits for everything that belongs to it.
+// end ends the session and waits for its goroutines.
 func (l *link) end(ctx context.Context) error {
 	l.endOnce.Do(func() {
 		l.endErr = l.session.End(ctx)

@@ -22,21 +22,21 @@ import (
 )
 
 const (
-	// frameBytes is the most data of one frame. With its header, a full frame fills 32 messages of 1024 bytes.
+	// frameBytes is the maximum data of one frame. With its header, a full frame fills 32 messages of 1024 bytes.
 	frameBytes  = 32760
 	headerBytes = 8
 	commandPush = 2
 
-	// maxUnsent is how many bytes of clients may wait until the channel takes them.
+	// maxUnsent is how many bytes of clients may wait for the channel.
 	maxUnsent = 256 << 10
 
-	// agentInterval is how often an agent that watches for signs of life needs one.
+	// agentInterval is the interval of keep-alive messages for agents that need them.
 	agentInterval = 10 * time.Second
-	// idleInterval keeps a session busy. The shortest idle time-out of Session Manager is one minute.
+	// idleInterval prevents the idle time-out, which is one minute at least in Session Manager.
 	idleInterval = 30 * time.Second
 )
 
-// mux carries many streams over one channel, with version 1 of smux, as agents speak it.
+// mux carries many streams over one channel, with version 1 of smux, which agents use.
 type mux struct {
 	wire    *wire
 	session *smux.Session
@@ -44,12 +44,12 @@ type mux struct {
 	watched chan struct{}
 }
 
-// newMux starts to carry streams. It calls over once, with the cause, when it cannot go on.
+// newMux starts a mux. It calls over once, with the cause, when the mux ends.
 func newMux(ch Channel, keepAlive bool, over func(error)) (*mux, error) {
 	m := &mux{budget: semaphore.NewWeighted(maxUnsent), watched: make(chan struct{})}
 	m.wire = newWire(ch, func(n int) { m.budget.Release(int64(n)) }, func(err error) {
 		over(err)
-		// A channel that takes nothing more may be silent, too: smux would go on waiting.
+		// The channel may also be silent. Without this close, smux would wait forever.
 		_ = m.session.Close()
 	})
 
@@ -70,7 +70,7 @@ func newMux(ch Channel, keepAlive bool, over func(error)) (*mux, error) {
 
 				return
 			}
-			// The other side does not open streams.
+			// Agents do not open streams.
 			_ = stream.Close()
 		}
 	}()
@@ -78,7 +78,7 @@ func newMux(ch Channel, keepAlive bool, over func(error)) (*mux, error) {
 	return m, nil
 }
 
-// muxConfig says how the agent is spoken to.
+// muxConfig returns the smux configuration for an agent.
 func muxConfig(agent datachannel.Agent, keepAlive bool) *smux.Config {
 	config := smux.DefaultConfig()
 	config.Version = 1
@@ -88,8 +88,8 @@ func muxConfig(agent datachannel.Agent, keepAlive bool) *smux.Config {
 	if agent.NeedsKeepAlive {
 		config.KeepAliveInterval = agentInterval
 	}
-	// Some agents never send a sign of life, and a channel that is being resumed brings none. The channel
-	// itself notices a dead connection.
+	// Some agents send no keep-alive messages, and none arrive while a channel is being resumed. The channel
+	// itself detects a dead connection.
 	config.KeepAliveTimeout = math.MaxInt64
 
 	return config
@@ -106,10 +106,10 @@ func (m *mux) open(context.Context) (stream, error) {
 
 func (m *mux) lastTraffic() time.Time { return m.wire.lastTraffic() }
 
-// idle tells whether everything that was written has been taken by the channel.
+// idle reports whether the channel has accepted everything that was written.
 func (m *mux) idle() bool { return m.wire.idle() }
 
-// shut ends all streams. The channel has to be closed by then.
+// shut ends all streams. Close the channel first.
 func (m *mux) shut() {
 	_ = m.session.Close()
 	<-m.wire.done
@@ -121,7 +121,7 @@ type muxStream struct {
 	stream *smux.Stream
 }
 
-// write waits until the channel has room, or ctx ends. p is at most one frame.
+// write blocks until the channel has room, or ctx ends. p is one frame at most.
 func (s *muxStream) write(ctx context.Context, p []byte) error {
 	if err := s.mux.budget.Acquire(ctx, int64(len(p)+headerBytes)); err != nil {
 		return err
@@ -134,22 +134,22 @@ func (s *muxStream) write(ctx context.Context, p []byte) error {
 func (s *muxStream) WriteTo(w io.Writer) (int64, error) { return s.stream.WriteTo(w) }
 
 func (s *muxStream) close(context.Context) error {
-	// The answer does not matter: a second close and the close of a dead session are errors, too.
+	// Ignore the error: a second close, and the close of a dead session, also return one.
 	_ = s.stream.Close()
 
 	return nil
 }
 
-// wire is the connection that smux reads and writes. A write never waits for the channel: smux gives up the
-// opening and the closing of streams after 30 seconds, and a channel that is being resumed may take longer.
-// The data of clients is bounded by the budget instead, which is given back with sent.
+// wire is the connection that smux reads and writes. A write never waits for the channel: smux abandons the
+// opening and closing of a stream after 30 seconds, and resuming a channel may take longer. A budget limits the
+// data of clients instead.
 type wire struct {
 	io.Reader
 	ch   Channel
 	sent func(int)
 	done chan struct{}
 
-	traffic atomic.Int64 // When something last went either way, in nanoseconds.
+	traffic atomic.Int64 // When a byte last went in either direction, in nanoseconds.
 
 	mu     sync.Mutex
 	wake   *sync.Cond
@@ -160,8 +160,8 @@ type wire struct {
 	err    error
 }
 
-// channelReader has another error for the end of the channel: smux takes io.EOF for the end of a stream, and a
-// client would take an answer that was cut off for a whole one.
+// channelReader replaces io.EOF at the end of the channel. For smux, io.EOF is the regular end of a stream: a
+// client would mistake a truncated answer for a complete one.
 type channelReader struct {
 	ch      Channel
 	traffic *atomic.Int64
@@ -187,7 +187,7 @@ func newWire(ch Channel, sent func(int), over func(error)) *wire {
 	return w
 }
 
-// WriteBuffers takes one frame, header and data.
+// WriteBuffers writes one frame: header and data.
 func (w *wire) WriteBuffers(v [][]byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -210,7 +210,7 @@ func (w *wire) WriteBuffers(v [][]byte) (int, error) {
 	return n, nil
 }
 
-// Write is there for io.ReadWriteCloser; smux calls WriteBuffers.
+// Write implements io.ReadWriteCloser. smux calls WriteBuffers instead.
 func (w *wire) Write(p []byte) (int, error) {
 	if len(p) < headerBytes || int(binary.LittleEndian.Uint16(p[2:])) != len(p)-headerBytes {
 		return 0, fmt.Errorf("writing %d bytes that are not one frame", len(p))
@@ -251,7 +251,7 @@ func (w *wire) pump(over func(error)) {
 	}
 }
 
-// lastTraffic is when something last went either way: now, if something waits.
+// lastTraffic returns when a byte last went in either direction, or now if bytes wait.
 func (w *wire) lastTraffic() time.Time {
 	if !w.idle() {
 		return time.Now()
@@ -267,7 +267,7 @@ func (w *wire) idle() bool {
 	return len(w.buf) == 0 && !w.busy
 }
 
-// Close stops the writer. It leaves the channel to the one who opened it.
+// Close stops the writer. It does not close the channel.
 func (w *wire) Close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -17,15 +17,15 @@ var blocks = sync.Pool{New: func() any {
 	return &b
 }}
 
-// ledger knows how many bytes wait in all queues of a forward. The protocol has no back-pressure, so a
-// client that does not read has to be cut off before its bytes fill the memory.
+// ledger counts the bytes in all queues of a forward. The protocol has no back-pressure, so a client that does
+// not read must be reset before its bytes fill the memory.
 type ledger struct {
 	mu     sync.Mutex
 	total  int64
 	queues map[*queue]struct{}
 
-	// A queue is cut when its client has read nothing for stall and more than perQueue bytes wait, or when it
-	// is the fullest and all together hold more than all.
+	// A queue is cut if its client has read nothing for stall and more than perQueue bytes wait. The fullest
+	// queue is cut if all queues together have more than all bytes.
 	stall    time.Duration
 	perQueue int64
 	all      int64
@@ -35,17 +35,17 @@ func newLedger(l limits) *ledger {
 	return &ledger{queues: map[*queue]struct{}{}, stall: l.stall, perQueue: l.streamBytes, all: l.totalBytes}
 }
 
-// queue holds what has come for one client. Its writer never waits.
+// queue holds the bytes for one client. Writing never blocks.
 type queue struct {
 	ledger *ledger
-	// cut is called, outside of all locks, when the queue has to go.
+	// cut is called without locks when the queue must be dropped.
 	cut func(err error, waiting int64)
-	// wake holds a token when something has changed for the reader.
+	// wake holds a token when the reader must look again.
 	wake chan struct{}
 
-	// The ledger's mutex guards all of these.
+	// The ledger's mutex guards these.
 	blocks  []*[]byte
-	read    int // of the first block
+	read    int // bytes of the first block that were consumed
 	size    int64
 	got     int64
 	ended   bool
@@ -143,7 +143,7 @@ func (q *queue) check() {
 	}
 }
 
-// end says that nothing more comes.
+// end marks the end of the data.
 func (q *queue) end() {
 	q.ledger.mu.Lock()
 	q.ended = true
@@ -151,7 +151,7 @@ func (q *queue) end() {
 	q.signal()
 }
 
-// drop frees everything and takes the queue out of the ledger.
+// drop discards all bytes and removes the queue from the ledger.
 func (q *queue) drop(err error) {
 	q.ledger.mu.Lock()
 	q.dropLocked(err)
@@ -159,7 +159,7 @@ func (q *queue) drop(err error) {
 	q.signal()
 }
 
-// dropLocked leaves the blocks to the garbage collector: a write to the client may still use one.
+// dropLocked does not reuse the blocks: a write to the client may still use one.
 func (q *queue) dropLocked(err error) {
 	if q.err == nil {
 		q.err = err
@@ -169,8 +169,8 @@ func (q *queue) dropLocked(err error) {
 	delete(q.ledger.queues, q)
 }
 
-// next waits for bytes. They stay in the queue until consume is called. It returns none at the end, and an
-// error once the queue has been dropped.
+// next waits for bytes and returns them. They stay in the queue until consume is called. At the end it returns
+// no bytes. After a drop it returns an error.
 func (q *queue) next() ([]byte, error) {
 	for {
 		q.ledger.mu.Lock()
@@ -193,7 +193,7 @@ func (q *queue) next() ([]byte, error) {
 	}
 }
 
-// consume takes n bytes out of the queue, that the client has read.
+// consume removes n bytes that the client has read.
 func (q *queue) consume(n int) {
 	q.ledger.mu.Lock()
 	defer q.ledger.mu.Unlock()
@@ -213,7 +213,7 @@ func (q *queue) consume(n int) {
 	}
 }
 
-// counts returns how many bytes have come, how many of them wait, and when the last ones came.
+// counts returns how many bytes were written, how many of them wait, and when the last ones were written.
 func (q *queue) counts() (got, waiting int64, lastPut time.Time) {
 	q.ledger.mu.Lock()
 	defer q.ledger.mu.Unlock()
