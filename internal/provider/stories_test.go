@@ -359,7 +359,7 @@ func TestExamples_sessionPolicy(t *testing.T) {
 	t.Cleanup(server.Close)
 	w := newStoryWorkspace(t, server.URL, directory)
 
-	storyContains(t, w.MustRun("test", "-filter=tests/mock.tftest.hcl"), "Success! 6 passed, 0 failed.")
+	storyContains(t, w.MustRun("test", "-filter=tests/mock.tftest.hcl"), "Success! 7 passed, 0 failed.")
 	if requests := fake.Requests(); len(requests) > 0 {
 		t.Errorf("mocks made %d requests", len(requests))
 	}
