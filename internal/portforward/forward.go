@@ -234,14 +234,15 @@ func (f *Forward) emit(e Event) {
 	if f.config.Observe == nil {
 		return
 	}
+	// Counted in the order of the events, so that the last one tells of no open connection.
+	f.observe.Lock()
+	defer f.observe.Unlock()
 	e.Target = f.config.Target
 	if e.Connection != 0 {
 		f.mu.Lock()
 		e.Open = len(f.open)
 		f.mu.Unlock()
 	}
-	f.observe.Lock()
-	defer f.observe.Unlock()
 	f.config.Observe(context.WithoutCancel(f.ctx), e)
 }
 
