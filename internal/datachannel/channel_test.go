@@ -151,8 +151,8 @@ func TestOpen_handshakeNeverComes(t *testing.T) {
 			l.send(handshakeRequestOf(modernAgent, portActions))
 		}, "agent 3.3.987.0 did not complete it"},
 		"the channel is closed": {func(l *peerLine) {
-			l.send(wireMessage{kind: "channel_closed", data: []byte(`{"Output":"----------ERROR-------\nSetting up data channel with id s-1 failed: token-of-the-session"}`)})
-		}, "----------ERROR------- Setting up data channel with id s-1 failed: ..."},
+			l.send(wireMessage{kind: "channel_closed", data: []byte(`{"Output":"\n----------ERROR-------\nSetting up data channel with id s-1 failed: token-of-the-session"}`)})
+		}, "the service has closed the data channel: Setting up data channel with id s-1 failed: ..."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -194,6 +195,9 @@ func parseAcknowledgement(data []byte) (int64, error) {
 	return *members.Sequence, nil
 }
 
+// failureHeading stands above what an agent says of a failure.
+const failureHeading = "----------ERROR-------"
+
 // parseChannelClosed returns the other side's reason for closing a channel.
 func parseChannelClosed(data []byte) string {
 	var members struct{ Output string }
@@ -201,5 +205,5 @@ func parseChannelClosed(data []byte) string {
 		return ""
 	}
 
-	return members.Output
+	return strings.TrimPrefix(strings.TrimSpace(members.Output), failureHeading)
 }

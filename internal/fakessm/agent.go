@@ -22,6 +22,9 @@ const (
 	// handshakeTime is how long an agent waits for the response to its handshake request.
 	handshakeTime = 15 * time.Second
 
+	// handshakeFailure precedes what agents say of a handshake that failed.
+	handshakeFailure = "\n----------ERROR-------\nEncountered error while initiating handshake. "
+
 	// agentPayload is the maximum payload of an agent's message, in bytes.
 	agentPayload = 1024
 
@@ -141,7 +144,7 @@ func (a *agent) requestHandshake() {
 		complete := a.complete
 		a.mu.Unlock()
 		if !complete {
-			a.end("Handshake timed out. Please ensure that you have the latest version of the session manager plugin.")
+			a.end(handshakeFailure + "Handshake timed out. Please ensure that you have the latest version of the session manager plugin.")
 		}
 	})
 }
@@ -413,7 +416,7 @@ func (a *agent) handleHandshakeResponse(data []byte) {
 	}
 	for _, action := range response.ProcessedClientActions {
 		if action.ActionStatus != 1 {
-			go a.end(fmt.Sprintf("%s failed on client with status %d error: %s", action.ActionType, action.ActionStatus, action.Error))
+			go a.end(handshakeFailure + fmt.Sprintf("%s failed on client with status %d error: %s", action.ActionType, action.ActionStatus, action.Error))
 
 			return
 		}
