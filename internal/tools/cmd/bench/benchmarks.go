@@ -31,11 +31,11 @@ var benchmarks = []benchmark{
 // callsPerSecond is the quota of each operation, for an account and a Region.
 const callsPerSecond = 6
 
-// quotaPause lets the endpoint grant again what it grants in a burst.
+// quotaPause restores the burst quota of the endpoint.
 const quotaPause = 1500 * time.Millisecond
 
-// benchmarkApply compares with as many of Terraform's own resources, of the same
-// size: they cost what Terraform itself takes for its graph and its state.
+// benchmarkApply compares with the same number of Terraform's own resources of the same
+// size. Their cost is Terraform's own time for its graph and its state.
 func benchmarkApply(ctx context.Context, l *lab) ([]check, error) {
 	const count = 1000
 	sessions := liveSessions(count)
@@ -138,7 +138,7 @@ func (l *lab) paddedWorkspace(ctx context.Context, like *workspace, count int) (
 	return l.workspace(dataConfig(count, padding), nil)
 }
 
-// benchmarkApplyQuotas compares with what the quota allows at best.
+// benchmarkApplyQuotas compares with the minimum time under the quota.
 func benchmarkApplyQuotas(ctx context.Context, l *lab) ([]check, error) {
 	const count = 300
 	a, err := l.applyAtQuota(ctx, count)
@@ -155,8 +155,8 @@ func benchmarkApplyQuotas(ctx context.Context, l *lab) ([]check, error) {
 	}, nil
 }
 
-// benchmarkApplyTerminating does so where a session that is ending stays in the active
-// list for a while, so that a look at one session takes more than one call.
+// benchmarkApplyTerminating is benchmarkApplyQuotas with sessions that stay in the active
+// list while they end. A lookup then takes more than one call.
 func benchmarkApplyTerminating(ctx context.Context, l *lab) ([]check, error) {
 	const count = 120
 	a, err := l.applyAtQuota(ctx, count, "-terminating", "active", "-lag", "1500ms")
@@ -170,12 +170,12 @@ func benchmarkApplyTerminating(ctx context.Context, l *lab) ([]check, error) {
 	}}, nil
 }
 
-// appliedAtQuota is what the runs of an apply took, and which part of the calls was throttled.
+// appliedAtQuota holds the times of an apply, and the share of throttled calls.
 type appliedAtQuota struct {
 	took, throttled []float64
 }
 
-// applyAtQuota ends a number of sessions under the quotas, each by a resource, in each run.
+// applyAtQuota ends a number of sessions under the quotas in each run, one per resource.
 func (l *lab) applyAtQuota(ctx context.Context, count int, arguments ...string) (appliedAtQuota, error) {
 	var a appliedAtQuota
 	sessions := liveSessions(count)
@@ -213,7 +213,7 @@ func (l *lab) applyAtQuota(ctx context.Context, count int, arguments ...string) 
 	return a, nil
 }
 
-// benchmarkPlanQuotas compares with the same plan that looks nothing up.
+// benchmarkPlanQuotas compares with the same plan without lookups.
 func benchmarkPlanQuotas(ctx context.Context, l *lab) ([]check, error) {
 	const count = 1000
 	e, err := l.startEndpoint(ctx, slices.Values(liveSessions(count)), "-quotas")
@@ -267,7 +267,7 @@ func benchmarkPlanQuotas(ctx context.Context, l *lab) ([]check, error) {
 	}, nil
 }
 
-// benchmarkRefresh reads terminations that cannot change any more.
+// benchmarkRefresh reads terminations with a final outcome.
 func benchmarkRefresh(ctx context.Context, l *lab) ([]check, error) {
 	const count = 1000
 	e, err := l.startEndpoint(ctx, slices.Values(liveSessions(count)))

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// benchmarkDrain ends many sessions with one resource, where only the latency and
-// the provider itself take time.
+// benchmarkDrain ends many sessions with one resource, without quotas: only the latency
+// and the provider take time.
 func benchmarkDrain(ctx context.Context, l *lab) ([]check, error) {
 	d, err := l.drain(ctx, 10_000, "-latency", "20ms")
 	if err != nil {
@@ -25,7 +25,7 @@ func benchmarkDrain(ctx context.Context, l *lab) ([]check, error) {
 	}, nil
 }
 
-// benchmarkDrainQuotas compares with what the quota allows at best.
+// benchmarkDrainQuotas compares with the minimum time under the quota.
 func benchmarkDrainQuotas(ctx context.Context, l *lab) ([]check, error) {
 	const count = 120
 	d, err := l.drain(ctx, count, "-quotas")
@@ -39,12 +39,12 @@ func benchmarkDrainQuotas(ctx context.Context, l *lab) ([]check, error) {
 	}}, nil
 }
 
-// drained is what the runs of a drain took.
+// drained holds the measurements of a drain.
 type drained struct {
 	took, calls, memory []float64
 }
 
-// drain ends a number of sessions, in each run.
+// drain ends a number of sessions in each run.
 func (l *lab) drain(ctx context.Context, count int, arguments ...string) (drained, error) {
 	var d drained
 	sessions := liveSessions(count)
@@ -87,7 +87,7 @@ func (l *lab) drain(ctx context.Context, count int, arguments ...string) (draine
 	return d, nil
 }
 
-// requireDrained checks that the one drain in state has ended every session.
+// requireDrained checks that the drain in state has ended every session.
 func (w *workspace) requireDrained(count int) error {
 	all, err := w.attributes()
 	if err != nil {

@@ -21,7 +21,7 @@ const (
 	forwardRate = 20e6
 )
 
-// forwardConfig forwards a port to a far end while a client of ours uses it.
+// forwardConfig forwards a port to a far end, and runs the client.
 func forwardConfig(program string, port int, size int64, out string) string {
 	return fmt.Sprintf(`
 terraform {
@@ -44,14 +44,14 @@ resource "terraform_data" "client" {
 `, port, program, size, out)
 }
 
-// forwarded is what the runs with a forward took.
+// forwarded holds the measurements of runs with a forward.
 type forwarded struct {
 	through, plain []forwardFigures
 	ready          []float64 // From StartSession to the start of the client, in seconds.
 	memory, calls  []float64
 }
 
-// forward runs the client through a forward, and without one.
+// forward runs the client with and without a forward.
 func (l *lab) forward(ctx context.Context, size int64, arguments ...string) (f forwarded, err error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -136,7 +136,7 @@ func readFigures(path string) (figures forwardFigures, err error) {
 	return figures, json.Unmarshal(content, &figures)
 }
 
-// values picks one figure of all runs.
+// values returns one figure of all runs.
 func values(all []forwardFigures, figure func(forwardFigures) float64) []float64 {
 	out := make([]float64, 0, len(all))
 	for _, f := range all {
@@ -146,14 +146,14 @@ func values(all []forwardFigures, figure func(forwardFigures) float64) []float64
 	return out
 }
 
-// inRate words the seconds that so many bytes took.
+// inRate returns a text for the time and the rate of a transfer.
 func inRate(size float64) func(float64) string {
 	return func(seconds float64) string {
 		return fmt.Sprintf("%.2f s, %.1f MB/s", seconds, size/seconds/1e6)
 	}
 }
 
-// benchmarkForward moves bytes through a forward as fast as it goes.
+// benchmarkForward moves bytes through a forward as fast as possible.
 func benchmarkForward(ctx context.Context, l *lab) ([]check, error) {
 	f, err := l.forward(ctx, forwardBytes)
 	if err != nil {
@@ -186,7 +186,7 @@ func benchmarkForward(ctx context.Context, l *lab) ([]check, error) {
 	}, nil
 }
 
-// benchmarkForwardPaced does so with an agent that pauses as a real one does.
+// benchmarkForwardPaced is benchmarkForward with an agent that pauses like a real one.
 func benchmarkForwardPaced(ctx context.Context, l *lab) ([]check, error) {
 	f, err := l.forward(ctx, pacedBytes, "-agent-pacing")
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// benchmarkHistory reads one session of a long history, and ends one, which has
-// ended before. Whoever listed would read five thousand pages.
+// benchmarkHistory reads one session of a long history, and terminates one that has
+// already ended. Listing the whole history would take five thousand pages.
 func benchmarkHistory(ctx context.Context, l *lab) ([]check, error) {
 	const count = 1_000_000
 	e, err := l.startEndpoint(ctx, endedSessions(count))
@@ -79,7 +79,7 @@ func benchmarkStart(ctx context.Context, l *lab) ([]check, error) {
 				return nil, err
 			}
 			if i == 0 {
-				// The system has to read the programs from disk.
+				// The first run reads the programs from disk.
 				continue
 			}
 			s.took = append(s.took, took.Seconds())
@@ -114,15 +114,15 @@ func benchmarkStart(ctx context.Context, l *lab) ([]check, error) {
 	}, nil
 }
 
-// started is what the starts of a program took.
+// started holds the measurements of starting a program.
 type started struct {
 	took, memory []float64
 }
 
-// benchmarkState measures what Terraform writes.
+// benchmarkState measures the size of the state.
 func benchmarkState(ctx context.Context, l *lab) ([]check, error) {
 	const count = 1000
-	// A node takes a moment to end a session: at first SSM tells no end date.
+	// A node takes a moment to end a session. Until then, SSM has no end date.
 	e, err := l.startEndpoint(ctx, slices.Values(liveSessions(count)), "-lag", "1h")
 	if err != nil {
 		return nil, err

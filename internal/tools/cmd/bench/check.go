@@ -8,28 +8,28 @@ import (
 	"slices"
 )
 
-// rule is how what was measured is held against its limit.
+// rule is how a measurement is compared with its limit.
 type rule int
 
 const (
-	atMost rule = iota // The median itself is bounded.
-	ratio              // The median, as a multiple of that of the limit.
-	excess             // The median, less that of the limit.
+	atMost rule = iota // Compares the median.
+	ratio              // Compares the median divided by the median of the limit.
+	excess             // Compares the median minus the median of the limit.
 )
 
 // check is one quantity of a benchmark, and its target.
 type check struct {
 	quantity   string
-	values     []float64 // One for each run; none if this system does not tell.
+	values     []float64 // One for each run. Empty if this system cannot measure it.
 	unit       func(float64) string
 	rule       rule
-	against    string    // What the limit is, in words.
-	limit      []float64 // Its values; a single one if it is no measurement.
+	against    string    // Description of the limit.
+	limit      []float64 // Values of the limit. A single one if it is not measured.
 	target     float64
-	untargeted bool // It is reported, and held against nothing.
+	untargeted bool // It is reported without a target.
 }
 
-// result is what the target bounds.
+// result returns the value that is compared with the target.
 func (c check) result() float64 {
 	switch c.rule {
 	case ratio:
@@ -41,17 +41,17 @@ func (c check) result() float64 {
 	}
 }
 
-// measured tells whether there is anything to judge.
+// measured reports whether there are values.
 func (c check) measured() bool {
 	return len(c.values) > 0
 }
 
-// met tells whether the target is met.
+// met reports whether the target is met.
 func (c check) met() bool {
 	return c.untargeted || c.result() <= c.target
 }
 
-// word words a result or a target.
+// word returns a result or a target as a text.
 func (c check) word(result float64) string {
 	if c.rule == ratio {
 		return inTimes(result)
@@ -60,7 +60,7 @@ func (c check) word(result float64) string {
 	return c.unit(result)
 }
 
-// verdict words the judgement.
+// verdict returns the verdict as a text.
 func (c check) verdict() string {
 	switch {
 	case !c.measured():
@@ -74,7 +74,7 @@ func (c check) verdict() string {
 	}
 }
 
-// spread words values: their median, and between what they lie.
+// spread returns values as a text: the median, the minimum and the maximum.
 func spread(values []float64, unit func(float64) string) string {
 	if len(values) == 0 {
 		return "–"
@@ -87,7 +87,7 @@ func spread(values []float64, unit func(float64) string) string {
 	return text
 }
 
-// median returns the middle of some values, 0 of none.
+// median returns the median of the values, or 0 if there are none.
 func median(values []float64) float64 {
 	if len(values) == 0 {
 		return 0
@@ -101,7 +101,7 @@ func median(values []float64) float64 {
 	return (sorted[half-1] + sorted[half]) / 2
 }
 
-// The units of what is measured.
+// Units of measurements.
 
 func inSeconds(v float64) string { return fmt.Sprintf("%.2f s", v) }
 

@@ -18,9 +18,8 @@ const requirements = `terraform {
 
 `
 
-// terminationsConfig ends the first sessions, one resource for each. It counts, as
-// Terraform works out for_each anew for every instance, and would be measured
-// doing so.
+// terminationsConfig ends the first sessions, one per resource. It uses count, because
+// Terraform evaluates for_each again for every instance, which would distort the result.
 func terminationsConfig(count int, verify bool) string {
 	return requirements + fmt.Sprintf(`resource "ssm_session_termination" "test" {
   count      = %d
@@ -55,7 +54,7 @@ func sessionConfig(id string) string {
 `, id)
 }
 
-// idleConfig is what a provider can do that has as many attributes, and nothing to do.
+// idleConfig uses a provider with the same attributes that does nothing.
 func idleConfig(count int) string {
 	return strings.ReplaceAll(requirements, "ssm", "idle") + fmt.Sprintf(`resource "idle_resource" "test" {
   count = %d
@@ -63,8 +62,7 @@ func idleConfig(count int) string {
 `, count)
 }
 
-// dataConfig is what Terraform itself can do: as many resources of its own, whose
-// state is padded.
+// dataConfig uses the same number of Terraform's own resources, with padded state.
 func dataConfig(count, padding int) string {
 	return fmt.Sprintf(`resource "terraform_data" "test" {
   count = %d

@@ -14,7 +14,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm/fakeprocess"
 )
 
-// endpoint is a fake Session Manager in a process of its own.
+// endpoint is a fake Session Manager in a separate process.
 type endpoint struct {
 	*fakeprocess.Process
 }
@@ -29,13 +29,13 @@ func (l *lab) startEndpoint(ctx context.Context, sessions iter.Seq[fakessm.Sessi
 	if err != nil {
 		return nil, err
 	}
-	// It has read them by the time that it listens.
+	// The endpoint has read the sessions when it starts to listen.
 	defer func() { err = errors.Join(err, os.Remove(file.Name())) }()
 	if err := writeSessions(file, sessions); err != nil {
 		return nil, err
 	}
 
-	// The real one runs elsewhere: it is to take little of this machine.
+	// The real service runs elsewhere, so the fake should use little of this machine.
 	env := l.environment("GOMAXPROCS=1")
 	process, err := fakeprocess.Start(ctx, l.bin("fakessm"), env,
 		append([]string{"-page-size", "200", "-quotas=false", "-sessions", file.Name()}, arguments...)...)
@@ -43,7 +43,7 @@ func (l *lab) startEndpoint(ctx context.Context, sessions iter.Seq[fakessm.Sessi
 	return &endpoint{process}, err
 }
 
-// renew makes sessions live again, and forgets the requests so far.
+// renew makes the sessions live again, and clears the requests.
 func (e *endpoint) renew(ctx context.Context, sessions []fakessm.Session) error {
 	if len(sessions) > 0 {
 		if err := e.AddSessions(ctx, sessions); err != nil {
@@ -54,14 +54,14 @@ func (e *endpoint) renew(ctx context.Context, sessions []fakessm.Session) error 
 	return e.Forget(ctx)
 }
 
-// tally is what an endpoint was asked, of Session Manager.
+// tally counts the requests of an endpoint.
 type tally struct {
 	calls      float64
 	throttled  float64
-	unfiltered float64 // Calls of DescribeSessions that name no session.
+	unfiltered float64 // Calls of DescribeSessions without a session ID.
 }
 
-// count returns what the endpoint was asked since it was renewed.
+// count returns the requests since the last renew.
 func (e *endpoint) count(ctx context.Context) (tally, error) {
 	requests, err := e.Requests(ctx)
 	if err != nil {

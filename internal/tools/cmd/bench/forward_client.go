@@ -20,8 +20,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm/fakecontrol"
 )
 
-// The far end of a forward: each connection begins with one of these and a number of
-// bytes.
+// Commands of the far end. Each connection begins with a command and a number of bytes.
 const (
 	farSink   = 'U' // Reads the bytes, and answers with one.
 	farSource = 'D' // Sends the bytes, and closes.
@@ -37,7 +36,7 @@ func farEnd(listener net.Listener) {
 		}
 		go func() {
 			defer connection.Close()
-			_ = serveFar(connection) // The client notices what is missing.
+			_ = serveFar(connection) // The client detects missing bytes.
 		}()
 	}
 }
@@ -67,7 +66,7 @@ func serveFar(connection net.Conn) error {
 	}
 }
 
-// zeros reads as zeros without an end.
+// zeros is an endless reader of zeros.
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) {
@@ -76,12 +75,12 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// forwardFigures are what a client of a forward measures, in seconds.
+// forwardFigures are the measurements of a client of a forward, in seconds.
 type forwardFigures struct {
 	Started  time.Time // When the client began.
 	Up       float64   // For forwardBytes.
 	Down     float64
-	Paused   float64 // How long an agent with a pace paused meanwhile.
+	Paused   float64 // How long the agent paused during Down.
 	Many     float64 // For forwardBytes over forwardMany connections, half of them each way.
 	RoundTop float64 // A round trip of one byte, the 99th percentile.
 	Round    float64 // The same, the median.
@@ -93,8 +92,8 @@ const (
 	forwardRounds = 2000
 )
 
-// forwardClient measures what lies between it and a far end at an address, and writes
-// the figures to a file. Terraform runs it as a provisioner.
+// forwardClient measures the connection to a far end, and writes the figures to a file.
+// Terraform runs it as a provisioner.
 func forwardClient(ctx context.Context, address string, size int64, out string) error {
 	figures := forwardFigures{Started: time.Now()}
 	var err error
@@ -147,8 +146,8 @@ func forwardClient(ctx context.Context, address string, size int64, out string) 
 	return os.WriteFile(out, content, 0o600)
 }
 
-// agentPauses returns how long the agents of the endpoint that the environment names
-// have paused. Without a forward there is none.
+// agentPauses returns how long the agents of the endpoint have paused. The environment
+// has the endpoint's URL. Without a forward the result is 0.
 func agentPauses(ctx context.Context) (float64, error) {
 	url := os.Getenv("FAKESSM_CONTROL_URL")
 	if url == "" {
@@ -158,7 +157,7 @@ func agentPauses(ctx context.Context) (float64, error) {
 	return fakecontrol.Client{URL: url}.AgentPauses(ctx)
 }
 
-// dialFar connects, and says what is to come.
+// dialFar connects and sends the command.
 func dialFar(ctx context.Context, address string, what byte, size int64) (net.Conn, error) {
 	connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
 	if err != nil {
@@ -172,7 +171,7 @@ func dialFar(ctx context.Context, address string, what byte, size int64) (net.Co
 	return connection, nil
 }
 
-// transfer moves so many bytes in a direction, and returns the seconds that it took.
+// transfer moves a number of bytes in a direction, and returns the time in seconds.
 func transfer(ctx context.Context, address string, direction byte, size int64) (float64, error) {
 	start := time.Now()
 	connection, err := dialFar(ctx, address, direction, size)
@@ -222,7 +221,7 @@ func roundTrips(ctx context.Context, address string) (middle, top float64, err e
 	return median(took), took[len(took)*99/100], nil
 }
 
-// holdOpen has many connections open at the same time, each of them in use.
+// holdOpen keeps many connections open at the same time and uses each of them.
 func holdOpen(ctx context.Context, address string) error {
 	group, ctx := errgroup.WithContext(ctx)
 	open := make(chan struct{}, forwardIdle)
@@ -259,7 +258,7 @@ func holdOpen(ctx context.Context, address string) error {
 				return
 			}
 		}
-		// The memory of the provider is looked at a few times a second.
+		// The memory of the provider is read a few times a second.
 		select {
 		case <-time.After(time.Second):
 		case <-ctx.Done():

@@ -17,32 +17,32 @@ import (
 // benchmark is one line of the table of targets.
 type benchmark struct {
 	name string // For -run.
-	work string // What is measured, in the words of the report.
-	// once tells that no Terraform takes part, so that one time is enough.
+	work string // The measured operation, as in the report.
+	// once is true if the benchmark runs no CLI. One run is then enough for all of them.
 	once bool
 	run  func(context.Context, *lab) ([]check, error)
 }
 
-// row is a check as the report shows it.
+// row is a check in the report.
 type row struct {
 	Work string
-	CLI  string // Empty if no Terraform took part.
+	CLI  string // Empty if the benchmark runs no CLI.
 	check
 }
 
-// lab is where the benchmarks run: a temporary directory with the built programs.
+// lab is a temporary directory with the built programs, where the benchmarks run.
 type lab struct {
 	dir  string
 	runs int
 	log  io.Writer
 	clis []cli
-	cli  cli // The one that drives the provider now.
+	cli  cli // The current CLI.
 
 	versions []version
 	notes    []string
 }
 
-// cli is a Terraform or OpenTofu.
+// cli is an installed Terraform or OpenTofu.
 type cli struct {
 	name string // "Terraform" or "OpenTofu".
 	path string
@@ -81,15 +81,15 @@ func newLab(ctx context.Context, runs int, log io.Writer) (_ *lab, err error) {
 	return l, l.readVersions(ctx)
 }
 
-// close removes what the benchmarks have left.
+// close removes the files of the benchmarks.
 func (l *lab) close() {
 	if err := os.RemoveAll(l.dir); err != nil {
 		l.logf("removing the temporary directory: %s", err)
 	}
 }
 
-// programs are built from the repository: by the name of the binary, the module and
-// the package in it, with build tags of their own, whatever GOFLAGS says.
+// programs lists the programs to build by name: the module, the package in it, and the
+// build tags, which override GOFLAGS.
 var programs = map[string][]string{
 	"fakessm":                      {"-C=.", "-tags=", "./internal/cmd/fakessm"},
 	"terraform-provider-empty":     {"-C=internal/tools/cmd", "-tags=", "./bench/emptyprovider"},
@@ -98,7 +98,7 @@ var programs = map[string][]string{
 	"terraform-provider-ssm":       {"-C=.", "-tags=grpcnotrace", "."},
 }
 
-// build builds the programs as a release is built.
+// build builds the programs like a release.
 func (l *lab) build(ctx context.Context) error {
 	l.logf("building the provider, those that it is held against, and the fake endpoint")
 	for name, pkg := range programs {
@@ -117,7 +117,7 @@ func (l *lab) bin(name string) string {
 	return filepath.Join(l.dir, "bin", name)
 }
 
-// measure runs a benchmark with each Terraform that there is.
+// measure runs a benchmark with each CLI.
 func (l *lab) measure(ctx context.Context, b benchmark) ([]row, error) {
 	var rows []row
 	for _, c := range l.clis {
@@ -142,8 +142,7 @@ func (l *lab) measure(ctx context.Context, b benchmark) ([]row, error) {
 	return rows, nil
 }
 
-// environment returns what a program is to know: nothing of the caller's but the
-// PATH, and what is given.
+// environment returns the environment of a program: the PATH and the given variables.
 func (l *lab) environment(more ...string) []string {
 	return append([]string{
 		"PATH=" + os.Getenv("PATH"),
@@ -152,7 +151,7 @@ func (l *lab) environment(more ...string) []string {
 	}, more...)
 }
 
-// note adds a sentence to the report, once.
+// note adds a sentence to the report, unless it is there already.
 func (l *lab) note(format string, arguments ...any) {
 	text := fmt.Sprintf(format, arguments...)
 	for _, known := range l.notes {

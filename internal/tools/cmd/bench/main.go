@@ -1,15 +1,14 @@
 // Copyright (c) SessionOps
 // SPDX-License-Identifier: MPL-2.0
 
-// Command bench holds the provider against its targets. It builds the provider as
-// a release does, drives it with the Terraform and the OpenTofu that are on the
-// PATH, against a fake endpoint in a process of its own, and tells a median of
-// several runs for each target:
+// Command bench measures the provider against its targets. It builds the provider like a
+// release, and runs it with the Terraform and OpenTofu on the PATH against a fake
+// endpoint in a separate process. It prints the median of several runs for each target:
 //
 //	bench [-run REGEXP] [-runs N] [-out FILE]
 //
-// It fails when a target is missed. Run it in the root of the repository, on a
-// machine that does nothing else.
+// It fails if a target is missed. Run it in the root of the repository, on an idle
+// machine.
 package main
 
 import (
@@ -26,7 +25,7 @@ import (
 	"time"
 )
 
-// errMissed ends a benchmark that worked, and showed a target to be missed.
+// errMissed reports that a target is missed.
 var errMissed = errors.New("a target is missed")
 
 func main() {

@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// peakMemory returns the most bytes that a process has held in memory, as far as
-// Linux tells; 0 elsewhere, or if the process is gone.
+// peakMemory returns the peak memory of a process in bytes. It works on Linux only, and
+// returns 0 on other systems or if the process has ended.
 //
-// What a parent learns from wait4 would not do: it counts the memory of the parent
-// itself, which the process shared before it became another program.
+// The result of wait4 is not usable: it includes the memory of the parent, which the
+// process shared before exec.
 func peakMemory(pid string) float64 {
 	content, err := os.ReadFile(filepath.Join("/proc", pid, "status"))
 	if err != nil {
@@ -42,9 +42,8 @@ type memoryWatch struct {
 	peak chan float64
 }
 
-// watchMemory looks, a few times a second, at every process that runs the program.
-// The system keeps the peak of each, so that only what a process takes in its last
-// moments can be missed.
+// watchMemory reads the peak memory of every process of the program a few times a
+// second. The system keeps the peak, so only a peak in the last moments can be missed.
 func watchMemory(program string) *memoryWatch {
 	w := &memoryWatch{done: make(chan struct{}), peak: make(chan float64)}
 	go func() {
@@ -68,7 +67,7 @@ func watchMemory(program string) *memoryWatch {
 	return w
 }
 
-// stop returns the highest peak of any of the processes.
+// stop returns the highest peak of all processes.
 func (w *memoryWatch) stop() float64 {
 	close(w.done)
 
@@ -91,8 +90,7 @@ func processes(program string) []string {
 	return pids
 }
 
-// totalMemory words the memory of the machine, "unknown" where the system does not
-// tell.
+// totalMemory returns the memory of the machine as a text, or "unknown".
 func totalMemory() string {
 	content, err := os.ReadFile("/proc/meminfo")
 	if err != nil {

@@ -17,14 +17,13 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 )
 
-// protocolVersion is that of the plugin protocol which the providers serve.
+// protocolVersion is the version of the plugin protocol that the providers serve.
 const protocolVersion = 6
 
-// startProvider starts a provider, asks for its schema, which is what Terraform
-// asks first, and ends it. It returns how long the answer took, and the most memory
-// that the provider has held by then. Terraform has providers encrypt what they
-// say, for which they make a key; without encryption it is their own work alone
-// that is measured.
+// startProvider starts a provider, requests its schema and ends it. The schema is also
+// Terraform's first request. It returns the time until the answer, and the provider's
+// peak memory. Terraform makes providers encrypt the connection, for which they create a
+// key. This measurement is without encryption, to measure only the provider's own work.
 func (l *lab) startProvider(program string, encrypted bool) (took time.Duration, memory float64, err error) {
 	cmd := exec.Command(l.bin(program))
 	cmd.Env = l.environment()
@@ -32,7 +31,7 @@ func (l *lab) startProvider(program string, encrypted bool) (took time.Duration,
 	start := time.Now()
 	client := plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig: plugin.HandshakeConfig{
-			// What tells a provider that it was not started by hand; see tf6server.Serve of
+			// Shows the provider that it was not started by hand: see tf6server.Serve in
 			// terraform-plugin-go.
 			MagicCookieKey:   "TF_PLUGIN_MAGIC_COOKIE",
 			MagicCookieValue: "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2",
@@ -62,7 +61,7 @@ func (l *lab) startProvider(program string, encrypted bool) (took time.Duration,
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	// The request has no members; what the answer holds is of no interest.
+	// The request has no members, and the content of the answer is not needed.
 	err = conn.Invoke(ctx, "/tfplugin6.Provider/GetProviderSchema", &emptypb.Empty{}, &emptypb.Empty{})
 	took = time.Since(start)
 	if err != nil {
@@ -72,7 +71,7 @@ func (l *lab) startProvider(program string, encrypted bool) (took time.Duration,
 	return took, peakMemory(strconv.Itoa(cmd.Process.Pid)), nil
 }
 
-// connection is a plugin of which nothing is wanted but the connection to it.
+// connection is a plugin that only provides its connection.
 type connection struct {
 	plugin.NetRPCUnsupportedPlugin
 }

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// report is what the benchmarks have shown.
+// report holds the results of the benchmarks.
 type report struct {
 	Date     time.Time
 	Took     time.Duration
@@ -24,7 +24,7 @@ type report struct {
 	Notes    []string
 }
 
-// missed tells whether a target is missed.
+// missed reports whether a target is missed.
 func (r report) missed() bool {
 	for _, row := range r.Rows {
 		if row.measured() && !row.met() {
@@ -37,7 +37,7 @@ func (r report) missed() bool {
 
 var columns = []string{"Work", "With", "Measured", "Median", "Held against", "Result", "Target", "Verdict"}
 
-// cells are the columns of a row.
+// cells returns the columns of a row.
 func (r row) cells() []string {
 	against := "–"
 	if r.against != "" {

@@ -15,11 +15,11 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 )
 
-// document is what the sessions run, and what a drain selects them by.
+// document is the document of the sessions. A drain selects them by it.
 const document = "SSM-SessionManagerRunShell"
 
-// owner is whose sessions they are. An ID begins with the session name of the role,
-// and ends with 17 characters that SSM gives.
+// owner is the owner of the sessions. A session ID begins with the role session name and
+// ends with 17 characters from SSM.
 const owner = "arn:aws:sts::123456789012:assumed-role/Admin/mary"
 
 // sessionID returns the ID of a live session, by its number.
@@ -27,7 +27,7 @@ func sessionID(number int) string {
 	return fmt.Sprintf("mary-0a1b2c3d4e5f%05d", number)
 }
 
-// liveSessions returns sessions as an account holds them. Few people give a reason.
+// liveSessions returns sessions like those of a real account. Few have a reason.
 func liveSessions(count int) []fakessm.Session {
 	start := time.Now().Add(-time.Hour).Truncate(time.Second)
 	sessions := make([]fakessm.Session, count)
@@ -50,7 +50,7 @@ func endedSessionID(number int) string {
 	return fmt.Sprintf("john.stiles-0f9e8d7c%07d", number)
 }
 
-// endedSessions returns sessions of the 30 days of history, one after the other: all at once would take much memory.
+// endedSessions iterates over sessions of the 30 days of history, to save memory.
 func endedSessions(count int) iter.Seq[fakessm.Session] {
 	const days = 30 * 24 * time.Hour
 	now := time.Now().Truncate(time.Second)
@@ -72,8 +72,8 @@ func endedSessions(count int) iter.Seq[fakessm.Session] {
 	}
 }
 
-// writeSessions writes an array of sessions, without holding all of its text, and
-// closes the file.
+// writeSessions writes an array of sessions in parts, to save memory, and closes the
+// file.
 func writeSessions(file *os.File, sessions iter.Seq[fakessm.Session]) (err error) {
 	defer func() { err = errors.Join(err, file.Close()) }()
 

@@ -12,12 +12,12 @@ import (
 	"runtime"
 )
 
-// version is that of a program or a module that takes part.
+// version is the version of a program or a module.
 type version struct {
 	Name, Version string
 }
 
-// modules are those whose version matters for what is measured.
+// modules are the modules whose version affects the measurements.
 var modules = []string{
 	"github.com/aws/aws-sdk-go-v2/service/ssm",
 	"github.com/hashicorp/aws-sdk-go-base/v2",
@@ -26,7 +26,7 @@ var modules = []string{
 	"google.golang.org/grpc",
 }
 
-// readVersions asks every Terraform, and reads what the provider was built from.
+// readVersions reads the versions of every CLI and of the provider's modules.
 func (l *lab) readVersions(ctx context.Context) error {
 	for _, c := range l.clis {
 		cmd := exec.CommandContext(ctx, c.path, "version", "-json")
@@ -61,7 +61,7 @@ func (l *lab) readVersions(ctx context.Context) error {
 	return nil
 }
 
-// thisMachine words what the benchmarks ran on.
+// thisMachine describes the machine of the benchmarks.
 func thisMachine() string {
 	return fmt.Sprintf("%d cores, %s, %s/%s", runtime.NumCPU(), totalMemory(), runtime.GOOS, runtime.GOARCH)
 }

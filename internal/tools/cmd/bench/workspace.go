@@ -16,14 +16,14 @@ import (
 	"time"
 )
 
-// workspace is a directory in which Terraform runs with the built provider.
+// workspace is a directory where Terraform runs with the built provider.
 type workspace struct {
 	lab *lab
 	dir string
 	env []string
 }
 
-// sample is what one run of Terraform took.
+// sample holds the measurements of one run of Terraform.
 type sample struct {
 	seconds float64
 	output  string
@@ -73,7 +73,7 @@ func (w *workspace) terraform(ctx context.Context, arguments ...string) (sample,
 	var output bytes.Buffer
 	cmd := exec.CommandContext(ctx, w.lab.cli.path, append(arguments, "-input=false", "-no-color")...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = w.dir, w.env, &output, &output
-	// Terraform ends its providers when it is interrupted, and not when it is killed.
+	// Terraform ends its providers when it is interrupted, but not when it is killed.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
 
@@ -127,8 +127,8 @@ func (w *workspace) attributes() ([]json.RawMessage, error) {
 	return all, nil
 }
 
-// requireOutcome checks that every termination in state ended as it should: what
-// was not done was not measured.
+// requireOutcome checks the outcome of every termination in state. Without it, a failed
+// run could count as fast.
 func (w *workspace) requireOutcome(count int, outcome string) error {
 	all, err := w.attributes()
 	if err != nil {

@@ -23,8 +23,8 @@ var (
 	ownFile = regexp.MustCompile(`^https://github\.com/sessionops/terraform-provider-ssm/(?:blob|tree)/main/(.+)$`)
 )
 
-// check returns the number of links in the pages of a directory, and a line for
-// each one that leads nowhere.
+// check returns the number of links in the pages of a directory, and a line for each
+// broken link.
 func check(directory fs.FS) (int, []string, error) {
 	pages, err := readPages(directory)
 	if err != nil {
@@ -44,7 +44,7 @@ func check(directory fs.FS) (int, []string, error) {
 	return links, problems, nil
 }
 
-// readPages reads every Markdown file. Of hidden directories, .github is read.
+// readPages reads every Markdown file. It skips hidden directories except .github.
 func readPages(directory fs.FS) (map[string]*page, error) {
 	pages := map[string]*page{}
 	err := fs.WalkDir(directory, ".", func(name string, entry fs.DirEntry, err error) error {
@@ -72,7 +72,7 @@ func readPages(directory fs.FS) (map[string]*page, error) {
 	return pages, err
 }
 
-// follow says what is wrong with a link on the page name.
+// follow returns what is wrong with a link on the page name, or nil.
 func follow(directory fs.FS, pages map[string]*page, name, destination string) error {
 	parsed, err := url.Parse(destination)
 	if err != nil {

@@ -1,12 +1,12 @@
 // Copyright (c) SessionOps
 // SPDX-License-Identifier: MPL-2.0
 
-// Command checklinks checks the links of every Markdown file below a directory:
-// the file that a link leads to must exist, and so must the heading in it. Links
-// to other sites must be complete; nothing is fetched.
+// Command checklinks checks the links of every Markdown file in a directory tree.
+// The file and the heading of a link must exist. Links to other sites must be
+// complete URLs; the command fetches nothing.
 //
-// A registry shows a part of docs/ and nothing else of the repository, so that
-// pages of that part may not lead out of it by a relative link.
+// A registry shows only a part of docs/. Pages of that part must not have relative
+// links to other files.
 package main
 
 import (
@@ -27,7 +27,7 @@ func main() {
 	}
 }
 
-// run writes a line to stdout for each link that leads nowhere.
+// run writes a line to stdout for each broken link.
 func run(args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("checklinks", flag.ContinueOnError)
 	root := flags.String("root", ".", "`directory` with the pages")

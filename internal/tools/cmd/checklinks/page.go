@@ -16,7 +16,7 @@ import (
 	"github.com/yuin/goldmark/text"
 )
 
-// page is what a Markdown file has of links and of places that links lead to.
+// page holds the links and the link targets of a Markdown file.
 type page struct {
 	anchors map[string]bool
 	links   []link
@@ -34,7 +34,7 @@ var (
 
 // readPage parses a Markdown file in GitHub's flavour.
 func readPage(content []byte) (*page, error) {
-	// A parser would take the front matter for a heading. Its lines count.
+	// The parser would read the front matter as a heading. Keep the line numbers.
 	content = frontMatter.ReplaceAllFunc(content, func(matter []byte) []byte {
 		return bytes.Repeat([]byte("\n"), bytes.Count(matter, []byte("\n")))
 	})
@@ -93,8 +93,8 @@ func (p *page) addHTML(segments *text.Segments, content []byte) {
 	}
 }
 
-// addLink adds a link with its line. Inline nodes do not know where they are:
-// the block around them does. The prefix is what stands before a destination.
+// addLink adds a link with its line number. Only blocks know their line, so it comes
+// from the block around the link. The prefix is the text before the destination.
 func (p *page) addLink(destination, prefix string, node ast.Node, content []byte) {
 	for node.Type() == ast.TypeInline {
 		node = node.Parent()
@@ -109,7 +109,7 @@ func (p *page) addLink(destination, prefix string, node ast.Node, content []byte
 	p.links = append(p.links, link{destination: destination, line: 1 + bytes.Count(content[:at], []byte("\n"))})
 }
 
-// plainText returns the words of a heading, those in code spans included.
+// plainText returns the text of a heading, including code spans.
 func plainText(node ast.Node, content []byte) string {
 	var words strings.Builder
 	for child := node.FirstChild(); child != nil; child = child.NextSibling() {

@@ -1,8 +1,8 @@
 // Copyright (c) SessionOps
 // SPDX-License-Identifier: MPL-2.0
 
-// Command faultmatrix prints the fault matrix of the provider, with a verdict for
-// each cell, from what "go test -json" writes. It fails if a cell does not hold.
+// Command faultmatrix prints the fault matrix of the provider, with a verdict for each
+// cell. It reads the output of "go test -json", and fails if a cell does not hold.
 //
 //	go test -json -run '^TestFaultMatrix$' ./internal/provider | faultmatrix [-details]
 package main
@@ -27,7 +27,7 @@ func main() {
 
 func run(args []string, stdin io.Reader, stdout io.Writer) error {
 	flags := flag.NewFlagSet("faultmatrix", flag.ContinueOnError)
-	details := flags.Bool("details", false, "tell of each cell what the user sees, what is in state, what became of the sessions, and the calls")
+	details := flags.Bool("details", false, "print for each cell what the user sees, the state, the sessions and the calls")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// written is what "go test -json" writes of a matrix, with the verdict of one cell
-// as given.
+// written returns output of "go test -json" for a matrix, with the given verdict of one
+// cell.
 func written(verdict string) string {
 	lines := []string{`{"Action":"start","Package":"p"}`}
 	add := func(test, verdict, attributes string) {

@@ -17,7 +17,7 @@ import (
 // prefix begins the name of each phase of a cell: row, column and phase follow.
 const prefix = "TestFaultMatrix/"
 
-// event is a line that "go test -json" writes.
+// event is a line in the output of "go test -json".
 type event struct {
 	Action string
 	Test   string
@@ -32,8 +32,8 @@ type matrix struct {
 	columns []string
 	cells   map[[2]string][]*phase
 	tests   map[string]*phase
-	stray   []string // What was written outside of the cells.
-	failed  bool     // The package, or something in it, did not pass.
+	stray   []string // Output outside of the cells.
+	failed  bool     // A test or the package failed.
 }
 
 // phase is one test.
@@ -45,7 +45,7 @@ type phase struct {
 	output     []string
 }
 
-// read gathers a matrix from what "go test -json" writes.
+// read reads a matrix from the output of "go test -json".
 func read(r io.Reader) (*matrix, error) {
 	m := &matrix{cells: map[[2]string][]*phase{}, tests: map[string]*phase{}}
 	lines := bufio.NewScanner(r)
@@ -85,14 +85,14 @@ func (m *matrix) add(e event) {
 	case "attr":
 		p.attributes[e.Key] = e.Value
 	case "output":
-		// What the test itself wrote, and not what go test says of its progress.
+		// Keep the output of the test, without the progress lines of go test.
 		if !strings.HasPrefix(e.Output, "=== ") {
 			p.output = append(p.output, e.Output)
 		}
 	}
 }
 
-// phase returns what a test is about, nil if it is no phase of a cell.
+// phase returns the phase of a test, or nil if the test is not a phase of a cell.
 func (m *matrix) phase(test string) *phase {
 	if p := m.tests[test]; p != nil {
 		return p
@@ -117,7 +117,7 @@ func (m *matrix) phase(test string) *phase {
 	return p
 }
 
-// mark is a phase's verdict in a character.
+// mark returns a phase's verdict as a character.
 func (p *phase) mark() string {
 	switch p.verdict {
 	case "pass":
@@ -129,7 +129,7 @@ func (p *phase) mark() string {
 	}
 }
 
-// mark is a cell's verdict: a character for each phase, or "n/a".
+// mark returns a cell's verdict: a character for each phase, or "n/a".
 func mark(cell []*phase) string {
 	var marks strings.Builder
 	for _, p := range cell {
@@ -142,8 +142,8 @@ func mark(cell []*phase) string {
 	return marks.String()
 }
 
-// count counts the cells that hold, that do not, and that make no sense, and the
-// phases likewise.
+// count counts the cells that hold, that do not hold, and that are not applicable. It
+// counts the phases in the same way.
 func (m *matrix) count() (cells, phases [3]int) {
 	verdicts := []string{"✓", "✗", "–"}
 	for _, cell := range m.cells {
@@ -237,12 +237,12 @@ func (m *matrix) print(w io.Writer) {
 		len(m.cells), cells[0], cells[1], cells[2], phases[0], phases[1], phases[2])
 }
 
-// padded fills a text up to a width.
+// padded pads a text to a width.
 func padded(text string, width int) string {
 	return text + strings.Repeat(" ", max(0, width-utf8.RuneCountInString(text)))
 }
 
-// printDetails prints what should come of each fault.
+// printDetails prints the expected result of each fault.
 func (m *matrix) printDetails(w io.Writer) {
 	for _, row := range m.rows {
 		fmt.Fprintf(w, "\n%s\n", row)
@@ -254,7 +254,7 @@ func (m *matrix) printDetails(w io.Writer) {
 	}
 }
 
-// expectation words what a phase's test expects.
+// expectation returns a text about what a phase's test expects.
 func (p *phase) expectation() string {
 	if reason, ok := p.attributes["na"]; ok {
 		return reason
@@ -273,8 +273,8 @@ func (p *phase) expectation() string {
 	return text
 }
 
-// printFailures prints what the failed tests wrote, and if there are none but the
-// package failed, what was written outside of them.
+// printFailures prints the output of failed tests. If the package failed without a failed
+// test, it prints the output outside of tests.
 func (m *matrix) printFailures(w io.Writer) {
 	found := false
 	for _, row := range m.rows {

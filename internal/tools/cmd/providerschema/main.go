@@ -4,9 +4,9 @@
 // Command providerschema writes the provider's schema in the format of
 // "terraform providers schema -json".
 //
-// The documentation is generated from this file. Terraform itself would also
-// write it, but leaves out the kinds of object that its own version does not
-// know: pages would come and go with the Terraform that happens to be installed.
+// The documentation is generated from this file. Terraform can also write it, but
+// omits the kinds of objects that its own version does not know. The pages would
+// then depend on the installed Terraform.
 package main
 
 import (
@@ -38,7 +38,7 @@ func main() {
 	}
 }
 
-// run writes the schema to the file that args name, or to stdout.
+// run writes the schema to the file in args, or to stdout.
 func run(ctx context.Context, args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("providerschema", flag.ContinueOnError)
 	out := flags.String("out", "", "`file` to write the schema to; standard output when empty")

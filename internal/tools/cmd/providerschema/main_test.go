@@ -60,8 +60,8 @@ func TestRun_refusesArguments(t *testing.T) {
 	}
 }
 
-// TestRun_agreesWithTerraform compares with what the installed Terraform or
-// OpenTofu writes. Kinds of object that it does not know are left out.
+// TestRun_agreesWithTerraform compares with the output of the installed Terraform
+// or OpenTofu. It skips kinds of objects that this version does not know.
 func TestRun_agreesWithTerraform(t *testing.T) {
 	t.Parallel()
 
@@ -124,8 +124,8 @@ func dropDeprecationMessages(value any) {
 	}
 }
 
-// testTerraformSchema serves the provider to the installed CLI and returns what
-// that writes.
+// testTerraformSchema serves the provider to the installed CLI and returns the
+// CLI's output.
 func testTerraformSchema(t *testing.T) []byte {
 	t.Helper()
 
@@ -178,8 +178,8 @@ func testTerraformPath(t *testing.T) string {
 	return ""
 }
 
-// testServe serves the provider until the test ends and returns how a CLI
-// finds it.
+// testServe serves the provider until the test ends. It returns the address for a
+// CLI.
 func testServe(t *testing.T) string {
 	t.Helper()
 
@@ -213,6 +213,6 @@ func testServe(t *testing.T) string {
 		`{"Protocol": %q, "ProtocolVersion": %d, "Pid": %d, "Test": true, "Addr": {"Network": %q, "String": %q}}`,
 		config.Protocol, config.ProtocolVersion, config.Pid, config.Addr.Network(), config.Addr.String(),
 	)
-	// Terraform and OpenTofu each complete the short address with a host of their own.
+	// Terraform and OpenTofu add different hosts to the short address.
 	return fmt.Sprintf(`{"registry.terraform.io/sessionops/ssm": %[1]s, "registry.opentofu.org/sessionops/ssm": %[1]s}`, attach)
 }

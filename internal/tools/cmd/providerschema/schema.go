@@ -15,8 +15,8 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// readSchema asks server for everything that Terraform would ask it for and
-// converts the answers.
+// readSchema requests the same schemas from server as Terraform, and converts the
+// answers.
 func readSchema(ctx context.Context, server tfprotov6.ProviderServer) (*tfjson.ProviderSchema, error) {
 	resp, err := server.GetProviderSchema(ctx, &tfprotov6.GetProviderSchemaRequest{})
 	if err != nil {
@@ -42,8 +42,7 @@ func readSchema(ctx context.Context, server tfprotov6.ProviderServer) (*tfjson.P
 	return schema, nil
 }
 
-// diagnosticsError returns the errors among diags, or nil. A warning does not
-// make a schema unusable.
+// diagnosticsError returns the errors in diags, or nil. It ignores warnings.
 func diagnosticsError(diags []*tfprotov6.Diagnostic) error {
 	var errs []error
 	for _, diag := range diags {
@@ -283,7 +282,7 @@ func convertIdentity(from *tfprotov6.ResourceIdentitySchema) (*tfjson.IdentitySc
 	return to, nil
 }
 
-// convertType goes through JSON, the one notation that both type systems share.
+// convertType converts through JSON, which both type systems support.
 func convertType(from tftypes.Type) (cty.Type, error) {
 	content, err := json.Marshal(from)
 	if err != nil {

@@ -14,8 +14,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 )
 
-// schemaServer answers the two questions that readSchema asks; any other call
-// panics.
+// schemaServer answers the two requests of readSchema. Any other call panics.
 type schemaServer struct {
 	tfprotov6.ProviderServer
 
@@ -35,8 +34,8 @@ func (s schemaServer) GetResourceIdentitySchemas(context.Context, *tfprotov6.Get
 	return s.identities, nil
 }
 
-// testSchema returns a schema with a single attribute, which tells the kinds
-// of object apart.
+// testSchema returns a schema with a single attribute, which differs for each kind
+// of object.
 func testSchema(attribute string) *tfprotov6.Schema {
 	return &tfprotov6.Schema{
 		Block: &tfprotov6.SchemaBlock{

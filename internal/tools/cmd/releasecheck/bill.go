@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// bill is what a bill of materials says.
+// bill is the content of a bill of materials.
 type bill struct {
 	SPDXVersion string `json:"spdxVersion"`
 	Packages    []struct {
@@ -25,8 +25,8 @@ type bill struct {
 	} `json:"packages"`
 }
 
-// checkBill checks that the bill of materials is of the archive with the given
-// checksum, and that it lists all modules of the program, and no others.
+// checkBill checks that the bill of materials belongs to the archive with the given
+// checksum, and lists exactly the modules of the program.
 func checkBill(document []byte, archive, sum string, info *debug.BuildInfo) error {
 	var b bill
 	if err := json.Unmarshal(document, &b); err != nil {

@@ -25,8 +25,8 @@ import (
 // module is the path of the provider's module and of its main package.
 const module = "github.com/sessionops/terraform-provider-ssm"
 
-// levels are the least instructions that a processor has to have, by architecture:
-// a binary that asks for more would not start on the older ones.
+// levels are the minimum instruction sets by architecture. A binary that needs more
+// would not start on older processors.
 var levels = map[string][2]string{
 	"386":   {"GO386", "sse2"},
 	"amd64": {"GOAMD64", "v1"},
@@ -34,7 +34,7 @@ var levels = map[string][2]string{
 	"arm64": {"GOARM64", "v8.0"},
 }
 
-// binary returns the name of the program within the archive.
+// binary returns the name of the program in the archive.
 func (r release) binary(t target) string {
 	name := project + "_v" + r.version
 	if t.os == "windows" {
@@ -84,14 +84,14 @@ func (r release) checkTarget(t target) problems {
 	return found
 }
 
-// open returns the program within the archive, and the times of all files in it.
+// open returns the program in the archive, and the times of all files.
 func (r release) open(t target) ([]byte, map[string]time.Time, problems) {
 	var (
 		found    problems
 		content  []byte
 		modified = map[string]time.Time{}
 		got      = map[string]fs.FileMode{}
-		// Whoever unpacks it must be able to run it.
+		// Every user must be able to run the unpacked file.
 		want = map[string]fs.FileMode{"LICENSE": 0o644, "THIRD_PARTY_LICENSES.md": 0o644, r.binary(t): 0o755}
 	)
 	archive, err := zip.OpenReader(r.path(r.archive(t)))
@@ -143,8 +143,8 @@ var (
 	}
 )
 
-// checkFormat checks that the platform can load the program, and that it needs
-// nothing else to be there.
+// checkFormat checks that the platform can load the program, and that the program
+// needs no other files.
 func checkFormat(program io.ReaderAt, t target) error {
 	switch t.os {
 	case "darwin":
@@ -184,7 +184,7 @@ func checkFormat(program io.ReaderAt, t target) error {
 	return nil
 }
 
-// checkBuild returns how the build differs from that of a release.
+// checkBuild returns how the build differs from a release build.
 func checkBuild(info *debug.BuildInfo, t target, commit string) string {
 	want := map[string]string{
 		"path":         module,
@@ -211,7 +211,7 @@ func checkBuild(info *debug.BuildInfo, t target, commit string) string {
 	return cmp.Diff(want, got)
 }
 
-// setting returns what the program was built with.
+// setting returns a build setting of the program.
 func setting(info *debug.BuildInfo, key string) string {
 	i := slices.IndexFunc(info.Settings, func(s debug.BuildSetting) bool { return s.Key == key })
 	if i < 0 {

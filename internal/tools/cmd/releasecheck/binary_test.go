@@ -67,7 +67,7 @@ func TestCheckFormat(t *testing.T) {
 
 			switch err := checkFormat(bytes.NewReader(tc.program), tc.target); {
 			case tc.want == "" && err != nil:
-				t.Errorf("it is said to be wrong: %s", err)
+				t.Errorf("unexpected problem: %s", err)
 			case tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)):
 				t.Errorf("got %v, want %q", err, tc.want)
 			}
@@ -95,7 +95,7 @@ func TestCheckBuild(t *testing.T) {
 		}
 	)
 	if diff := checkBuild(&debug.BuildInfo{Path: module, Settings: settings}, arm, "c0ffee"); diff != "" {
-		t.Errorf("it is said to be wrong (-want +got):\n%s", diff)
+		t.Errorf("unexpected problems (-want +got):\n%s", diff)
 	}
 	if checkBuild(&debug.BuildInfo{Path: module + "/internal/cmd/fakessm", Settings: settings}, arm, "c0ffee") == "" {
 		t.Error("another program is not noticed")

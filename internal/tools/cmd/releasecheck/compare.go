@@ -12,8 +12,9 @@ import (
 	"strings"
 )
 
-// compare returns how the release differs from another build of the same commit.
-// Signatures are of the hour, and the checksums follow from the other files.
+// compare returns how the release differs from another build of the same commit. It
+// skips signatures, which depend on the time, and checksums, which depend on the other
+// files.
 func (r release) compare(dir string) problems {
 	other := r
 	other.dir = dir
@@ -43,7 +44,7 @@ func (r release) compare(dir string) problems {
 	return found
 }
 
-// lasting returns of a file what has to be the same in every build.
+// lasting returns the part of a file that must be the same in every build.
 func (r release) lasting(name string) ([]byte, error) {
 	content, err := os.ReadFile(r.path(name))
 	if err != nil || !strings.HasSuffix(name, billSuffix) {
@@ -63,7 +64,7 @@ var forced = regexp.MustCompile(`"(created|documentNamespace)":\s*"[^"]*"`)
 // mask hides these two values.
 func mask(document []byte) ([]byte, error) {
 	if len(forced.FindAll(document, -1)) != 2 {
-		return nil, errors.New("has not just one time of creation and one name space")
+		return nil, errors.New("does not have exactly one time of creation and one name space")
 	}
 
 	return forced.ReplaceAll(document, []byte(`"$1": ""`)), nil

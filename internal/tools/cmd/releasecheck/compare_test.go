@@ -55,8 +55,8 @@ func TestRelease_compare(t *testing.T) {
 		"another manifest":        {[]string{manifest, "1", "2"}, manifest + ": is another one in "},
 		"another bill":            {[]string{bill, `"x"`, `"y"`}, bill + ": is another one in "},
 		"another order of a bill": {[]string{bill, `"creationInfo":{"created":"2026-03-14T15:09:27Z"},"name":"x"`, `"name":"x","creationInfo":{"created":"2026-03-14T15:09:27Z"}`}, bill + ": is another one in "},
-		"no time":                 {[]string{bill, "created", "x"}, bill + ": has not just one time of creation and one name space"},
-		"two times":               {[]string{bill, `"name"`, `"created":"x","name"`}, bill + ": has not just one time of creation and one name space"},
+		"no time":                 {[]string{bill, "created", "x"}, bill + ": does not have exactly one time of creation and one name space"},
+		"two times":               {[]string{bill, `"name"`, `"created":"x","name"`}, bill + ": does not have exactly one time of creation and one name space"},
 		"a missing file":          {[]string{archive, "PK", ""}, archive + ": is missing"},
 	} {
 		t.Run(name, func(t *testing.T) {

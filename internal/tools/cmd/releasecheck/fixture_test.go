@@ -29,8 +29,8 @@ import (
 // testVersion is the version of the releases of the tests.
 const testVersion = "0.1.0-snapshot-0123456789ab"
 
-// fixture is a release of a small program, for three platforms, with all that is
-// needed to make variants of it.
+// fixture is a release of a small program for three platforms. Tests make variants of
+// it.
 type fixture struct {
 	release  release
 	signer   *openpgp.Entity
@@ -38,7 +38,7 @@ type fixture struct {
 	time     time.Time
 }
 
-// newFixture builds the program, as a release is built.
+// newFixture builds the program like a release.
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
 
@@ -70,7 +70,7 @@ func newFixture(t *testing.T) *fixture {
 
 		return strings.TrimSpace(string(output))
 	}
-	// Nothing of the caller's own configuration of git applies.
+	// Ignore the user's git configuration.
 	env := []string{
 		"GIT_CONFIG_GLOBAL=" + os.DevNull, "GIT_CONFIG_SYSTEM=" + os.DevNull, "GIT_DIR=" + filepath.Join(dir, ".git"),
 		"GIT_AUTHOR_NAME=n", "GIT_AUTHOR_EMAIL=e", "GIT_AUTHOR_DATE=" + f.time.Format(time.RFC3339),
@@ -124,7 +124,7 @@ func (f *fixture) packed(t target) []file {
 	}
 }
 
-// files returns the files that the checksums are of. Archives can be changed.
+// files returns the files with checksums. Tests can change the archives.
 func (f *fixture) files(t *testing.T, change func(target, []file) []file) map[string][]byte {
 	t.Helper()
 
@@ -165,7 +165,7 @@ func archiveOf(t *testing.T, files []file) []byte {
 	return archive.Bytes()
 }
 
-// billOf returns a bill of materials as syft writes it, as far as that is looked at.
+// billOf returns a bill of materials with the parts of syft's format that are checked.
 func (f *fixture) billOf(t *testing.T, target target, archive []byte) []byte {
 	t.Helper()
 
@@ -199,8 +199,8 @@ func (f *fixture) billOf(t *testing.T, target target, archive []byte) []byte {
 	return document
 }
 
-// write lays the files out as a release, with checksums and their signature. Anything
-// can be changed at the end.
+// write writes the files as a release, with checksums and their signature. Tests can
+// then change them.
 func (f *fixture) write(t *testing.T, files map[string][]byte, change func(map[string][]byte)) release {
 	t.Helper()
 

@@ -23,7 +23,7 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm/fakeprocess"
 )
 
-// sessionID names a session that the fake endpoint starts with.
+// sessionID is the ID of a session that the fake endpoint has at the start.
 const sessionID = "Mary-Major-07a16060613c408b5"
 
 // installation is a directory in which a Terraform or OpenTofu works.
@@ -36,7 +36,7 @@ type installation struct {
 	env     []string
 }
 
-// install has each of the programs install the provider and use it.
+// install makes each CLI install the provider and use it.
 func (r release) install(ctx context.Context, clis []string, stdout io.Writer) error {
 	for _, cli := range clis {
 		if err := r.installWith(ctx, cli, stdout); err != nil {
@@ -80,7 +80,7 @@ func (r release) installWith(ctx context.Context, cli string, stdout io.Writer) 
 	return nil
 }
 
-// prepare lays the archives out as a mirror, and writes a configuration.
+// prepare creates a mirror of the archives, and writes a configuration.
 func (i *installation) prepare(ctx context.Context) error {
 	i.env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + i.dir, "TMPDIR=" + i.dir,
@@ -149,7 +149,7 @@ func (i *installation) run(ctx context.Context, arguments ...string) (string, er
 	var output bytes.Buffer
 	cmd := exec.CommandContext(ctx, i.cli, arguments...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = i.path("work"), i.env, &output, &output
-	// Terraform ends its providers when it is interrupted, and not when it is killed.
+	// Terraform ends its providers when it is interrupted, but not when it is killed.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
 	if err := cmd.Run(); err != nil {
@@ -159,11 +159,11 @@ func (i *installation) run(ctx context.Context, arguments ...string) (string, er
 	return output.String(), nil
 }
 
-// lockFile is where a provider is locked to a version and to checksums.
+// lockFile locks a provider to a version and checksums.
 const lockFile = ".terraform.lock.hcl"
 
-// initialise installs the provider from the mirror, and again with what the first
-// time has locked.
+// initialise installs the provider from the mirror, and again with the lock file of
+// the first installation.
 func (i *installation) initialise(ctx context.Context) error {
 	if _, err := i.run(ctx, "init", "-input=false", "-no-color"); err != nil {
 		return err
@@ -172,7 +172,7 @@ func (i *installation) initialise(ctx context.Context) error {
 		return err
 	}
 
-	// A team locks the provider for all its platforms: every archive is read.
+	// Lock the provider for all platforms, to read every archive.
 	arguments := []string{"providers", "lock", "-no-color", "-fs-mirror=" + i.path("mirror")}
 	for _, t := range i.release.targets {
 		arguments = append(arguments, "-platform="+t.String())
@@ -192,8 +192,8 @@ func (i *installation) initialise(ctx context.Context) error {
 	return err
 }
 
-// checkLock checks that the lock file is about the provider, with checksums of the
-// contents of so many of the archives.
+// checkLock checks that the lock file names the provider and has checksums of the
+// given number of archives.
 func (i *installation) checkLock(archives int) error {
 	content, err := os.ReadFile(i.path("work/" + lockFile))
 	if err != nil {
@@ -216,8 +216,8 @@ var (
 	lockedSum      = regexp.MustCompile(`(?m)^ +"(.*)",$`)
 )
 
-// checkLock checks that a lock file is about one version of one provider, with so many
-// checksums, all of them known.
+// checkLock checks that a lock file names one version of one provider, and has the
+// given number of checksums, all of them known.
 func checkLock(content, provider, version string, known map[string]bool, count int) error {
 	providers := lockedProvider.FindAllStringSubmatch(content, -1)
 	if len(providers) != 1 || providers[0][1] != provider || providers[0][2] != version {
@@ -236,7 +236,7 @@ func checkLock(content, provider, version string, known map[string]bool, count i
 	return nil
 }
 
-// apply ends a session, which only the provider that was installed can have done.
+// apply ends a session. Only the installed provider can have done that.
 func (i *installation) apply(ctx context.Context, fake *fakeprocess.Process) error {
 	if _, err := i.run(ctx, "apply", "-input=false", "-no-color", "-auto-approve"); err != nil {
 		return err
@@ -253,7 +253,7 @@ func (i *installation) apply(ctx context.Context, fake *fakeprocess.Process) err
 	if err != nil {
 		return err
 	}
-	// The user agent tells the version that the program has of itself.
+	// The user agent contains the version of the program.
 	product := fmt.Sprintf(" %s/%s (", project, i.release.version)
 	if !slices.ContainsFunc(requests, func(r fakessm.Request) bool {
 		return r.Operation == "TerminateSession" && r.SessionID == sessionID && r.Status == 200 && strings.Contains(r.UserAgent, product)

@@ -44,7 +44,7 @@ provider "registry.terraform.io/sessionops/ssm" {
 
 			switch err := checkLock(strings.Replace(lock, tc.before, tc.after, 1), provider, "1.2.3", known, 2); {
 			case tc.want == "" && err != nil:
-				t.Errorf("it is said to be wrong: %s", err)
+				t.Errorf("unexpected problem: %s", err)
 			case tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)):
 				t.Errorf("got %v, want %q", err, tc.want)
 			}

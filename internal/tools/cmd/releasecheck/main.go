@@ -1,16 +1,16 @@
 // Copyright (c) SessionOps
 // SPDX-License-Identifier: MPL-2.0
 
-// Command releasecheck holds the files of a release, all in one directory, against
-// what the registries, Terraform and OpenTofu expect of them:
+// Command releasecheck checks the files of a release in a directory. They must meet
+// the requirements of the registries, Terraform and OpenTofu:
 //
 //	releasecheck -commit SHA -key FILE [-version VERSION] [-same DIR] [-install CLI]... DIR
 //
-// It looks at names, checksums, the signature, the manifest, the binary within each
-// archive and its bill of materials. With -same, it also compares the release with
-// another build of the same commit. With -install, it has a Terraform or OpenTofu
-// install the provider from the archives, and end a session on a fake endpoint.
-// Run it in the root of the repository.
+// It checks names, checksums, the signature, the manifest, the binary in each archive
+// and its bill of materials. With -same, it also compares the release with another
+// build of the same commit. With -install, a Terraform or OpenTofu installs the
+// provider from the archives and ends a session on a fake endpoint. Run it in the root
+// of the repository.
 package main
 
 import (

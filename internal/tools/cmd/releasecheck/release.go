@@ -21,10 +21,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// project is what every file's name begins with.
+// project is the prefix of every file's name.
 const project = "terraform-provider-ssm"
 
-// target is a platform that is released for.
+// target is a platform of a release.
 type target struct {
 	os, arch string
 }
@@ -33,7 +33,7 @@ func (t target) String() string {
 	return t.os + "_" + t.arch
 }
 
-// targets are the platforms that are released for: those of .goreleaser.yml.
+// targets are the platforms in .goreleaser.yml.
 var targets = []target{
 	{"darwin", "amd64"},
 	{"darwin", "arm64"},
@@ -49,7 +49,7 @@ var targets = []target{
 	{"windows", "arm64"},
 }
 
-// release is a directory with the files of a release, and what they should be.
+// release is a directory with the files of a release, and their expected properties.
 type release struct {
 	dir     string
 	version string
@@ -58,7 +58,7 @@ type release struct {
 	targets []target
 }
 
-// problems are sentences that say what is wrong with a release.
+// problems are sentences about what is wrong with a release.
 type problems []string
 
 func (p *problems) add(format string, arguments ...any) {
@@ -78,14 +78,14 @@ func (r release) archive(t target) string {
 	return r.name(t.String() + ".zip")
 }
 
-// billSuffix is that of the bill of materials of an archive.
+// billSuffix is the suffix of an archive's bill of materials.
 const billSuffix = ".spdx.json"
 
 func (r release) bill(t target) string {
 	return r.archive(t) + billSuffix
 }
 
-// listed returns the names of the files that the checksums are to be of.
+// listed returns the names of the files that must have checksums.
 func (r release) listed() []string {
 	names := []string{r.name("manifest.json")}
 	for _, t := range r.targets {
@@ -96,7 +96,7 @@ func (r release) listed() []string {
 	return names
 }
 
-// findVersion reads the version out of the name of the only file of checksums.
+// findVersion returns the version in the name of the only file of checksums.
 func findVersion(dir string) (string, error) {
 	paths, err := filepath.Glob(filepath.Join(dir, project+"_*_SHA256SUMS"))
 	if err != nil {
@@ -109,8 +109,8 @@ func findVersion(dir string) (string, error) {
 	return strings.TrimSuffix(strings.TrimPrefix(filepath.Base(paths[0]), project+"_"), "_SHA256SUMS"), nil
 }
 
-// semantic is the form of a version, without capital letters: Terraform reads them
-// as small ones in the names of archives, and then finds no version that is asked for.
+// semantic matches a version without upper-case letters. Terraform changes them to
+// lower case in the names of archives, and then does not find the version.
 var semantic = regexp.MustCompile(`^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9a-z-]+(\.[0-9a-z-]+)*)?$`)
 
 // check returns what is wrong with the release.
@@ -121,7 +121,7 @@ func (r release) check() problems {
 	}
 	found = append(found, r.checkNames()...)
 	if len(found) > 0 {
-		// What follows would only say again that a file is missing.
+		// The other checks would only report the missing file again.
 		return found
 	}
 
@@ -164,7 +164,7 @@ func (r release) checkNames() problems {
 // sumLine is a line of sha256sum(1).
 var sumLine = regexp.MustCompile(`^([0-9a-f]{64})  (\S+)$`)
 
-// sums returns the checksums by name of file.
+// sums returns the checksums by file name.
 func (r release) sums() (map[string]string, problems) {
 	var (
 		name  = r.name("SHA256SUMS")
@@ -252,7 +252,7 @@ func (r release) checkSignature() problems {
 	return found
 }
 
-// manifest is what terraform-registry-manifest.json holds.
+// manifest is the content of terraform-registry-manifest.json.
 type manifest struct {
 	Version  int `json:"version"`
 	Metadata struct {

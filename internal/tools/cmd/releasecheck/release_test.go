@@ -35,7 +35,7 @@ func TestTargets(t *testing.T) {
 		checked = append(checked, target.String())
 	}
 	if diff := cmp.Diff(built, checked); diff != "" {
-		t.Errorf("what .goreleaser.yml builds is not what is checked (-built +checked):\n%s", diff)
+		t.Errorf("the targets of .goreleaser.yml differ from those that are checked (-built +checked):\n%s", diff)
 	}
 }
 
@@ -71,8 +71,8 @@ func TestRelease_check(t *testing.T) {
 		}
 	)
 	for name, tc := range map[string]struct {
-		pack    func(target, []file) []file // Changes what an archive holds.
-		content func(map[string][]byte)     // Changes files before there are checksums of them.
+		pack    func(target, []file) []file // Changes the content of an archive.
+		content func(map[string][]byte)     // Changes files before the checksums are computed.
 		spoil   func(map[string][]byte)     // Changes files afterwards.
 		release func(*release)
 		want    string // Empty if nothing is wrong.
@@ -263,15 +263,15 @@ func TestRelease_check(t *testing.T) {
 			found := r.check()
 			switch {
 			case tc.want == "" && len(found) > 0:
-				t.Errorf("it is said to be wrong:\n%s", strings.Join(found, "\n"))
+				t.Errorf("unexpected problems:\n%s", strings.Join(found, "\n"))
 			case tc.want != "" && !slices.ContainsFunc(found, func(problem string) bool { return strings.Contains(problem, tc.want) }):
-				t.Errorf("nobody says %q:\n%s", tc.want, strings.Join(found, "\n"))
+				t.Errorf("%q is not reported:\n%s", tc.want, strings.Join(found, "\n"))
 			}
 		})
 	}
 }
 
-// resigned changes the checksums, and signs them as they are then.
+// resigned changes the checksums, and signs the result.
 func resigned(f *fixture, t *testing.T, change func(string) string) func(map[string][]byte) {
 	return func(files map[string][]byte) {
 		name := f.release.name("SHA256SUMS")

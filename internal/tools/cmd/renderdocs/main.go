@@ -1,14 +1,14 @@
 // Copyright (c) SessionOps
 // SPDX-License-Identifier: MPL-2.0
 
-// Command renderdocs writes the pages of docs/ as HTML, the way a registry shows
-// them: with boxes for notes and warnings, tables, and a list of all pages beside the
-// text. It is for looking at pages before they are published.
+// Command renderdocs writes the pages of docs/ as HTML in the style of a registry: with
+// boxes for notes and warnings, tables, and a list of all pages. Use it to look at pages
+// before they are published.
 //
 //	renderdocs -out DIRECTORY
 //
-// Run it in the root of the repository. What a registry does not show, such as
-// docs/design, is left out.
+// Run it in the root of the repository. It skips files that a registry does not show,
+// such as docs/design.
 package main
 
 import (

@@ -19,7 +19,7 @@ import (
 	"github.com/yuin/goldmark/renderer/html"
 )
 
-// folders are what a registry shows, in the order of its navigation.
+// folders are the folders that a registry shows, in the order of its navigation.
 var folders = []struct{ name, title string }{
 	{".", "Provider"},
 	{"guides", "Guides"},
@@ -31,8 +31,8 @@ var folders = []struct{ name, title string }{
 
 // page is one page of the documentation.
 type page struct {
-	path  string // Below the directory of the pages, with slashes.
-	title string // Of the front matter.
+	path  string // Relative to the directory of the pages, with slashes.
+	title string // From the front matter.
 	body  string // Markdown without the front matter.
 }
 
@@ -80,13 +80,12 @@ func parsePage(path, content string) (page, error) {
 	return page{path: path, title: title[1], body: body}, nil
 }
 
-// target is the path of the page's HTML file.
+// target returns the path of the page's HTML file.
 func (p page) target() string {
 	return strings.TrimSuffix(p.path, ".md") + ".html"
 }
 
-// The registries' own marks of a note, a warning and a danger, at the start of a
-// paragraph.
+// Marks of a note, a warning and a danger at the start of a paragraph, as in registries.
 var boxes = map[string]string{"-&gt;": "note", "~&gt;": "warning", "!&gt;": "danger"}
 
 var (
@@ -101,7 +100,7 @@ var markdown = goldmark.New(
 	goldmark.WithRendererOptions(html.WithUnsafe()),
 )
 
-// html returns the whole page.
+// html returns the page as HTML.
 func (p page) html(all []page) ([]byte, error) {
 	var text bytes.Buffer
 	if err := markdown.Convert([]byte(p.body), &text); err != nil {
@@ -133,7 +132,7 @@ type link struct {
 	Here        bool
 }
 
-// navigation lists all pages, seen from this one.
+// navigation lists all pages, with links relative to this one.
 func (p page) navigation(all []page) []section {
 	up := strings.Repeat("../", strings.Count(p.path, "/"))
 	var sections []section

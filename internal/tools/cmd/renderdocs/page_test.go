@@ -52,7 +52,7 @@ func TestRun(t *testing.T) {
 	}
 	for _, name := range []string{"design", "benchmarks.html"} {
 		if _, err := os.Stat(filepath.Join(out, name)); err == nil {
-			t.Errorf("%s is no page of a registry", name)
+			t.Errorf("%s is not a page of a registry", name)
 		}
 	}
 }

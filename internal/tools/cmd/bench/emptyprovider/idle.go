@@ -11,8 +11,8 @@ import (
 	"runtime/debug"
 )
 
-// With the attributes of a termination, and set up as the real provider is: what
-// Terraform takes for this one, it takes for any provider of that shape.
+// This provider has the attributes of a termination and the setup of the real provider.
+// It measures Terraform's own time for a provider of that shape.
 func init() {
 	name = "idle"
 	values = map[string]string{

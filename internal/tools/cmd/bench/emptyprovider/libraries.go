@@ -13,8 +13,8 @@ import (
 	awsbase "github.com/hashicorp/aws-sdk-go-base/v2"
 )
 
-// What a provider is built on is loaded and initialised at every start, whatever is
-// made of it. Without a call of it, the linker would leave most of it out.
+// A provider loads and initialises its libraries at every start. Without a call, the
+// linker would remove most of them.
 func init() {
 	if len(os.Args) == 1 {
 		return

@@ -1,9 +1,9 @@
 // Copyright (c) SessionOps
 // SPDX-License-Identifier: MPL-2.0
 
-// Command emptyprovider serves a provider that registers one empty resource: the
-// least that a provider on the plugin framework can be. The benchmark holds the
-// start of the real one against it.
+// Command emptyprovider serves a provider with one empty resource: the smallest provider
+// on the plugin framework. The benchmark compares the start of the real provider with
+// it.
 package main
 
 import (
@@ -32,8 +32,8 @@ func main() {
 	}
 }
 
-// What a build tag can change: the name of the provider, and the attributes of its
-// resource, with their values.
+// Build tags can change the name of the provider, and the attributes of its resource with
+// their values.
 var (
 	name   = "empty"
 	values map[string]string
