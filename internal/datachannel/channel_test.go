@@ -70,8 +70,7 @@ func TestOpen_talks(t *testing.T) {
 	}
 }
 
-// TestOpen_refuses covers handshakes that must not succeed, and what the user
-// reads then.
+// TestOpen_refuses covers handshakes that must fail, and their errors.
 func TestOpen_refuses(t *testing.T) {
 	t.Parallel()
 	const kms = `[{"ActionType":"SessionType","ActionParameters":{"SessionType":"Port","Properties":{}}},{"ActionType":"KMSEncryption","ActionParameters":{"KMSKeyId":"alias/session"}}]`
@@ -80,7 +79,7 @@ func TestOpen_refuses(t *testing.T) {
 	request := func(actions string) wireMessage { return handshakeRequestOf(modernAgent, actions) }
 	for name, test := range map[string]struct {
 		first  wireMessage
-		closed string // What the agent says when it is refused.
+		closed string // The agent's message after a refusal.
 		text   string
 		check  func(error) bool
 		status int // Of the last action in the answer.
@@ -138,7 +137,7 @@ func TestOpen_refuses(t *testing.T) {
 	}
 }
 
-// TestOpen_handshakeNeverComes covers nodes that never begin, or never end, the
+// TestOpen_handshakeNeverComes covers nodes that never begin or never complete the
 // handshake.
 func TestOpen_handshakeNeverComes(t *testing.T) {
 	t.Parallel()
@@ -172,8 +171,8 @@ func TestOpen_handshakeNeverComes(t *testing.T) {
 	}
 }
 
-// TestOpen_repeatedRequest covers a request that comes again because its
-// acknowledgement was lost: it is acknowledged again, and answered once.
+// TestOpen_repeatedRequest covers a request that is repeated because its
+// acknowledgement was lost. It is acknowledged again, but answered once.
 func TestOpen_repeatedRequest(t *testing.T) {
 	t.Parallel()
 	var answers, acks atomic.Int64
@@ -205,8 +204,8 @@ func TestOpen_repeatedRequest(t *testing.T) {
 	}
 }
 
-// TestFlag_comesInOrder covers a target that refuses: the flag is told before
-// what comes after it can be read.
+// TestFlag_comesInOrder covers a target that refuses: OnFlag is called before the
+// data after the flag can be read.
 func TestFlag_comesInOrder(t *testing.T) {
 	t.Parallel()
 	var flags atomic.Int64

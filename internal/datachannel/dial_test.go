@@ -27,8 +27,8 @@ func countedCredentials(calls *atomic.Int64) aws.CredentialsProvider {
 	})
 }
 
-// TestDial_isSigned covers sockets that are refused because their request is
-// not signed, or not for what is dialled.
+// TestDial_isSigned covers sockets that are refused because their request is not
+// signed, or is signed for another address.
 func TestDial_isSigned(t *testing.T) {
 	t.Parallel()
 	var calls atomic.Int64
@@ -89,7 +89,7 @@ func TestResolve(t *testing.T) {
 	const tail = "/v1/data-channel/a@b,c=d-0123?role=publish_subscribe&cell-number=AAE+/w=="
 	for name, test := range map[string]struct {
 		streamURL, endpoint string
-		url, host           string // An error if there is no URL.
+		url, host           string // If empty, an error is expected.
 		presigned           bool
 	}{
 		"as SSM gives it":                {"wss://ssmmessages.eu-central-1.amazonaws.com" + tail, "", "wss://ssmmessages.eu-central-1.amazonaws.com" + tail, "ssmmessages.eu-central-1.amazonaws.com", false},
@@ -185,8 +185,8 @@ func TestDial_throughTheTransport(t *testing.T) {
 	}
 }
 
-// TestDial_refused covers the answers to the request for a WebSocket. The token
-// must not go anywhere else.
+// TestDial_refused covers the answers to the request for a WebSocket. The token must
+// not be sent anywhere else.
 func TestDial_refused(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

@@ -84,8 +84,8 @@ func startSession(t testing.TB, options ...fakessm.Option) *fakeSession {
 	return s
 }
 
-// wantEcho sends data through the channel, in writes of one size, and compares what
-// comes back.
+// wantEcho sends data through the channel in writes of one size, and compares the
+// echo.
 func wantEcho(c *datachannel.Channel, data []byte, size int) error {
 	wrote := make(chan error, 1)
 	go func() {
@@ -126,8 +126,8 @@ func closeQuietly(c *datachannel.Channel) {
 	_ = c.Close(ctx)
 }
 
-// TestChannelFaults talks to an agent behind the fake with each fault of the
-// channel, and holds what the caller sees against the table.
+// TestChannelFaults uses an agent of the fake with each fault of the channel, and
+// compares the result for the caller with the table.
 func TestChannelFaults(t *testing.T) {
 	t.Parallel()
 	const intact = "every byte, once and in order"
@@ -139,7 +139,7 @@ func TestChannelFaults(t *testing.T) {
 	for i, test := range []struct {
 		name   string
 		fault  fakessm.ChannelFault
-		before bool // It is there when the channel opens.
+		before bool // The fault exists before the channel opens.
 		want   string
 	}{
 		{"none", fakessm.ChannelFault{}, false, intact},
@@ -165,8 +165,8 @@ func TestChannelFaults(t *testing.T) {
 			t.Parallel()
 			var options []fakessm.Option
 			if test.fault.Kind == fakessm.ChannelDrop || test.fault.Kind == fakessm.ChannelBye {
-				// An agent sends ten lost messages a second again. Here it sends all at once,
-				// since thousands are on their way.
+				// A real agent resends ten lost messages a second. Here it resends all at once,
+				// because there are thousands.
 				options = append(options, fakessm.WithAgentCatchUp())
 			}
 			s := startSession(t, options...)

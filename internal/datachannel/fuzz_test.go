@@ -12,8 +12,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// FuzzParse looks for bytes that make the decoder panic, or that it takes
-// although they do not hold together.
+// FuzzParse looks for bytes that make the decoder panic, or that it accepts although
+// they are inconsistent.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(nil))
 	f.Add(outputMessage(7, "data").bytes())
@@ -40,8 +40,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// FuzzHandshake looks for requests that make the answer panic or grow, or that
-// are taken although they ask for more than is done.
+// FuzzHandshake looks for requests that cause a panic or a large answer, or that are
+// accepted although they request an unsupported action.
 func FuzzHandshake(f *testing.F) {
 	f.Add(handshakeRequestOf(modernAgent, portActions).data)
 	f.Add([]byte(`{"AgentVersion":"3.3.987.0","RequestedClientActions":[{"ActionType":"KMSEncryption","ActionParameters":{"KMSKeyId":"k","Challenge":"AAAA"}}]}`))

@@ -16,13 +16,13 @@ import (
 	"github.com/coder/websocket"
 )
 
-// raw writes bytes that may be no message.
+// raw writes bytes that need not be a valid message.
 func (l *peerLine) raw(b []byte) bool {
 	return l.ws.Write(context.Background(), websocket.MessageBinary, b) == nil
 }
 
-// TestHostile_endsWithAnError covers other sides that are broken or want to do
-// harm. None of them may take much memory either.
+// TestHostile_endsWithAnError covers other sides that are broken or malicious. None
+// may use much memory.
 func TestHostile_endsWithAnError(t *testing.T) {
 	t.Parallel()
 	big := strings.Repeat("x", 100_000)
@@ -98,8 +98,7 @@ func TestHostile_endsWithAnError(t *testing.T) {
 	}
 }
 
-// TestHostile_takesLittleMemory holds a channel against floods that are no
-// violation.
+// TestHostile_takesLittleMemory covers floods that do not violate the protocol.
 func TestHostile_takesLittleMemory(t *testing.T) { //nolint:paralleltest // It measures the memory of the process.
 	big := strings.Repeat("x", 100_000)
 	for name, flood := range map[string]func(l *peerLine, known wireMessage) bool{

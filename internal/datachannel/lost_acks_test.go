@@ -19,8 +19,8 @@ func oldNode(t *testing.T) *agentNode {
 	return n
 }
 
-// All acknowledgements of a full window are lost: nothing that is sent again is
-// acknowledged, and nothing new may be sent.
+// All acknowledgements of a full window are lost. The agent does not acknowledge
+// resends, and the window allows no new messages.
 func TestOldAgent_everyAcknowledgementOfTheWindowIsLost(t *testing.T) {
 	t.Parallel()
 	n := oldNode(t)
@@ -57,8 +57,8 @@ func TestOldAgent_everyAcknowledgementOfTheWindowIsLost(t *testing.T) {
 	})
 }
 
-// A pause ends with an acknowledgement, if the service does not tell its end. The
-// oldest messages had arrived before the pause, and are never acknowledged.
+// A pause ends with an acknowledgement if the service does not report its end. The
+// oldest messages arrived before the pause, and are never acknowledged.
 func TestPause_everyMessageIsTried(t *testing.T) {
 	t.Parallel()
 	n := oldNode(t)
@@ -102,8 +102,8 @@ func TestPause_everyMessageIsTried(t *testing.T) {
 	})
 }
 
-// An agent acknowledges a message that came before its turn, and has not yet done
-// what it says.
+// An agent acknowledges a message that came too early, before it has processed the
+// message.
 func TestSendFlag_waitsForWhatWasWrittenBefore(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)

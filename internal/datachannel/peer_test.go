@@ -24,7 +24,7 @@ import (
 	"github.com/coder/websocket"
 )
 
-// wireMessage is a message as the tests write and read it, in code of their own.
+// wireMessage is a message of the tests. Its code is independent of the package.
 type wireMessage struct {
 	kind     string
 	sequence int64
@@ -78,7 +78,7 @@ func (w wireMessage) uuid() string {
 	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
 }
 
-// peer is the service and the agent behind it, as a test scripts them.
+// peer is a scripted service with its agent.
 type peer struct {
 	t      testing.TB
 	server *httptest.Server
@@ -146,7 +146,7 @@ func (l *peerLine) send(messages ...wireMessage) bool {
 	return true
 }
 
-// read returns the next message; ok is false once the line is gone.
+// read returns the next message. At the end of the line, ok is false.
 func (l *peerLine) read() (m wireMessage, ok bool) {
 	_, data, err := l.ws.Read(context.Background())
 	if err != nil {
@@ -156,7 +156,7 @@ func (l *peerLine) read() (m wireMessage, ok bool) {
 	return readWire(l.t, data), true
 }
 
-// drain reads until the client has gone.
+// drain reads until the client disconnects.
 func (l *peerLine) drain() {
 	for {
 		if _, ok := l.read(); !ok {
@@ -184,8 +184,8 @@ func handshakeCompleteOf(sequence int64) wireMessage {
 	return wireMessage{kind: "output_stream_data", sequence: sequence, payload: 7, data: []byte(`{"HandshakeTimeToComplete":1000000,"CustomerMessage":""}`)}
 }
 
-// shake goes through the handshake of a port session and returns the client's
-// answer. Everything is acknowledged.
+// shake runs the handshake of a port session and returns the client's answer. It
+// acknowledges everything.
 func (l *peerLine) shake(version string) (answer wireMessage, ok bool) {
 	l.send(handshakeRequestOf(version, portActions))
 	for {
@@ -282,8 +282,8 @@ func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
 	}
 }
 
-// newBubblePeer returns a peer without a network, and the change to a
-// configuration that leads to it. The function that is returned ends it.
+// newBubblePeer returns a peer without a network, and a function that changes a
+// configuration to use it. The other function ends the peer.
 func newBubblePeer(t testing.TB, script func(n int, l *peerLine)) (*peer, func(*Config), func()) {
 	p := &peer{t: t, script: script}
 	listener := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
@@ -305,7 +305,7 @@ func newBubblePeer(t testing.TB, script func(n int, l *peerLine)) (*peer, func(*
 	}
 }
 
-// A verdict is what a test does to a message on its way.
+// A verdict is what a test does with a message on the line.
 type verdict int
 
 const (
@@ -317,8 +317,8 @@ const (
 	verdictHang  // The line breaks, and the message is lost.
 )
 
-// agentNode is an agent that takes part in a whole session, over many lines. It is
-// correct; fault is what happens on the way to and from it.
+// agentNode is a correct agent for a whole session, over many lines. The faults
+// affect messages to and from it.
 type agentNode struct {
 	t       testing.TB
 	version string
@@ -535,7 +535,7 @@ func (n *agentNode) take(m wireMessage) {
 	}
 }
 
-// received returns what the client sent so far.
+// received returns the messages of the client so far.
 func (n *agentNode) received() []byte {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -543,8 +543,8 @@ func (n *agentNode) received() []byte {
 	return slices.Clone(n.got)
 }
 
-// TestMain fails when a channel leaves a goroutine behind. Tests in bubbles find
-// that out by themselves.
+// TestMain fails if a channel leaks a goroutine. Tests in bubbles detect that
+// themselves.
 func TestMain(m *testing.M) {
 	code := m.Run()
 	stacks := make([]byte, 4<<20)

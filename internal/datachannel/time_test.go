@@ -49,8 +49,8 @@ func (e *recordedEvents) last() Event {
 	return e.all[len(e.all)-1]
 }
 
-// inBubble runs a test against a scripted peer, in a bubble of its own: time
-// passes only when everybody waits, and no goroutine may be left.
+// inBubble runs a test with a scripted peer in a synctest bubble. Time passes only
+// when all goroutines wait, and no goroutine may be left.
 func inBubble(t *testing.T, script func(n int, l *peerLine), change func(*peer, *Config), test func(t *testing.T, c *Channel, e *recordedEvents)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -97,8 +97,8 @@ func TestWrite_onRecordBeforeItIsSent(t *testing.T) {
 	})
 }
 
-// TestResend_backsOff covers the resend time that AWS's plugin keeps in a copy:
-// a late message is not sent every 100 ms from then on.
+// TestResend_backsOff covers the resend time. AWS's plugin changes only a copy of it,
+// and then resends a late message every 100 ms.
 func TestResend_backsOff(t *testing.T) {
 	t.Parallel()
 	var sent atomic.Int64
@@ -242,8 +242,8 @@ func TestTend_quietSocketIsKept(t *testing.T) {
 	})
 }
 
-// TestTend_deadTunnelIsNoticed covers the tunnel that is alive but dead: pings
-// are answered, but the agent acknowledges nothing.
+// TestTend_deadTunnelIsNoticed covers a socket that answers pings while the agent
+// acknowledges nothing.
 func TestTend_deadTunnelIsNoticed(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(n int, l *peerLine) {
@@ -329,8 +329,8 @@ func TestPause_keepsDataAndSendsLittle(t *testing.T) {
 	})
 }
 
-// TestOldAgent_doesNotAcknowledgeAgain covers agents before 3.2.1041.0, whose
-// lost acknowledgement never comes.
+// TestOldAgent_doesNotAcknowledgeAgain covers agents before 3.2.1041.0, which do not
+// repeat a lost acknowledgement.
 func TestOldAgent_doesNotAcknowledgeAgain(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
@@ -462,7 +462,7 @@ func TestResume_sessionIsOver(t *testing.T) {
 	}
 }
 
-// TestWrite_isKeptOverAGap covers writes while there is no socket.
+// TestWrite_isKeptOverAGap covers writes without a socket.
 func TestWrite_isKeptOverAGap(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
@@ -632,8 +632,8 @@ func TestTerminate(t *testing.T) {
 	})
 }
 
-// TestRead_unreadDataIsBounded covers a caller that does not read: nothing is
-// lost, and no socket is given up for it.
+// TestRead_unreadDataIsBounded covers a caller that does not read. No data is lost,
+// and the socket is kept.
 func TestRead_unreadDataIsBounded(t *testing.T) {
 	t.Parallel()
 	data := seededBytes(7, maxUnread+1<<20)

@@ -82,8 +82,8 @@ func everyNth(n int, v verdict, fits func(out bool, m wireMessage) bool) func() 
 	}
 }
 
-// TestChannel_faultsOnTheWay is the promise of the package: whatever happens
-// between client and agent, every byte arrives once and in order.
+// TestChannel_faultsOnTheWay tests the main guarantee of the package: every byte
+// arrives once and in order, despite faults between client and agent.
 func TestChannel_faultsOnTheWay(t *testing.T) {
 	t.Parallel()
 	data := func(out bool, m wireMessage) bool { return out && m.kind == "output_stream_data" }

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// leftGoroutines waits until no goroutine of the package or of smux is left.
+// leftGoroutines waits until all goroutines of the package and of smux have ended.
 func leftGoroutines() int {
 	var left []string
 	for range 500 {
@@ -134,7 +134,7 @@ func (p *memoryPipe) close(err error) {
 	p.wake.Broadcast()
 }
 
-// testChannel is a channel in memory whose far side is a testAgent.
+// testChannel is a channel in memory to a testAgent.
 type testChannel struct {
 	up, down *memoryPipe
 	agent    datachannel.Agent
@@ -163,7 +163,7 @@ func (c *testChannel) Err() error {
 	return c.err
 }
 
-// end ends the channel: err is what its reader gets.
+// end ends the channel. Its reader gets err.
 func (c *testChannel) end(err error) {
 	c.mu.Lock()
 	if c.err == nil && !errors.Is(err, io.EOF) {
@@ -174,7 +174,7 @@ func (c *testChannel) end(err error) {
 	c.up.close(io.EOF)
 }
 
-// testAgent is the far side: it connects to target for each stream.
+// testAgent is the agent. It connects to target for each stream.
 type testAgent struct {
 	t       *testing.T
 	target  string
@@ -295,7 +295,7 @@ func (a *testAgent) serveStreams() {
 	}
 }
 
-// startBasic connects at once, and again when bytes come after a flag.
+// startBasic connects at once, and again when bytes follow a flag.
 func (a *testAgent) startBasic() {
 	var mu sync.Mutex
 	var conn net.Conn
@@ -545,13 +545,13 @@ func (f *testForward) dial(t *testing.T) *net.TCPConn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	// A test that hangs fails with the stack of its own.
+	// A test that hangs fails with its own stack.
 	_ = c.SetDeadline(time.Now().Add(time.Minute))
 
 	return asTCP(c)
 }
 
-// dialReset connects, and expects a reset, which may come before the client knows that it is connected.
+// dialReset connects and expects a reset. The reset may come before Dial returns.
 func (f *testForward) dialReset(t *testing.T) {
 	t.Helper()
 	c, err := net.Dial("tcp", net.JoinHostPort(Host, fmt.Sprint(f.Port())))

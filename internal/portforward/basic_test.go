@@ -137,7 +137,7 @@ func TestBasic_sessionBreaks(t *testing.T) {
 	expectEcho(t, c, "hello")
 	f.agent(0).channel.end(errors.New("broken"))
 	expectReset(t, c)
-	// Nothing of the one that waited has been sent: it goes through the next session.
+	// No bytes of the waiting connection were sent, so it uses the next session.
 	expectEcho(t, waiting, "waited")
 }
 
@@ -159,13 +159,13 @@ func TestBasic_flagIsNotAcknowledged(t *testing.T) {
 	c := f.dial(t)
 	expectEcho(t, c, "hello")
 	_ = c.Close()
-	// Bytes of the next connection would reach the target of the last: the session is given up.
+	// Bytes of the next connection would reach the old target connection, so the session is replaced.
 	f.wait(t, SessionOver, 1)
 	expectEcho(t, f.dial(t), "again")
 	f.wait(t, SessionOpened, 2)
 }
 
-// The target may answer before anybody reads: the two directions of a connection start one after the other.
+// The target may answer before there is a reader: the two directions of a connection start one after the other.
 func TestBasic_answerBeforeItsReader(t *testing.T) {
 	t.Parallel()
 

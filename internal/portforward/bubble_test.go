@@ -24,8 +24,8 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
-// memoryConn is one end of a connection in memory. It can do what the forward expects of TCP: half-closes,
-// resets and deadlines. Nothing is buffered: a write returns when the other end has read.
+// memoryConn is one end of a connection in memory. It supports half-closes, resets and deadlines, like TCP. It
+// has no buffer: a write returns when the other end has read.
 type memoryConn struct {
 	in, out net.Conn    // One pipe for each direction.
 	linger  atomic.Bool // Close resets the connection.
@@ -123,14 +123,14 @@ func (l *memoryListener) Close() error {
 
 func (l *memoryListener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 5432} }
 
-// echoServer answers with what it gets, and keeps it.
+// echoServer echoes and records what it gets.
 type echoServer struct {
 	*memoryListener
 	serving sync.WaitGroup
-	mute    atomic.Bool // It only keeps what it gets.
+	mute    atomic.Bool // It only records.
 
 	mu  sync.Mutex
-	got [][]byte // Of each connection, in the order of their beginnings.
+	got [][]byte // One for each connection, in the order of their starts.
 }
 
 func newEchoServer() *echoServer {
@@ -168,7 +168,7 @@ type writerFunc func(p []byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
-// received returns what came, one connection after the other.
+// received returns the bytes of each connection.
 func (s *echoServer) received() []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -211,8 +211,8 @@ func newLab(t *testing.T, options ...fakessm.Option) *lab {
 		l.target.serving.Wait()
 		transport.CloseIdleConnections()
 		_ = local.Close()
-		// What the fake still does ends by itself: messages that it delays, for example. A bubble without its test
-		// takes whatever is left for a deadlock.
+		// Wait for remaining work of the fake, such as delayed messages. Otherwise the bubble reports a deadlock when
+		// the test ends.
 		time.Sleep(time.Minute)
 	})
 
@@ -236,7 +236,7 @@ func (l *lab) listen(t *testing.T) (*Forward, error) {
 	return f, err
 }
 
-// dial connects to the forward. Nobody waits for more than ten minutes.
+// dial connects to the forward, with a deadline of ten minutes.
 func (l *lab) dial(t *testing.T) *memoryConn {
 	t.Helper()
 	conn, err := l.port.dial(t.Context(), "tcp", "")

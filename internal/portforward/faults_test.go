@@ -23,7 +23,7 @@ import (
 
 var table = flag.Bool("table", false, "print the table of channel faults")
 
-// phase is what a forward does when a fault strikes.
+// phase is what a forward does when a fault occurs.
 type phase int
 
 const (
@@ -38,7 +38,7 @@ func (p phase) String() string {
 	return [phases]string{"opens", "carries data", "is idle", "closes"}[p]
 }
 
-// What users of a forward see. Open may also fail, with words.
+// What users of a forward see. Open may also fail with an error text.
 const (
 	everyByte = "every byte, once and in order"
 	wasReset  = "the connection is reset"
@@ -46,16 +46,16 @@ const (
 	lost      = "the last bytes of a client are lost"
 )
 
-// cell is what a fault does in one phase, and to the connection after that.
+// cell is the effect of a fault in one phase, and on the next connection.
 type cell struct {
 	sees string        // everyByte if empty.
-	in   time.Duration // The longest time that it may take; 2 s if zero.
+	in   time.Duration // Maximum duration; 2 s if zero.
 
 	next    string // everyByte if empty.
 	starts  int    // One session if zero. With some it depends on the pauses between attempts.
 	resumes int    // The same, and none if zero.
-	failed  uint64 // Connections for which there was no session.
-	stalls  bool   // The log says that the agent acknowledges nothing.
+	failed  uint64 // Connections without a session.
+	stalls  bool   // The log reports that the agent acknowledges nothing.
 	tells   string // Why the session ended, for the log.
 }
 
@@ -64,13 +64,13 @@ const (
 	anyNumber = -2
 )
 
-// row is a fault. It strikes in each phase.
+// row is a fault. It is tested in each phase.
 type row struct {
 	name   string
 	faults []fakessm.ChannelFault
-	lasts  time.Duration // Until the faults are removed; for good if zero.
+	lasts  time.Duration // Until the faults are removed; forever if zero.
 	cells  [phases]cell
-	old    map[phase]cell // What differs with an agent for one connection.
+	old    map[phase]cell // Exceptions for an agent without multiplexing.
 }
 
 func faultRows() []row {
@@ -91,7 +91,7 @@ func faultRows() []row {
 		{
 			name:   "the connection drops, on the way down",
 			faults: []fakessm.ChannelFault{fault(fakessm.ChannelDrop, down, 1)},
-			// An agent sends ten messages a second again.
+			// An agent resends ten messages a second.
 			cells: [phases]cell{{resumes: 1}, {resumes: 1, in: time.Minute}, {resumes: 1}, {resumes: anyNumber}},
 		},
 		{
@@ -113,7 +113,7 @@ func faultRows() []row {
 				{sees: wasReset, in: 6 * time.Minute, next: wasReset, starts: some, resumes: some, failed: 1},
 				{sees: lost, resumes: some},
 			},
-			// Nothing was sent for the connection that waits: it gets another session, but there is none.
+			// The waiting connection has sent nothing, so it may use another session, but there is none.
 			old: map[phase]cell{whileIdle: {sees: wasReset, in: never, next: wasReset, starts: some, resumes: some, failed: 2}},
 		},
 		{
@@ -187,11 +187,11 @@ func faultRows() []row {
 	}
 }
 
-// TestForwardFaults strikes a forward with each fault of data channels in each phase of its life, and holds what its
-// users see, what reached the endpoint and what is left against the table.
+// TestForwardFaults runs each fault of data channels in each phase of a forward. It compares what users see, the
+// requests at the endpoint and the remaining sessions with the table.
 //
-// It does not run at the same time as other tests: smux keeps channels in a pool of the process, and one that was
-// made in a bubble must not be used outside.
+// It does not run in parallel with other tests: smux keeps Go channels in a global pool, and a Go channel from a
+// bubble must not be used outside of it.
 func TestForwardFaults(t *testing.T) { //nolint:paralleltest // See above.
 	defer emptyPools()
 	var lines []string
@@ -232,13 +232,13 @@ func TestForwardFaults(t *testing.T) { //nolint:paralleltest // See above.
 	}
 }
 
-// emptyPools empties every sync.Pool: what survives one collection is thrown away by the next.
+// emptyPools empties every sync.Pool, which takes two collections.
 func emptyPools() {
 	runtime.GC()
 	runtime.GC()
 }
 
-// strike plays one cell, and returns what there was to see.
+// strike runs one cell and returns the observations.
 func (r row) strike(t *testing.T, l *lab, p phase) seen {
 	t.Helper()
 	const size, small = 100_000, 10_000
@@ -314,7 +314,7 @@ func (r row) strike(t *testing.T, l *lab, p phase) seen {
 	return got
 }
 
-// seen is what became of a cell.
+// seen holds the observations of a cell.
 type seen struct {
 	sees, next            string
 	in                    time.Duration
@@ -326,7 +326,7 @@ type seen struct {
 	left                  []fakessm.ChannelFault
 }
 
-// count adds what reached the endpoint, what is left there, and what was logged.
+// count adds the requests and remaining sessions at the endpoint, and the log.
 func (l *lab) count(got *seen) {
 	got.starts, got.resumes, got.ends = l.fake.Count("StartSession"), l.fake.Count("ResumeSession"), l.fake.Count("TerminateSession")
 	got.live, got.over = l.live(), l.all(SessionOver)
@@ -336,10 +336,10 @@ func (l *lab) count(got *seen) {
 	got.stalls = l.channel[datachannel.Stalled] > 0
 }
 
-// compare holds what there was to see against the cell.
+// compare compares the observations with the cell.
 //
-// An old agent does not acknowledge a second time. When its acknowledgements are lost, nobody knows whether it has
-// heard of a client's end, and so the next client gets another session.
+// An old agent does not repeat a lost acknowledgement. The forward then does not know whether the agent got the end
+// of a client, so the next client gets another session.
 func (want cell) compare(t *testing.T, got seen, old bool) {
 	t.Helper()
 	want.sees, want.starts, want.in = cmp.Or(want.sees, everyByte), cmp.Or(want.starts, 1), cmp.Or(want.in, 2*time.Second)
@@ -380,15 +380,15 @@ func (want cell) compare(t *testing.T, got seen, old bool) {
 	}
 }
 
-// hasStruck checks that a cell is not as expected merely because nothing happened.
+// hasStruck checks that the fault really occurred in a cell.
 func (r row) hasStruck(t *testing.T, got seen, p phase) {
 	t.Helper()
 	for _, fault := range got.left {
 		switch {
 		case fault.Times < 0:
-			return // It has struck at each opportunity, and may have left none for the others.
+			return // The fault has occurred at each opportunity, and may leave none for the others.
 		case p == whileClosing && (fault.Times < r.faults[0].Times || fault.Kind == fakessm.ChannelLoseAcks):
-			// A forward that closes has few messages.
+			// A closing forward sends few messages.
 		default:
 			t.Errorf("the fault %q has not struck, or not often enough", fault.Kind)
 		}
@@ -398,8 +398,8 @@ func (r row) hasStruck(t *testing.T, got seen, p phase) {
 	}
 }
 
-// exchange sends bytes through the forward, waits for them to come back, and tells what a client saw. At the end the
-// target must have got what the client sent, and nothing else.
+// exchange sends bytes through the forward, waits for the echo, and returns what the client saw. The target must get
+// exactly the bytes of the client.
 func (l *lab) exchange(t *testing.T, size int) string {
 	t.Helper()
 	before := len(l.target.received())
@@ -444,7 +444,7 @@ func (l *lab) exchange(t *testing.T, size int) string {
 	return err.Error()
 }
 
-// lastWords closes the forward right after a client has said something and left, and tells whether that arrives.
+// lastWords closes the forward just after a client has sent bytes and disconnected. It returns whether they arrive.
 func (l *lab) lastWords(t *testing.T, size int, inject, closeIt func()) string {
 	t.Helper()
 	before := len(l.target.received())
@@ -465,7 +465,7 @@ func (l *lab) lastWords(t *testing.T, size int, inject, closeIt func()) string {
 	return everyByte
 }
 
-// A connection that waits for its turn finds that the session is over, and no other is opened for it.
+// The session ends while a connection waits for its turn. The closing forward opens no other session.
 func TestForward_sessionEndsWhileItCloses(t *testing.T) { //nolint:paralleltest // See TestForwardFaults.
 	emptyPools()
 	defer emptyPools()

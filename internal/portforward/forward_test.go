@@ -27,7 +27,7 @@ func isReset(err error) bool {
 	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
-// expectReset reads until the connection ends, and fails if it ends in order.
+// expectReset reads until the connection ends, and fails if there is no reset.
 func expectReset(t *testing.T, c net.Conn) {
 	t.Helper()
 	if _, err := io.Copy(io.Discard, c); !isReset(err) {
@@ -56,7 +56,7 @@ func seededBytes(seed uint64, n int) []byte {
 	return p
 }
 
-// serveExchanges reads a request, and answers with its digest and as many bytes as it asks for.
+// serveExchanges reads a request, and answers with its digest and the requested number of bytes.
 func serveExchanges(c *net.TCPConn) {
 	var head [20]byte
 	if _, err := io.ReadFull(c, head[:]); err != nil {
@@ -150,7 +150,7 @@ func TestForward_quietAfterEOF(t *testing.T) {
 
 	ended := make(chan struct{})
 	target := testTarget(t, func(c *net.TCPConn) {
-		// It never answers, and sees only that the connection ends.
+		// The server never answers, and only sees the end of the connection.
 		_, _ = io.Copy(io.Discard, c)
 		close(ended)
 	})
@@ -183,7 +183,7 @@ func TestForward_quietBeginsAnewWithEachByte(t *testing.T) {
 	}
 }
 
-// The answer to one client waits behind those to others: that is not quiet.
+// An answer that waits behind answers to other clients does not count as silence.
 func TestForward_quietInABusySession(t *testing.T) {
 	t.Parallel()
 
@@ -229,7 +229,7 @@ func TestForward_serverClosesWhileClientTalks(t *testing.T) {
 	t.Parallel()
 
 	answer := seededBytes(3, 300_000)
-	// A close with unread bytes would be a reset, which may destroy what the agent has not read yet.
+	// A close with unread bytes sends a reset, which may discard bytes that the agent has not read yet.
 	whole := make(chan struct{})
 	target := testTarget(t, func(c *net.TCPConn) {
 		_, _ = c.Write(answer)
@@ -243,7 +243,7 @@ func TestForward_serverClosesWhileClientTalks(t *testing.T) {
 		_, _ = c.Write(make([]byte, 1000))
 	}
 	f.wait(t, ConnectionOpened, 1)
-	// The forward has bytes of the client in hand that nobody takes. The answer is whole nevertheless.
+	// The forward holds bytes of the client that the target does not read. The answer must still be complete.
 	time.Sleep(200 * time.Millisecond)
 	got := make([]byte, len(answer))
 	if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, answer) {
@@ -363,7 +363,7 @@ func TestForward_memoryOfAllClients(t *testing.T) {
 		}
 		t.Fatal("not enough bytes wait")
 	}
-	// The kernel's buffers take some of it.
+	// The kernel buffers some of the bytes.
 	full := start(64 << 20)
 	e := f.wait(t, ConnectionReset, 1)
 	if !errors.Is(e.Err, errMemory) || e.Connection != 2 {
@@ -477,7 +477,7 @@ func TestForward_sessionOver(t *testing.T) {
 	}
 }
 
-// A channel that ends in mid-answer must not look like the end of the answer.
+// The end of a channel during an answer must not look like the end of the answer.
 func TestForward_sessionEndsInMidAnswer(t *testing.T) {
 	t.Parallel()
 
@@ -498,7 +498,7 @@ func TestForward_sessionEndsInMidAnswer(t *testing.T) {
 	}
 }
 
-// The writer of a channel may find out first.
+// The writer may detect the end of a channel first.
 func TestForward_channelTakesNothingMore(t *testing.T) {
 	t.Parallel()
 
@@ -637,7 +637,7 @@ func TestForward_permanentFailure(t *testing.T) {
 	}
 }
 
-// Sessions that end at once, whatever is done, are not opened at the speed of the clients.
+// If sessions always end at once, the forward does not open them as fast as clients connect.
 func TestForward_sessionsThatEndAtOnce(t *testing.T) {
 	t.Parallel()
 
@@ -773,7 +773,7 @@ func TestForward_close(t *testing.T) {
 	_, _ = idle.Write([]byte("hello"))
 	f.wait(t, ConnectionOpened, 1)
 	last := f.dial(t)
-	// A client that has said everything and gone, an instant before the forward closes.
+	// The client sends everything and disconnects just before the forward closes.
 	_, _ = last.Write(make([]byte, 3<<20))
 	_ = last.Close()
 	if _, err := f.Close(context.Background()); err != nil {
@@ -806,7 +806,7 @@ func TestForward_closeWhileAConnectionWaits(t *testing.T) {
 			if fail.Load() {
 				close(opening)
 				<-ctx.Done()
-				// It was opened nevertheless.
+				// The session was opened despite the error.
 			}
 
 			return open(ctx, onRefused)

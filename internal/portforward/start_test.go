@@ -12,8 +12,8 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 )
 
-// Agents need some time after the handshake until they accept data. Old agents acknowledge and
-// drop what arrives earlier.
+// Agents need some time after the handshake before they accept data. Old agents acknowledge and
+// drop earlier data.
 func TestForward_agentStartsLate(t *testing.T) { //nolint:paralleltest // See TestForwardFaults.
 	for version, start := range map[string]time.Duration{
 		"3.0.196.0": 900 * time.Millisecond, // One connection at a time.
@@ -42,7 +42,7 @@ func TestForward_agentStartsLate(t *testing.T) { //nolint:paralleltest // See Te
 	}
 }
 
-// The probe gets the refusal of an agent that resolves the remote host for a long time first.
+// The probe waits for the refusal of an agent that resolves the remote host slowly.
 func TestForward_probeWaitsForAgent(t *testing.T) { //nolint:paralleltest // See TestForwardFaults.
 	emptyPools()
 	defer emptyPools()
@@ -60,7 +60,7 @@ func TestForward_probeWaitsForAgent(t *testing.T) { //nolint:paralleltest // See
 	})
 }
 
-// A session that ends while it is in use is replaced at once, also if it has just started.
+// A session that ends while it is in use is replaced at once, even if it has just started.
 func TestForward_usedSessionEnds(t *testing.T) { //nolint:paralleltest // See TestForwardFaults.
 	emptyPools()
 	defer emptyPools()
