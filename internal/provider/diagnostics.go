@@ -91,7 +91,7 @@ func requestIDOf(err error) string {
 	}
 }
 
-// requestIDLine words a request ID, which has a line of its own wherever it is shown.
+// requestIDLine returns the line for a request ID.
 func requestIDLine(id string) string {
 	return "Request ID: " + printable(id)
 }

@@ -197,7 +197,8 @@ func drainSummary(what string, in sessionmanager.DrainInput) string {
 	return summary
 }
 
-// warning words the preview. The words stay true when they are read later.
+// warning returns the preview as a warning, or "" if there is nothing to warn of. The
+// text includes the time, because it may be read later.
 func (p *drainPreview) warning() (summary, detail string) {
 	var (
 		matched = fmt.Sprintf("matched when looked at %s UTC", p.looked.Format(time.TimeOnly))
@@ -260,8 +261,8 @@ func sessionLines(sessions []sessionmanager.Session) string {
 	return strings.Join(lines, "\n  ")
 }
 
-// orUnknown returns printable text, or a phrase that says that SSM gave none. The article
-// and noun are in what: "an owner".
+// orUnknown returns printable text. If SSM gave none, it returns a phrase that begins with
+// what, for example "an owner".
 func orUnknown(text, what string) string {
 	if text == "" {
 		return what + " that SSM does not report"
@@ -340,7 +341,7 @@ func reportDrain(in sessionmanager.DrainInput, occasion drainOccasion, result se
 		region  = in.Region
 		about   = fmt.Sprintf("Selection: %s.", selectionText(in.Selector))
 	)
-	// What mends the cause comes before the way around it.
+	// First how to fix the cause, then how to avoid it.
 	wayOut := occasion.wayOut(errors.As(err, &tooMany))
 	failed := func(sentence string) string {
 		return adviceDetail(joined(sentence, about), joined(failureAdvice(err), wayOut), err)

@@ -84,7 +84,7 @@ func (v durationValue) ValidateAttribute(_ context.Context, req xattr.ValidateAt
 	}
 }
 
-// timestamp accepts a date with a time.
+// timestamp accepts an RFC 3339 date with a time and an offset.
 func timestamp() stringCheck {
 	return stringCheck{"value must be a date with a time, in RFC 3339", func(value string) (summary, detail string) {
 		if _, err := time.Parse(time.RFC3339, value); err == nil {

@@ -51,7 +51,7 @@ func documentBaseName(document string) string {
 	return document
 }
 
-// remoteHost checks that a host is one, and nothing more.
+// remoteHost accepts a host name or an IP address, without scheme, port or path.
 func remoteHost() stringCheck {
 	return stringCheck{"value must be a host name or an IP address, without scheme and port", func(value string) (summary, detail string) {
 		problem := hostProblem(value)
@@ -281,11 +281,11 @@ func (o *forwardOpener) resume(ctx context.Context, ref sessionmanager.SessionRe
 	return datachannel.Access{StreamURL: connection.StreamURL, Token: connection.TokenValue}, err
 }
 
-// end ends a session and its channel, and notes what came of it.
+// end ends a session and its channel, and records the result for reportEnds.
 func (o *forwardOpener) end(ctx context.Context, ref sessionmanager.SessionRef, channel *datachannel.Channel) {
 	result, err := o.meta.client.EndOwn(ctx, ref)
 	if channel != nil {
-		// It is closed already, unless the process is about to end.
+		// EndOwn has closed the channel, unless the process is ending.
 		now, cancel := context.WithCancel(ctx)
 		cancel()
 		_ = channel.Close(now)
@@ -305,7 +305,7 @@ func (o *forwardOpener) reportEnds(diags *diag.Diagnostics) {
 	o.ends = nil
 }
 
-// aftermath tells what became of the sessions of a forward that was not opened.
+// aftermath returns a sentence about the sessions of a forward that did not open.
 func (o *forwardOpener) aftermath() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -232,7 +232,7 @@ func urlProblem(value string, schemes ...string) string {
 // roleARN accepts the ARN of an IAM role.
 func roleARN() stringCheck {
 	return stringCheck{"value must be the ARN of an IAM role", func(value string) (summary, detail string) {
-		// An empty string stands for no role, as in provider "aws".
+		// An empty string means no role, as in provider "aws".
 		if value == "" {
 			return "", ""
 		}
@@ -246,10 +246,10 @@ func roleARN() stringCheck {
 	}}
 }
 
-// roleDuration accepts the durations that STS grants.
+// roleDuration accepts durations that STS allows.
 func roleDuration() stringCheck {
 	return stringCheck{"value must be a duration between 15m and 12h", func(value string) (summary, detail string) {
-		// A malformed duration is refused by the attribute's type.
+		// The attribute's type rejects a malformed duration.
 		duration, err := time.ParseDuration(value)
 		if err != nil || duration >= 15*time.Minute && duration <= 12*time.Hour {
 			return "", ""

@@ -228,8 +228,8 @@ func (m *selectorModel) judge(place sessionmanager.Place, diags *diag.Diagnostic
 	return !found.HasError()
 }
 
-// notNegative refuses durations below zero; what is no duration at all is refused
-// by the attribute's type.
+// notNegative rejects durations below zero. The attribute's type rejects values that are
+// not durations.
 func notNegative() stringCheck {
 	return stringCheck{"value must be a duration of zero or more", func(value string) (summary, detail string) {
 		if duration, err := time.ParseDuration(value); err != nil || duration >= 0 {

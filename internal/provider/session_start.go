@@ -204,8 +204,8 @@ func reportEnd(ref sessionmanager.SessionRef, result sessionmanager.Termination,
 	}
 }
 
-// leftOpenDetail words what is left of a session that the provider opened. Another
-// apply opens another session, so the usual advice to try again does not help.
+// leftOpenDetail returns the detail for a session of this process that may still be
+// open. It does not advise to try again: another apply opens another session.
 func leftOpenDetail(sentence string, err error) string {
 	advice := "It ends by its idle time-out at the latest. To end it at once, use ssm_session_termination or the AWS CLI."
 	if errors.Is(err, sessionmanager.ErrAccessDenied) {

@@ -12,7 +12,7 @@ import (
 // stringCheck is a validator of strings. It accepts values that are null or unknown.
 type stringCheck struct {
 	description string
-	// check returns the summary and the detail of what is wrong with a value; no summary if nothing is.
+	// check returns the summary and the detail of an error, or "" if the value is valid.
 	check func(value string) (summary, detail string)
 }
 

@@ -38,8 +38,8 @@ func (m *providerMeta) reportTermination(session sessionmanager.SessionRef, resu
 	}
 }
 
-// whoseSentence tells whose a session is and where, to follow a sentence about it. It
-// is empty for a session that was not seen.
+// whoseSentence returns a sentence with the owner and the target of a session, or "" if
+// both are unknown. It begins with a space.
 func whoseSentence(session sessionmanager.Session) string {
 	switch {
 	case session.Owner == "" && session.Target == "":
