@@ -234,7 +234,7 @@ func (f *Forward) emit(e Event) {
 	if f.config.Observe == nil {
 		return
 	}
-	// Counted in the order of the events, so that the last one tells of no open connection.
+	// Count under the lock: the counts must follow the order of the events.
 	f.observe.Lock()
 	defer f.observe.Unlock()
 	e.Target = f.config.Target

@@ -124,7 +124,7 @@ func retrieveCredentials(t *testing.T, provider aws.CredentialsProvider) error {
 
 // What refuses without an error code is not SSM: a redirect, a sign-in page, another
 // service in its place.
-func TestFailureReason_nobodysError(t *testing.T) {
+func TestFailureReason_errorWithoutCode(t *testing.T) {
 	t.Parallel()
 
 	for _, status := range []int{http.StatusTemporaryRedirect, http.StatusUnauthorized, http.StatusNotFound} {

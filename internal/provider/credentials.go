@@ -377,7 +377,7 @@ func (s credentialSource) checkKeys(keys aws.Credentials) diag.Diagnostics {
 			from = s.name
 		}
 		detail := fmt.Sprintf("The %s holds white space or a line break, with which no request can be sent. It comes from %s. The value is not shown.\n\n"+
-			"Remove the white space. If the value is read from a file, trimspace() does so.", part.what, from)
+			"Remove the white space. If the value is read from a file, use trimspace().", part.what, from)
 		if part.argument != "" {
 			diags.AddAttributeError(path.Root(part.argument), summaryCredentials, detail)
 		} else {
@@ -397,7 +397,7 @@ func secretKeyHint(keys aws.Credentials) string {
 		return ""
 	}
 
-	return "The secret key holds white space or a line break: that makes every signature wrong. Remove it; if the value is read from a file, trimspace() does so."
+	return "The secret key holds white space or a line break: that makes every signature wrong. Remove it. If the value is read from a file, use trimspace()."
 }
 
 // guardedCredentials replaces the errors of a credential source with credentialsError,
@@ -494,7 +494,7 @@ func roleAdvice(err error, role string) string {
 	case !errors.As(err, &api):
 		return adviceWay
 	case api.ErrorCode() == "AccessDenied":
-		return fmt.Sprintf("Allow the IAM action sts:AssumeRole on %s, and let the role trust whoever assumes it. An external_id, a source_identity and tags have to be those that its trust policy asks for.", role)
+		return fmt.Sprintf("Allow the IAM action sts:AssumeRole on %s, and let the trust policy of the role allow the caller. If it requires an external_id, a source_identity or tags, give the same values.", role)
 	default:
 		return "Check the credentials that the role is assumed with, and the arguments of the assume_role block."
 	}

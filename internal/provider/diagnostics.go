@@ -58,7 +58,7 @@ func adviceDetail(sentence, advice string, err error) string {
 		cause = failed.Err
 	}
 	if cause != nil && cause.Error() == context.Canceled.Error() {
-		// The sentence has said so, in words of ours.
+		// The sentence already says that the operation was cancelled.
 		cause = nil
 	}
 	if cause != nil {
@@ -180,7 +180,7 @@ func failureReason(err error) string {
 		return "the SSM endpoint gave no usable answer" + untilDeadline(err)
 	case errors.Is(err, sessionmanager.ErrDeadline):
 		return "the time allowed ran out"
-	case nobodysError(err):
+	case errorWithoutCode(err):
 		return "the endpoint did not answer as SSM does"
 	default:
 		return "SSM rejected the request"
@@ -197,9 +197,9 @@ func deniedOn(denied sessionmanager.Denied) string {
 	return "the target's ARN, such as arn:aws:ec2:us-east-1:111122223333:instance/i-0123456789abcdef0"
 }
 
-// nobodysError reports whether a request was refused without an error code. SSM always
-// gives one. A proxy or another service in its place may not.
-func nobodysError(err error) bool {
+// errorWithoutCode reports whether a request was refused without an error code. SSM always
+// returns a code, but a proxy or another service may not.
+func errorWithoutCode(err error) bool {
 	var api smithy.APIError
 
 	return errors.As(err, &api) && (api.ErrorCode() == "" || api.ErrorCode() == "UnknownError")
@@ -286,7 +286,7 @@ func failureAdvice(err error) string {
 	case errors.Is(err, sessionmanager.ErrThrottled) && operation != nil:
 		return fmt.Sprintf("AWS shares %g calls a second for %s among all users of the account and Region. Try again later, or with a longer timeout; max_requests_per_second in the provider block leaves quota to others.",
 			operation.Quota(), operation)
-	case errors.Is(err, sessionmanager.ErrUnavailable), errors.Is(err, sessionmanager.ErrDeadline), nobodysError(err):
+	case errors.Is(err, sessionmanager.ErrUnavailable), errors.Is(err, sessionmanager.ErrDeadline), errorWithoutCode(err):
 		return "Check the network, proxies and the endpoint that the provider is configured with, and try again."
 	default:
 		return ""

@@ -265,7 +265,7 @@ func matrixFaults() []matrixFault {
 				"termination create":        unseen,
 				"termination create/before": {calls: "{active} terminate"},
 				"termination refresh": {
-					sees: "warning: Termination Not Verified", says: "so that its end remains unverified: {reason}",
+					sees: "warning: Termination Not Verified", says: "and its end remains unverified: {reason}",
 				},
 				"termination plan":        {sees: "warning on session_id: Session Not Shown", says: "cannot be shown in the plan: {reason}", state: "shows nothing"},
 				"action terminate":        unseen,

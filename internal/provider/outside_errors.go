@@ -46,10 +46,11 @@ func transportFailure(err error) string {
 // words, because errors of STS and IAM Identity Center may repeat tokens.
 func awsAnswer(err error) string { return quotable(sessionmanager.CauseOf(err).Text) }
 
-// awsRequestID returns the request ID that came with an error of AWS, empty for none.
+// awsRequestID returns the request ID of an error of AWS, or "".
 func awsRequestID(err error) string { return sessionmanager.CauseOf(err).RequestID }
 
-// awsAnswerLines quotes an error of AWS at the end of a diagnostic's detail.
+// awsAnswerLines quotes an error of AWS, with its request ID on a second line. The lines
+// end the detail of a diagnostic.
 func awsAnswerLines(err error) string {
 	lines := "Error: " + awsAnswer(err)
 	if id := awsRequestID(err); id != "" {

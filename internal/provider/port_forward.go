@@ -560,7 +560,7 @@ func logChannel(ctx context.Context, e datachannel.Event) {
 	}
 	message := "Data channel: " + string(e.Kind)
 	if e.Kind == datachannel.Stalled {
-		// Connections wait, and nobody else says why.
+		// Connections hang, and no other event gives the reason.
 		tflog.Warn(ctx, message, fields)
 
 		return

@@ -40,15 +40,15 @@ func (m *regionModel) ref(sessionID types.String) sessionmanager.SessionRef {
 	return sessionmanager.SessionRef{Region: m.Region.ValueString(), SessionID: sessionID.ValueString()}
 }
 
-// regionState is what is known of the Region of an object.
+// regionState is the state of an object's Region.
 type regionState int
 
 const (
-	// regionUnknown: it may become known during the apply.
+	// regionUnknown: the Region may become known during the apply.
 	regionUnknown regionState = iota
-	// regionBad: it cannot be called. An error at the attribute says why.
+	// regionBad: the Region cannot be called. The attribute has an error.
 	regionBad
-	// regionGood: it can be called.
+	// regionGood: the Region can be called.
 	regionGood
 )
 
@@ -67,8 +67,8 @@ func (m *regionModel) resolve(meta *providerMeta, diags *diag.Diagnostics) regio
 	return regionGood
 }
 
-// prepare is the beginning of every handler that calls Session Manager, once it has read its model. It resolves the
-// Region, and reports whether calls can be made. If they cannot, there is an error.
+// prepare is the first step of every handler that calls Session Manager, after it has read its model. It resolves
+// the Region and reports whether calls can be made. If not, it adds an error.
 func (m *providerMeta) prepare(summary string, model *regionModel, diags *diag.Diagnostics) bool {
 	if diags.HasError() || !m.requireReady(summary, diags) {
 		return false

@@ -126,7 +126,7 @@ func (r *sessionDrainResource) Schema(ctx context.Context, _ resource.SchemaRequ
 		"outcomes": schema.MapAttribute{
 			ElementType: types.StringType,
 			Computed:    true,
-			MarkdownDescription: "What became of each session, by its ID: `terminated`, `already_ended` (it ended by itself meanwhile), " +
+			MarkdownDescription: "Outcome of each session by its ID: `terminated`, `already_ended` (it ended before the call), " +
 				"`unverified` (its end was not seen) or `failed`. Empty as long as nothing was drained.",
 			PlanModifiers: []planmodifier.Map{mapplanmodifier.UseStateForUnknown()},
 		},

@@ -72,12 +72,12 @@ func startReasonValidators() []validator.String {
 }
 
 // warnOfPlans warns that plans also open an ephemeral resource if enabled is not set. The
-// text in what says what a plan then does.
-func warnOfPlans(enabled types.Bool, summary, what string, diags *diag.Diagnostics) {
+// warning begins with effect, for example "A session is started".
+func warnOfPlans(enabled types.Bool, summary, effect string, diags *diag.Diagnostics) {
 	if enabled.IsNull() {
 		diags.AddAttributeWarning(path.Root("enabled"), summary,
-			what+" in each plan, and again in the apply that follows.\n\n"+
-				"Set enabled = terraform.applying to do so only in an apply, or enabled = true to keep it and this warning away.")
+			effect+" in each plan, and again in the apply that follows.\n\n"+
+				"Set enabled = terraform.applying to do so only in an apply, or enabled = true to do so without this warning.")
 	}
 }
 

@@ -407,7 +407,7 @@ func (r *sessionTerminationResource) Read(ctx context.Context, req resource.Read
 		resp.State.RemoveResource(ctx)
 	case refreshDenied:
 		resp.Diagnostics.AddWarning(summaryUnverified,
-			failureDetail(r.failureSentence(ref, "could not be looked up, so that its end remains unverified", err), err))
+			failureDetail(r.failureSentence(ref, "could not be looked up, and its end remains unverified", err), err))
 	case refreshFailed:
 		resp.Diagnostics.AddError(summaryRead, failureDetail(r.failureSentence(ref, "could not be looked up", err), err))
 	case refreshUnlisted:

@@ -133,7 +133,7 @@ func (l *lab) paddedWorkspace(ctx context.Context, like *workspace, count int) (
 	if padding < 0 {
 		return nil, errors.New("a termination takes less state than a terraform_data without padding")
 	}
-	l.note("A `terraform_data` of %s was padded with %d characters, so that its state took as many bytes as a termination's: %.0f.", l.cli.name, padding, want/float64(count))
+	l.note("A `terraform_data` of %s was padded with %d characters. Its state then has as many bytes as the state of a termination: %.0f.", l.cli.name, padding, want/float64(count))
 
 	return l.workspace(dataConfig(count, padding), nil)
 }

@@ -98,7 +98,7 @@ func benchmarkStart(ctx context.Context, l *lab) ([]check, error) {
 		}
 		l.note("The binary of the %s has %s.", s.name, inMegabytes(float64(info.Size())))
 	}
-	l.note("Terraform has a provider encrypt what it says, and making the key is most of a start. Without, the provider starts in %s and holds %s, the empty one %s and %s: %s and %s.",
+	l.note("Terraform makes providers encrypt the connection, and creating the key takes most of a start. Without encryption, the provider starts in %s and uses %s, the empty one %s and %s: %s and %s.",
 		inMilliseconds(median(oursPlain.took)), inMegabytes(median(oursPlain.memory)),
 		inMilliseconds(median(emptyPlain.took)), inMegabytes(median(emptyPlain.memory)),
 		inTimes(median(oursPlain.took)/median(emptyPlain.took)), inTimes(median(oursPlain.memory)/median(emptyPlain.memory)))
@@ -148,7 +148,7 @@ func benchmarkState(ctx context.Context, l *lab) ([]check, error) {
 	if err := json.Compact(&compact, all[0]); err != nil {
 		return nil, err
 	}
-	l.note("Of the state of a termination, the provider's own part is %d bytes of JSON; %s indents it, and adds its own. It was of the session `%s` of `%s`, without a reason; what is longer takes more.", compact.Len(), l.cli.name, sessionID(0), owner)
+	l.note("The provider's part of the state of a termination is %d bytes of JSON. %s indents it and adds its own part. The session was `%s` of `%s`, without a reason. Longer values take more.", compact.Len(), l.cli.name, sessionID(0), owner)
 
 	return []check{{quantity: "size, for each", values: []float64{size / count}, unit: inBytes, target: 700}}, nil
 }

@@ -115,7 +115,7 @@ func TestCheckBuild(t *testing.T) {
 			} {
 				diff := checkBuild(&debug.BuildInfo{Path: module, Settings: got}, arm, "c0ffee")
 				if !strings.Contains(diff, s.Key) {
-					t.Errorf("%s %s, and nobody says so: %s", s.Key, name, diff)
+					t.Errorf("%s %s, which is not reported: %s", s.Key, name, diff)
 				}
 			}
 		})

@@ -57,8 +57,8 @@ func (r release) lasting(name string) ([]byte, error) {
 	return content, nil
 }
 
-// forced are the members whose values SPDX wants to be new in every document: when
-// it was made, and a name that no other document has.
+// forced matches the members that SPDX requires to be new in every document: the time of
+// creation and a unique name.
 var forced = regexp.MustCompile(`"(created|documentNamespace)":\s*"[^"]*"`)
 
 // mask hides these two values.
