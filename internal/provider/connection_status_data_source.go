@@ -42,7 +42,7 @@ func (d *connectionStatusDataSource) Metadata(_ context.Context, req datasource.
 
 func (d *connectionStatusDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Tells whether a managed node can take Session Manager sessions.",
+		MarkdownDescription: "Shows whether a managed node is connected to Session Manager.",
 		Attributes: map[string]schema.Attribute{
 			"target": schema.StringAttribute{
 				Required:            true,

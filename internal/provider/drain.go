@@ -117,7 +117,7 @@ func (o drainOccasion) wayOut(tooMany bool) string {
 	}
 }
 
-const drainWayOut = "To destroy without draining, replace the resource by a removed block with lifecycle { destroy = false }."
+const drainWayOut = "To destroy without draining, replace the resource with a removed block with lifecycle { destroy = false }."
 
 // drainPreview is the result of looking for the sessions of a planned drain.
 type drainPreview struct {

@@ -305,8 +305,8 @@ func (o *forwardOpener) reportEnds(diags *diag.Diagnostics) {
 	o.ends = nil
 }
 
-// aftermath returns a sentence about the sessions of a forward that did not open.
-func (o *forwardOpener) aftermath() string {
+// sessionsSentence returns a sentence about the sessions of a forward that did not open.
+func (o *forwardOpener) sessionsSentence() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch {
@@ -336,22 +336,22 @@ func (o *forwardOpener) reportOpen(err error, diags *diag.Diagnostics) {
 		diags.AddAttributeError(o.farEndPath(), summaryForward,
 			fmt.Sprintf("Session %q in Region %s was started, but the agent on %q cannot connect to %s. %s\n\n"+
 				"Check that something listens there, that the node reaches it and resolves its name. If the far end starts later in the run, set probe = false.",
-				refused.SessionID, o.in.Region, o.in.Target, o.farEnd, o.aftermath()))
+				refused.SessionID, o.in.Region, o.in.Target, o.farEnd, o.sessionsSentence()))
 	case errors.As(err, &channel):
 		o.reportChannel(channel, diags)
 	case errors.As(err, &failed) && failed.Operation == sessionmanager.StartSession:
 		reportStart(o.in, failed, diags)
 	case errors.As(err, &failed):
 		diags.AddAttributeError(path.Root("wait_for_target"), summaryForward,
-			failureDetail(fmt.Sprintf("Whether target %q in Region %s is connected could not be read: %s.", o.in.Target, o.in.Region, failureReason(err)), failed))
+			failureDetail(fmt.Sprintf("The connection status of target %q in Region %s could not be read: %s.", o.in.Target, o.in.Region, failureReason(err)), failed))
 	case errors.As(err, &bind) && bind.Op == "listen":
 		diags.AddAttributeError(path.Root("local_port"), summaryForward,
-			fmt.Sprintf("This machine does not let the provider listen on the port of %s. No session was started.\n\n"+
+			fmt.Sprintf("This machine does not allow the provider to listen on this port of %s. No session was started.\n\n"+
 				"Choose another local_port, above 1023, or leave it out for a free one.\n\nError: %s", portforward.Host, printable(err.Error())))
 	default:
 		diags.AddAttributeError(o.farEndPath(), summaryForward,
 			fmt.Sprintf("The forward to %s through target %q in Region %s could not be opened. %s\n\n%s\n\nError: %s",
-				o.farEnd, o.in.Target, o.in.Region, o.aftermath(), channelAdvice(err), printable(err.Error())))
+				o.farEnd, o.in.Target, o.in.Region, o.sessionsSentence(), channelAdvice(err), printable(err.Error())))
 	}
 }
 
@@ -389,7 +389,7 @@ func (o *forwardOpener) reportChannel(err *channelError, diags *diag.Diagnostics
 	case errors.Is(err, datachannel.ErrNoHandshake):
 		why = "the agent on the node did not answer"
 	case errors.As(err, &dial) && dial.Status == http.StatusForbidden:
-		why = "the credentials do not allow to open its data channel"
+		why = "the credentials do not allow opening its data channel"
 	case errors.Is(err, context.Canceled):
 		why = "the operation was cancelled"
 	case errors.Is(err, context.DeadlineExceeded):
@@ -397,7 +397,7 @@ func (o *forwardOpener) reportChannel(err *channelError, diags *diag.Diagnostics
 	}
 	diags.AddAttributeError(at, summaryForward,
 		fmt.Sprintf("Session %q in Region %s on target %q was started, but cannot be used: %s. %s\n\n%s\n\nError: %s",
-			err.ref.SessionID, err.ref.Region, o.in.Target, why, o.aftermath(), channelAdvice(err.err), printable(err.err.Error())))
+			err.ref.SessionID, err.ref.Region, o.in.Target, why, o.sessionsSentence(), channelAdvice(err.err), printable(err.err.Error())))
 }
 
 // channelAdvice returns what to do about a data channel that failed.
@@ -418,7 +418,7 @@ func channelAdvice(err error) string {
 	case errors.As(err, &encryption):
 		return "Remove the KMS key from the preferences of Session Manager, or from the document."
 	case errors.As(err, &closed):
-		return "The cause below is in the words of the agent. Check the far end, the version of the SSM Agent, and that the node's role allows the actions of ssmmessages."
+		return "The cause below comes from the agent. Check the far end, the version of the SSM Agent, and that the node's role allows the actions of ssmmessages."
 	case errors.As(err, &dial) && dial.Status == http.StatusForbidden:
 		return "Allow the IAM action ssmmessages:OpenDataChannel on the ARN of the session, arn:aws:ssm:<region>:<account>:session/<session-id>."
 	case errors.As(err, &dial):
