@@ -10,7 +10,6 @@ import (
 	"os"
 	"sync"
 
-	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6/tf6server"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/lifecycle"
@@ -41,7 +40,7 @@ func main() {
 		}
 	})
 	own := provider.NewRegistry()
-	server := providerserver.NewProtocol6(provider.New(version, prepare, own)())
+	server := provider.NewServer(provider.New(version, prepare, own)())
 	process := lifecycle.Process{EndAll: own.EndAll, Standalone: *debugger}
 	if err := process.Run(func() error {
 		return tf6server.Serve("registry.terraform.io/sessionops/ssm", server, options...)
