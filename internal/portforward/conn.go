@@ -121,7 +121,7 @@ func (c *connection) connect() (*link, stream, error) {
 	}
 }
 
-// usingWriter notes that the session is in use, before it may end.
+// usingWriter marks the session as used at each write: the session may end just after it.
 type usingWriter struct {
 	io.Writer
 	link *link

@@ -127,14 +127,14 @@ func (r *sessionDrainResource) Schema(ctx context.Context, _ resource.SchemaRequ
 			ElementType: types.StringType,
 			Computed:    true,
 			MarkdownDescription: "Outcome of each session by its ID: `terminated`, `already_ended` (it ended before the call), " +
-				"`unverified` (its end was not seen) or `failed`. Empty as long as nothing was drained.",
+				"`unverified` (its end was not seen) or `failed`. Empty until the first drain.",
 			PlanModifiers: []planmodifier.Map{mapplanmodifier.UseStateForUnknown()},
 		},
 		"request_ids": schema.MapAttribute{
 			ElementType: types.StringType,
 			Computed:    true,
 			MarkdownDescription: "The request ID of SSM's answer to `TerminateSession`, by session ID, as CloudTrail records it. " +
-				"Sessions for which no answer came are missing.",
+				"Sessions without an answer are missing.",
 			PlanModifiers: []planmodifier.Map{mapplanmodifier.UseStateForUnknown()},
 		},
 	}
@@ -204,7 +204,7 @@ func (r *sessionDrainResource) ModifyPlan(ctx context.Context, req resource.Modi
 		return
 	}
 
-	// The framework does not tell which attributes ask for a replacement.
+	// The framework does not report which attributes require a replacement.
 	replacing := !creating &&
 		(!plan.Targets.Equal(state.Targets) || !sameTriggers(plan.Triggers, state.Triggers) ||
 			!configuredRegion.IsNull() && !configuredRegion.Equal(state.Region))

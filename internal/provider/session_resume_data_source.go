@@ -72,9 +72,9 @@ func (d *sessionResumeDataSource) Configure(_ context.Context, req datasource.Co
 
 func (d *sessionResumeDataSource) ValidateConfig(_ context.Context, _ datasource.ValidateConfigRequest, resp *datasource.ValidateConfigResponse) {
 	resp.Diagnostics.AddWarning(summaryPlanResumes,
-		"This data source resumes the session, which may disturb the client that holds it, at every plan, apply and refresh, and stores its token in state. "+
+		"This data source resumes the session in every plan, apply and refresh, and stores its token in state. Resuming may disturb a connected client. "+
 			"Once the session has ended, every plan fails until the block is removed.\n\n"+
-			"Use the ephemeral resource ssm_session_resume with enabled = terraform.applying where the result need not be stored.")
+			"Use the ephemeral resource ssm_session_resume with enabled = terraform.applying if the result need not be stored.")
 }
 
 func (d *sessionResumeDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {

@@ -76,7 +76,7 @@ func (e *sessionResumeEphemeralResource) ValidateConfig(ctx context.Context, req
 	var config sessionResumeEphemeralResourceModel
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
 	if !resp.Diagnostics.HasError() {
-		warnOfPlans(config.Enabled, summaryPlanResumes, "This ephemeral resource resumes the session, which may disturb the client that holds it,", &resp.Diagnostics)
+		warnOfPlans(config.Enabled, summaryPlanResumes, "This ephemeral resource resumes the session, which may disturb a connected client,", &resp.Diagnostics)
 	}
 }
 
