@@ -29,18 +29,19 @@ func NewServer(p provider.Provider) func() tfprotov6.ProviderServer {
 
 	return func() tfprotov6.ProviderServer {
 		inner := newServer()
-		withActions, ok := inner.(tfprotov6.ProviderServerWithActions)
+		actions, ok := inner.(tfprotov6.ActionServer)
 		if !ok {
 			return inner
 		}
 
-		return &server{ProviderServerWithActions: withActions, running: make(map[chan struct{}]bool)}
+		return &server{ProviderServer: inner, ActionServer: actions, running: make(map[chan struct{}]bool)}
 	}
 }
 
 // server knows which actions are running.
 type server struct {
-	tfprotov6.ProviderServerWithActions
+	tfprotov6.ProviderServer
+	tfprotov6.ActionServer
 
 	mutex   sync.Mutex
 	running map[chan struct{}]bool // Each is closed when its action has reported its end.
@@ -59,7 +60,7 @@ func (s *server) InvokeAction(ctx context.Context, req *tfprotov6.InvokeActionRe
 		close(ended)
 	})
 
-	stream, err := s.ProviderServerWithActions.InvokeAction(ctx, req)
+	stream, err := s.ActionServer.InvokeAction(ctx, req)
 	if err != nil {
 		end()
 
@@ -76,7 +77,7 @@ func (s *server) InvokeAction(ctx context.Context, req *tfprotov6.InvokeActionRe
 
 // StopProvider implements tfprotov6.ProviderServer.
 func (s *server) StopProvider(ctx context.Context, req *tfprotov6.StopProviderRequest) (*tfprotov6.StopProviderResponse, error) {
-	resp, err := s.ProviderServerWithActions.StopProvider(ctx, req)
+	resp, err := s.ProviderServer.StopProvider(ctx, req)
 
 	ctx, cancel := context.WithTimeout(ctx, stopPatience)
 	defer cancel()

@@ -25,7 +25,7 @@ func TestServer_stopLetsActionsReport(t *testing.T) {
 	fake, url := testFake(t)
 	s := protocol.NewServer(t, NewServer(New("test", nil, nil)())(), testArguments(url))
 	protocol.WantNoDiagnostics(t, s.Configure())
-	actions, ok := s.Provider.(tfprotov6.ProviderServerWithActions)
+	actions, ok := s.Provider.(tfprotov6.ActionServer)
 	if !ok {
 		t.Fatal("the provider serves no actions")
 	}
@@ -59,8 +59,8 @@ func TestServer_stopLetsActionsReport(t *testing.T) {
 	}()
 
 	select {
-	case <-stopped:
-		t.Fatal("the provider has stopped before the action reported its end")
+	case err := <-stopped:
+		t.Fatalf("the provider has stopped before the action reported its end: %v", err)
 	case <-time.After(100 * time.Millisecond):
 	}
 	deliver()
@@ -100,7 +100,7 @@ func TestServer_stopWaitsForNobody(t *testing.T) {
 	for name, prepare := range map[string]func(t *testing.T, s *server){
 		"no action": func(*testing.T, *server) {},
 		"an action that could not begin": func(t *testing.T, s *server) {
-			s.ProviderServerWithActions = refusingActions{s.ProviderServerWithActions}
+			s.ActionServer = refusingActions{s.ActionServer}
 			if _, err := s.InvokeAction(t.Context(), &tfprotov6.InvokeActionRequest{}); !errors.Is(err, errRefused) {
 				t.Fatalf("the error is %v", err)
 			}
@@ -139,7 +139,7 @@ var errRefused = errors.New("refused")
 
 // refusingActions refuses to invoke actions.
 type refusingActions struct {
-	tfprotov6.ProviderServerWithActions
+	tfprotov6.ActionServer
 }
 
 // InvokeAction implements tfprotov6.ActionServer.
