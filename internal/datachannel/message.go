@@ -195,7 +195,7 @@ func parseAcknowledgement(data []byte) (int64, error) {
 	return *members.Sequence, nil
 }
 
-// failureHeading stands above what an agent says of a failure.
+// failureHeading precedes the reason of a failure in the output of an agent.
 const failureHeading = "----------ERROR-------"
 
 // parseChannelClosed returns the other side's reason for closing a channel.

@@ -8,7 +8,7 @@ import (
 	"fmt"
 )
 
-// PortInUseError says that another program listens on the local port.
+// PortInUseError reports that another program listens on the local port.
 type PortInUseError struct {
 	Port int
 	Err  error
@@ -20,7 +20,7 @@ func (e *PortInUseError) Error() string {
 
 func (e *PortInUseError) Unwrap() error { return e.Err }
 
-// RefusedError says that the agent could not connect to the target: the target refused the connection,
+// RefusedError reports that the agent could not connect to the target: the target refused the connection,
 // did not answer, or its name did not resolve on the node.
 type RefusedError struct {
 	Target    string

@@ -258,7 +258,7 @@ func resolveAWS(ctx context.Context, c *awsbase.Config, skipRegionValidation boo
 	}
 	if identity := c.AssumeRoleWithWebIdentity; identity != nil && !identity.HasValidTokenSource() {
 		diags.AddAttributeError(path.Root("assume_role_with_web_identity").AtListIndex(0), "Missing Web Identity Token",
-			"The assume_role_with_web_identity block has no token, and neither has the environment.\n\n"+
+			"Neither the assume_role_with_web_identity block nor the environment has a token.\n\n"+
 				"Set web_identity_token, web_identity_token_file or the AWS_WEB_IDENTITY_TOKEN_FILE environment variable.")
 
 		return aws.Config{}, "", diags
@@ -343,7 +343,7 @@ func resolveAWS(ctx context.Context, c *awsbase.Config, skipRegionValidation boo
 			guard = "forbidden_account_ids"
 		}
 		diags.AddAttributeError(path.Root(guard), "Account Not Allowed",
-			fmt.Sprintf("The credentials belong to the AWS account %s, in which %s does not let the provider work. Systems Manager was not called.\n\n"+
+			fmt.Sprintf("The credentials belong to the AWS account %s, which %s does not allow. Systems Manager was not called.\n\n"+
 				"Use credentials of another account, or change %s.", accountID, guard, guard))
 
 		return cfg, "", diags
@@ -398,16 +398,16 @@ func configurationFailure(err error) string {
 		return sharedFileFailure(load.Filename)
 	case strings.Contains(text, "partial credentials found"):
 		return "Give the profile both aws_access_key_id and aws_secret_access_key, or neither.\n\n" +
-			"Error: a profile of the shared credentials and configuration files has one half of a pair of keys"
+			"Error: a profile of the shared credentials and configuration files has only one of the two keys"
 	case strings.Contains(text, "custom CA bundle PEM"):
 		return "Check custom_ca_bundle, the environment variable AWS_CA_BUNDLE, and ca_bundle of the profile.\n\n" +
 			"Error: the CA bundle holds no certificate in PEM format"
 	case errors.As(err, &mfa):
 		return "Sign in by other means, such as `aws sts get-session-token`, and use a profile or environment variables with the keys that they give.\n\n" +
-			"Error: the profile has mfa_serial, and a provider cannot ask for the code of a second factor"
+			"Error: the profile has mfa_serial, and a provider cannot ask for a second factor"
 	case strings.Contains(text, "role ARN is not set"):
 		// The SDK reads the environment even if the provider block names a role.
-		return "Set AWS_ROLE_ARN as well: the AWS SDK takes AWS_WEB_IDENTITY_TOKEN_FILE only together with it, also when the provider block names the role.\n\nError: role ARN is not set"
+		return "Also set AWS_ROLE_ARN: the AWS SDK requires it with AWS_WEB_IDENTITY_TOKEN_FILE, even if the provider block names the role.\n\nError: role ARN is not set"
 	case errors.As(err, &file):
 		what := strings.TrimRight(quotable(strings.Split(text, file.Op)[0]), ": ")
 		if what != "" {
@@ -416,7 +416,7 @@ func configurationFailure(err error) string {
 
 		return "Check that the file is there, and that it may be read.\n\nError: " + what + printable(file.Error())
 	case settingValue.MatchString(text):
-		return "Error: the AWS SDK does not take the value of the setting " + settingValue.FindStringSubmatch(text)[1]
+		return "Error: the AWS SDK does not accept the value of the setting " + settingValue.FindStringSubmatch(text)[1]
 	default:
 		return "Error: " + quotable(text)
 	}
@@ -462,7 +462,7 @@ func accountDiagnostic(c *awsbase.Config, source credentialSource, d basediag.Di
 	case errors.As(err, &renewal):
 		return diag.NewErrorDiagnostic(summaryCredentials, "STS was not asked whose credentials these are: "+renewal.Error()+".\n\n"+source.advice)
 	case wrongRegion(err):
-		return diag.NewErrorDiagnostic(summaryConfigure, "The endpoint for STS belongs to another Region than the one that the request is signed for.\n\n"+
+		return diag.NewErrorDiagnostic(summaryConfigure, "The endpoint for STS belongs to another Region than the signature of the request.\n\n"+
 			"Set sts_region to the Region of the endpoint, or remove the endpoint.\n\n"+awsAnswerLines(err))
 	case !c.SkipCredsValidation && errors.As(err, &api):
 		return diag.NewErrorDiagnostic(summaryConfigure, fmt.Sprintf("STS did not confirm the credentials from %s.\n\n%s"+
@@ -483,8 +483,8 @@ func accountDiagnostic(c *awsbase.Config, source credentialSource, d basediag.Di
 			reason += "no usable answer came" + statusOf(err)
 		}
 
-		return diag.NewErrorDiagnostic(summaryConfigure, "Neither IAM nor STS told which account the credentials from "+from+" belong to.\n\n"+hint+
-			"Set skip_requesting_account_id = true to do without, and check the network and the endpoints for IAM and STS.\n\n"+reason)
+		return diag.NewErrorDiagnostic(summaryConfigure, "Neither IAM nor STS gave the account of the credentials from "+from+".\n\n"+hint+
+			"Set skip_requesting_account_id = true to work without the account ID, and check the network and the endpoints for IAM and STS.\n\n"+reason)
 	}
 }
 

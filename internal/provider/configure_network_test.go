@@ -964,7 +964,7 @@ func TestConfigure_lastingFailures(t *testing.T) {
 		"no HTTP":                     {arguments: keys("http://", nil), says: "SSH-2.0-OpenSSH_9.6\r\n", want: "does not speak HTTP", attempts: 1},
 		"no TLS, when IAM is asked": {arguments: func(address string) map[string]any {
 			return testArguments("", map[string]any{"skip_credentials_validation": true, "endpoints": []any{map[string]any{"iam": "https://" + address, "sts": "https://" + address}}})
-		}, says: "HTTP/1.1 400 Bad Request\r\n\r\n", want: "Neither IAM nor STS told which account\nskip_requesting_account_id = true\ndoes not speak TLS", attempts: 3},
+		}, says: "HTTP/1.1 400 Bad Request\r\n\r\n", want: "Neither IAM nor STS gave the account\nskip_requesting_account_id = true\ndoes not speak TLS", attempts: 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

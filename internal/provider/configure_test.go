@@ -716,7 +716,7 @@ func TestConfigure_envWebIdentityRoleMissing(t *testing.T) {
 	t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", testFile(t, "token", testWebIdentityToken))
 	_, url := testFake(t)
 	s := newTestServer(t, testArguments(url, withoutKeys, map[string]any{"assume_role_with_web_identity": testWebIdentity(map[string]any{"web_identity_token": nil})}))
-	protocol.WantDiagnostic(t, protocol.Error("", summaryConfigure, "Set AWS_ROLE_ARN as well\nrole ARN is not set"), s.Configure())
+	protocol.WantDiagnostic(t, protocol.Error("", summaryConfigure, "Also set AWS_ROLE_ARN\nrole ARN is not set"), s.Configure())
 }
 
 func TestConfigure_webIdentityMissing(t *testing.T) {
@@ -732,7 +732,7 @@ func TestConfigure_webIdentityMissing(t *testing.T) {
 			fake, url := testFake(t)
 			s := newTestServer(t, testArguments(url, withoutKeys, map[string]any{"assume_role_with_web_identity": testWebIdentity(block)}))
 			protocol.WantNoDiagnostics(t, s.ValidateProvider())
-			protocol.WantDiagnostic(t, protocol.Error("assume_role_with_web_identity[0]", "Missing Web Identity Token", "neither has the environment\nSet web_identity_token, web_identity_token_file or the AWS_WEB_IDENTITY_TOKEN_FILE environment variable"), s.Configure())
+			protocol.WantDiagnostic(t, protocol.Error("assume_role_with_web_identity[0]", "Missing Web Identity Token", "nor the environment has a token\nSet web_identity_token, web_identity_token_file or the AWS_WEB_IDENTITY_TOKEN_FILE environment variable"), s.Configure())
 			if got := endpoint.Operations(fake); len(got) > 0 {
 				t.Errorf("called: %v", got)
 			}

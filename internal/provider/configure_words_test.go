@@ -56,7 +56,7 @@ func TestConfigure_refusalsOfSTS(t *testing.T) {
 		},
 		"of the account alone": {
 			operation: "GetCallerIdentity", code: "AccessDenied", arguments: map[string]any{"skip_credentials_validation": true},
-			summary: summaryConfigure, want: "Neither IAM nor STS told\nError: IAM GetUser: InvalidAction: ",
+			summary: summaryConfigure, want: "Neither IAM nor STS gave the account\nError: IAM GetUser: InvalidAction: ",
 		},
 	}
 	for name, tc := range cases {
@@ -157,7 +157,7 @@ func TestConfigure_filesOfAnotherKind(t *testing.T) {
 		},
 		"half a pair of keys": {
 			arguments: withArgument(withoutKeys, "shared_credentials_files", []any{testFile(t, "credentials", "[default]\naws_access_key_id = AKIAI44QH8DHBEXAMPLE\n")}),
-			want:      "Give the profile both aws_access_key_id and aws_secret_access_key\nhas one half of a pair of keys",
+			want:      "Give the profile both aws_access_key_id and aws_secret_access_key\nhas only one of the two keys",
 		},
 		"a directory for the certificates": {
 			arguments: map[string]any{"custom_ca_bundle": directory},

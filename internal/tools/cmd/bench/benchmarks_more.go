@@ -102,7 +102,7 @@ func benchmarkStart(ctx context.Context, l *lab) ([]check, error) {
 		inMilliseconds(median(oursPlain.took)), inMegabytes(median(oursPlain.memory)),
 		inMilliseconds(median(emptyPlain.took)), inMegabytes(median(emptyPlain.memory)),
 		inTimes(median(oursPlain.took)/median(emptyPlain.took)), inTimes(median(oursPlain.memory)/median(emptyPlain.memory)))
-	l.note("An empty provider that could call what this one is built on, the SDK of SSM and aws-sdk-go-base, starts in %s without encryption and holds %s: %s and %s.",
+	l.note("An empty provider that links the same libraries, the SDK of SSM and aws-sdk-go-base, starts in %s without encryption and uses %s: %s and %s.",
 		inMilliseconds(median(librariesPlain.took)), inMegabytes(median(librariesPlain.memory)),
 		inTimes(median(librariesPlain.took)/median(emptyPlain.took)), inTimes(median(librariesPlain.memory)/median(emptyPlain.memory)))
 
