@@ -138,11 +138,11 @@ func reportStart(in sessionmanager.StartInput, err error, diags *diag.Diagnostic
 			leftOpenDetail(fmt.Sprintf("Session %q in Region %s was started and could not be ended: %s.", lost.SessionID, in.Region, failureReason(lost.Err)), lost.Err))
 	case lost.Err != nil:
 		diags.AddAttributeWarning(at, summaryPossiblyLeft,
-			failureDetail(fmt.Sprintf("SSM may have started a session on target %q in Region %s, with %s at the end of its reason. It could not be looked for: %s. If there is one, it ends by the idle time-out at the latest.",
+			failureDetail(fmt.Sprintf("SSM may have started a session on target %q in Region %s, with %s at the end of its reason. The provider could not look for it: %s. If there is one, it ends by the idle time-out at the latest.",
 				in.Target, in.Region, lost.Mark, failureReason(lost.Err)), lost.Err))
 	default:
 		diags.AddAttributeWarning(at, summaryPossiblyLeft,
-			fmt.Sprintf("SSM may have started a session on target %q in Region %s, with %s at the end of its reason. None was found, but SSM does not always tell the reason of an active session. If there is one, it ends by the idle time-out at the latest.\n\n"+
+			fmt.Sprintf("SSM may have started a session on target %q in Region %s, with %s at the end of its reason. None was found, but SSM does not always show the reason of an active session. If there is one, it ends by the idle time-out at the latest.\n\n"+
 				"To be sure, list the sessions of the target with the data source ssm_sessions.", in.Target, in.Region, lost.Mark))
 	}
 }

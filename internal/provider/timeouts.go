@@ -14,8 +14,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
-// validateTimeouts refuses timeouts that leave no time, and returns those that are set, by name. What is not a
-// duration at all is refused by the schema.
+// validateTimeouts rejects timeouts of zero or less, and returns the timeouts that are set, by name. The schema
+// rejects values that are not durations.
 func validateTimeouts(ctx context.Context, config tfsdk.Config, diags *diag.Diagnostics, names ...string) map[string]types.String {
 	values := make(map[string]types.String)
 	for _, name := range names {
