@@ -131,6 +131,8 @@ type drainPreview struct {
 
 // previewDrain lists the sessions that the drain would end now. If they cannot be
 // listed, it adds a warning and returns nil: no planned value depends on the list.
+// Without credentials the drain cannot work, so that is an error. A destroy only warns:
+// it must not keep other objects from being destroyed.
 func (m *providerMeta) previewDrain(ctx context.Context, in sessionmanager.DrainInput, occasion drainOccasion, diags *diag.Diagnostics) *drainPreview {
 	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
 	defer cancel()
@@ -138,9 +140,14 @@ func (m *providerMeta) previewDrain(ctx context.Context, in sessionmanager.Drain
 	p := &drainPreview{in: in, occasion: occasion, looked: time.Now().UTC(), account: m.accountID}
 	var err error
 	if p.sessions, err = m.client.Matching(ctx, in.Region, in.Selector); err != nil {
-		diags.AddWarning(drainSummary("Sessions Not Counted", in),
-			failureDetail(fmt.Sprintf("The sessions to be ended in Region %s %s could not be counted: %s.\n\nSelection: %s.",
-				in.Region, occasion, failureReason(err), selectionText(in.Selector)), err))
+		detail := failureDetail(fmt.Sprintf("The sessions to be ended in Region %s %s could not be counted: %s.\n\nSelection: %s.",
+			in.Region, occasion, failureReason(err), selectionText(in.Selector)), err)
+		var noCredentials *sessionmanager.CredentialsError
+		if occasion != drainOnDestroy && errors.As(err, &noCredentials) {
+			diags.AddError(summaryDrain, detail)
+		} else {
+			diags.AddWarning(drainSummary("Sessions Not Counted", in), detail)
+		}
 
 		return nil
 	}

@@ -85,6 +85,7 @@ func matrixFaults() []matrixFault {
 			calls: "terminate history:" + kind,
 		}
 	}
+	planFails := matrixCell{sees: "error: Unable to Drain Sessions", state: "nothing"}
 	unfiltered := "active active+×2 history history+×2"
 	// Two sessions are missing in a listing of several pages. They are looked up without
 	// success, and then found in the history.
@@ -209,10 +210,12 @@ func matrixFaults() []matrixFault {
 		{
 			name: "STS refuses a renewal", renewal: true, kind: fakessm.FaultDenied, times: -1, class: classRefused,
 			reason: reasonRenewal, cause: "no credentials came from the role " + testRoleARN + ": STS refused", never: "ssm:DescribeSessions",
+			cells: map[string]matrixCell{"drain plan": planFails},
 		},
 		{
 			name: "a source of credentials that answers nonsense", renewal: true, kind: fakessm.FaultGarbage, times: -1, class: classRefused,
 			reason: reasonRenewal, cause: "no credentials came from the role " + testRoleARN, never: "It works",
+			cells: map[string]matrixCell{"drain plan": planFails},
 		},
 		{
 			name: "200 without an answer", kind: fakessm.FaultBare, times: -1, class: classLost, spent: "1",
