@@ -33,12 +33,10 @@ func main() {
 	if *debugger {
 		options = append(options, tf6server.WithManagedDebug())
 	}
-	prepare := sync.OnceFunc(func() {
-		leaveProcessors()
-		if !*debugger {
-			dropStandardError()
-		}
-	})
+	prepare := func() {}
+	if !*debugger {
+		prepare = sync.OnceFunc(dropStandardError)
+	}
 	own := provider.NewRegistry()
 	server := provider.NewServer(provider.New(version, prepare, own)())
 	process := lifecycle.Process{EndAll: own.EndAll, Standalone: *debugger}

@@ -6,7 +6,6 @@ package sessionmanager
 import (
 	"context"
 	"errors"
-
 	"sync"
 	"time"
 

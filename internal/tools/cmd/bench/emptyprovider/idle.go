@@ -7,7 +7,6 @@ package main
 
 import (
 	"os"
-	"runtime"
 	"runtime/debug"
 )
 
@@ -33,5 +32,4 @@ func init() {
 
 	os.Setenv("TF_LOG_SDK", "off") //nolint:errcheck // The name is a valid one.
 	debug.SetGCPercent(400)
-	runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)/2))
 }
