@@ -163,6 +163,7 @@ nav h4 { margin: 16px 0 4px; }
 nav a { display: block; color: #3b3d45; text-decoration: none; padding: 2px 0; }
 nav a.here { font-weight: bold; }
 main { flex: 1; min-width: 0; max-width: 820px; padding: 16px 32px; }
+h1, h2, h3 { overflow-wrap: anywhere; }
 pre { background: #f1f2f3; padding: 12px; overflow-x: auto; font-size: 13px; }
 code { font-family: ui-monospace, monospace; font-size: 0.9em; background: #f1f2f3; overflow-wrap: anywhere; }
 pre code { overflow-wrap: normal; }
