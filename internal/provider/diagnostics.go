@@ -297,7 +297,7 @@ func failureAdvice(err error) string {
 func accessAdvice(operation *sessionmanager.Operation) string {
 	advice := fmt.Sprintf("Allow the IAM action %s on %s.", operation.IAMAction(), operation.IAMResource())
 	if operation.IAMResourceIsSession() {
-		advice += " Policies that go by session tags also deny sessions that have ended or never existed."
+		advice += " Policies with conditions on session tags also deny sessions that have ended or never existed."
 	}
 
 	return advice

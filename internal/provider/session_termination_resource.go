@@ -43,7 +43,7 @@ const (
 	ifNotFoundSucceed = "succeed"
 
 	ifNotFoundDescription = "What to do if SSM does not list the session, neither as live nor in its 30 days of history: `fail` or `succeed`. " +
-		"A wrong ID looks the same as a session of long ago. Defaults to `fail`."
+		"A wrong ID looks the same as a session that ended long ago. Defaults to `fail`."
 
 	// terminationAcceptedKey marks an unverified termination in private state if SSM
 	// accepted the request or may have accepted it. If the session is later seen to have

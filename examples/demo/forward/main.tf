@@ -19,7 +19,7 @@ variable "port" {
 }
 
 variable "client" {
-  description = "Command that sends an HTTP GET request to the URL after it."
+  description = "Command that sends an HTTP GET request. Its last argument is the URL."
   type        = string
   default     = "curl --silent --show-error"
 }

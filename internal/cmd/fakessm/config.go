@@ -65,7 +65,7 @@ func parse(args []string, stderr io.Writer, now time.Time) (config, error) {
 	flags.Func("host", "`name=address` a host that nodes can reach, with an address on this machine; repeatable; an empty name is the node itself", func(text string) error {
 		name, address, found := strings.Cut(text, "=")
 		if !found || !onLoopback(address) {
-			return errors.New("want name=127.0.0.1 or name=127.0.0.1:port")
+			return errors.New("expected name=127.0.0.1 or name=127.0.0.1:port")
 		}
 		hosts[name] = address
 
@@ -148,7 +148,7 @@ func parse(args []string, stderr io.Writer, now time.Time) (config, error) {
 func parseSession(text string) (fakessm.Session, error) {
 	parts := strings.Split(text, ",")
 	if len(parts) < 3 || len(parts) > 4 || parts[0] == "" {
-		return fakessm.Session{}, errors.New("want id,target,owner or id,target,owner,status")
+		return fakessm.Session{}, errors.New("expected id,target,owner or id,target,owner,status")
 	}
 	session := fakessm.Session{SessionID: parts[0], Target: parts[1], Owner: parts[2]}
 	if len(parts) == 4 {

@@ -184,7 +184,7 @@ func TestRun_refused(t *testing.T) {
 		"an empty page":              {[]string{"-page-size", "0"}, "-page-size"},
 		"an unknown value of -ended": {[]string{"-ended", "maybe"}, "neither refuse nor accept"},
 		"an unknown list":            {[]string{"-terminating", "both"}, "neither history nor active"},
-		"half a session":             {[]string{"-session", "a,b"}, "want id,target,owner"},
+		"half a session":             {[]string{"-session", "a,b"}, "expected id,target,owner"},
 		"a missing file":             {[]string{"-sessions", "/nowhere"}, "reading -sessions"},
 		"a missing folder":           {[]string{"-env-file", "/nowhere/env"}, "writing -env-file"},
 	}
