@@ -37,9 +37,10 @@ func logsAreRead(environ []string) bool {
 
 // silenceLogs turns off the logs of libraries. By default they log everything, and
 // Terraform discards it: an apply of 1000 terminations takes 15.7 s instead of 12.6 s. The
-// framework has a level of its own: unless it is off, it looks for its logger at each
-// element of a map, for longer each time. The plan of a drain that has ended 10 000
-// sessions takes 2.9 s of processor time without that, and 7.5 s with it.
+// framework has its own level. Unless that level is off, the framework looks for its logger
+// at each element of a map, and each search takes longer than the one before. The plan of
+// a drain that has ended 10 000 sessions takes 7.5 s of processor time with these searches,
+// and 2.9 s without them.
 func silenceLogs() {
 	for _, name := range []string{"TF_LOG_SDK", "TF_LOG_SDK_FRAMEWORK", "TF_LOG_PROVIDER_SSM"} {
 		os.Setenv(name, "off") //nolint:errcheck // The name is a valid one.

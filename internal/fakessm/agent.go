@@ -391,7 +391,8 @@ func (a *agent) process(f frame) bool {
 			if port != nil {
 				port.disconnect()
 				if a.properties["type"] == "" {
-					// Without a type the end of the connection ends the session, whoever closes it.
+					// Without a type the end of the connection ends the session, no matter
+					// which side closes it.
 					go a.end("")
 				}
 			}

@@ -121,7 +121,8 @@ func TestSessionDrainResource_nearlyExcluded(t *testing.T) {
 	}
 }
 
-// Whoever reads which sessions a drain left behind is told whose they are.
+// TestReportDrain_whose checks that the report of the sessions that a drain left names their
+// owners.
 func TestReportDrain_whose(t *testing.T) {
 	t.Parallel()
 

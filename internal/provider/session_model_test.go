@@ -90,8 +90,8 @@ func FuzzFlattenSession(f *testing.F) {
 	})
 }
 
-// oneMark returns a text with one U+FFFD in the place of bytes that are not UTF-8, and of
-// any number of such marks.
+// oneMark replaces each run of bytes that are not UTF-8, and each run of U+FFFD, with one
+// U+FFFD.
 func oneMark(text string) string {
 	const mark = "\ufffd"
 	text = strings.ToValidUTF8(text, mark)

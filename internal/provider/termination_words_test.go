@@ -13,7 +13,8 @@ import (
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
-// Whoever reads that a session was not ended is told whose it is.
+// TestReportTermination_whose checks that the report of a session that was not ended names
+// its owner and target if they are known.
 func TestReportTermination_whose(t *testing.T) {
 	t.Parallel()
 

@@ -42,7 +42,7 @@ func TestClient_ConnectionStatus(t *testing.T) {
 			targets: map[string]bool{target: false, "mi-other": true},
 			want:    connectionReport{Status: "notconnected", Calls: 1},
 		},
-		"not known": {
+		"an unknown target": {
 			want: connectionReport{Status: "notconnected", Calls: 1},
 		},
 		"connected, with a session": {
@@ -116,7 +116,7 @@ func TestClient_ConnectionStatus(t *testing.T) {
 	}
 }
 
-// checkConnectionError checks an error of asking for a connection status.
+// checkConnectionError checks an error of ConnectionStatus.
 func checkConnectionError(t *testing.T, err error) {
 	t.Helper()
 	checkErrorOf(t, err, sessionmanager.GetConnectionStatus, "", "asking for the connection status: ")

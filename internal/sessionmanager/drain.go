@@ -152,7 +152,7 @@ func (c *Client) Drain(ctx context.Context, in DrainInput) (DrainResult, error) 
 		}
 	}
 	if len(d.result.Outcomes) < len(d.answers) {
-		// The context ended between the passes, and the second one was to record both.
+		// The context ended before the second pass, which records the outcomes of both.
 		d.record(ctx, ctx.Err(), 0)
 	}
 
@@ -221,9 +221,9 @@ func (d *drain) waitGracePeriod(ctx context.Context) ([]Session, error) {
 	return listing.Sessions, nil
 }
 
-// list lists the matching sessions, with ages as of the start of the drain. A
-// listing without the service's filters that finds sessions turns the filters off for
-// the rest of the drain.
+// list lists the matching sessions, with ages as of the start of the drain. If a listing
+// without the service's filters finds sessions, the filters stay off for the rest of the
+// drain.
 func (d *drain) list(ctx context.Context, listSessions func(context.Context, string, Selector, bool, time.Time) (Listing, error)) (Listing, error) {
 	d.listed = time.Now()
 	listing, err := listSessions(ctx, d.in.Region, d.in.Selector, d.filtered, d.now)
@@ -402,8 +402,9 @@ func (d *drain) lookUpUnseen(ctx context.Context, pages int) error {
 }
 
 // readHistory looks for sessions in the history, because a session that is listed
-// there has ended. It reads no more pages than the lookups by ID would need calls.
-func (d *drain) readHistory(ctx context.Context, ids []string, enough int) {
+// there has ended. It reads basePages pages, and one more for each session that it finds,
+// because each of these saves the call of a lookup by ID.
+func (d *drain) readHistory(ctx context.Context, ids []string, basePages int) {
 	missing := make(map[string]bool, len(ids))
 	for _, id := range ids {
 		missing[id] = true
@@ -424,7 +425,7 @@ func (d *drain) readHistory(ctx context.Context, ids []string, enough int) {
 			}
 		}
 
-		return len(missing) > 0 && pages < enough+found
+		return len(missing) > 0 && pages < basePages+found
 	})
 	d.decided(ctx, "A drain looked for sessions in the history", map[string]any{"sessions": len(ids), "found": found, "pages": pages})
 }

@@ -30,7 +30,7 @@ import (
 )
 
 const (
-	// node is the target that is drained, that of sessionInRegion.
+	// node is the target that is drained. sessionInRegion uses it too.
 	node = "mi-0123456789abcdef0"
 
 	// maxSessions is the cap of most drains in these tests.
@@ -151,12 +151,12 @@ func checkDrain(t *testing.T, fake *fakessm.Server, result sessionmanager.DrainR
 	slices.Sort(failures)
 	slices.Sort(doubtful)
 	for what, lists := range map[string][2][]string{
-		"failures":                   {failures, slices.Sorted(maps.Keys(result.Failures))},
-		"failures by their method":   {failures, result.FailedSessions()},
-		"unverified by their method": {doubtful, result.Unverified()},
+		"failures":       {failures, slices.Sorted(maps.Keys(result.Failures))},
+		"FailedSessions": {failures, result.FailedSessions()},
+		"Unverified":     {doubtful, result.Unverified()},
 	} {
 		if diff := cmp.Diff(lists[0], lists[1], cmpopts.EquateEmpty()); diff != "" {
-			t.Errorf("%s do not agree with the outcomes (-outcomes +result):\n%s", what, diff)
+			t.Errorf("%s does not agree with the outcomes (-outcomes +result):\n%s", what, diff)
 		}
 	}
 	for id, err := range result.Failures {
@@ -341,7 +341,7 @@ func TestClient_Drain(t *testing.T) {
 			most:     3,
 			want:     drainReport{Outcomes: outcomes{"a": terminated, "b": terminated, "c": terminated}},
 		},
-		"termination takes its time": {
+		"sessions stay terminating for a while": {
 			sessions: connectedSessions("a", "b"),
 			options:  []fakessm.Option{fakessm.WithTerminationLag(time.Hour)},
 			want:     drainReport{Outcomes: outcomes{"a": terminated, "b": terminated}},
@@ -1323,8 +1323,8 @@ func TestClient_Matching(t *testing.T) {
 		{"SessionId":"failed","Status":"Failed","Target":"` + node + `"},
 		{"SessionId":"","Status":"Connected","Target":"` + node + `"},
 		{"Status":"Connected","Target":"` + node + `"},
-		{"SessionId":"tomorrow","Status":"Hibernating","Target":"` + node + `","StartDate":40},
-		{"SessionId":"silent","Target":"` + node + `","StartDate":10},
+		{"SessionId":"unknown-status","Status":"Hibernating","Target":"` + node + `","StartDate":40},
+		{"SessionId":"no-status","Target":"` + node + `","StartDate":10},
 		{"SessionId":"elsewhere","Status":"Connected","Target":"mi-other"},
 		{"SessionId":"nowhere","Status":"Connected"}
 	]}`
@@ -1339,7 +1339,7 @@ func TestClient_Matching(t *testing.T) {
 		"the sessions of the node": {selector: sessionmanager.Selector{Targets: []string{node}}, want: []string{"a", "b"}, calls: 1},
 		"no match":                 {selector: sessionmanager.Selector{Targets: []string{"mi-nobody"}}, want: []string{}, calls: 2},
 		"an empty set":             {selector: sessionmanager.Selector{Targets: []string{}}, want: []string{}},
-		"only live sessions":       {wrap: []func(http.Handler) http.Handler{answerPages(statuses)}, selector: sessionmanager.Selector{Targets: []string{node}}, want: []string{"silent", "connected", "disconnected", "connecting", "tomorrow"}, calls: 1},
+		"only live sessions":       {wrap: []func(http.Handler) http.Handler{answerPages(statuses)}, selector: sessionmanager.Selector{Targets: []string{node}}, want: []string{"no-status", "connected", "disconnected", "connecting", "unknown-status"}, calls: 1},
 		"denied":                   {faults: []fakessm.Fault{{Kind: fakessm.FaultDenied}}, selector: sessionmanager.Selector{Targets: []string{node}}, kind: accessDenied, calls: 1},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -63,8 +63,8 @@ type Error struct {
 
 	RequestID string // From the service's last answer, empty without one.
 
-	// OutOfTime tells that the caller's deadline ended the attempts, not the number
-	// of retries.
+	// OutOfTime is true if the caller's deadline ended the attempts, and false if the
+	// number of retries did.
 	OutOfTime bool
 
 	Denied Denied     // The resource that StartSession was denied on.
@@ -161,7 +161,7 @@ func newDeadlineError(ctx context.Context, operation *Operation, session Session
 
 // lateError is the cause of a failure when the time ran out or the call was cancelled.
 type lateError struct {
-	last         error // What the last attempt met.
+	last         error // The failure of the last attempt.
 	attempts     int   // Zero if the number is not known.
 	interruption error // The context's error.
 }

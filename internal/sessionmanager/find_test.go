@@ -78,7 +78,7 @@ func TestClient_Find(t *testing.T) {
 			sessions: func() []fakessm.Session { return []fakessm.Session{sessionInRegion(sessionID, "Terminating")} },
 			want:     findReport{Status: "Terminating", Calls: "active history"},
 		},
-		"an absent session is asked for twice": {
+		"an absent session is looked up twice": {
 			sessions: func() []fakessm.Session { return append(otherSessions("Connected", 3), otherSessions("Failed", 3)...) },
 			want:     findReport{Kind: notFound, Calls: "active history active history"},
 		},
@@ -135,7 +135,7 @@ func TestClient_Find(t *testing.T) {
 			options: []fakessm.Option{fakessm.WithFiltersIgnored()},
 			want:    findReport{Status: "Failed", Calls: "active active+ active+ history"},
 		},
-		"filters ignored: too many of both": {
+		"filters ignored: too many active and ended sessions": {
 			sessions: func() []fakessm.Session {
 				return append(otherSessions("Connected", 9), otherSessions("Terminated", 9)...)
 			},

@@ -68,7 +68,7 @@ func New(t *testing.T, config string) *Workspace {
 	return w
 }
 
-// NewFrom returns a workspace with a copy of a directory, in the place of main.tf.
+// NewFrom returns a workspace with a copy of a directory instead of a main.tf.
 func NewFrom(t *testing.T, directory string) *Workspace {
 	t.Helper()
 
