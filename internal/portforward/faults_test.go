@@ -475,8 +475,10 @@ func TestForward_sessionEndsWhileItCloses(t *testing.T) { //nolint:paralleltest 
 		if err != nil {
 			t.Fatal(err)
 		}
-		one, two := l.dial(t), l.dial(t)
+		// The first one has the turn before the second one comes.
+		one := l.dial(t)
 		expectEcho(t, one, "hello")
+		two := l.dial(t)
 		synctest.Wait()
 		if err := l.fake.InjectChannel(fakessm.ChannelFault{Kind: fakessm.ChannelClose}); err != nil {
 			t.Fatal(err)
