@@ -210,6 +210,10 @@ func TestForwardFaults(t *testing.T) { //nolint:paralleltest // See above.
 						want = other
 					}
 				}
+				if p == whileClosing && want.resumes == 0 {
+					// Whether the channel resumes once more before it ends is up to the scheduler.
+					want.resumes = anyNumber
+				}
 				t.Run(fmt.Sprintf("%s/%s/%s", agent, r.name, p), func(t *testing.T) {
 					emptyPools()
 					synctest.Test(t, func(t *testing.T) {
