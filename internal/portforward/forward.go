@@ -61,7 +61,7 @@ type limits struct {
 	refusalAge  time.Duration // between the refusal flag and the end of the stream
 	flag        time.Duration // for the agent's acknowledgement of a flag
 	end         time.Duration // for ending a session that is over
-	idleCut     time.Duration // without bytes of a client when the forward closes
+	idleCut     time.Duration // without bytes of a client when the forward closes, and for the agent to send the last ones
 	grace       time.Duration // for all clients when the forward closes
 }
 

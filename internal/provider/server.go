@@ -22,8 +22,8 @@ const stopPatience = 5 * time.Second
 // StopProvider returns only when the interrupted actions have reported their end.
 //
 // After StopProvider, terraform-plugin-go ends the event streams of actions without their
-// last event. Terraform takes that for success: it creates or destroys what an action was
-// to precede, although the action was interrupted.
+// last event. Terraform takes that for success and continues, for example with creating a
+// node although the drain before it was interrupted.
 func NewServer(p provider.Provider) func() tfprotov6.ProviderServer {
 	newServer := providerserver.NewProtocol6(p)
 
