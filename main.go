@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6/tf6server"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/lifecycle"
+	_ "github.com/sessionops/terraform-provider-ssm/internal/p521" // Saves time at the start.
 	"github.com/sessionops/terraform-provider-ssm/internal/provider"
 )
 

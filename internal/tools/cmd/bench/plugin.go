@@ -23,7 +23,7 @@ const protocolVersion = 6
 // startProvider starts a provider, requests its schema and ends it. The schema is also
 // Terraform's first request. It returns the time until the answer, and the provider's
 // peak memory. Terraform makes providers encrypt the connection, for which they create a
-// key. This measurement is without encryption, to measure only the provider's own work.
+// key. Without encryption, the time is almost only the provider's own.
 func (l *lab) startProvider(program string, encrypted bool) (took time.Duration, memory float64, err error) {
 	cmd := exec.Command(l.bin(program))
 	cmd.Env = l.environment()
