@@ -291,6 +291,23 @@ func TestClient_List(t *testing.T) {
 	}
 }
 
+// A listing whose page tokens are always rejected restarts three times.
+func TestClient_List_restarts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		fake := fakessm.New(fakessm.WithSessions(otherSessions("Connected", 5)...))
+		ep := newEndpoint(t, fake, answerRequestsWith("NextToken", 400, `{"__type":"InvalidNextToken"}`))
+
+		_, err := ep.client().List(t.Context(), region, sessionmanager.StateActive, sessionmanager.Selector{}, time.Time{})
+
+		checkListError(t, err)
+		// Each of the four listings has a first page, and asks once for the second.
+		if calls, want := fake.Count("DescribeSessions"), 8; err == nil || calls != want {
+			t.Errorf("error %v after %d calls, want one after %d calls", err, calls, want)
+		}
+	})
+}
+
 // TestClient_List_filters checks which part of a selector is sent as a filter, and that the
 // result does not depend on the service's handling of filters.
 func TestClient_List_filters(t *testing.T) {
