@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"log"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -115,6 +116,50 @@ func TestClient_successWithoutContent_provesNothing(t *testing.T) {
 			t.Errorf("%d sessions were asked to end", n)
 		}
 	})
+}
+
+// TestClient_flawedAnswer checks that no operation accepts an answer that only resembles one
+// of SSM. An empty list in such an answer would count as proof.
+func TestClient_flawedAnswer(t *testing.T) {
+	t.Parallel()
+
+	for name, spoil := range map[string]func(*httptest.ResponseRecorder){
+		"with a page after the document": func(r *httptest.ResponseRecorder) { r.Body.WriteString("<html>moved</html>") },
+		"with a second document":         func(r *httptest.ResponseRecorder) { r.Body.WriteString("{}") },
+		"with an error's header":         func(r *httptest.ResponseRecorder) { r.Header().Set("X-Amzn-Errortype", "AccessDeniedException") },
+		"with an error's type": func(r *httptest.ResponseRecorder) {
+			members := strings.TrimPrefix(r.Body.String(), "{")
+			r.Body.Reset()
+			r.Body.WriteString(`{"__type":"AccessDeniedException",` + members)
+		},
+		"of another server":   func(r *httptest.ResponseRecorder) { r.Code = http.StatusNonAuthoritativeInfo },
+		"of part of the list": func(r *httptest.ResponseRecorder) { r.Code = http.StatusPartialContent },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(*knownSession("Connected"))), func(next http.Handler) http.Handler {
+					return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						answer := httptest.NewRecorder()
+						next.ServeHTTP(answer, r)
+						spoil(answer)
+						answer.Header().Del("Content-Length")
+						maps.Copy(w.Header(), answer.Header())
+						w.WriteHeader(answer.Code)
+						_, _ = w.Write(answer.Body.Bytes())
+					})
+				})
+
+				failures := everyCall(t.Context(), ep.client())
+
+				for _, operation := range sessionmanager.Operations() {
+					if err := failures[operation]; !errors.Is(err, sessionmanager.ErrIncompleteAnswer) {
+						t.Errorf("%s: error is %v, want an incomplete answer", operation, err)
+					}
+				}
+			})
+		})
+	}
 }
 
 // TestClient_throttled checks answers of proxies and gateways that throttle in other ways

@@ -4,9 +4,13 @@
 package sessionmanager
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"net/http"
 	"time"
 
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
@@ -47,8 +51,9 @@ type callRecord struct {
 	failure error
 	// requestID is the one of the last attempt's answer, empty if it had none.
 	requestID string
-	// empty is set when the last answer had no body at all.
-	empty bool
+	// flaw says why the last answer is not one of SSM, although its status is a success.
+	// Empty if it is one.
+	flaw string
 	// date is the service's time in the last answer, or the local time if the answer
 	// had none.
 	date time.Time
@@ -71,10 +76,9 @@ func (a apiCall[I, O]) call(ctx context.Context, session SessionRef, input *I) (
 	if err != nil {
 		return nil, record, record.failed(newCallError(ctx, a.operation, session, err, record))
 	}
-	missing := a.missing(input, output)
-	if record.empty {
-		// The SDK decodes an empty body as an answer without members.
-		missing = "the answer is empty"
+	missing := record.flaw
+	if missing == "" {
+		missing = a.missing(input, output)
 	}
 	if missing != "" {
 		record.lost = true
@@ -102,17 +106,20 @@ func inRegion(region string) func(*ssm.Options) {
 // aroundAttempts paces and reports each attempt. It runs inside the SDK's retry loop.
 func aroundAttempts(pace *pacer, observe func(context.Context, Attempt)) func(*middleware.Stack) error {
 	return func(stack *middleware.Stack) error {
-		countBody := middleware.DeserializeMiddlewareFunc("CountBody",
+		keepBody := middleware.DeserializeMiddlewareFunc("KeepBody",
 			func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
 				out, metadata, err := next.HandleDeserialize(ctx, in)
+				kept, ok := ctx.Value(keptBodyKey{}).(*[]byte)
 				response, isResponse := out.RawResponse.(*smithyhttp.Response)
-				if body, ok := ctx.Value(countedBodyKey{}).(*countedBody); ok && isResponse && response.Body != nil {
-					body.ReadCloser, response.Body = response.Body, body
+				if err != nil || !ok || !isResponse || response.Body == nil {
+					return out, metadata, err
 				}
+				*kept, err = io.ReadAll(response.Body)
+				response.Body = io.NopCloser(bytes.NewReader(*kept))
 
 				return out, metadata, err
 			})
-		if err := stack.Deserialize.Add(countBody, middleware.After); err != nil {
+		if err := stack.Deserialize.Add(keepBody, middleware.After); err != nil {
 			return err
 		}
 
@@ -132,9 +139,9 @@ func aroundAttempts(pace *pacer, observe func(context.Context, Attempt)) func(*m
 				}
 
 				record.requestID = ""
-				body := &countedBody{}
+				var body []byte
 				start := time.Now()
-				recorded, sent := httpclient.WithRecord(context.WithValue(ctx, countedBodyKey{}, body))
+				recorded, sent := httpclient.WithRecord(context.WithValue(ctx, keptBodyKey{}, &body))
 				out, metadata, err := next.HandleFinalize(recorded, in)
 				record.attempts++
 				attempt := Attempt{
@@ -148,7 +155,10 @@ func aroundAttempts(pace *pacer, observe func(context.Context, Attempt)) func(*m
 				if answered {
 					attempt.Status = raw.StatusCode
 				}
-				record.empty = answered && body.read == 0
+				record.flaw = ""
+				if answered {
+					record.flaw = flawOf(raw.Response, body)
+				}
 				record.lost = record.lost || sent.MayHaveArrived() && mayHaveBeenDone(err)
 				record.date = time.Now()
 				if date, ok := awsmiddleware.GetServerTime(metadata); ok && !date.IsZero() {
@@ -176,21 +186,29 @@ func aroundAttempts(pace *pacer, observe func(context.Context, Attempt)) func(*m
 	}
 }
 
-// countedBody counts how much of an answer's body was read. An answer may lack a
-// Content-Length.
-type countedBody struct {
-	io.ReadCloser
-	read int
-}
+// keptBodyKey is the key of the body of an attempt's answer.
+type keptBodyKey struct{}
 
-type countedBodyKey struct{}
+// flawOf returns why an answer with the status of a success is not one of SSM, or "". The
+// SDK decodes an empty body as an answer without members, and ignores everything after
+// the first JSON document.
+func flawOf(response *http.Response, body []byte) string {
+	var document struct {
+		Type json.RawMessage `json:"__type"`
+	}
 
-// Read implements io.Reader.
-func (b *countedBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	b.read += n
-
-	return n, err
+	switch {
+	case len(body) == 0:
+		return "the answer is empty"
+	case response.StatusCode != http.StatusOK:
+		return fmt.Sprintf("the answer has HTTP status %d, not 200", response.StatusCode)
+	case json.Unmarshal(body, &document) != nil:
+		return "the answer is not a single JSON object"
+	case response.Header.Get("X-Amzn-Errortype") != "", document.Type != nil && string(document.Type) != "null":
+		return "the answer has HTTP status 200 but names an error"
+	default:
+		return ""
+	}
 }
 
 // mayHaveBeenDone reports whether a request that arrived and ended in err may still

@@ -22,12 +22,14 @@ func TestClient_answerWithoutList(t *testing.T) {
 	ref := sessionmanager.SessionRef{Region: region, SessionID: sessionID}
 	selector := sessionmanager.Selector{Targets: []string{node}}
 	for name, body := range map[string]string{
-		"an empty object":   `{}`,
-		"something else":    `{"status":"ok"}`,
-		"null":              `{"Sessions":null}`,
-		"a message":         `{"message":"moved"}`,
-		"an error's body":   `{"__type":"ThrottlingException"}`,
-		"only a page token": `{"NextToken":"1"}`,
+		"an empty object":    `{}`,
+		"something else":     `{"status":"ok"}`,
+		"null":               `{"Sessions":null}`,
+		"a message":          `{"message":"moved"}`,
+		"an error's body":    `{"__type":"ThrottlingException"}`,
+		"only a page token":  `{"NextToken":"1"}`,
+		"a list, and more":   `{"Sessions":[]}<html>moved</html>`,
+		"a list in an error": `{"__type":"ThrottlingException","Sessions":[]}`,
 	} {
 		for what, ask := range map[string]func(*testing.T, *sessionmanager.Client) error{
 			"find": func(t *testing.T, client *sessionmanager.Client) error {

@@ -218,6 +218,7 @@ func checkFuzzed(t *testing.T, err error) {
 var resumeErrors = []string{
 	"session has timed out",
 	"the answer names no session", "the answer names another session", "the answer has a token but no stream URL", "the answer is empty",
+	"the answer is not a single JSON object", "the answer has HTTP status 200 but names an error",
 	"the answer (HTTP status 200) could not be decoded",
 }
 
