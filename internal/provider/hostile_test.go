@@ -656,10 +656,11 @@ func TestHostile_drain(t *testing.T) {
 		rows   []string
 		config map[string]any
 		want   []string // Sessions that are asked to end, each once.
+		fails  string   // In the error.
 	}{
 		"duplicates":                        {rows: []string{row(testLive, ""), row(testLive, ""), row(testLive, `,"Owner":"x"`)}, want: []string{testLive}},
 		"sessions without an ID":            {rows: []string{anonymous, row(testLive, ""), empty, anonymous}, want: []string{testLive}},
-		"nothing but such":                  {rows: []string{anonymous, empty}},
+		"nothing but such":                  {rows: []string{anonymous, empty}, fails: "Nothing was ended\nwithout its ID"},
 		"sessions of other nodes":           {rows: []string{row(testLive, ""), `{"SessionId":"other","Target":"i-other","Status":"Connected"}`}, want: []string{testLive}},
 		"sessions without a node":           {rows: []string{row(testLive, ""), `{"SessionId":"other","Status":"Connected"}`}, want: []string{testLive}},
 		"ended sessions in the active list": {rows: []string{row(testLive, ""), fmt.Sprintf(`{"SessionId":"over","Target":%q,"Status":"Terminated"}`, testTarget)}, want: []string{testLive}},
@@ -696,6 +697,12 @@ func TestHostile_drain(t *testing.T) {
 
 			state, diags := s.Create("ssm_session_drain", mergeConfig(map[string]any{"targets": []any{testTarget}}, tc.config))
 
+			if tc.fails != "" {
+				protocol.WantDiagnostic(t, protocol.Error("", testDrainError, tc.fails), protocol.Without(diags, "Sessions Not Counted in "))
+				endpoint.WantCalls(t, fake)
+
+				return
+			}
 			if diags = testWithoutDrainWarnings(diags); len(diags) > 0 {
 				t.Fatalf("unexpected diagnostics: %+v", diags)
 			}

@@ -164,6 +164,9 @@ func (c *Client) Drain(ctx context.Context, in DrainInput) (DrainResult, error) 
 	if err == nil && len(d.result.Failures)+len(d.result.Left) > 0 {
 		err = ErrNotDrained
 	}
+	if err == nil && d.noID {
+		err = newError(DescribeSessions, d.ref(""), ErrIncompleteAnswer, errNoID)
+	}
 
 	return d.result, err
 }
@@ -178,6 +181,7 @@ type drain struct {
 	now      time.Time // The service's time at the start of the drain. Ages are measured once.
 
 	listed time.Time // When the last listing began.
+	noID   bool      // The last listing contained a live session without an ID.
 
 	lastLooks map[string]look // What is known of the sessions that were asked to end, by session ID.
 
@@ -230,7 +234,7 @@ func (d *drain) list(ctx context.Context, listSessions func(context.Context, str
 	if err != nil {
 		return listing, err
 	}
-	d.now = listing.Now
+	d.now, d.noID = listing.Now, listing.noID
 	if len(listing.Sessions) > 0 && d.filtered && !listing.filtered {
 		d.filtered = false
 	}

@@ -1430,6 +1430,53 @@ func hideFromFilter(key string) func(*fakessm.Server) func(http.Handler) http.Ha
 	}
 }
 
+// TestClient_Drain_noID checks that a drain does not report success while SSM lists a live
+// session that has no ID. The drain ends the others.
+func TestClient_Drain_noID(t *testing.T) {
+	t.Parallel()
+
+	for name, entry := range map[string]string{
+		"a session of the node": `{"Status":"Connected","Target":"` + node + `"}`,
+		"an empty entry":        `{}`,
+		"null":                  `null`,
+	} {
+		list := func(*fakessm.Server) func(http.Handler) http.Handler { return listToo(entry) }
+		t.Run(name+", alone", func(t *testing.T) {
+			drainCase{wrap: list, want: drainReport{Kind: incomplete}}.run(t)
+		})
+		t.Run(name+", with others", func(t *testing.T) {
+			drainCase{
+				sessions: connectedSessions("a", "b"), wrap: list,
+				want: drainReport{Outcomes: outcomes{"a": terminated, "b": terminated}, Kind: incomplete},
+			}.run(t)
+		})
+	}
+	t.Run("an ended session", func(t *testing.T) {
+		drainCase{
+			wrap: func(*fakessm.Server) func(http.Handler) http.Handler { return listToo(`{"Status":"Terminated"}`) },
+		}.run(t)
+	})
+}
+
+// listToo adds an entry to each answer that lists active sessions.
+func listToo(entry string) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			question, _ := io.ReadAll(r.Body)
+			r.Body = io.NopCloser(bytes.NewReader(question))
+			if operationOf(r) != "DescribeSessions" || !bytes.Contains(question, []byte(`"Active"`)) {
+				next.ServeHTTP(w, r)
+
+				return
+			}
+			answer := httptest.NewRecorder()
+			next.ServeHTTP(answer, r)
+			body := strings.Replace(answer.Body.String(), `"Sessions":[`, `"Sessions":[`+entry+`,`, 1)
+			_, _ = io.WriteString(w, strings.Replace(body, entry+",]", entry+"]", 1))
+		})
+	}
+}
+
 // TestClient_Drain_blindFilter checks a service whose filters match nothing.
 func TestClient_Drain_blindFilter(t *testing.T) {
 	t.Parallel()

@@ -23,6 +23,9 @@ const maxRestarts = 3
 // errEndless: the page tokens of a listing form a loop.
 var errEndless = errors.New("the listing does not end: a page token repeated itself")
 
+// errNoID: the listing contains a live session that may match, and cannot be ended.
+var errNoID = errors.New("the answer lists a session without its ID")
+
 // Listing is the result of DescribeSessions for a selector.
 type Listing struct {
 	Sessions []Session // Sorted by start date and ID.
@@ -30,6 +33,7 @@ type Listing struct {
 
 	filtered bool            // The request had a filter.
 	pages    int             // How many pages it has.
+	noID     bool            // It contains a live session without an ID.
 	seen     map[string]bool // Every listed session, matching or not, and whether it was live.
 }
 
@@ -85,6 +89,7 @@ func (c *Client) list(ctx context.Context, region string, state State, selector 
 			session := newSession(in, state)
 			matches := selector.Matches(session, listing.Now)
 			if session.SessionID == "" {
+				listing.noID = listing.noID || session.Live()
 				if matches {
 					listing.Sessions = append(listing.Sessions, session)
 				}
@@ -181,14 +186,21 @@ func (c *Client) live(ctx context.Context, region string, selector Selector, fil
 
 // matching lists the live sessions that match. An empty listing is not reliable if it
 // was filtered by the service, whose matching rules are undocumented, or if it is not a
-// snapshot. In these cases matching lists all sessions again without a filter.
+// snapshot. In these cases matching lists all sessions again without a filter. If nobody
+// is left but a session without an ID, the answer proves nothing: this is an error.
 func (c *Client) matching(ctx context.Context, region string, selector Selector, filtered bool, now time.Time) (Listing, error) {
 	listing, err := c.live(ctx, region, selector, filtered, now)
-	if err != nil || len(listing.Sessions) > 0 || selector.matchesNothing() || listing.snapshot() && !listing.filtered {
+	if err != nil || len(listing.Sessions) > 0 || selector.matchesNothing() {
 		return listing, err
 	}
 
-	c.decidedToListAll(ctx, region, listing)
+	if !listing.snapshot() || listing.filtered {
+		c.decidedToListAll(ctx, region, listing)
+		listing, err = c.live(ctx, region, selector, false, listing.Now)
+	}
+	if err == nil && listing.noID && len(listing.Sessions) == 0 {
+		return Listing{}, newError(DescribeSessions, SessionRef{Region: region}, ErrIncompleteAnswer, errNoID)
+	}
 
-	return c.live(ctx, region, selector, false, listing.Now)
+	return listing, err
 }
