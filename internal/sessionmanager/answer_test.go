@@ -175,6 +175,7 @@ func TestClient_throttled(t *testing.T) {
 		"429 without a body":         {http.StatusTooManyRequests, "application/x-amz-json-1.1", ""},
 		"429 without a code":         {http.StatusTooManyRequests, "application/x-amz-json-1.1", `{"error":"too many"}`},
 		"429 with another code":      {http.StatusTooManyRequests, "application/x-amz-json-1.1", `{"__type":"SlowerPlease","message":"no"}`},
+		"429 with a code of SSM":     {http.StatusTooManyRequests, "application/x-amz-json-1.1", `{"__type":"InternalServerError","message":"no"}`},
 		"503 with a throttling code": {http.StatusServiceUnavailable, "application/x-amz-json-1.1", `{"__type":"ThrottlingException","message":"Rate exceeded"}`},
 		"400 with a throttling code": {http.StatusBadRequest, "application/x-amz-json-1.1", `{"__type":"RequestLimitExceeded","message":"Rate exceeded"}`},
 		"429 with a throttling code": {http.StatusTooManyRequests, "application/x-amz-json-1.1", `{"__type":"ThrottlingException","message":"Rate exceeded"}`},
