@@ -184,8 +184,15 @@ func TestClient_throttled(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				ep := newEndpoint(t, fakessm.New(), answeringWith("", tc.status, tc.contentType, tc.body))
-				attempts := 0
-				client := ep.client(sessionmanager.Options{Observe: func(context.Context, sessionmanager.Attempt) { attempts++ }})
+				attempts, lowered := 0, 0
+				client := ep.client(sessionmanager.Options{
+					Observe: func(context.Context, sessionmanager.Attempt) { attempts++ },
+					Decided: func(_ context.Context, d sessionmanager.Decision) {
+						if d.What == "Lowered the pace of calls" {
+							lowered++
+						}
+					},
+				})
 				ref := sessionmanager.SessionRef{Region: region, SessionID: sessionID}
 
 				result, err := client.Terminate(t.Context(), sessionmanager.TerminateInput{SessionRef: ref})
@@ -195,6 +202,9 @@ func TestClient_throttled(t *testing.T) {
 				}
 				if attempts != maxAttempts {
 					t.Errorf("%d attempts, want %d", attempts, maxAttempts)
+				}
+				if lowered == 0 {
+					t.Error("the pace of calls was not lowered")
 				}
 			})
 		})
