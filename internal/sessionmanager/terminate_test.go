@@ -506,6 +506,15 @@ func TestClient_Terminate(t *testing.T) {
 				Calls: "active terminate:denied active history",
 			},
 		},
+		"denied, and gone": {
+			session: knownSession("Connected", fakessm.BehaviourVanishes),
+			faults:  faultsOf("TerminateSession", fakessm.FaultDenied),
+			wrap:    endBeforeTermination,
+			want: terminationReport{
+				Outcome: "already_ended", Left: "Terminated",
+				Calls: "active terminate:denied active history active history",
+			},
+		},
 		"denied, and an answer without a list": {
 			session: knownSession("Connected"),
 			faults:  faultsOf("TerminateSession", fakessm.FaultDenied),
