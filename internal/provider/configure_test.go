@@ -231,6 +231,43 @@ func TestConfigure_wrongKeys(t *testing.T) {
 	}
 }
 
+// White space in a key is reported on the argument that holds it, before STS is called.
+func TestConfigure_whiteSpaceInKeys(t *testing.T) {
+	t.Parallel()
+
+	for argument, changes := range map[string]map[string]any{
+		"access_key": {"access_key": fakessm.DefaultAccessKeyID + "\n"},
+		"token":      {"token": testWebIdentityToken + "\r\n"},
+	} {
+		t.Run(argument, func(t *testing.T) {
+			t.Parallel()
+
+			fake, url := testFake(t)
+			diags := newTestServer(t, testArguments(url, changes)).Configure()
+			protocol.WantDiagnostic(t, protocol.Error(argument, summaryCredentials, "It comes from the argument "+argument+".\nThe value is not shown.\ntrimspace()"), diags)
+			if got := endpoint.Operations(fake); len(got) > 0 {
+				t.Errorf("called: %v", got)
+			}
+		})
+	}
+}
+
+// Without a validation of the credentials, a warning tells of white space in the secret
+// key, and so does the error of the first call.
+func TestConfigure_whiteSpaceInUncheckedSecretKey(t *testing.T) {
+	t.Parallel()
+
+	_, url := testFake(t)
+	s := newTestServer(t, testArguments(url, offlineArguments, map[string]any{"secret_key": fakessm.DefaultSecretAccessKey + "\n"}))
+	diags := s.Configure()
+	protocol.WantDiagnostic(t, protocol.Warning("", "Secret Key Holds White Space", "The secret key comes from the arguments of the provider block.\nthat makes every signature wrong\ntrimspace()"), diags)
+	wantNoSecrets(t, []string{fakessm.DefaultSecretAccessKey}, diags)
+
+	_, diags = s.ReadDataSource("ssm_session", map[string]any{"session_id": testLive})
+	protocol.WantDiagnostic(t, protocol.Error("session_id", summaryRead, "SSM did not accept the credentials\nWhite space at an end of the secret key also makes signatures wrong.\nInvalidSignatureException"), diags)
+	wantNoSecrets(t, []string{fakessm.DefaultSecretAccessKey}, diags)
+}
+
 // Errors do not repeat secrets that an answer repeats from the request.
 func TestConfigure_secretsInAnswers(t *testing.T) {
 	t.Parallel()
