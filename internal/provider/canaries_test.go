@@ -80,6 +80,14 @@ func (r *canaryRun) prints(document string) {
 	r.process("cat " + testFile(r.t, "output", document) + "\n")
 }
 
+// printsLater makes the process print keys that have expired, and the document at their
+// renewal.
+func (r *canaryRun) printsLater(document string) {
+	r.t.Helper()
+	expired := testFile(r.t, "expired", keysDocument(`,"Expiration":"2020-01-01T00:00:00Z"`))
+	r.process("if [ -e " + r.home + "/broken ]; then cat " + testFile(r.t, "output", document) + "; else cat " + expired + "; fi\n")
+}
+
 // cacheSSO writes the cache of `aws sso login`.
 func (r *canaryRun) cacheSSO(name, content string) {
 	r.t.Helper()
@@ -294,12 +302,26 @@ var canarySources = map[string]struct {
 		},
 		want: "The session token holds white space or a line break\nIt comes from the profile \"broker\", which runs a credential_process.",
 	},
-	"process: at a renewal": {
+	"process: a notice before the JSON, at a renewal": {
 		prepare: func(r *canaryRun) map[string]any {
-			r.process("if [ -e " + r.home + "/broken ]; then echo " + canary + "; else cat " + testFile(r.t, "output", keysDocument(`,"Expiration":"2020-01-01T00:00:00Z"`)) + "; fi\n")
+			r.printsLater("Welcome " + canary + "\n" + keysDocument(""))
 
 			return nil
-		}, want: "the credentials could not be obtained or renewed\nRun the command that credential_process\nthe output of the process could not be read", renewal: true,
+		}, want: "the credentials could not be obtained or renewed\nRun the command that credential_process\nthe output of the process could not be read: it is not one JSON document", renewal: true,
+	},
+	"process: an empty expiration, at a renewal": {
+		prepare: func(r *canaryRun) map[string]any {
+			r.printsLater(keysDocument(`,"SessionToken":"` + canary + `","Expiration":""`))
+
+			return nil
+		}, want: "the credentials could not be obtained or renewed\nRun the command that credential_process\nExpiration is not a time", renewal: true,
+	},
+	"process: half an object, at a renewal": {
+		prepare: func(r *canaryRun) map[string]any {
+			r.printsLater(strings.TrimSuffix(keysDocument(`,"SessionToken":"`+canary+`"`), "}"))
+
+			return nil
+		}, want: "the credentials could not be obtained or renewed\nRun the command that credential_process\nthe JSON document ends in the middle", renewal: true,
 	},
 
 	// IAM Identity Center.
