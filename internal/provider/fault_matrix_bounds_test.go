@@ -149,25 +149,38 @@ func TestFaultMatrix_bounds(t *testing.T) {
 	}
 }
 
-// TestFaultMatrix_boundOfConfigure checks the bound of configuring.
+// TestFaultMatrix_boundOfConfigure checks the bound of configuring, and the shorter one of
+// a source of credentials.
 func TestFaultMatrix_boundOfConfigure(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		fake := fakessm.New()
-		fake.Inject(fakessm.Fault{Kind: fakessm.FaultHang, Times: -1})
-		ep := endpoint.NewBubble(t, fake)
-		s := newServerWithClient(t, ep.Client(), testArguments(endpoint.BubbleURL))
 
-		start := time.Now()
-		diags := s.Configure()
+	for name, tc := range map[string]struct {
+		changes map[string]any
+		want    time.Duration
+	}{
+		"account of the credentials": {nil, 2 * time.Minute},
+		"source of the credentials":  {withArgument(withoutKeys, "assume_role_with_web_identity", testWebIdentity(nil)), credentialsTimeout},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				fake := fakessm.New()
+				fake.Inject(fakessm.Fault{Kind: fakessm.FaultHang, Times: -1})
+				ep := endpoint.NewBubble(t, fake)
+				s := newServerWithClient(t, ep.Client(), testArguments(endpoint.BubbleURL, tc.changes))
 
-		if took := time.Since(start); took != 2*time.Minute {
-			t.Errorf("it took %s", took)
-		}
-		if !protocol.HasErrors(diags) {
-			t.Errorf("the user sees no error: %+v", diags)
-		}
-	})
+				start := time.Now()
+				diags := s.Configure()
+
+				if took := time.Since(start); took != tc.want {
+					t.Errorf("it took %s, want %s", took, tc.want)
+				}
+				if !protocol.HasErrors(diags) {
+					t.Errorf("the user sees no error: %+v", diags)
+				}
+			})
+		})
+	}
 }
 
 // TestFaultMatrix_interrupted interrupts waits for people and for sessions. An
