@@ -20,6 +20,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -32,6 +33,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
@@ -1009,6 +1011,21 @@ func TestConfigure_envProcessHangs(t *testing.T) {
 	response, err := s.Provider.ConfigureProvider(ctx, &tfprotov6.ConfigureProviderRequest{TerraformVersion: "1.11.4", Config: s.Encode(s.Schemas.Provider, s.Arguments)})
 	s.Must(err)
 	protocol.WantDiagnostic(t, protocol.Error("", summaryCredentials, "No credentials came from the profile \"broker\", which runs a credential_process: the process did not end\nsecond factor"), protocol.PlainDiagnostics(response.Diagnostics))
+}
+
+// The SDK ends a process after a minute. Its error also says that a signal killed the
+// process.
+func TestCredentialSource_processTooSlow(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("the command needs a shell")
+	}
+
+	slow := processcreds.NewProvider("exec sleep 60", func(o *processcreds.Options) { o.Timeout = 10 * time.Millisecond })
+	_, err := slow.Retrieve(t.Context())
+	if got := (credentialSource{kind: sourceProcess}).failure(err).String(); got != processTooSlow {
+		t.Errorf("got %q, want %q; the SDK says: %v", got, processTooSlow, err)
+	}
 }
 
 // A profile's ca_bundle is used if neither the argument nor the environment variable is
