@@ -850,6 +850,7 @@ func TestCanaries_addresses(t *testing.T) { //nolint:paralleltest // It sets the
 		"old metadata":                {prepare: variable("AWS_METADATA_URL", nil), names: "environment variable AWS_METADATA_URL "},
 		"container":                   {prepare: variable("AWS_CONTAINER_CREDENTIALS_FULL_URI", nil), names: "environment variable AWS_CONTAINER_CREDENTIALS_FULL_URI "},
 		"endpoint_url of the profile": {prepare: profile("[profile here]\nendpoint_url = %s\n"), names: "endpoint_url of the profile \"here\""},
+		"endpoint_url of a source":    {prepare: profile("[profile here]\nrole_arn = " + testRoleARN + "\nsource_profile = base\n[profile base]\naws_access_key_id = x\naws_secret_access_key = y\nendpoint_url = %s\n"), names: "endpoint_url of the profile \"base\""},
 		"metadata of the profile":     {prepare: profile("[profile here]\nec2_metadata_service_endpoint = %s\n"), names: "ec2_metadata_service_endpoint of the profile \"here\""},
 		"services section, SSM":       {prepare: profile("[profile here]\nservices = s\n[services s]\nssm =\n  endpoint_url = %s\n"), names: "endpoint_url for ssm in the services section \"s\" of the profile"},
 		"services section, STS":       {prepare: profile("[profile here]\nservices = s\n[services s]\nsts =\n  endpoint_url = %s\n"), names: "endpoint_url for sts in the services section \"s\" of the profile"},
