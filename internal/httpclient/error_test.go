@@ -5,6 +5,7 @@ package httpclient_test
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net"
@@ -69,6 +70,8 @@ func TestClient_errors(t *testing.T) {
 
 	secure := httptest.NewTLSServer(http.NotFoundHandler())
 	t.Cleanup(secure.Close)
+	trusted := x509.NewCertPool()
+	trusted.AddCert(secure.Certificate())
 	plain := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/long":
@@ -103,15 +106,18 @@ func TestClient_errors(t *testing.T) {
 		url       string
 		header    [2]string
 		proxy     *url.URL
-		trust     bool // Skip the verification of the endpoint's certificate.
+		tls       *tls.Config
 		attempt   string
 		want      httpclient.Cause
 		permanent bool
 		arrived   bool
 	}{
 		"a certificate that is not trusted":             {url: secure.URL, want: httpclient.CauseAuthority, permanent: true},
+		"a certificate for another host name":           {url: strings.Replace(secure.URL, "127.0.0.1", "localhost", 1), tls: &tls.Config{RootCAs: trusted}, want: httpclient.CauseHostname, permanent: true},
+		"a certificate that has expired":                {url: secure.URL, tls: &tls.Config{RootCAs: trusted, Time: secure.Certificate().NotAfter.AddDate(1, 0, 0).UTC}, want: httpclient.CauseExpired, permanent: true},
+		"a certificate that is not valid yet":           {url: secure.URL, tls: &tls.Config{RootCAs: trusted, Time: secure.Certificate().NotBefore.AddDate(-1, 0, 0).UTC}, want: httpclient.CauseExpired, permanent: true},
 		"a port that does not speak TLS":                {url: "https://127.0.0.1:" + plainPort, want: httpclient.CauseNoTLS, permanent: true},
-		"a TLS handshake that is refused":               {url: picky.URL, trust: true, want: httpclient.CauseHandshake, permanent: true},
+		"a TLS handshake that is refused":               {url: picky.URL, tls: &tls.Config{InsecureSkipVerify: true}, want: httpclient.CauseHandshake, permanent: true},
 		"a port that does not speak HTTP":               {url: "http://" + ssh, want: httpclient.CauseNoHTTP, permanent: true, arrived: true},
 		"a connection that is refused":                  {url: "http://" + refused, want: httpclient.CauseRefused},
 		"a connection that is refused repeatedly":       {url: "http://" + refused, attempt: "attempt=4; max=25", want: httpclient.CauseRefused, permanent: true},
@@ -132,7 +138,7 @@ func TestClient_errors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: tc.trust}} //nolint:gosec // Only if the test case requires it.
+			transport := &http.Transport{TLSClientConfig: tc.tls}
 			if tc.proxy != nil {
 				transport.Proxy = http.ProxyURL(tc.proxy)
 			}
@@ -175,31 +181,34 @@ func TestClient_errors(t *testing.T) {
 	}
 }
 
-// TestClient_unknownTransport checks that a request may have arrived if the transport does not
-// report whether it got a connection.
-// A name that is not found says whether it is a proxy's, and names hosts of AWS alone.
+// TestClassify_hosts checks that the error of a name says whether it is a proxy's and names only
+// hosts of AWS, and that a name that does not exist is not looked up again.
 func TestClassify_hosts(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
-		err  error
-		want string
+		err       error
+		want      string
+		permanent bool
 	}{
-		"of AWS":                {&net.OpError{Op: "dial", Err: &net.DNSError{Name: "ssm.us-east-1.amazonaws.com", IsNotFound: true}}, "no such host (ssm.us-east-1.amazonaws.com)"},
-		"another":               {&net.OpError{Op: "dial", Err: &net.DNSError{Name: canary, IsNotFound: true}}, "no such host"},
-		"a proxy":               {&net.OpError{Op: "proxyconnect", Err: &net.OpError{Op: "dial", Err: &net.DNSError{Name: canary, IsNotFound: true}}}, "no such host (proxy)"},
-		"a proxy, at this time": {&net.OpError{Op: "proxyconnect", Err: &net.OpError{Op: "dial", Err: &net.DNSError{Name: canary, IsTemporary: true}}}, "the host name could not be looked up (proxy)"},
+		"of AWS":                {&net.OpError{Op: "dial", Err: &net.DNSError{Name: "ssm.us-east-1.amazonaws.com", IsNotFound: true}}, "no such host (ssm.us-east-1.amazonaws.com)", true},
+		"another":               {&net.OpError{Op: "dial", Err: &net.DNSError{Name: canary, IsNotFound: true}}, "no such host", true},
+		"a proxy":               {&net.OpError{Op: "proxyconnect", Err: &net.OpError{Op: "dial", Err: &net.DNSError{Name: canary, IsNotFound: true}}}, "no such host (proxy)", true},
+		"a proxy, at this time": {&net.OpError{Op: "proxyconnect", Err: &net.OpError{Op: "dial", Err: &net.DNSError{Name: canary, IsTemporary: true}}}, "the host name could not be looked up (proxy)", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			if got := httpclient.Classify(tc.err).Error(); got != tc.want {
-				t.Errorf("got %q, want %q", got, tc.want)
+			got := httpclient.Classify(tc.err)
+			if got.Error() != tc.want || got.Permanent() != tc.permanent {
+				t.Errorf("got %q, permanent %t; want %q, permanent %t", got, got.Permanent(), tc.want, tc.permanent)
 			}
 		})
 	}
 }
 
+// TestClient_unknownTransport checks that a request may have arrived if the transport does not
+// report whether it got a connection.
 func TestClient_unknownTransport(t *testing.T) {
 	t.Parallel()
 
