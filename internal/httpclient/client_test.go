@@ -145,9 +145,60 @@ func TestClient_Do_unreadableBody(t *testing.T) {
 	}
 }
 
+// TestClient_Do_endlessAnswer checks that only some megabytes of an answer are read, that its
+// body is closed, and that the error says that no service of AWS answers this way.
+func TestClient_Do_endlessAnswer(t *testing.T) {
+	t.Parallel()
+
+	const enough = 16 << 20
+	for name, length := range map[string]int64{"of unknown length": -1, "with its length": 1 << 40} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			read, closed := 0, false
+			body := struct {
+				io.Reader
+				io.Closer
+			}{
+				readerFunc(func(data []byte) (int, error) {
+					if read += len(data); read > enough {
+						return 0, errors.New("read too much")
+					}
+
+					return len(data), nil
+				}),
+				closerFunc(func() error {
+					closed = true
+
+					return nil
+				}),
+			}
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://ssm.test", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+
+			_, err = httpclient.Client{HTTPClient: doFunc(func(*http.Request) (*http.Response, error) { //nolint:bodyclose // There is an error.
+				return &http.Response{StatusCode: http.StatusOK, ContentLength: length, Body: body}, nil
+			})}.Do(request)
+
+			if want := "the answer is longer than 8 MB, so the endpoint cannot be AWS"; err == nil || err.Error() != want {
+				t.Errorf("error is %v, want %s", err, want)
+			}
+			if read > enough || !closed {
+				t.Errorf("%d bytes were read, closed: %t", read, closed)
+			}
+		})
+	}
+}
+
 type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(data []byte) (int, error) { return f(data) }
+
+type closerFunc func() error
+
+func (f closerFunc) Close() error { return f() }
 
 type doFunc func(*http.Request) (*http.Response, error)
 

@@ -949,6 +949,7 @@ func countingServer(t *testing.T, says string) (address string, count func() int
 func TestConfigure_lastingFailures(t *testing.T) {
 	t.Parallel()
 
+	const gigabyte = "HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n"
 	_, tlsServer, _ := testTLSFake(t)
 	type failure struct {
 		arguments func(address string) map[string]any
@@ -964,6 +965,7 @@ func TestConfigure_lastingFailures(t *testing.T) {
 		"no TLS, with a role":         {arguments: keys("https://", map[string]any{"assume_role": testRole()}), says: "HTTP/1.1 400 Bad Request\r\n\r\n", want: "was not assumed: the endpoint's port does not speak TLS", attempts: 1},
 		"no TLS, with a web identity": {arguments: keys("https://", map[string]any{"access_key": nil, "secret_key": nil, "assume_role_with_web_identity": testWebIdentity(nil)}), says: "HTTP/1.1 400 Bad Request\r\n\r\n", want: "the endpoint's port does not speak TLS", attempts: 3},
 		"no HTTP":                     {arguments: keys("http://", nil), says: "SSH-2.0-OpenSSH_9.6\r\n", want: "does not speak HTTP", attempts: 1},
+		"a gigabyte":                  {arguments: keys("http://", nil), says: gigabyte, want: "STS could not be asked whose credentials these are: the answer is longer than 8 MB", attempts: 1},
 		"no TLS, when IAM is asked": {arguments: func(address string) map[string]any {
 			return testArguments("", map[string]any{"skip_credentials_validation": true, "endpoints": []any{map[string]any{"iam": "https://" + address, "sts": "https://" + address}}})
 		}, says: "HTTP/1.1 400 Bad Request\r\n\r\n", want: "Neither IAM nor STS gave the account\nskip_requesting_account_id = true\ndoes not speak TLS", attempts: 3},
@@ -983,6 +985,17 @@ func TestConfigure_lastingFailures(t *testing.T) {
 		})
 	}
 
+	t.Run("an answer of a gigabyte, of SSM", func(t *testing.T) {
+		t.Parallel()
+
+		address, count := countingServer(t, gigabyte)
+		s := newConfiguredServer(t, testArguments("http://"+address, offlineArguments))
+		_, diags := s.ReadDataSource("ssm_session", map[string]any{"session_id": testLive})
+		protocol.WantDiagnostic(t, protocol.Error("session_id", summaryRead, "could not be read: the answer is longer than 8 MB, so the endpoint cannot be AWS\nCheck the endpoint that the provider is configured with."), diags)
+		if got := count(); got != 1 {
+			t.Errorf("%d attempts, want 1", got)
+		}
+	})
 	t.Run("a certificate that nobody signed", func(t *testing.T) {
 		t.Parallel()
 
