@@ -282,7 +282,10 @@ func TestRegion_providerMoves(t *testing.T) {
 			plan, diags = moved.Plan(state, mergeConfig(tc.config, tc.replace))
 			if tc.moves {
 				// The new drain is created in the provider's Region.
-				if protocol.HasErrors(diags) || plan.Values["region"] != "cn-north-1" {
+				if protocol.HasErrors(diags) {
+					t.Fatalf("the replacement cannot be planned: %+v", diags)
+				}
+				if plan.Values["region"] != "cn-north-1" {
 					t.Errorf("the replacement is planned for %v: %+v", plan.Values["region"], diags)
 				}
 				fake.ResetRequests()
