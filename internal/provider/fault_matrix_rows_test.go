@@ -431,7 +431,7 @@ func matrixFaults() []matrixFault {
 		},
 		{
 			name: "interrupted while throttled", kind: fakessm.FaultThrottle, times: -1, attempts: 1000, interrupt: 10 * time.Second, class: classRefused, spent: "3..10",
-			reason: reasonCancelled, never: "through all retries", cause: ", until the operation was cancelled)",
+			reason: reasonCancelled, never: "through all retries", cause: "until the operation was cancelled)",
 			cells: map[string]matrixCell{
 				"ephemeral end":      {na: "the end of a session is not interrupted"},
 				"drain create/call":  interrupted("failed unverified, tainted", "list terminate {terminate}"),
