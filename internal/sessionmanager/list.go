@@ -97,10 +97,14 @@ func (c *Client) list(ctx context.Context, region string, state State, selector 
 				continue
 			}
 			// A later page or a restarted listing can contain the same session again. The
-			// last entry counts.
+			// last entry counts, but only if each entry matches: an exclusion always spares.
+			_, again := listing.seen[session.SessionID]
+			_, matched := meant[session.SessionID]
 			listing.seen[session.SessionID] = session.Live()
-			if matches {
+			if matches && (matched || !again) {
 				meant[session.SessionID] = session
+			} else {
+				delete(meant, session.SessionID)
 			}
 		}
 

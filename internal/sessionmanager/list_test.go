@@ -242,6 +242,20 @@ func TestClient_List(t *testing.T) {
 			)},
 			want: listReport{IDs: []string{"a", "b"}, Calls: "active active+:InvalidNextToken active"},
 		},
+		"the same session twice, the second time excluded": {
+			wrap: []func(http.Handler) http.Handler{answerPages(
+				`{"Sessions":[{"SessionId":"a","Status":"Connected","Owner":"x"},{"SessionId":"a","Status":"Connected","Owner":"y"}]}`,
+			)},
+			selector: sessionmanager.Selector{ExcludeOwners: []string{"y"}},
+			want:     listReport{Calls: "active"},
+		},
+		"the same session twice, the first time excluded": {
+			wrap: []func(http.Handler) http.Handler{answerPages(
+				`{"Sessions":[{"SessionId":"a","Status":"Connected","Owner":"y"},{"SessionId":"a","Status":"Connected","Owner":"x"}]}`,
+			)},
+			selector: sessionmanager.Selector{ExcludeOwners: []string{"y"}},
+			want:     listReport{Calls: "active"},
+		},
 		"a rejected token in the first request is not retried": {
 			faults: []fakessm.Fault{{Kind: fakessm.FaultError, Code: "InvalidNextToken"}},
 			want:   listReport{Kind: rejected, Calls: "active:error"},
