@@ -310,8 +310,10 @@ func (d *drain) awaitEnds(ctx context.Context, returnOnNewcomers bool) (newcomer
 }
 
 // applyListing stores what a listing shows, and returns the sessions that are new. A session
-// that is listed is live, in any listing. A session that is missing from a snapshot is
-// gone, even with a filter: the same filter has listed the session before.
+// that is listed is live, in any listing. A session that SSM was asked to end and that is
+// missing from a snapshot is gone, even with a filter: the same filter has listed the
+// session before. If the request was denied or rejected, the session may still be live, and
+// only a lookup by ID proves its end.
 func (d *drain) applyListing(listing Listing) (newcomers []Session) {
 	present := make(map[string]Session, len(listing.Sessions))
 	for _, session := range listing.Sessions {
@@ -327,7 +329,7 @@ func (d *drain) applyListing(listing Listing) (newcomers []Session) {
 		case live:
 			d.lastLooks[id] = look{seen: seenLive, session: session}
 		case known.seen == confirmedGone:
-		case listing.snapshot(), listed && !listing.seen[id]:
+		case listing.snapshot() && !listing.noID && d.answers[id].listingMayLag(), listed && !listing.seen[id]:
 			d.lastLooks[id] = look{seen: confirmedGone}
 		default:
 			d.lastLooks[id] = look{doubt: known.doubt}

@@ -1458,6 +1458,36 @@ func TestClient_Drain_noID(t *testing.T) {
 	})
 }
 
+// TestClient_Drain_deniedAndNotListed checks that an empty listing does not prove the end of
+// sessions that SSM refused to end.
+func TestClient_Drain_deniedAndNotListed(t *testing.T) {
+	t.Parallel()
+
+	tc := drainCase{
+		sessions: connectedSessions("a", "b"), faults: []fakessm.Fault{{Operation: "TerminateSession", Kind: fakessm.FaultDenied, Times: -1}},
+		wrap: func(fake *fakessm.Server) func(http.Handler) http.Handler {
+			return func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					question, _ := io.ReadAll(r.Body)
+					r.Body = io.NopCloser(bytes.NewReader(question))
+					byID := bytes.Contains(question, []byte(`"SessionId"`))
+					if operationOf(r) == "DescribeSessions" && !byID && fake.Count("TerminateSession") > 0 {
+						answerRequests("DescribeSessions", -1, http.StatusOK, `{"Sessions":[]}`)(next).ServeHTTP(w, r)
+
+						return
+					}
+					next.ServeHTTP(w, r)
+				})
+			}
+		},
+		want: drainReport{
+			Outcomes: outcomes{"a": failed, "b": failed}, Failures: map[string]string{"a": accessDenied, "b": accessDenied},
+			Kind: notDrained, Live: []string{"a", "b"},
+		},
+	}
+	t.Run("of a node", func(t *testing.T) { tc.run(t) })
+}
+
 // listToo adds an entry to each answer that lists active sessions.
 func listToo(entry string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
