@@ -81,7 +81,7 @@ func (d *connectionStatusDataSource) Read(ctx context.Context, req datasource.Re
 	status, err := d.client.ConnectionStatus(callCtx, region, target)
 	if err != nil {
 		resp.Diagnostics.AddAttributeError(path.Root("target"), summaryConnectionStatus,
-			failureDetail(fmt.Sprintf("The connection status of target %q in Region %s could not be read: %s.", target, region, failureReason(err)), err))
+			failureDetail(fmt.Sprintf("The connection status of target %q in %s could not be read: %s.", target, d.where(region), failureReason(err)), err))
 
 		return
 	}

@@ -148,7 +148,7 @@ func TestConnectionStatusDataSource_failures(t *testing.T) {
 			config: map[string]any{"target": testTarget},
 			fault:  fakessm.Fault{Kind: fakessm.FaultDenied},
 			want: protocol.Error("target", "Unable to Read Connection Status",
-				"The connection status of target \""+testTarget+"\" in Region us-east-1 could not be read: the credentials do not allow it.\nAllow the IAM action ssm:GetConnectionStatus on the resource \"*\".\nAccessDeniedException"),
+				"The connection status of target \""+testTarget+"\" in Region us-east-1 of account 123456789012 could not be read: the credentials do not allow it.\nAllow the IAM action ssm:GetConnectionStatus on the resource \"*\".\nAccessDeniedException"),
 			calls: 1,
 		},
 		"endless throttling": {

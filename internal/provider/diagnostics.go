@@ -125,13 +125,7 @@ func printableAll(texts []string) []string {
 // failureSentence returns the first sentence of an error about a session. The effect on
 // the session is a clause such as "was not terminated".
 func (m *providerMeta) failureSentence(session sessionmanager.SessionRef, effect string, err error) string {
-	reason := failureReason(err)
-	if errors.Is(err, sessionmanager.ErrNotFound) && m.accountID != "" {
-		// Credentials for the wrong account are the most likely cause.
-		reason = strings.Replace(reason, "in this account and Region", fmt.Sprintf("in account %s, which the credentials belong to, and this Region", m.accountID), 1)
-	}
-
-	return fmt.Sprintf("Session %q in Region %s %s: %s.", session.SessionID, session.Region, effect, reason)
+	return fmt.Sprintf("Session %q in %s %s: %s.", session.SessionID, m.where(session.Region), effect, failureReason(err))
 }
 
 // failureReason returns why an operation failed, as a clause.

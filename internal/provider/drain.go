@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"maps"
 	"slices"
 	"strconv"
@@ -126,6 +127,7 @@ type drainPreview struct {
 	sessions []sessionmanager.Session
 	looked   time.Time
 	account  string
+	where    string   // The Region and the account, for messages.
 	nearly   []string // Owners that match if case is ignored. Only set if no session matches.
 }
 
@@ -137,16 +139,16 @@ func (m *providerMeta) previewDrain(ctx context.Context, in sessionmanager.Drain
 	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
 	defer cancel()
 
-	p := &drainPreview{in: in, occasion: occasion, looked: time.Now().UTC(), account: m.accountID}
+	p := &drainPreview{in: in, occasion: occasion, looked: time.Now().UTC(), account: m.accountID, where: m.where(in.Region)}
 	var err error
 	if p.sessions, err = m.client.Matching(ctx, in.Region, in.Selector); err != nil {
-		detail := failureDetail(fmt.Sprintf("The sessions to be ended in Region %s %s could not be counted: %s.\n\nSelection: %s.",
-			in.Region, occasion, failureReason(err), selectionText(in.Selector)), err)
+		detail := failureDetail(fmt.Sprintf("The sessions to be ended in %s %s could not be counted: %s.\n\nSelection: %s.",
+			m.where(in.Region), occasion, failureReason(err), selectionText(in.Selector)), err)
 		var noCredentials *sessionmanager.CredentialsError
 		if occasion != drainOnDestroy && errors.As(err, &noCredentials) {
 			diags.AddError(summaryDrain, detail)
 		} else {
-			diags.AddWarning(drainSummary("Sessions Not Counted", in), detail)
+			diags.AddWarning(drainSummary("Sessions Not Counted", in, m.accountID), detail)
 		}
 
 		return nil
@@ -178,62 +180,96 @@ func (m *providerMeta) nearlyMatching(ctx context.Context, in sessionmanager.Dra
 	return owners
 }
 
-// drainSummary is the summary of a warning about a drain. It names the Region and the
-// first target or owner. Terraform shows only one of the warnings with the same summary,
-// and a reviewer has to see each drain.
-func drainSummary(what string, in sessionmanager.DrainInput) string {
+// drainSummary is the summary of a warning about a drain. Terraform shows only one of the
+// warnings with the same summary, and a reviewer has to see each drain. The summary
+// therefore differs if the Region, the account or the selection differs.
+func drainSummary(what string, in sessionmanager.DrainInput, account string) string {
 	const longest = 60
 
+	var (
+		parts []string
+		notes []string
+		short = true // The parts show the whole selection.
+	)
+	for _, set := range selectionSets(in.Selector) {
+		if set.values == nil {
+			continue
+		}
+		if len(set.values) == 0 {
+			parts = append(parts, string(set.field)+" []")
+
+			continue
+		}
+		name := []rune(printable(set.values[0]))
+		if len(name) > longest {
+			name, short = append(name[:longest], '…'), false
+		}
+		part := string(name)
+		if more := len(set.values) - 1; more > 0 {
+			part, short = fmt.Sprintf("%s and %d more", part, more), false
+		}
+		if set.field != sessionmanager.FieldTargets && set.field != sessionmanager.FieldOwners {
+			part = string(set.field) + " " + part
+		}
+		parts = append(parts, part)
+	}
+	if in.Selector.OlderThan != nil {
+		parts = append(parts, "older_than "+in.Selector.OlderThan.String())
+	}
+	if account != "" {
+		notes = append(notes, "account "+account)
+	}
+	if !short {
+		notes = append(notes, "selection "+fingerprint(in.Selector))
+	}
+
 	summary := what + " in " + in.Region
-	values := in.Selector.Targets
-	if len(values) == 0 {
-		values = in.Selector.Owners
+	if len(parts) > 0 {
+		summary += ": " + strings.Join(parts, "; ")
 	}
-	if len(values) == 0 {
-		return summary
-	}
-	name := []rune(printable(values[0]))
-	if len(name) > longest {
-		name = append(name[:longest], '…')
-	}
-	summary += ": " + string(name)
-	if more := len(values) - 1; more > 0 {
-		summary += fmt.Sprintf(" and %d more", more)
+	if len(notes) > 0 {
+		summary += " (" + strings.Join(notes, ", ") + ")"
 	}
 
 	return summary
+}
+
+// fingerprint returns a short text that differs between selections.
+func fingerprint(selector sessionmanager.Selector) string {
+	hash := fnv.New32a()
+	for _, set := range selectionSets(selector) {
+		fmt.Fprintf(hash, "%s %q\n", set.field, set.values)
+	}
+
+	return fmt.Sprintf("%08x", hash.Sum32())
 }
 
 // warning returns the preview as a warning, or "" if there is nothing to warn of. The
 // text includes the time, because it may be read later.
 func (p *drainPreview) warning() (summary, detail string) {
 	var (
-		matched = fmt.Sprintf("matched when looked at %s UTC", p.looked.Format(time.TimeOnly))
-		where   = fmt.Sprintf("in Region %s", p.in.Region)
+		matched = fmt.Sprintf("in %s matched when looked at %s UTC", p.where, p.looked.Format(time.DateTime))
 		listed  = sessionLines(p.sessions) + p.nearlyExcluded()
 		means   = fmt.Sprintf("\n\nSelection: %s.", selectionText(p.in.Selector))
 	)
-	if p.account != "" {
-		where += " of account " + p.account
-	}
 
 	switch {
 	case len(p.sessions) == 0 && p.occasion == drainOnDestroy:
 		return "", ""
 	case len(p.sessions) == 0:
-		detail = fmt.Sprintf("No session %s %s. The drain ends nobody %s, unless a matching session starts before then.%s\n\nCheck the selection, the Region and the account.", where, matched, p.occasion, means)
+		detail = fmt.Sprintf("No session %s. The drain ends nobody %s, unless a matching session starts before then.%s\n\nCheck the selection, the Region and the account.", matched, p.occasion, means)
 		if len(p.nearly) > 0 {
 			detail += fmt.Sprintf("\n\nOwners are case-sensitive. These owners differ only in case, and have sessions:\n\n  %s", strings.Join(printableAll(p.nearly[:min(len(p.nearly), showSessions)]), "\n  "))
 		}
 
-		return drainSummary("No Sessions Match", p.in), detail
+		return drainSummary("No Sessions Match", p.in, p.account), detail
 	case len(p.sessions) > p.in.MaxSessions:
-		return drainSummary("Too Many Sessions Match", p.in),
-			fmt.Sprintf("%s %s %s, which is more than max_sessions = %d. If as many match %s, the drain fails and ends nobody.%s\n\n  %s",
-				sessionCount(len(p.sessions)), where, matched, p.in.MaxSessions, p.occasion, means, listed)
+		return drainSummary("Too Many Sessions Match", p.in, p.account),
+			fmt.Sprintf("%s %s, which is more than max_sessions = %d. If as many match %s, the drain fails and ends nobody.%s\n\n  %s",
+				sessionCount(len(p.sessions)), matched, p.in.MaxSessions, p.occasion, means, listed)
 	default:
-		return drainSummary("Sessions To Be Ended", p.in),
-			fmt.Sprintf("%s %s %s. Every session that matches %s is ended.%s\n\n  %s", sessionCount(len(p.sessions)), where, matched, p.occasion, means, listed)
+		return drainSummary("Sessions To Be Ended", p.in, p.account),
+			fmt.Sprintf("%s %s. Every session that matches %s is ended.%s\n\n  %s", sessionCount(len(p.sessions)), matched, p.occasion, means, listed)
 	}
 }
 
@@ -302,22 +338,31 @@ func warnOfDrain(diags *diag.Diagnostics, previews ...*drainPreview) {
 	}
 }
 
+// selectionSet is a set of a selection, with the name of its argument.
+type selectionSet struct {
+	field  sessionmanager.Field
+	values []string
+}
+
+// selectionSets returns the sets of a selection in the order of messages. The values of a
+// set that is not configured are nil.
+func selectionSets(selector sessionmanager.Selector) []selectionSet {
+	return []selectionSet{
+		{sessionmanager.FieldTargets, selector.Targets},
+		{sessionmanager.FieldOwners, selector.Owners},
+		{sessionmanager.FieldDocumentNames, selector.DocumentNames},
+		{"access_types", selector.AccessTypes},
+		{sessionmanager.FieldExcludeOwners, selector.ExcludeOwners},
+		{sessionmanager.FieldExcludeSessionIDs, selector.ExcludeSessionIDs},
+	}
+}
+
 // selectionText returns a selection in the form of its arguments.
 func selectionText(selector sessionmanager.Selector) string {
 	const show = 5
 
 	var parts []string
-	for _, set := range []struct {
-		field  sessionmanager.Field
-		values []string
-	}{
-		{"targets", selector.Targets},
-		{"owners", selector.Owners},
-		{"document_names", selector.DocumentNames},
-		{"access_types", selector.AccessTypes},
-		{"exclude_owners", selector.ExcludeOwners},
-		{"exclude_session_ids", selector.ExcludeSessionIDs},
-	} {
+	for _, set := range selectionSets(selector) {
 		if set.values == nil {
 			continue
 		}
@@ -341,11 +386,11 @@ func selectionText(selector sessionmanager.Selector) string {
 }
 
 // reportDrain adds the diagnostics of a drain.
-func reportDrain(in sessionmanager.DrainInput, occasion drainOccasion, result sessionmanager.DrainResult, err error, diags *diag.Diagnostics) {
+func (m *providerMeta) reportDrain(in sessionmanager.DrainInput, occasion drainOccasion, result sessionmanager.DrainResult, err error, diags *diag.Diagnostics) {
 	var (
 		tooMany *sessionmanager.TooManyError
 		stopped *sessionmanager.WaitError
-		region  = in.Region
+		where   = m.where(in.Region)
 		about   = fmt.Sprintf("Selection: %s.", selectionText(in.Selector))
 	)
 	// First how to fix the cause, then how to avoid it.
@@ -357,30 +402,30 @@ func reportDrain(in sessionmanager.DrainInput, occasion drainOccasion, result se
 	switch {
 	case errors.As(err, &tooMany):
 		diags.AddAttributeError(path.Root("max_sessions"), summaryDrain,
-			joined(fmt.Sprintf("%d sessions in Region %s match, but max_sessions allows %d to be ended. Nothing was ended.",
-				tooMany.Matching, region, tooMany.MaxSessions), about, wayOut))
+			joined(fmt.Sprintf("%d sessions in %s match, but max_sessions allows %d to be ended. Nothing was ended.",
+				tooMany.Matching, where, tooMany.MaxSessions), about, wayOut))
 	case errors.As(err, &stopped):
 		diags.AddError(summaryDrain,
-			failed(fmt.Sprintf("The drain in Region %s stopped while it waited for %s to end within the grace period: %s. Nothing was ended.",
-				region, sessionCount(stopped.Waiting), failureReason(err))))
+			failed(fmt.Sprintf("The drain in %s stopped while it waited for %s to end within the grace period: %s. Nothing was ended.",
+				where, sessionCount(stopped.Waiting), failureReason(err))))
 	case errors.Is(err, sessionmanager.ErrNotDrained):
-		diags.AddError(summaryDrain, drainFailures(region, result, about, wayOut))
+		diags.AddError(summaryDrain, drainFailures(where, result, about, wayOut))
 	case err != nil && len(result.Outcomes) == 0:
 		diags.AddError(summaryDrain,
-			failed(fmt.Sprintf("The sessions in Region %s could not be listed: %s. Nothing was ended.", region, failureReason(err))))
+			failed(fmt.Sprintf("The sessions in %s could not be listed: %s. Nothing was ended.", where, failureReason(err))))
 	case err != nil:
-		diags.AddError(summaryDrain, failed(drainUnseen(region, result, err)))
+		diags.AddError(summaryDrain, failed(drainUnseen(where, result, err)))
 	}
 	if err == nil || errors.Is(err, sessionmanager.ErrNotDrained) {
-		warnOfUnverified(region, result, diags)
+		warnOfUnverified(drainSummary(summaryUnverified, in, m.accountID), where, result, diags)
 	}
 	if occasion == drainOnDestroy && err == nil && result.Ended() > 0 {
-		diags.AddWarning(drainSummary("Sessions Ended", in), endedText(region, result, about))
+		diags.AddWarning(drainSummary("Sessions Ended", in, m.accountID), endedText(where, result, about))
 	}
 }
 
 // drainUnseen describes the result of a drain whose last listing failed.
-func drainUnseen(region string, result sessionmanager.DrainResult, err error) string {
+func drainUnseen(where string, result sessionmanager.DrainResult, err error) string {
 	var unseen []string
 	for _, id := range result.Unverified() {
 		if result.Failures[id] == nil {
@@ -388,14 +433,14 @@ func drainUnseen(region string, result sessionmanager.DrainResult, err error) st
 		}
 	}
 
-	sentence := fmt.Sprintf("The provider could not check for new sessions in Region %s: %s.", region, failureReason(err))
+	sentence := fmt.Sprintf("The provider could not check for new sessions in %s: %s.", where, failureReason(err))
 	if len(unseen) > 0 {
 		were, they := "were", "they are"
 		if len(unseen) == 1 {
 			were, they = "was", "it is"
 		}
-		sentence = fmt.Sprintf("%s in Region %s %s asked to terminate, but whether %s gone could not be seen: %s.",
-			sessionCount(len(unseen)), region, were, they, failureReason(err))
+		sentence = fmt.Sprintf("%s in %s %s asked to terminate, but whether %s gone could not be seen: %s.",
+			sessionCount(len(unseen)), where, were, they, failureReason(err))
 	}
 	if ended := result.Ended(); ended > 0 {
 		sentence += fmt.Sprintf(" %d ended.", ended)
@@ -404,18 +449,19 @@ func drainUnseen(region string, result sessionmanager.DrainResult, err error) st
 		sentence += "\n\n  " + sessionList(unseen)
 	}
 	if len(result.Failures)+len(result.Left) > 0 {
-		sentence += "\n\n" + drainFailures(region, result, "", "")
+		sentence += "\n\n" + drainFailures(where, result, "", "")
 	}
 
 	return sentence
 }
 
-// warnOfUnverified warns of sessions whose end was not seen, once for each reason.
-func warnOfUnverified(region string, result sessionmanager.DrainResult, diags *diag.Diagnostics) {
+// warnOfUnverified warns of sessions whose end was not seen, with the reasons.
+func warnOfUnverified(summary, where string, result sessionmanager.DrainResult, diags *diag.Diagnostics) {
 	var (
-		nodesGone []string
-		unseen    []string
-		advice    []string
+		nodesGone  []string
+		unseen     []string
+		advice     []string
+		paragraphs []string
 	)
 	for _, id := range result.Unverified() {
 		doubt := result.Doubts[id]
@@ -431,14 +477,16 @@ func warnOfUnverified(region string, result sessionmanager.DrainResult, diags *d
 		}
 	}
 	if len(nodesGone) > 0 {
-		diags.AddWarning(summaryUnverified,
-			fmt.Sprintf("SSM refuses to terminate these sessions in Region %s because they are not in a valid state, but still lists them as disconnected. Their nodes are probably gone; nobody is connected.\n\n  %s",
-				region, sessionList(nodesGone)))
+		paragraphs = append(paragraphs,
+			fmt.Sprintf("SSM refuses to terminate these sessions in %s because they are not in a valid state, but still lists them as disconnected. Their nodes are probably gone; nobody is connected.\n\n  %s",
+				where, sessionList(nodesGone)))
 	}
 	if len(unseen) > 0 {
-		diags.AddWarning(summaryUnverified,
-			strings.Join(append([]string{fmt.Sprintf("These sessions in Region %s were asked to terminate, but their end could not be seen:\n\n  %s",
-				region, sessionList(unseen))}, advice...), "\n\n"))
+		paragraphs = append(paragraphs,
+			fmt.Sprintf("These sessions in %s were asked to terminate, but their end could not be seen:\n\n  %s", where, sessionList(unseen)))
+	}
+	if len(paragraphs) > 0 {
+		diags.AddWarning(summary, joined(append(paragraphs, advice...)...))
 	}
 }
 
@@ -476,27 +524,44 @@ func sessionList(kinds ...[]string) string {
 }
 
 // endedText describes what a destroyed drain ended. The outcomes are no longer in state.
-func endedText(region string, result sessionmanager.DrainResult, about string) string {
+func endedText(where string, result sessionmanager.DrainResult, about string) string {
 	var lines []string
 	for _, id := range slices.Sorted(maps.Keys(result.Outcomes)) {
 		lines = append(lines, fmt.Sprintf("%s: %s", printable(id), result.Outcomes[id]))
 	}
 
-	return fmt.Sprintf("The drain that was destroyed ended %s in Region %s.\n\n%s\n\n  %s", sessionCount(result.Ended()), region, about, sessionList(lines))
+	return fmt.Sprintf("The drain that was destroyed ended %s in %s.%s\n\n%s\n\n  %s",
+		sessionCount(result.Count(sessionmanager.OutcomeTerminated)), where, endedWithout(result), about, sessionList(lines))
 }
 
-// drainFailures lists the sessions that were not ended, each with its reason. The advice
-// for each reason follows once, then wayOut.
-func drainFailures(region string, result sessionmanager.DrainResult, about, wayOut string) string {
+// endedWithout returns a sentence about sessions that ended without the drain, or "".
+func endedWithout(result sessionmanager.DrainResult) string {
+	if n := result.Count(sessionmanager.OutcomeAlreadyEnded); n > 0 {
+		return fmt.Sprintf(" Ended without the drain: %d.", n)
+	}
+
+	return ""
+}
+
+// drainFailures lists the sessions that were not ended, and then those whose request may
+// have succeeded, each with its reason. The advice for each reason follows once, then
+// wayOut.
+func drainFailures(where string, result sessionmanager.DrainResult, about, wayOut string) string {
 	var (
 		notEnded []string
+		lost     []string
 		late     []string
 		advice   []string
 		seen     = make(map[string]bool)
 	)
 	for _, id := range result.FailedSessions() {
 		err := result.Failures[id]
-		notEnded = append(notEnded, sessionLine(id, failureReason(err), result.Seen[id], err))
+		line := sessionLine(id, failureReason(err), result.Seen[id], err)
+		if result.Outcomes[id] == sessionmanager.OutcomeUnverified {
+			lost = append(lost, line)
+		} else {
+			notEnded = append(notEnded, line)
+		}
 		if text := failureAdvice(err); text != "" && !seen[text] {
 			seen[text] = true
 			advice = append(advice, text)
@@ -511,8 +576,23 @@ func drainFailures(region string, result sessionmanager.DrainResult, about, wayO
 		late = append(late, sessionLine(id, why, result.Seen[id], nil))
 	}
 
-	detail := fmt.Sprintf("%s in Region %s could not be ended (%d ended):\n\n  %s", sessionCount(len(notEnded)+len(late)), region, result.Ended(), sessionList(notEnded, late))
-	detail = joined(slices.Concat([]string{detail, about}, advice, []string{wayOut})...)
+	ended := fmt.Sprintf("%d ended", result.Ended())
+	if len(result.Unverified()) > 0 {
+		ended = fmt.Sprintf("%d known to have ended", result.Ended())
+	}
+	var paragraphs []string
+	if count := len(notEnded) + len(late); count > 0 {
+		paragraphs = append(paragraphs, fmt.Sprintf("%s in %s could not be ended (%s):\n\n  %s", sessionCount(count), where, ended, sessionList(notEnded, late)))
+	}
+	if len(lost) > 0 {
+		were, they := "were", "They"
+		if len(lost) == 1 {
+			were, they = "was", "It"
+		}
+		paragraphs = append(paragraphs, fmt.Sprintf("%s in %s %s asked to terminate, but no usable answer came. %s may have ended (%s):\n\n  %s",
+			sessionCount(len(lost)), where, were, they, ended, sessionList(lost)))
+	}
+	detail := joined(slices.Concat(paragraphs, []string{about}, advice, []string{wayOut})...)
 	if ids := result.FailedSessions(); len(ids) > 0 {
 		// One cause is enough: the causes are mostly the same.
 		detail += "\n\nError: " + printable(result.Failures[ids[0]].Error())

@@ -140,15 +140,15 @@ func (a *drainSessionsAction) Invoke(ctx context.Context, req action.InvokeReque
 	callCtx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	result, err := a.client.Drain(callCtx, in)
-	reportDrain(in, drainOnInvoke, result, err, &resp.Diagnostics)
+	a.reportDrain(in, drainOnInvoke, result, err, &resp.Diagnostics)
 	if err == nil {
-		resp.SendProgress(action.InvokeProgressEvent{Message: drainedMessage(in.Region, result)})
+		resp.SendProgress(action.InvokeProgressEvent{Message: drainedMessage(a.where(in.Region), result)})
 	}
 }
 
 // drainedMessage returns the last progress message of a drain.
-func drainedMessage(region string, result sessionmanager.DrainResult) string {
-	message := fmt.Sprintf("Drained %s in Region %s.", sessionCount(result.Ended()), region)
+func drainedMessage(where string, result sessionmanager.DrainResult) string {
+	message := fmt.Sprintf("Drained %s in %s.%s", sessionCount(result.Count(sessionmanager.OutcomeTerminated)), where, endedWithout(result))
 	if unverified := len(result.Unverified()); unverified > 0 {
 		message += fmt.Sprintf(" Not verified: %d.", unverified)
 	}

@@ -59,7 +59,7 @@ func TestDrainSessionsAction_basic(t *testing.T) {
 			{
 				// An action that fails stops the apply.
 				Config:      testDrainSessionsActionConfig_basic(url, `targets = ["i-a"]`, "max_sessions = 1") + testTrigger("two", "after_create", "ssm_drain_sessions"),
-				ExpectError: testWrapped(testDrainError + `.*2 sessions in Region us-east-1 match, but max_sessions allows 1 to be ended. Nothing was ended.`),
+				ExpectError: testWrapped(testDrainError + `.*2 sessions in Region us-east-1 of account 123456789012 match, but max_sessions allows 1 to be ended. Nothing was ended.`),
 			},
 		},
 	})
@@ -84,7 +84,7 @@ func TestDrainSessionsAction_invoke(t *testing.T) {
 
 	output = w.MustRun("apply", "-auto-approve", "-invoke=action.ssm_drain_sessions.test")
 	testSpared(t, fake, "eve-1", "cat-1", "gus-1", "bare-1")
-	for _, progress := range []string{"Asked for the end of 0 of 2 sessions.", "Asked for the end of 2 of 2 sessions.", "Drained 2 sessions in Region us-east-1."} {
+	for _, progress := range []string{"Asked for the end of 0 of 2 sessions.", "Asked for the end of 2 of 2 sessions.", "Drained 2 sessions in Region us-east-1 of account 123456789012."} {
 		if !strings.Contains(output, progress) {
 			t.Errorf("Terraform does not show %q:\n%s", progress, output)
 		}
@@ -208,7 +208,7 @@ func TestDrainSessionsAction_outcomes(t *testing.T) {
 	planned := func(summary, detail string) []protocol.Diagnostic {
 		return []protocol.Diagnostic{protocol.Warning("", summary, detail)}
 	}
-	both := planned("Sessions To Be Ended in us-east-1: i-a", testMatched("2 sessions", "us-east-1", `targets = ["i-a"]`, "when this action is invoked")+testLines("ann-1", "cat-1"))
+	both := planned("Sessions To Be Ended in us-east-1: i-a (account 123456789012)", testMatched("2 sessions", "us-east-1", `targets = ["i-a"]`, "when this action is invoked")+testLines("ann-1", "cat-1"))
 	abroad := fakessm.Session{SessionID: "abroad-1", Target: "i-a", Region: "eu-central-1"}
 	for name, tc := range map[string]struct {
 		config   map[string]any
@@ -221,34 +221,34 @@ func TestDrainSessionsAction_outcomes(t *testing.T) {
 		"some sessions": {
 			config:   map[string]any{"targets": []any{"i-a"}},
 			planned:  both,
-			progress: []string{"Asked for the end of 0 of 2 sessions.", "Asked for the end of 2 of 2 sessions.", "Drained 2 sessions in Region us-east-1."},
+			progress: []string{"Asked for the end of 0 of 2 sessions.", "Asked for the end of 2 of 2 sessions.", "Drained 2 sessions in Region us-east-1 of account 123456789012."},
 			spared:   []any{"eve-1", "dan-1", "gus-1", "bare-1"},
 		},
 		"one session": {
 			config:   map[string]any{"targets": []any{"i-a"}, "owners": []any{"*/ann"}},
-			planned:  planned("Sessions To Be Ended in us-east-1: i-a", testMatched("1 session", "us-east-1", `targets = ["i-a"]; owners = ["*/ann"]`, "when this action is invoked")+testLines("ann-1")),
-			progress: []string{"Asked for the end of 0 of 1 session.", "Asked for the end of 1 of 1 session.", "Drained 1 session in Region us-east-1."},
+			planned:  planned("Sessions To Be Ended in us-east-1: i-a; */ann (account 123456789012)", testMatched("1 session", "us-east-1", `targets = ["i-a"]; owners = ["*/ann"]`, "when this action is invoked")+testLines("ann-1")),
+			progress: []string{"Asked for the end of 0 of 1 session.", "Asked for the end of 1 of 1 session.", "Drained 1 session in Region us-east-1 of account 123456789012."},
 			spared:   []any{"eve-1", "dan-1", "cat-1", "gus-1", "bare-1"},
 		},
 		"no session": {
 			config: map[string]any{"targets": []any{"i-z"}},
-			planned: planned("No Sessions Match in us-east-1: i-z", "No session in Region us-east-1 of account 123456789012 matched when looked at TIME UTC. The drain ends nobody when this action is invoked, unless a matching session starts before then."+
+			planned: planned("No Sessions Match in us-east-1: i-z (account 123456789012)", "No session in Region us-east-1 of account 123456789012 matched when looked at TIME UTC. The drain ends nobody when this action is invoked, unless a matching session starts before then."+
 				"\n\nSelection: targets = [\"i-z\"].\n\nCheck the selection, the Region and the account."),
-			progress: []string{"Drained 0 sessions in Region us-east-1."},
+			progress: []string{"Drained 0 sessions in Region us-east-1 of account 123456789012."},
 			spared:   testInventoryIDs,
 		},
 		"another Region": {
 			config:   map[string]any{"targets": []any{"i-a"}, "region": "eu-central-1"},
-			planned:  planned("Sessions To Be Ended in eu-central-1: i-a", testMatched("1 session", "eu-central-1", `targets = ["i-a"]`, "when this action is invoked")+"abroad-1: an owner that SSM does not report on i-a"),
-			progress: []string{"Asked for the end of 0 of 1 session.", "Asked for the end of 1 of 1 session.", "Drained 1 session in Region eu-central-1."},
+			planned:  planned("Sessions To Be Ended in eu-central-1: i-a (account 123456789012)", testMatched("1 session", "eu-central-1", `targets = ["i-a"]`, "when this action is invoked")+"abroad-1: an owner that SSM does not report on i-a"),
+			progress: []string{"Asked for the end of 0 of 1 session.", "Asked for the end of 1 of 1 session.", "Drained 1 session in Region eu-central-1 of account 123456789012."},
 			spared:   testInventoryIDs,
 		},
 		"more than may be ended": {
 			config: map[string]any{"targets": []any{"i-a"}, "max_sessions": int64(1)},
-			planned: planned("Too Many Sessions Match in us-east-1: i-a", "2 sessions in Region us-east-1 of account 123456789012 matched when looked at TIME UTC, which is more than max_sessions = 1. "+
+			planned: planned("Too Many Sessions Match in us-east-1: i-a (account 123456789012)", "2 sessions in Region us-east-1 of account 123456789012 matched when looked at TIME UTC, which is more than max_sessions = 1. "+
 				"If as many match when this action is invoked, the drain fails and ends nobody.\n\nSelection: targets = [\"i-a\"].\n\n  "+testLines("ann-1", "cat-1")),
 			diags: []protocol.Diagnostic{protocol.Error("max_sessions", testDrainError,
-				"2 sessions in Region us-east-1 match, but max_sessions allows 1 to be ended. Nothing was ended.\nSelection: targets = [\"i-a\"].\nNarrow the selection, or raise max_sessions.")},
+				"2 sessions in Region us-east-1 of account 123456789012 match, but max_sessions allows 1 to be ended. Nothing was ended.\nSelection: targets = [\"i-a\"].\nNarrow the selection, or raise max_sessions.")},
 			spared: testInventoryIDs,
 		},
 		"a session that may not be ended": {
@@ -257,7 +257,7 @@ func TestDrainSessionsAction_outcomes(t *testing.T) {
 			planned:  both,
 			progress: []string{"Asked for the end of 0 of 2 sessions.", "Asked for the end of 1 of 2 sessions, 1 failed."},
 			diags: []protocol.Diagnostic{protocol.Error("", testDrainError,
-				"1 session in Region us-east-1 could not be ended (1 ended):\ncat-1: the credentials do not allow it\nAllow the IAM action ssm:TerminateSession\nAccessDeniedException")},
+				"1 session in Region us-east-1 of account 123456789012 could not be ended (1 ended):\ncat-1: the credentials do not allow it\nAllow the IAM action ssm:TerminateSession\nAccessDeniedException")},
 			spared: []any{"eve-1", "dan-1", "cat-1", "gus-1", "bare-1"},
 		},
 		"sessions that may not be listed": {
@@ -265,13 +265,13 @@ func TestDrainSessionsAction_outcomes(t *testing.T) {
 			faults:  []fakessm.Fault{{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Skip: 1, Times: -1}},
 			planned: both,
 			diags: []protocol.Diagnostic{protocol.Error("", testDrainError,
-				"The sessions in Region us-east-1 could not be listed: the credentials do not allow it. Nothing was ended.\nAllow the IAM action ssm:DescribeSessions")},
+				"The sessions in Region us-east-1 of account 123456789012 could not be listed: the credentials do not allow it. Nothing was ended.\nAllow the IAM action ssm:DescribeSessions")},
 			spared: testInventoryIDs,
 		},
 		"a grace period": {
 			config:   map[string]any{"targets": []any{"i-a"}, "grace_period": "100ms"},
 			planned:  both,
-			progress: []string{"Waiting for 2 sessions to end within the grace period ...", "Asked for the end of 0 of 2 sessions.", "Asked for the end of 2 of 2 sessions.", "Drained 2 sessions in Region us-east-1."},
+			progress: []string{"Waiting for 2 sessions to end within the grace period ...", "Asked for the end of 0 of 2 sessions.", "Asked for the end of 2 of 2 sessions.", "Drained 2 sessions in Region us-east-1 of account 123456789012."},
 			spared:   []any{"eve-1", "dan-1", "gus-1", "bare-1"},
 		},
 	} {
@@ -338,7 +338,7 @@ func TestDrainSessionsAction_progress(t *testing.T) {
 	got := newConfiguredServer(t, testArguments(url)).InvokeAction("ssm_drain_sessions", map[string]any{"targets": []any{"i-many"}, "max_sessions": int64(count)})
 	protocol.WantNoDiagnostics(t, slices.Concat(testWithoutDrainWarnings(got.Planned), got.Diagnostics))
 
-	if diff := cmp.Diff([]string{"Asked for the end of 0 of 200 sessions.", "Asked for the end of 200 of 200 sessions.", "Drained 200 sessions in Region us-east-1."}, testMilestones(got.Progress)); diff != "" {
+	if diff := cmp.Diff([]string{"Asked for the end of 0 of 200 sessions.", "Asked for the end of 200 of 200 sessions.", "Drained 200 sessions in Region us-east-1 of account 123456789012."}, testMilestones(got.Progress)); diff != "" {
 		t.Errorf("unexpected progress (-want +got):\n%s", diff)
 	}
 	if most := 3 + int(time.Since(start)/progressInterval); len(got.Progress) > most {
@@ -444,7 +444,7 @@ func TestDrainSessionsAction_timeout(t *testing.T) {
 	fake, url := testInventoryFake(t, fakessm.WithSessions(fakessm.Session{SessionID: "stays-1", Target: "i-x", Behaviour: fakessm.BehaviourUnkillable}))
 	s := newConfiguredServer(t, testArguments(url))
 	got := s.InvokeAction("ssm_drain_sessions", map[string]any{"targets": []any{"i-x"}, "timeouts": map[string]any{"invoke": "1s"}})
-	protocol.WantDiagnostic(t, protocol.Error("", testDrainError, "1 session in Region us-east-1 could not be ended (0 ended):\nstays-1: it is still live after the time allowed\nlonger time"), got.Diagnostics)
+	protocol.WantDiagnostic(t, protocol.Error("", testDrainError, "1 session in Region us-east-1 of account 123456789012 could not be ended (0 ended):\nstays-1: it is still live after the time allowed\nlonger time"), got.Diagnostics)
 	if strings.Contains(got.Diagnostics[0].Detail, "timeouts.create") {
 		t.Errorf("the action has no timeouts.create: %s", got.Diagnostics[0].Detail)
 	}

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+	"unicode/utf8"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 
@@ -77,7 +79,7 @@ func TestReportDrain_order(t *testing.T) {
 	in := sessionmanager.DrainInput{Region: testRegion, Selector: sessionmanager.Selector{Targets: []string{testTarget}}}
 	result := sessionmanager.DrainResult{Outcomes: map[string]sessionmanager.Outcome{"a": sessionmanager.OutcomeUnverified}}
 	var diags diag.Diagnostics
-	reportDrain(in, drainOnDestroy, result, denied, &diags)
+	(&providerMeta{}).reportDrain(in, drainOnDestroy, result, denied, &diags)
 	if len(diags) != 1 {
 		t.Fatalf("want one diagnostic, got %+v", diags)
 	}
@@ -149,7 +151,7 @@ func TestReportDrain_whose(t *testing.T) {
 	}
 
 	var diags diag.Diagnostics
-	reportDrain(sessionmanager.DrainInput{Region: testRegion}, drainOnCreate, sessionmanager.DrainResult{
+	(&providerMeta{}).reportDrain(sessionmanager.DrainInput{Region: testRegion}, drainOnCreate, sessionmanager.DrainResult{
 		Left: []string{"late-1"}, Seen: map[string]sessionmanager.Session{"late-1": {SessionID: "late-1", Owner: testOwner}},
 	}, sessionmanager.ErrNotDrained, &diags)
 	if got := diags[0].Detail(); !strings.Contains(got, "and is live\n    Its owner is "+testOwner+".\n") {
@@ -165,8 +167,108 @@ func TestReportDrain_interrupted(t *testing.T) {
 		Operation: sessionmanager.DescribeSessions, Kind: sessionmanager.ErrDeadline, Err: sessionmanager.CauseOf(context.Canceled),
 	}}
 	var diags diag.Diagnostics
-	reportDrain(sessionmanager.DrainInput{Region: testRegion}, drainOnCreate, sessionmanager.DrainResult{}, stopped, &diags)
+	(&providerMeta{}).reportDrain(sessionmanager.DrainInput{Region: testRegion}, drainOnCreate, sessionmanager.DrainResult{}, stopped, &diags)
 	if got := diags[0].Detail(); strings.Count(got, "cancel") != 1 || strings.Contains(got, "Error:") {
 		t.Errorf("it was cancelled: want this once:\n%s", got)
+	}
+}
+
+// The summaries of warnings differ for each two drains that may end different sessions.
+// Terraform shows only one of the warnings with the same summary.
+func TestDrainSummary_distinct(t *testing.T) {
+	t.Parallel()
+
+	type drain struct {
+		account string
+		in      sessionmanager.DrainInput
+	}
+	var (
+		long      = strings.Repeat("x", 70)
+		age       = 8 * time.Hour
+		older     = 9 * time.Hour
+		selecting = func(selector sessionmanager.Selector) drain {
+			return drain{"123456789012", sessionmanager.DrainInput{Region: testRegion, Selector: selector}}
+		}
+	)
+	drains := map[string]drain{
+		"a target":                  selecting(sessionmanager.Selector{Targets: []string{"i-a"}}),
+		"another target":            selecting(sessionmanager.Selector{Targets: []string{"i-b"}}),
+		"two targets":               selecting(sessionmanager.Selector{Targets: []string{"i-a", "i-b"}}),
+		"two targets, other second": selecting(sessionmanager.Selector{Targets: []string{"i-a", "i-c"}}),
+		"a target and an owner":     selecting(sessionmanager.Selector{Targets: []string{"i-a"}, Owners: []string{"*/mary"}}),
+		"a target, another owner":   selecting(sessionmanager.Selector{Targets: []string{"i-a"}, Owners: []string{"*/bob"}}),
+		"a target, no owner":        selecting(sessionmanager.Selector{Targets: []string{"i-a"}, Owners: []string{}}),
+		"a target and an exclusion": selecting(sessionmanager.Selector{Targets: []string{"i-a"}, ExcludeOwners: []string{"*/mary"}}),
+		"an excluded ID":            selecting(sessionmanager.Selector{Targets: []string{"i-a"}, ExcludeSessionIDs: []string{"*/mary"}}),
+		"an owner":                  selecting(sessionmanager.Selector{Owners: []string{"*/mary"}}),
+		"a document":                selecting(sessionmanager.Selector{DocumentNames: []string{"One"}}),
+		"another document":          selecting(sessionmanager.Selector{DocumentNames: []string{"Two"}}),
+		"an access type":            selecting(sessionmanager.Selector{AccessTypes: []string{"Standard"}}),
+		"an age":                    selecting(sessionmanager.Selector{OlderThan: &age}),
+		"another age":               selecting(sessionmanager.Selector{OlderThan: &older}),
+		"a long value":              selecting(sessionmanager.Selector{Targets: []string{long + "1"}}),
+		"another long value":        selecting(sessionmanager.Selector{Targets: []string{long + "2"}}),
+		"another account":           {"210987654321", sessionmanager.DrainInput{Region: testRegion, Selector: sessionmanager.Selector{Targets: []string{"i-a"}}}},
+		"an unknown account":        {"", sessionmanager.DrainInput{Region: testRegion, Selector: sessionmanager.Selector{Targets: []string{"i-a"}}}},
+		"another Region":            {"123456789012", sessionmanager.DrainInput{Region: "eu-central-1", Selector: sessionmanager.Selector{Targets: []string{"i-a"}}}},
+	}
+
+	named := make(map[string]string)
+	for name, d := range drains {
+		summary := drainSummary("Sessions To Be Ended", d.in, d.account)
+		if !strings.HasPrefix(summary, "Sessions To Be Ended in "+d.in.Region+": ") || utf8.RuneCountInString(summary) > 200 {
+			t.Errorf("%s: the summary is %q", name, summary)
+		}
+		if other, taken := named[summary]; taken {
+			t.Errorf("%s and %s have the summary %q", name, other, summary)
+		}
+		named[summary] = name
+	}
+}
+
+// A drain that was interrupted tells those who were asked to end from those who were not.
+func TestReportDrain_asked(t *testing.T) {
+	t.Parallel()
+
+	cancelled := func(id string) error {
+		return &sessionmanager.Error{
+			Operation: sessionmanager.TerminateSession, SessionRef: sessionmanager.SessionRef{Region: testRegion, SessionID: id},
+			Kind: sessionmanager.ErrDeadline, Err: sessionmanager.CauseOf(context.Canceled),
+		}
+	}
+	result := sessionmanager.DrainResult{
+		Outcomes: map[string]sessionmanager.Outcome{"asked-1": sessionmanager.OutcomeUnverified, "asked-2": sessionmanager.OutcomeUnverified, "never-1": sessionmanager.OutcomeFailed, "gone-1": sessionmanager.OutcomeTerminated},
+		Failures: map[string]error{"asked-1": cancelled("asked-1"), "asked-2": cancelled("asked-2"), "never-1": cancelled("never-1")},
+	}
+	var diags diag.Diagnostics
+	(&providerMeta{accountID: "123456789012"}).reportDrain(sessionmanager.DrainInput{Region: testRegion}, drainOnInvoke, result, sessionmanager.ErrNotDrained, &diags)
+	wantInOrder(t, diags[0].Detail(),
+		"1 session in Region us-east-1 of account 123456789012 could not be ended (1 known to have ended):\n\n  never-1: the operation was cancelled\n\n",
+		"2 sessions in Region us-east-1 of account 123456789012 were asked to terminate, but no usable answer came. They may have ended (1 known to have ended):\n\n  asked-1: the operation was cancelled\n  asked-2: the operation was cancelled\n\n")
+
+	for _, id := range []string{"never-1", "asked-2"} {
+		delete(result.Failures, id)
+		delete(result.Outcomes, id)
+	}
+	diags = nil
+	(&providerMeta{}).reportDrain(sessionmanager.DrainInput{Region: testRegion}, drainOnInvoke, result, sessionmanager.ErrNotDrained, &diags)
+	if want := "1 session in Region us-east-1 was asked to terminate, but no usable answer came. It may have ended (1 known to have ended):\n\n  asked-1: "; !strings.HasPrefix(diags[0].Detail(), want) {
+		t.Errorf("want %q, got:\n%s", want, diags[0].Detail())
+	}
+}
+
+// A drain counts as ended only what it ended.
+func TestReportDrain_endedWithoutIt(t *testing.T) {
+	t.Parallel()
+
+	result := sessionmanager.DrainResult{Outcomes: map[string]sessionmanager.Outcome{"a": sessionmanager.OutcomeAlreadyEnded, "b": sessionmanager.OutcomeAlreadyEnded, "c": sessionmanager.OutcomeTerminated}}
+	var diags diag.Diagnostics
+	(&providerMeta{}).reportDrain(sessionmanager.DrainInput{Region: testRegion}, drainOnDestroy, result, nil, &diags)
+	want := "The drain that was destroyed ended 1 session in Region us-east-1. Ended without the drain: 2.\n\nSelection: none.\n\n  a: already_ended\n  b: already_ended\n  c: terminated"
+	if len(diags) != 1 || diags[0].Detail() != want {
+		t.Errorf("want %q, got %v", want, diags)
+	}
+	if got, want := drainedMessage("Region us-east-1", result), "Drained 1 session in Region us-east-1. Ended without the drain: 2."; got != want {
+		t.Errorf("the last message is %q, want %q", got, want)
 	}
 }

@@ -137,11 +137,11 @@ func matrixColumns() []matrixColumn {
 			phases: []matrixPhase{{
 				name: "look", operation: describe,
 				recovers: matrixCell{
-					sees: "warning: Sessions To Be Ended in us-east-1: " + testTarget, says: "2 sessions in Region us-east-1 of account 123456789012 matched when looked at\n" + testLive + "\n" + matrixSecond,
+					sees: "warning: Sessions To Be Ended in us-east-1: " + testTarget + " (account 123456789012)", says: "2 sessions in Region us-east-1 of account 123456789012 matched when looked at\n" + testLive + "\n" + matrixSecond,
 					state: "shows nothing", left: "Connected", calls: "{list}",
 				},
 				fails: matrixCell{
-					sees: "warning: Sessions Not Counted in us-east-1: " + testTarget, says: "could not be counted: {reason}",
+					sees: "warning: Sessions Not Counted in us-east-1: " + testTarget + " (account 123456789012)", says: "could not be counted: {reason}",
 					state: "shows nothing", left: "Connected", calls: "{list}",
 				},
 			}},
@@ -179,7 +179,7 @@ func matrixColumns() []matrixColumn {
 				// It was drained before, on create.
 				ended: "nothing", untouched: "terminated",
 				failed: "failed terminated", unseen: "unverified",
-				tells: "warning: Sessions Ended in us-east-1: " + testTarget,
+				tells: "warning: Sessions Ended in us-east-1: " + testTarget + " (account 123456789012)",
 			}),
 		},
 		{
@@ -357,11 +357,11 @@ func drainPhases(plan string, states matrixStates) []matrixPhase {
 			name: phaseCall, operation: "TerminateSession", session: testLive, skipAll: first + 1,
 			recovers: matrixCell{sees: states.tells, state: states.ended, left: "Terminated", calls: "list terminate {terminate} list"},
 			fails: matrixCell{
-				sees: failed, says: "1 session in Region us-east-1 could not be ended (1 ended)\n" + testLive + ": {reason}",
+				sees: failed, says: "1 session in Region us-east-1 of account 123456789012 could not be ended (1 ended)\n" + testLive + ": {reason}",
 				state: states.failed, left: "Connected Terminated", calls: "list terminate {terminate} list",
 			},
 			lost: &matrixCell{
-				sees: failed, says: "1 session in Region us-east-1 could not be ended (1 ended)\n" + testLive + ": {reason}",
+				sees: failed, says: "1 session in Region us-east-1 of account 123456789012 could not be ended (1 ended)\n" + testLive + ": {reason}",
 				state: states.failed, left: "Connected Terminated", calls: "list terminate {terminate} " + listingsForEnd,
 			},
 			done: &matrixCell{sees: states.tells, state: states.ended, left: "Terminated", calls: "list terminate {terminate} list"},
@@ -370,7 +370,7 @@ func drainPhases(plan string, states matrixStates) []matrixPhase {
 			name: phaseAfter, operation: "DescribeSessions", skip: first + 1, skipAll: first + 3,
 			recovers: matrixCell{sees: states.tells, state: states.ended, left: "Terminated", calls: "list terminate×2 {list}"},
 			fails: matrixCell{
-				sees: failed, says: "2 sessions in Region us-east-1 were asked to terminate, but whether they are gone could not be seen: {reason}",
+				sees: failed, says: "2 sessions in Region us-east-1 of account 123456789012 were asked to terminate, but whether they are gone could not be seen: {reason}",
 				state: states.unseen, left: "Terminated", calls: "list terminate×2 {list}",
 			},
 		},

@@ -426,7 +426,7 @@ func matrixFaults() []matrixFault {
 				"action terminate/call":   {calls: "active {terminate}"},
 				"drain create/call":       interrupted("unverified, tainted", "list terminate {terminate}"),
 				"drain destroy/call":      interrupted("unverified", "list terminate {terminate}"),
-				"action drain/call":       interrupted("says Asked for the end of 1 of 2 sessions, 1 failed", "list×2 terminate {terminate}"),
+				"action drain/call":       interrupted("says Asked for the end of 0 of 2 sessions", "list×2 terminate {terminate}"),
 			},
 		},
 		{
@@ -436,7 +436,7 @@ func matrixFaults() []matrixFault {
 				"ephemeral end":      {na: "the end of a session is not interrupted"},
 				"drain create/call":  interrupted("failed unverified, tainted", "list terminate {terminate}"),
 				"drain destroy/call": interrupted("failed unverified", "list terminate {terminate}"),
-				"action drain/call":  interrupted("says Asked for the end of 1 of 2 sessions, 1 failed", "list×2 terminate {terminate}"),
+				"action drain/call":  interrupted("says Asked for the end of 0 of 2 sessions", "list×2 terminate {terminate}"),
 			},
 		},
 	}

@@ -125,3 +125,12 @@ func (m *providerMeta) place(region string) sessionmanager.Place {
 
 	return sessionmanager.Place{Partition: partition.ID(), Account: m.accountID}
 }
+
+// where describes a Region for messages. It names the account, if the provider knows it.
+func (m *providerMeta) where(region string) string {
+	if m.accountID == "" {
+		return "Region " + region
+	}
+
+	return fmt.Sprintf("Region %s of account %s", region, m.accountID)
+}

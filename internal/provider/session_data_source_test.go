@@ -196,7 +196,7 @@ func TestSessionDataSource_failures(t *testing.T) {
 		"a session that SSM does not know": {
 			config: map[string]any{"session_id": testNobody},
 			want: protocol.Error("session_id", "Session Not Found",
-				"Session \""+testNobody+"\" in Region us-east-1 could not be read: SSM knows no such session\nCheck session_id, region"),
+				"Session \""+testNobody+"\" in Region us-east-1 of account 123456789012 could not be read: SSM knows no such session\nCheck session_id, region"),
 			calls: 4,
 		},
 		"a session of another Region": {
@@ -208,7 +208,7 @@ func TestSessionDataSource_failures(t *testing.T) {
 			config: map[string]any{"session_id": testLive},
 			fault:  fakessm.Fault{Kind: fakessm.FaultDenied},
 			want: protocol.Error("session_id", "Unable to Read Session",
-				"Session \""+testLive+"\" in Region us-east-1 could not be read: the credentials do not allow it.\nAllow the IAM action ssm:DescribeSessions on the resource \"*\".\nAccessDeniedException"),
+				"Session \""+testLive+"\" in Region us-east-1 of account 123456789012 could not be read: the credentials do not allow it.\nAllow the IAM action ssm:DescribeSessions on the resource \"*\".\nAccessDeniedException"),
 			calls: 1,
 		},
 		"endless throttling": {
@@ -371,5 +371,5 @@ func TestSessionDataSource_notFoundNamesAccount(t *testing.T) {
 
 	_, url := testFake(t)
 	_, diags := newConfiguredServer(t, testArguments(url)).ReadDataSource("ssm_session", map[string]any{"session_id": "nobody-1"})
-	protocol.WantDiagnostic(t, protocol.Error("session_id", "Session Not Found", "SSM knows no such session in account 123456789012, which the credentials belong to, and this Region."), diags)
+	protocol.WantDiagnostic(t, protocol.Error("session_id", "Session Not Found", "of account 123456789012\nSSM knows no such session in this account and Region."), diags)
 }

@@ -257,7 +257,7 @@ func (r *sessionDrainResource) previewDestroy(ctx context.Context, state session
 	}
 	in, _ := state.input()
 	if problem := r.outOfReach(in.Region); problem != "" {
-		diags.AddWarning(drainSummary("Sessions Not Counted", in),
+		diags.AddWarning(drainSummary("Sessions Not Counted", in, r.accountID),
 			fmt.Sprintf("This drain cannot end the sessions that it selects in Region %s %s. %s\n\nSelection: %s.\n\n%s",
 				in.Region, drainOnDestroy, problem, selectionText(in.Selector), drainWayOut))
 
@@ -343,7 +343,7 @@ func (r *sessionDrainResource) drain(ctx context.Context, plan *sessionDrainReso
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	result, err := r.client.Drain(ctx, in)
-	reportDrain(in, occasion, result, err, diags)
+	r.reportDrain(in, occasion, result, err, diags)
 
 	return result, err
 }
@@ -407,7 +407,7 @@ func (r *sessionDrainResource) Delete(ctx context.Context, req resource.DeleteRe
 	callCtx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	result, err := r.client.Drain(callCtx, in)
-	reportDrain(in, drainOnDestroy, result, err, &resp.Diagnostics)
+	r.reportDrain(in, drainOnDestroy, result, err, &resp.Diagnostics)
 	if err != nil && len(result.Outcomes) > 0 {
 		// The resource stays in state with its outcomes, and can be destroyed again.
 		state.drainRecord = recordOf(result)

@@ -104,7 +104,7 @@ func testMatched(count, region, selection, occasion string) string {
 }
 
 func testAtTime(text string) string {
-	return regexp.MustCompile(`at \d\d:\d\d:\d\d UTC`).ReplaceAllString(text, "at TIME UTC")
+	return regexp.MustCompile(`at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC`).ReplaceAllString(text, "at TIME UTC")
 }
 
 // testLines returns sessions of the inventory as a warning shows them.
@@ -324,7 +324,7 @@ func TestSessionDrainResource_orderFailing(t *testing.T) {
 						},
 						Config:      after,
 						Destroy:     destroy,
-						ExpectError: testWrapped(testDrainError + `.*1 session in Region us-east-1 could not be ended \(1 ended\).*cat-1: the credentials do not allow it.*ssm:TerminateSession`),
+						ExpectError: testWrapped(testDrainError + `.*1 session in Region us-east-1 of account 123456789012 could not be ended \(1 ended\).*cat-1: the credentials do not allow it.*ssm:TerminateSession`),
 					},
 					{
 						PreConfig: func() {
@@ -370,7 +370,7 @@ func TestSessionDrainResource_partialFailure(t *testing.T) {
 		Steps: []resource.TestStep{
 			{
 				Config: config,
-				ExpectError: testWrapped(testDrainError + `.*1 session in Region us-east-1 could not be ended \(1 ended\):.*cat-1: the credentials do not allow it` +
+				ExpectError: testWrapped(testDrainError + `.*1 session in Region us-east-1 of account 123456789012 could not be ended \(1 ended\):.*cat-1: the credentials do not allow it` +
 					`.*Allow the IAM action ssm:TerminateSession.*AccessDeniedException`),
 			},
 			{
@@ -440,7 +440,7 @@ func TestSessionDrainResource_foundOutAtApply(t *testing.T) {
 		"a role for an owner":            {[]string{`owners = [terraform_data.late.output.role]`}, `Invalid Owner.*arn:aws:sts::123456789012:assumed-role/Operator/\*`},
 		"a long grace period":            {[]string{`targets = ["i-a"]`, `grace_period = terraform_data.late.output.grace`, `timeouts { create = "1m" }`}, `Grace Period Exceeds Timeout.*timeouts\.create`},
 		"a long grace period at the end": {[]string{`targets = ["i-a"]`, `when = "destroy"`, `grace_period = terraform_data.late.output.grace`, `timeouts { delete = "1m" }`}, `Grace Period Exceeds Timeout.*timeouts\.delete`},
-		"too many":                       {[]string{`targets = ["i-a"]`, `max_sessions = terraform_data.late.output.max`}, testDrainError + `.*2 sessions in Region us-east-1 match, but max_sessions allows 1`},
+		"too many":                       {[]string{`targets = ["i-a"]`, `max_sessions = terraform_data.late.output.max`}, testDrainError + `.*2 sessions in Region us-east-1 of account 123456789012 match, but max_sessions allows 1`},
 		"a Region of another partition":  {[]string{`targets = ["i-a"]`, `region = terraform_data.late.output.region`}, `Invalid AWS Region.*aws-cn`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -608,34 +608,34 @@ func TestSessionDrainResource_planWarning(t *testing.T) {
 	}{
 		"no session": {
 			config: map[string]any{"targets": []any{"i-z"}, "exclude_session_ids": []any{"ann-1"}},
-			want: warning("No Sessions Match in us-east-1: i-z", "No session in Region us-east-1 of account 123456789012 matched when looked at TIME UTC. The drain ends nobody when this drain is created, unless a matching session starts before then.\n\n"+
+			want: warning("No Sessions Match in us-east-1: i-z; exclude_session_ids ann-1 (account 123456789012)", "No session in Region us-east-1 of account 123456789012 matched when looked at TIME UTC. The drain ends nobody when this drain is created, unless a matching session starts before then.\n\n"+
 				`Selection: targets = ["i-z"]; exclude_session_ids = ["ann-1"].`+"\n\nCheck the selection, the Region and the account."),
 			// A filter without results proves nothing, so all pages are read.
 			calls: slices.Repeat([]string{"DescribeSessions us-east-1 Active"}, 10),
 		},
 		"an owner in other letters": {
 			config: map[string]any{"owners": []any{"arn:aws:sts::123456789012:assumed-role/Operator/Ann"}, "older_than": "1h"},
-			want: warning("No Sessions Match in us-east-1: arn:aws:sts::123456789012:assumed-role/Operator/Ann", "No session in Region us-east-1 of account 123456789012 matched when looked at TIME UTC. The drain ends nobody when this drain is created, unless a matching session starts before then.\n\n"+
+			want: warning("No Sessions Match in us-east-1: arn:aws:sts::123456789012:assumed-role/Operator/Ann; older_than 1h0m0s (account 123456789012)", "No session in Region us-east-1 of account 123456789012 matched when looked at TIME UTC. The drain ends nobody when this drain is created, unless a matching session starts before then.\n\n"+
 				`Selection: owners = ["arn:aws:sts::123456789012:assumed-role/Operator/Ann"]; older_than = "1h0m0s".`+"\n\nCheck the selection, the Region and the account.\n\n"+
 				"Owners are case-sensitive. These owners differ only in case, and have sessions:\n\n  arn:aws:sts::123456789012:assumed-role/Operator/ann"),
 		},
-		"one session": {config: map[string]any{"targets": []any{"i-c"}}, want: warning("Sessions To Be Ended in us-east-1: i-c", testMatched("1 session", "us-east-1", `targets = ["i-c"]`, onCreate)+testLines("eve-1")), calls: []string{"DescribeSessions us-east-1 Active"}},
+		"one session": {config: map[string]any{"targets": []any{"i-c"}}, want: warning("Sessions To Be Ended in us-east-1: i-c (account 123456789012)", testMatched("1 session", "us-east-1", `targets = ["i-c"]`, onCreate)+testLines("eve-1")), calls: []string{"DescribeSessions us-east-1 Active"}},
 		"some sessions, by age": {
 			config: map[string]any{"targets": []any{"i-a", "i-c"}, "when": "both"},
-			want:   warning("Sessions To Be Ended in us-east-1: i-a and 1 more", testMatched("3 sessions", "us-east-1", `targets = ["i-a", "i-c"]`, onCreate)+testLines("eve-1", "ann-1", "cat-1")),
+			want:   warning("Sessions To Be Ended in us-east-1: i-a and 1 more (account 123456789012, selection 5768a7ea)", testMatched("3 sessions", "us-east-1", `targets = ["i-a", "i-c"]`, onCreate)+testLines("eve-1", "ann-1", "cat-1")),
 		},
 		"more than the plan names": {
 			config: map[string]any{"targets": []any{"i-many"}, "max_sessions": int64(12)},
-			want:   warning("Sessions To Be Ended in us-east-1: i-many", testMatched("12 sessions", "us-east-1", `targets = ["i-many"]`, onCreate)+ten),
+			want:   warning("Sessions To Be Ended in us-east-1: i-many (account 123456789012)", testMatched("12 sessions", "us-east-1", `targets = ["i-many"]`, onCreate)+ten),
 		},
 		"more than may be ended": {
 			config: map[string]any{"targets": []any{"i-many"}, "max_sessions": int64(11)},
-			want: warning("Too Many Sessions Match in us-east-1: i-many", "12 sessions in Region us-east-1 of account 123456789012 matched when looked at TIME UTC, which is more than max_sessions = 11. "+
+			want: warning("Too Many Sessions Match in us-east-1: i-many (account 123456789012)", "12 sessions in Region us-east-1 of account 123456789012 matched when looked at TIME UTC, which is more than max_sessions = 11. "+
 				"If as many match when this drain is created, the drain fails and ends nobody.\n\nSelection: targets = [\"i-many\"].\n\n  "+ten),
 		},
 		"another Region": {
 			config: map[string]any{"targets": []any{"i-a"}, "region": "eu-central-1"},
-			want:   warning("Sessions To Be Ended in eu-central-1: i-a", testMatched("1 session", "eu-central-1", `targets = ["i-a"]`, onCreate)+"abroad-1: an owner that SSM does not report on i-a"),
+			want:   warning("Sessions To Be Ended in eu-central-1: i-a (account 123456789012)", testMatched("1 session", "eu-central-1", `targets = ["i-a"]`, onCreate)+"abroad-1: an owner that SSM does not report on i-a"),
 			calls:  []string{"DescribeSessions eu-central-1 Active"},
 		},
 		"a drain on destroy":  {config: map[string]any{"targets": []any{"i-a"}, "when": "destroy"}, want: []protocol.Diagnostic{}, calls: []string{}},
@@ -648,13 +648,13 @@ func TestSessionDrainResource_planWarning(t *testing.T) {
 		"a denied listing": {
 			config: map[string]any{"targets": []any{"i-a"}},
 			fault:  fakessm.FaultDenied,
-			want:   []protocol.Diagnostic{protocol.Warning("", "Sessions Not Counted in us-east-1: i-a", "")},
+			want:   []protocol.Diagnostic{protocol.Warning("", "Sessions Not Counted in us-east-1: i-a (account 123456789012)", "")},
 			calls:  []string{"DescribeSessions us-east-1 Active"},
 		},
 		"a throttled listing": {
 			config: map[string]any{"targets": []any{"i-a"}},
 			fault:  fakessm.FaultThrottle,
-			want:   []protocol.Diagnostic{protocol.Warning("", "Sessions Not Counted in us-east-1: i-a", "")},
+			want:   []protocol.Diagnostic{protocol.Warning("", "Sessions Not Counted in us-east-1: i-a (account 123456789012)", "")},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -791,7 +791,7 @@ func TestSessionDrainResource_warningsShown(t *testing.T) {
 	shows := func(output string, wants ...string) {
 		t.Helper()
 		for _, want := range wants {
-			if !testWrapped(`Sessions To Be Ended in us-east-1.*2 sessions in Region us-east-1 of account 123456789012 matched when looked at \d\d:\d\d:\d\d UTC\. Every session that matches ` + want + ` is ended\..*ann-1: \S+ on i-a, started .*cat-1: `).MatchString(output) {
+			if !testWrapped(`Sessions To Be Ended in us-east-1.*2 sessions in Region us-east-1 of account 123456789012 matched when looked at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\. Every session that matches ` + want + ` is ended\..*ann-1: \S+ on i-a, started .*cat-1: `).MatchString(output) {
 				t.Errorf("the warning of sessions that are to be ended %s is not shown:\n%s", want, output)
 			}
 		}
@@ -1033,7 +1033,7 @@ func TestSessionDrainResource_outcomes(t *testing.T) {
 			sessions: []fakessm.Session{{SessionID: "a", Behaviour: fakessm.BehaviourUnkillable}, {SessionID: "b"}},
 			timeout:  "2s",
 			want:     map[string]any{"a": "failed", "b": "terminated"},
-			diags:    []protocol.Diagnostic{protocol.Error("", testDrainError, "1 session in Region us-east-1 could not be ended (1 ended):\na: it is still live after the time allowed\nlonger time")},
+			diags:    []protocol.Diagnostic{protocol.Error("", testDrainError, "1 session in Region us-east-1 of account 123456789012 could not be ended (1 ended):\na: it is still live after the time allowed\nlonger time")},
 		},
 		"sessions that SSM refuses to end": {
 			sessions: []fakessm.Session{{SessionID: "a"}, {SessionID: "b"}, {SessionID: "c"}},
@@ -1042,22 +1042,22 @@ func TestSessionDrainResource_outcomes(t *testing.T) {
 				{Operation: "TerminateSession", SessionID: "c", Kind: fakessm.FaultThrottle, Times: -1},
 			},
 			want: map[string]any{"a": "failed", "b": "terminated", "c": "failed"},
-			diags: []protocol.Diagnostic{protocol.Error("", testDrainError, "2 sessions in Region us-east-1 could not be ended (1 ended):\na: the credentials do not allow it\n"+
+			diags: []protocol.Diagnostic{protocol.Error("", testDrainError, "2 sessions in Region us-east-1 of account 123456789012 could not be ended (1 ended):\na: the credentials do not allow it\n"+
 				"c: the account's request quota for this Region stayed exhausted\nAllow the IAM action ssm:TerminateSession\nAWS shares 6 calls a second\nAccessDeniedException")},
 		},
 		"sessions that may not be listed": {
 			sessions: []fakessm.Session{{SessionID: "a"}},
 			faults:   []fakessm.Fault{{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Times: -1}},
 			diags: []protocol.Diagnostic{
-				protocol.Warning("", "Sessions Not Counted in us-east-1: i-x", "could not be counted: the credentials do not allow it.\nssm:DescribeSessions"),
-				protocol.Error("", testDrainError, "The sessions in Region us-east-1 could not be listed: the credentials do not allow it. Nothing was ended.\nAllow the IAM action ssm:DescribeSessions on the resource \"*\".\nAccessDeniedException"),
+				protocol.Warning("", "Sessions Not Counted in us-east-1: i-x (account 123456789012)", "could not be counted: the credentials do not allow it.\nssm:DescribeSessions"),
+				protocol.Error("", testDrainError, "The sessions in Region us-east-1 of account 123456789012 could not be listed: the credentials do not allow it. Nothing was ended.\nAllow the IAM action ssm:DescribeSessions on the resource \"*\".\nAccessDeniedException"),
 			},
 		},
 		"sessions that may not be listed any more afterwards": {
 			sessions: []fakessm.Session{{SessionID: "a"}, {SessionID: "b"}},
 			faults:   []fakessm.Fault{{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Skip: 2, Times: -1}},
 			want:     map[string]any{"a": "unverified", "b": "unverified"},
-			diags:    []protocol.Diagnostic{protocol.Error("", testDrainError, "2 sessions in Region us-east-1 were asked to terminate, but whether they are gone could not be seen: the credentials do not allow it.")},
+			diags:    []protocol.Diagnostic{protocol.Error("", testDrainError, "2 sessions in Region us-east-1 of account 123456789012 were asked to terminate, but whether they are gone could not be seen: the credentials do not allow it.")},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -1138,7 +1138,7 @@ func TestSessionDrainResource_newcomers(t *testing.T) {
 			if tc.left == "" {
 				protocol.WantNoDiagnostics(t, diags)
 			} else {
-				protocol.WantDiagnostic(t, protocol.Error("", testDrainError, "1 session in Region us-east-1 could not be ended\n"+tc.left), diags)
+				protocol.WantDiagnostic(t, protocol.Error("", testDrainError, "1 session in Region us-east-1 of account 123456789012 could not be ended\n"+tc.left), diags)
 			}
 			if diff := cmp.Diff(tc.want, state.Values["outcomes"]); diff != "" {
 				t.Errorf("unexpected outcomes (-want +got):\n%s", diff)
@@ -1153,7 +1153,7 @@ func TestSessionDrainResource_newcomers(t *testing.T) {
 func TestSessionDrainResource_tooMany(t *testing.T) {
 	t.Parallel()
 
-	const count = "2 sessions in Region us-east-1 match, but max_sessions allows 1 to be ended. Nothing was ended.\n"
+	const count = "2 sessions in Region us-east-1 of account 123456789012 match, but max_sessions allows 1 to be ended. Nothing was ended.\n"
 	config := map[string]any{"targets": []any{"i-a"}, "max_sessions": int64(1), "when": "create"}
 
 	t.Run("on create", func(t *testing.T) {
@@ -1249,7 +1249,7 @@ func TestSessionDrainResource_deleteAfterFailedCreate(t *testing.T) {
 			output := w.MustRun(command, "-auto-approve")
 			testSpared(t, fake, tc.spared...)
 			wantEnded := tc.destroy && tc.when == "both"
-			if got := testWrapped(`Sessions Ended in us-east-1.*ended 1 session in Region us-east-1\..*targets = \["i-a"\].*cat-1: terminated`).MatchString(output); got != wantEnded {
+			if got := testWrapped(`Sessions Ended in us-east-1.*ended 1 session in Region us-east-1 of account 123456789012\..*targets = \["i-a"\].*cat-1: terminated`).MatchString(output); got != wantEnded {
 				t.Errorf("the destroy tells whom it ended: %t\n%s", got, output)
 			}
 			terminated := slices.DeleteFunc(endpoint.TakeCalls(fake), func(call string) bool { return !strings.HasPrefix(call, "TerminateSession") })
@@ -1455,7 +1455,7 @@ func TestSessionDrainResource_deleteFails(t *testing.T) {
 	}{
 		"a session may not be ended": {
 			fakessm.Fault{Operation: "TerminateSession", SessionID: "cat-1", Kind: fakessm.FaultDenied, Times: -1},
-			protocol.Error("", testDrainError, "1 session in Region us-east-1 could not be ended (1 ended):\ncat-1: the credentials do not allow it\nssm:TerminateSession"),
+			protocol.Error("", testDrainError, "1 session in Region us-east-1 of account 123456789012 could not be ended (1 ended):\ncat-1: the credentials do not allow it\nssm:TerminateSession"),
 			map[string]any{"ann-1": "terminated", "cat-1": "failed"},
 		},
 		"sessions may not be listed": {
@@ -1522,17 +1522,17 @@ func TestSessionDrainResource_unverified(t *testing.T) {
 
 	in := sessionmanager.DrainInput{Region: testRegion, Selector: sessionmanager.Selector{Targets: []string{"i-a"}}}
 	var diags diag.Diagnostics
-	reportDrain(in, drainOnCreate, sessionmanager.DrainResult{Outcomes: map[string]sessionmanager.Outcome{
+	(&providerMeta{}).reportDrain(in, drainOnCreate, sessionmanager.DrainResult{Outcomes: map[string]sessionmanager.Outcome{
 		"b": sessionmanager.OutcomeUnverified, "c": sessionmanager.OutcomeTerminated, "a": sessionmanager.OutcomeUnverified,
 	}, Doubts: map[string]error{"a": sessionmanager.ErrEnded, "b": sessionmanager.ErrEnded}}, nil, &diags)
-	if len(diags) != 1 || diags[0].Severity() != diag.SeverityWarning || diags[0].Summary() != "Termination Not Verified" ||
+	if len(diags) != 1 || diags[0].Severity() != diag.SeverityWarning || diags[0].Summary() != "Termination Not Verified in us-east-1: i-a" ||
 		!strings.Contains(diags[0].Detail(), "Region us-east-1") || !strings.HasSuffix(diags[0].Detail(), "\n\n  a\n  b") {
 		t.Errorf("unexpected diagnostics: %v", diags)
 	}
 
 	// A failed drain warns of them as well.
 	var failed diag.Diagnostics
-	reportDrain(in, drainOnCreate, sessionmanager.DrainResult{
+	(&providerMeta{}).reportDrain(in, drainOnCreate, sessionmanager.DrainResult{
 		Outcomes: map[string]sessionmanager.Outcome{"b": sessionmanager.OutcomeUnverified, "c": sessionmanager.OutcomeFailed},
 		Failures: map[string]error{"c": sessionmanager.ErrStillLive},
 		Doubts:   map[string]error{"b": sessionmanager.ErrEnded},
@@ -1541,18 +1541,19 @@ func TestSessionDrainResource_unverified(t *testing.T) {
 		t.Errorf("unexpected diagnostics: %v", failed)
 	}
 
-	// The error has each reason, and what to do.
+	// One warning has each reason, and what to do: Terraform shows only one of several with
+	// the same summary.
 	var reasons diag.Diagnostics
-	reportDrain(sessionmanager.DrainInput{Region: testRegion}, drainOnCreate, sessionmanager.DrainResult{
+	(&providerMeta{}).reportDrain(sessionmanager.DrainInput{Region: testRegion}, drainOnCreate, sessionmanager.DrainResult{
 		Outcomes: map[string]sessionmanager.Outcome{"a": sessionmanager.OutcomeUnverified, "b": sessionmanager.OutcomeUnverified, "c": sessionmanager.OutcomeUnverified},
 		Doubts: map[string]error{
 			"a": sessionmanager.ErrEnded, "c": sessionmanager.ErrUndetermined,
 			"b": &sessionmanager.Error{Operation: sessionmanager.DescribeSessions, Kind: sessionmanager.ErrAccessDenied},
 		},
 	}, nil, &reasons)
-	if len(reasons) != 2 || !strings.HasSuffix(reasons[0].Detail(), "\n\n  a") ||
-		!strings.Contains(reasons[1].Detail(), "b: the credentials do not allow it\n  c: SSM did not filter") ||
-		!strings.Contains(reasons[1].Detail(), "ssm:DescribeSessions") {
+	if len(reasons) != 1 || !strings.Contains(reasons[0].Detail(), "nobody is connected.\n\n  a\n\n") ||
+		!strings.Contains(reasons[0].Detail(), "b: the credentials do not allow it\n  c: SSM did not filter") ||
+		!strings.Contains(reasons[0].Detail(), "ssm:DescribeSessions") {
 		t.Errorf("unexpected diagnostics: %v", reasons)
 	}
 }
@@ -1562,7 +1563,7 @@ func TestSessionDrainResource_everybodyNamed(t *testing.T) {
 	t.Parallel()
 
 	var diags diag.Diagnostics
-	reportDrain(sessionmanager.DrainInput{Region: testRegion}, drainOnCreate, sessionmanager.DrainResult{
+	(&providerMeta{}).reportDrain(sessionmanager.DrainInput{Region: testRegion}, drainOnCreate, sessionmanager.DrainResult{
 		Outcomes: map[string]sessionmanager.Outcome{
 			"gone-1": sessionmanager.OutcomeTerminated, "denied-1": sessionmanager.OutcomeFailed, "unseen-1": sessionmanager.OutcomeUnverified,
 		},
@@ -1586,7 +1587,7 @@ func TestSessionDrainResource_stoppedWhileWaiting(t *testing.T) {
 	t.Parallel()
 
 	var diags diag.Diagnostics
-	reportDrain(sessionmanager.DrainInput{Region: testRegion}, drainOnCreate, sessionmanager.DrainResult{}, &sessionmanager.WaitError{Waiting: 2, Err: &sessionmanager.Error{
+	(&providerMeta{}).reportDrain(sessionmanager.DrainInput{Region: testRegion}, drainOnCreate, sessionmanager.DrainResult{}, &sessionmanager.WaitError{Waiting: 2, Err: &sessionmanager.Error{
 		Operation: sessionmanager.DescribeSessions, Kind: sessionmanager.ErrDeadline, Err: context.Canceled,
 	}}, &diags)
 
@@ -1613,7 +1614,7 @@ func TestSessionDrainResource_unseenNewcomer(t *testing.T) {
 	if diff := cmp.Diff(map[string]any{"ann-1": "terminated", "cat-1": "terminated", "new-1": "unverified"}, state.Values["outcomes"]); diff != "" {
 		t.Errorf("unexpected outcomes (-want +got):\n%s", diff)
 	}
-	protocol.WantDiagnostic(t, protocol.Error("", testDrainError, "1 session in Region us-east-1 was asked to terminate, but whether it is gone could not be seen: the credentials do not allow it. 2 ended."), testWithoutDrainWarnings(diags))
+	protocol.WantDiagnostic(t, protocol.Error("", testDrainError, "1 session in Region us-east-1 of account 123456789012 was asked to terminate, but whether it is gone could not be seen: the credentials do not allow it. 2 ended."), testWithoutDrainWarnings(diags))
 	if n := fake.Count("TerminateSession"); n != 3 {
 		t.Errorf("%d calls of TerminateSession, want 3", n)
 	}
@@ -1627,7 +1628,7 @@ func TestSessionDrainResource_timeout(t *testing.T) {
 	fake.Inject(fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultHang, Times: -1})
 	s := newConfiguredServer(t, testArguments(url))
 	state, diags := s.Create("ssm_session_drain", map[string]any{"targets": []any{"i-a"}, "timeouts": map[string]any{"create": "1s"}})
-	protocol.WantDiagnostic(t, protocol.Error("", testDrainError, "2 sessions in Region us-east-1\nthe time allowed ran out"), testWithoutDrainWarnings(diags))
+	protocol.WantDiagnostic(t, protocol.Error("", testDrainError, "2 sessions in Region us-east-1 of account 123456789012\nthe time allowed ran out"), testWithoutDrainWarnings(diags))
 	if diff := cmp.Diff(map[string]any{"ann-1": "unverified", "cat-1": "unverified"}, state.Values["outcomes"]); diff != "" {
 		t.Errorf("unexpected outcomes (-want +got):\n%s", diff)
 	}

@@ -403,7 +403,7 @@ func (r *sessionTerminationResource) Read(ctx context.Context, req resource.Read
 		resp.Diagnostics.Append(resp.State.Set(ctx, &state)...)
 	case refreshLive:
 		resp.Diagnostics.AddWarning(summaryStillLive,
-			fmt.Sprintf("Session %q in Region %s is still live (status %s) although its termination was asked for.%s\n\nThe next apply ends it.", ref.SessionID, ref.Region, printable(session.Status), whoseSentence(session)))
+			fmt.Sprintf("Session %q in %s is still live (status %s) although its termination was asked for.%s\n\nThe next apply ends it.", ref.SessionID, r.where(ref.Region), printable(session.Status), whoseSentence(session)))
 		resp.State.RemoveResource(ctx)
 	case refreshDenied:
 		resp.Diagnostics.AddWarning(summaryUnverified,

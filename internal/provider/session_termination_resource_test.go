@@ -372,9 +372,9 @@ func TestSessionTerminationResource_planFails(t *testing.T) {
 		want  string
 	}{
 		"endless throttling":       {fakessm.FaultThrottle, `Unable to Read Session.*session_id.*` + testLive + `.*quota.*ThrottlingException`},
-		"endless internal errors":  {fakessm.FaultInternal, `Unable to Read Session.*` + testLive + `.*no usable\s+answer.*InternalServerError`},
+		"endless internal errors":  {fakessm.FaultInternal, `Unable to Read Session.*` + testLive + `.*no usable answer.*InternalServerError`},
 		"expired credentials":      {fakessm.FaultExpired, `Unable to Read Session.*` + testLive + `.*credentials.*ExpiredTokenException`},
-		"an answer of a proxy":     {fakessm.FaultProxy, `Unable to Read Session.*` + testLive + `.*no usable\s+answer.*503`},
+		"an answer of a proxy":     {fakessm.FaultProxy, `Unable to Read Session.*` + testLive + `.*no usable answer.*503`},
 		"an answer that is no API": {fakessm.FaultGarbage, `Unable to Read Session.*` + testLive + `.*could not be decoded`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -389,7 +389,7 @@ func TestSessionTerminationResource_planFails(t *testing.T) {
 						Config: strings.Replace(testSessionTerminationResourceConfig_basic(url, testLive),
 							"region ", "max_retries = 2\n  region ", 1),
 						PlanOnly:    true,
-						ExpectError: regexp.MustCompile(`(?s)` + tc.want),
+						ExpectError: testWrapped(tc.want),
 					},
 				},
 			})

@@ -150,7 +150,7 @@ func (d *sessionsDataSource) Read(ctx context.Context, req datasource.ReadReques
 	listing, err := d.client.List(callCtx, region, sessionmanager.State(model.State.ValueString()), selector, time.Time{})
 	if err != nil {
 		resp.Diagnostics.AddError(summaryReadAll,
-			failureDetail(fmt.Sprintf("The sessions in Region %s could not be listed: %s.", region, failureReason(err)), err))
+			failureDetail(fmt.Sprintf("The sessions in %s could not be listed: %s.", d.where(region), failureReason(err)), err))
 
 		return
 	}

@@ -330,7 +330,7 @@ func TestSessionsDataSource_failures(t *testing.T) {
 		"a denied listing": {
 			fault: fakessm.Fault{Kind: fakessm.FaultDenied},
 			want: protocol.Error("", "Unable to Read Sessions",
-				"The sessions in Region us-east-1 could not be listed: the credentials do not allow it.\nAllow the IAM action ssm:DescribeSessions on the resource \"*\".\nAccessDeniedException"),
+				"The sessions in Region us-east-1 of account 123456789012 could not be listed: the credentials do not allow it.\nAllow the IAM action ssm:DescribeSessions on the resource \"*\".\nAccessDeniedException"),
 			calls: 1,
 		},
 		"a listing that is denied on its second page": {

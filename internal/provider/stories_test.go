@@ -177,7 +177,7 @@ func storyNodeReplacementAction(t *testing.T, w *workspace.Workspace, fake *fake
 
 	fake.ClearFaults()
 	output := w.MustRun("apply", "-auto-approve", "-var", "node_id="+storyNextNode)
-	storyContains(t, output, "Drained 2 sessions in Region us-east-1.")
+	storyContains(t, output, "Drained 2 sessions in Region us-east-1 of account 123456789012.")
 	endpoint.WantStatuses(t, fake, map[string]string{storyMary: "Terminated", storyShirley: "Terminated", storyTimmy: "Connected"})
 
 	// In a "terraform destroy" it does not, as the guide warns.

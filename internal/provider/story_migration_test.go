@@ -47,7 +47,7 @@ func storyFromLocalExec(t *testing.T, w *workspace.Workspace, fake *fakessm.Serv
 	plan := w.MustRun("plan")
 	for _, want := range []string{
 		"1 to import, 2 to add, 0 to change, 1 to destroy.",
-		"2 sessions in Region us-east-1", storyMary, storyShirley,
+		"2 sessions in Region us-east-1 of account 123456789012", storyMary, storyShirley,
 		"arn:aws:iam::123456789012:user/timmy",
 	} {
 		storyContains(t, plan, want)

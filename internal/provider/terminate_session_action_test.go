@@ -157,7 +157,7 @@ func TestTerminateSessionAction_outcomes(t *testing.T) {
 			config:   map[string]any{"session_id": testNobody},
 			progress: []string{begin(testNobody)},
 			diags: []protocol.Diagnostic{protocol.Error("session_id", "Session Not Found",
-				"Session \""+testNobody+"\" in Region us-east-1 was not terminated: SSM knows no such session\nCheck session_id, region\nIf a session that is gone is good enough, set if_not_found = \"succeed\".")},
+				"Session \""+testNobody+"\" in Region us-east-1 of account 123456789012 was not terminated: SSM knows no such session\nCheck session_id, region\nIf a session that is gone is good enough, set if_not_found = \"succeed\".")},
 		},
 		"a session that SSM does not know, and need not": {
 			config:   map[string]any{"session_id": testNobody, "if_not_found": "succeed"},
@@ -192,7 +192,7 @@ func TestTerminateSessionAction_outcomes(t *testing.T) {
 			fault:    fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultDenied, Times: -1},
 			progress: []string{begin(testLive)},
 			diags: []protocol.Diagnostic{protocol.Error("session_id", "Unable to Terminate Session",
-				"Session \""+testLive+"\" in Region us-east-1 was not terminated: the credentials do not allow it.\nAllow the IAM action ssm:TerminateSession\nAccessDeniedException")},
+				"Session \""+testLive+"\" in Region us-east-1 of account 123456789012 was not terminated: the credentials do not allow it.\nAllow the IAM action ssm:TerminateSession\nAccessDeniedException")},
 			status: "Connected",
 		},
 		"a session that may not be looked up": {
@@ -219,7 +219,7 @@ func TestTerminateSessionAction_outcomes(t *testing.T) {
 		"a session on a missing node": {
 			config:   map[string]any{"session_id": "gone-1"},
 			progress: []string{begin("gone-1"), "Session gone-1 of arn:aws:iam::123456789012:user/timmy on i-0fedcba9876543210 in Region us-east-1: unverified."},
-			diags:    []protocol.Diagnostic{protocol.Warning("session_id", "Termination Not Verified", "Session \"gone-1\" in Region us-east-1 is still listed as Disconnected")},
+			diags:    []protocol.Diagnostic{protocol.Warning("session_id", "Termination Not Verified", "Session \"gone-1\" in Region us-east-1 of account 123456789012 is still listed as Disconnected")},
 			status:   "Disconnected",
 		},
 	} {
@@ -269,7 +269,7 @@ func TestTerminateSessionAction_timeout(t *testing.T) {
 	s := newConfiguredServer(t, testArguments(url))
 	got := s.InvokeAction("ssm_terminate_session", map[string]any{"session_id": testLive, "timeouts": map[string]any{"invoke": "1s"}})
 	protocol.WantDiagnostic(t, protocol.Error("session_id", "Unable to Terminate Session",
-		"Session \""+testLive+"\" in Region us-east-1 was asked to terminate, but its end could not be confirmed: it is still live after the time allowed.\nlonger time"), got.Diagnostics)
+		"Session \""+testLive+"\" in Region us-east-1 of account 123456789012 was asked to terminate, but its end could not be confirmed: it is still live after the time allowed.\nlonger time"), got.Diagnostics)
 	if strings.Contains(got.Diagnostics[0].Detail, "timeouts.create") {
 		t.Errorf("the action has no timeouts.create: %s", got.Diagnostics[0].Detail)
 	}

@@ -53,8 +53,8 @@ type DrainProgress struct {
 	Waiting bool // The grace period is running. Matching counts the sessions that are left.
 
 	Matching int // Sessions to end in this pass.
-	Answered int // Sessions whose request SSM has accepted or refused so far.
-	Failed   int // How many of Answered it refused.
+	Answered int // Sessions whose request is over: accepted, refused, without an answer or never sent.
+	Failed   int // How many of Answered were not accepted.
 }
 
 // DrainResult is what a drain did. It is valid even with an error.
@@ -208,7 +208,7 @@ func (d *drain) waitGracePeriod(ctx context.Context) ([]Session, error) {
 	deadline := time.Now().Add(d.in.GracePeriod)
 	for remaining := d.in.GracePeriod; remaining > 0 && len(listing.Sessions) > 0; remaining = time.Until(deadline) {
 		matching := len(listing.Sessions)
-		d.progress(DrainProgress{Waiting: true, Matching: matching})
+		d.progress(ctx, DrainProgress{Waiting: true, Matching: matching})
 		err := sleep(ctx, min(remaining, gracePollInterval))
 		if err != nil {
 			return nil, &WaitError{Waiting: matching, Err: newCallError(ctx, DescribeSessions, d.ref(""), err, nil)}
@@ -254,7 +254,7 @@ func (d *drain) endAll(ctx context.Context, sessions []Session) {
 		progress = DrainProgress{Matching: len(sessions)}
 	)
 	group.SetLimit(drainConcurrency)
-	d.progress(progress)
+	d.progress(ctx, progress)
 	for _, session := range sessions {
 		group.Go(func() error {
 			answer := d.client.requestEnd(ctx, d.ref(session.SessionID))
@@ -267,7 +267,7 @@ func (d *drain) endAll(ctx context.Context, sessions []Session) {
 			if answer.err != nil && !errors.Is(answer.err, ErrEnded) {
 				progress.Failed++
 			}
-			d.progress(progress)
+			d.progress(ctx, progress)
 
 			return nil
 		})
@@ -513,23 +513,29 @@ func (d *drain) ref(id string) SessionRef {
 	return SessionRef{Region: d.in.Region, SessionID: id}
 }
 
-// progress reports a step.
-func (d *drain) progress(p DrainProgress) {
-	if d.in.Progress != nil {
+// progress reports a step. Nothing is reported after a cancellation: Terraform stops to
+// read at the next message of an action, and would not read the result.
+func (d *drain) progress(ctx context.Context, p DrainProgress) {
+	if d.in.Progress != nil && !errors.Is(ctx.Err(), context.Canceled) {
 		d.in.Progress(p)
 	}
 }
 
 // Ended returns how many sessions are known to have ended.
 func (r DrainResult) Ended() int {
-	ended := 0
-	for _, outcome := range r.Outcomes {
-		if outcome == OutcomeTerminated || outcome == OutcomeAlreadyEnded {
-			ended++
+	return r.Count(OutcomeTerminated) + r.Count(OutcomeAlreadyEnded)
+}
+
+// Count returns how many sessions have an outcome.
+func (r DrainResult) Count(outcome Outcome) int {
+	count := 0
+	for _, o := range r.Outcomes {
+		if o == outcome {
+			count++
 		}
 	}
 
-	return ended
+	return count
 }
 
 // FailedSessions returns the sorted IDs of the sessions that could not be ended.

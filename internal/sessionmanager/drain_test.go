@@ -972,7 +972,16 @@ func TestClient_Drain_cancelled(t *testing.T) {
 				}))
 				ep.retries(1000)
 
-				result, err := ep.client().Drain(ctx, sessionmanager.DrainInput{Region: region, Selector: sessionmanager.Selector{Targets: []string{node}}, MaxSessions: count})
+				var reported, late int
+				result, err := ep.client().Drain(ctx, sessionmanager.DrainInput{
+					Region: region, Selector: sessionmanager.Selector{Targets: []string{node}}, MaxSessions: count,
+					Progress: func(sessionmanager.DrainProgress) {
+						reported++
+						if ctx.Err() != nil {
+							late++
+						}
+					},
+				})
 				took := time.Since(stopped)
 				synctest.Wait()
 
@@ -983,6 +992,9 @@ func TestClient_Drain_cancelled(t *testing.T) {
 					t.Errorf("error is %v", err)
 				}
 				checkDrain(t, fake, result, err)
+				if reported == 0 || late != 0 {
+					t.Errorf("of %d reports of progress %d came after the cancellation, want none", reported, late)
+				}
 				var accepted, cutOff, live int
 				for _, s := range fake.Sessions() {
 					switch outcome := result.Outcomes[s.SessionID]; {
