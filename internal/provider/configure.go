@@ -69,6 +69,7 @@ func (p *ssmProvider) configureMeta(ctx context.Context, raw tfsdk.Config, terra
 	return &providerMeta{
 		client: sessionmanager.New(cfg, sessionmanager.Options{
 			Endpoint:             model.endpoints().SSM.ValueString(),
+			Account:              accountID,
 			MaxRequestsPerSecond: model.MaxRequestsPerSecond.ValueFloat64(),
 			Observe:              logAttempt,
 			Decided:              logDecision,

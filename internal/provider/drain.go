@@ -75,7 +75,7 @@ func (m *drainModel) input() (in sessionmanager.DrainInput, ok bool) {
 func (m *drainModel) validate(timeouts map[string]types.String, diags *diag.Diagnostics) {
 	// The schema has its own error for a negative age.
 	if age, _ := m.OlderThan.ValueGoDuration(); age >= 0 {
-		m.requireCondition(diags)
+		m.requireCondition(sessionmanager.EveryAccount, diags)
 	}
 
 	grace, known := m.gracePeriod()

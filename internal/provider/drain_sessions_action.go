@@ -108,7 +108,7 @@ func (a *drainSessionsAction) ModifyPlan(ctx context.Context, req action.ModifyP
 	if resp.Diagnostics.HasError() || model.Region.IsUnknown() || model.resolve(a.providerMeta, &resp.Diagnostics) != regionGood {
 		return
 	}
-	if !model.requireCondition(&resp.Diagnostics) || !model.judge(a.place(model.Region.ValueString()), &resp.Diagnostics) {
+	if !model.requireCondition(a.place(model.Region.ValueString()).Account, &resp.Diagnostics) || !model.judge(a.place(model.Region.ValueString()), &resp.Diagnostics) {
 		return
 	}
 	if in, known := model.input(); known && a.ready() {
@@ -122,7 +122,7 @@ func (a *drainSessionsAction) Invoke(ctx context.Context, req action.InvokeReque
 	if !a.prepare(summaryDrain, &model.regionModel, &resp.Diagnostics) {
 		return
 	}
-	if !model.requireCondition(&resp.Diagnostics) || !model.judge(a.place(model.Region.ValueString()), &resp.Diagnostics) {
+	if !model.requireCondition(a.place(model.Region.ValueString()).Account, &resp.Diagnostics) || !model.judge(a.place(model.Region.ValueString()), &resp.Diagnostics) {
 		return
 	}
 

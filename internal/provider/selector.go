@@ -125,17 +125,25 @@ func conditionSet(set types.Set) []string {
 	return append([]string{}, stringElements(set.Elements())...)
 }
 
-// requireCondition adds an error if the selector does not narrow down the sessions. It
-// accepts unknown values, so call it again at apply.
-func (m *selectorModel) requireCondition(diags *diag.Diagnostics) bool {
+// requireCondition adds an error if the selector does not narrow down the sessions of an
+// account. It accepts unknown values, so call it again at apply. The account is as for
+// sessionmanager.Selector.
+func (m *selectorModel) requireCondition(account string, diags *diag.Diagnostics) bool {
 	selector, known := m.selector()
-	if !known || selector.RequireCondition() == nil {
+	if !known || selector.RequireCondition(account) == nil {
 		return true
 	}
 
 	at := path.Root("targets")
 	what := "No condition says which sessions to end."
+	advice := "Set targets, owners, document_names, access_types or older_than; exclusions alone are not enough."
 	switch {
+	case selector.RequireCondition(sessionmanager.EveryAccount) == nil:
+		at, what = path.Root("owners"), fmt.Sprintf("The patterns in owners match every owner of account %s, which is no condition.", account)
+		if account == "" {
+			what = "The account of the credentials is not known, and the patterns in owners match every owner of some accounts. This is no condition."
+		}
+		advice = "Every owner contains the account number, and the patterns match parts of it. For names with a number, use a pattern such as \"*/*42*\"."
 	case selector.Owners != nil:
 		at, what = path.Root("owners"), "The patterns in owners match every owner, which is no condition."
 	case selector.OlderThan != nil:
@@ -144,8 +152,7 @@ func (m *selectorModel) requireCondition(diags *diag.Diagnostics) bool {
 		at, what = path.Root("access_types"), "The values in access_types match every session, which is no condition."
 	}
 	diags.AddAttributeError(at, summaryDrain,
-		what+" A drain ends everything that it matches, and needs at least one condition that narrows it down. Nothing was ended.\n\n"+
-			"Set targets, owners, document_names, access_types or older_than; exclusions alone are not enough.")
+		what+" A drain ends everything that it matches, and needs at least one condition that narrows it down. Nothing was ended.\n\n"+advice)
 
 	return false
 }

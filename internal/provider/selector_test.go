@@ -395,6 +395,100 @@ func TestSelector_noCondition(t *testing.T) {
 	}
 }
 
+// Patterns that match parts of the account number match every owner. They are refused when
+// they are planned and when they become known, before anybody is listed.
+func TestSelector_accountNumber(t *testing.T) {
+	t.Parallel()
+
+	const advice = "Nothing was ended.\nEvery owner contains the account number\n\"*/*42*\""
+	known := "The patterns in owners match every owner of account " + testAccountID + ", which is no condition.\n" + advice
+	unknown := "The account of the credentials is not known, and the patterns in owners match every owner of some accounts.\n" + advice
+	noAccount := map[string]any{"skip_requesting_account_id": true, "skip_credentials_validation": true}
+	for name, tc := range map[string]struct {
+		owners   []any
+		provider map[string]any
+		refused  string // The detail of the error, or "" if the patterns are accepted.
+	}{
+		"a digit":                              {[]any{"*1*"}, nil, known},
+		"the beginning":                        {[]any{"*:12*"}, nil, known},
+		"the beginning, after the service":     {[]any{"arn:aws:*::1*"}, nil, known},
+		"the end":                              {[]any{"*2:*"}, nil, known},
+		"the beginning, for both services":     {[]any{"arn:aws:iam::12345678901*", "arn:aws:sts::12345678901*"}, nil, known},
+		"the whole number":                     {[]any{"*:123456789012:*"}, nil, known},
+		"a digit, the account unknown":         {[]any{"*1*"}, noAccount, unknown},
+		"a number that the account lacks":      {[]any{"*4711*"}, nil, ""},
+		"any number, the account unknown":      {[]any{"*4711*"}, noAccount, unknown},
+		"a number in names":                    {[]any{"*/*1*"}, nil, ""},
+		"names with a digit, account unknown":  {[]any{"*/*1*"}, noAccount, ""},
+		"a digit, the arguments still unknown": {[]any{"*1*"}, map[string]any{"access_key": protocol.Unknown}, unknown},
+	} {
+		check := func(t *testing.T, fake *fakessm.Server, diags []protocol.Diagnostic) {
+			t.Helper()
+
+			if tc.refused == "" {
+				protocol.WantNoDiagnostics(t, testWithoutDrainWarnings(diags))
+
+				return
+			}
+			protocol.WantDiagnostic(t, protocol.Error("owners", testDrainError, tc.refused), diags)
+			endpoint.WantCalls(t, fake)
+		}
+		config := map[string]any{"owners": tc.owners, "region": testRegion}
+		later := map[string]any{"owners": []any{protocol.Unknown}, "region": testRegion}
+		start := func(t *testing.T) (*fakessm.Server, *protocol.Server) {
+			t.Helper()
+			fake, url := testInventoryFake(t)
+
+			return fake, newConfiguredServer(t, testArguments(url, tc.provider))
+		}
+
+		t.Run(name+"/action, planned", func(t *testing.T) {
+			t.Parallel()
+			fake, s := start(t)
+			check(t, fake, s.InvokeAction("ssm_drain_sessions", config).Planned)
+		})
+		t.Run(name+"/resource, planned", func(t *testing.T) {
+			t.Parallel()
+			fake, s := start(t)
+			_, diags := s.PlanCreate("ssm_session_drain", config)
+			check(t, fake, diags)
+		})
+		if _, ok := tc.provider["access_key"]; ok {
+			continue
+		}
+		t.Run(name+"/action, invoked", func(t *testing.T) {
+			t.Parallel()
+			fake, s := start(t)
+			check(t, fake, s.InvokeAction("ssm_drain_sessions", later, config).Diagnostics)
+		})
+		for _, when := range []string{"create", "destroy"} {
+			t.Run(name+"/resource, applied with when = "+when, func(t *testing.T) {
+				t.Parallel()
+				fake, s := start(t)
+				plan, diags := s.PlanCreate("ssm_session_drain", mergeConfig(later, map[string]any{"when": when}))
+				protocol.WantNoDiagnostics(t, diags)
+				schema := s.Schemas.ResourceSchemas["ssm_session_drain"]
+				plan.Config = s.Encode(schema, mergeConfig(config, map[string]any{"when": when}))
+				plan.Planned = s.Encode(schema, mergeConfig(plan.Values, map[string]any{"owners": tc.owners}))
+				_, diags = s.Apply(plan)
+				check(t, fake, diags)
+			})
+		}
+		t.Run(name+"/resource, destroyed", func(t *testing.T) {
+			t.Parallel()
+			fake, s := start(t)
+			state, diags := s.Create("ssm_session_drain", map[string]any{"owners": []any{"*/nobody"}, "when": "destroy", "region": testRegion})
+			protocol.WantNoDiagnostics(t, diags)
+			state.Values["owners"] = tc.owners
+			// A planned destroy lists the sessions.
+			plan, _ := s.Plan(state, nil)
+			fake.ResetRequests()
+			_, diags = s.Apply(plan)
+			check(t, fake, diags)
+		})
+	}
+}
+
 // The age of a session is measured with the clock of the service.
 func TestSelector_clock(t *testing.T) {
 	t.Parallel()

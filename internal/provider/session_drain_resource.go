@@ -217,7 +217,7 @@ func (r *sessionDrainResource) ModifyPlan(ctx context.Context, req resource.Modi
 	// A configured but unknown Region must not become the default. A drain that does not
 	// change makes no calls, so its Region may be outside the provider's partition.
 	regionKnown := (creating || replacing || updating) && !configuredRegion.IsUnknown() && plan.resolve(r.providerMeta, &resp.Diagnostics) == regionGood
-	plan.requireCondition(&resp.Diagnostics)
+	plan.requireCondition(r.place(plan.Region.ValueString()).Account, &resp.Diagnostics)
 	if regionKnown {
 		plan.judge(r.place(plan.Region.ValueString()), &resp.Diagnostics)
 	}
@@ -312,7 +312,7 @@ func (r *sessionDrainResource) Create(ctx context.Context, req resource.CreateRe
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
 	// The plan's mark is meant for the drain that this one replaces.
 	resp.Diagnostics.Append(resp.Private.SetKey(ctx, drainEndingKey, nil)...)
-	if !r.prepare(summaryDrain, &plan.regionModel, &resp.Diagnostics) || !plan.requireCondition(&resp.Diagnostics) {
+	if !r.prepare(summaryDrain, &plan.regionModel, &resp.Diagnostics) || !plan.requireCondition(r.place(plan.Region.ValueString()).Account, &resp.Diagnostics) {
 		return
 	}
 
@@ -356,7 +356,7 @@ func (r *sessionDrainResource) Update(ctx context.Context, req resource.UpdateRe
 	var state, plan sessionDrainResourceModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
-	if resp.Diagnostics.HasError() || !plan.requireCondition(&resp.Diagnostics) {
+	if resp.Diagnostics.HasError() || !plan.requireCondition(r.place(plan.Region.ValueString()).Account, &resp.Diagnostics) {
 		return
 	}
 
@@ -387,7 +387,7 @@ func (r *sessionDrainResource) Delete(ctx context.Context, req resource.DeleteRe
 	if resp.Diagnostics.HasError() || !state.drains(drainWhenDestroy) || ending == nil && state.drains(drainWhenCreate) {
 		return
 	}
-	if !r.requireReady(summaryDrain, &resp.Diagnostics) || !state.requireCondition(&resp.Diagnostics) {
+	if !r.requireReady(summaryDrain, &resp.Diagnostics) || !state.requireCondition(r.place(state.Region.ValueString()).Account, &resp.Diagnostics) {
 		return
 	}
 

@@ -968,19 +968,21 @@ func TestSessionDrainResource_conditionTakenAway(t *testing.T) {
 	state, diags := s.Create("ssm_session_drain", map[string]any{"owners": []any{"*/ann"}, "when": "destroy"})
 	protocol.WantNoDiagnostics(t, diags)
 
-	_, diags = s.Plan(state, map[string]any{"owners": []any{"*"}, "when": "destroy"})
-	protocol.WantDiagnostic(t, protocol.Error("owners", testDrainError, "The patterns in owners match every owner\nNothing was ended."), diags)
+	for _, pattern := range []string{"*", "*1*"} {
+		_, diags = s.Plan(state, map[string]any{"owners": []any{pattern}, "when": "destroy"})
+		protocol.WantDiagnostic(t, protocol.Error("owners", testDrainError, "The patterns in owners match every owner\nNothing was ended."), diags)
 
-	// It is also refused if it becomes known during apply.
-	plan, diags := s.Plan(state, map[string]any{"owners": []any{protocol.Unknown}, "when": "destroy"})
-	protocol.WantNoDiagnostics(t, diags)
-	known := mergeConfig(state.Values, map[string]any{"owners": []any{"*"}})
-	plan.Config = s.Encode(s.Schemas.ResourceSchemas["ssm_session_drain"], map[string]any{"owners": []any{"*"}, "when": "destroy"})
-	plan.Planned = s.Encode(s.Schemas.ResourceSchemas["ssm_session_drain"], known)
-	after, diags := s.Apply(plan)
-	protocol.WantDiagnostic(t, protocol.Error("owners", testDrainError, "match every owner"), diags)
-	if diff := cmp.Diff(state.Values, after.Values); diff != "" {
-		t.Errorf("the refused update changed the state (-before +after):\n%s", diff)
+		// It is also refused if it becomes known during apply.
+		plan, diags := s.Plan(state, map[string]any{"owners": []any{protocol.Unknown}, "when": "destroy"})
+		protocol.WantNoDiagnostics(t, diags)
+		known := mergeConfig(state.Values, map[string]any{"owners": []any{pattern}})
+		plan.Config = s.Encode(s.Schemas.ResourceSchemas["ssm_session_drain"], map[string]any{"owners": []any{pattern}, "when": "destroy"})
+		plan.Planned = s.Encode(s.Schemas.ResourceSchemas["ssm_session_drain"], known)
+		after, diags := s.Apply(plan)
+		protocol.WantDiagnostic(t, protocol.Error("owners", testDrainError, "match every owner"), diags)
+		if diff := cmp.Diff(state.Values, after.Values); diff != "" {
+			t.Errorf("the refused update changed the state (-before +after):\n%s", diff)
+		}
 	}
 	endpoint.WantCalls(t, fake)
 }

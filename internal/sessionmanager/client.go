@@ -43,6 +43,10 @@ type Options struct {
 	// determines the endpoint.
 	Endpoint string
 
+	// Account is the number of the account that the credentials belong to. Empty means
+	// that it is unknown.
+	Account string
+
 	// AttemptTimeout limits one HTTP attempt. Zero means 20 seconds. An HTTP client
 	// that is neither the SDK's nor an *http.Client keeps its own timeout.
 	AttemptTimeout time.Duration
@@ -65,6 +69,7 @@ type Options struct {
 // method takes the Region to call.
 type Client struct {
 	api     api
+	account string // Empty if unknown.
 	own     *Registry
 	retryer aws.Retryer // For all calls. Start makes its own retries with it.
 	pace    *pacer
@@ -127,7 +132,7 @@ func New(cfg aws.Config, options Options) *Client {
 		own = NewRegistry()
 	}
 
-	return &Client{api: newAPI(client), own: own, retryer: client.Options().Retryer, pace: pace, decided: decided}
+	return &Client{api: newAPI(client), account: options.Account, own: own, retryer: client.Options().Retryer, pace: pace, decided: decided}
 }
 
 // sleep waits for d. If the context ends first, sleep returns its error.

@@ -124,7 +124,7 @@ func (c *Client) Drain(ctx context.Context, in DrainInput) (DrainResult, error) 
 		answers:   map[string]endAnswer{},
 		lastLooks: map[string]look{},
 	}
-	if err := in.Selector.RequireCondition(); err != nil {
+	if err := in.Selector.RequireCondition(c.account); err != nil {
 		return d.result, err
 	}
 

@@ -664,12 +664,13 @@ func TestClient_Drain_withoutACall(t *testing.T) {
 		selector sessionmanager.Selector
 		kind     string
 	}{
-		"no condition":        {sessionmanager.Selector{}, noCondition},
-		"any owner":           {sessionmanager.Selector{Owners: []string{"*"}}, noCondition},
-		"an age of zero":      {sessionmanager.Selector{OlderThan: olderThan(0)}, noCondition},
-		"exclusions only":     {sessionmanager.Selector{ExcludeOwners: []string{ownerMary}}, noCondition},
-		"an empty set":        {sessionmanager.Selector{Targets: []string{}}, ""},
-		"an empty set of two": {sessionmanager.Selector{Targets: []string{node}, Owners: []string{}}, ""},
+		"no condition":         {sessionmanager.Selector{}, noCondition},
+		"any owner":            {sessionmanager.Selector{Owners: []string{"*"}}, noCondition},
+		"a part of an account": {sessionmanager.Selector{Owners: []string{"*1*"}}, noCondition},
+		"an age of zero":       {sessionmanager.Selector{OlderThan: olderThan(0)}, noCondition},
+		"exclusions only":      {sessionmanager.Selector{ExcludeOwners: []string{ownerMary}}, noCondition},
+		"an empty set":         {sessionmanager.Selector{Targets: []string{}}, ""},
+		"an empty set of two":  {sessionmanager.Selector{Targets: []string{node}, Owners: []string{}}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -683,6 +684,36 @@ func TestClient_Drain_withoutACall(t *testing.T) {
 				}
 				if requests := ep.fake.Requests(); len(requests) > 0 {
 					t.Errorf("requests %+v", requests)
+				}
+			})
+		})
+	}
+}
+
+// TestClient_Drain_account checks that a client judges patterns of owners by the account of
+// its credentials.
+func TestClient_Drain_account(t *testing.T) {
+	t.Parallel()
+
+	for account, want := range map[string]drainReport{
+		"123456789012": {Outcomes: outcomes{}, Kind: noCondition, Live: []string{"a"}},
+		"345678934567": {Outcomes: outcomes{"a": terminated}},
+	} {
+		t.Run(account, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				owned := fakessm.Session{SessionID: "a", Target: node, Owner: "arn:aws:iam::" + account + ":user/user12", Region: region}
+				ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(owned)))
+				in := sessionmanager.DrainInput{Region: region, Selector: sessionmanager.Selector{Owners: []string{"*12*"}}, MaxSessions: maxSessions}
+
+				result, err := ep.client(sessionmanager.Options{Account: account}).Drain(t.Context(), in)
+
+				got := drainReport{Outcomes: result.Outcomes, Kind: drainKind(err), Live: want.Live}
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+				if called := len(ep.fake.Requests()) > 0; called != (want.Kind == "") {
+					t.Errorf("requests %+v", ep.fake.Requests())
 				}
 			})
 		})

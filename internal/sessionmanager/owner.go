@@ -4,6 +4,7 @@
 package sessionmanager
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"unicode"
@@ -62,16 +63,12 @@ func optional(of shape) shape {
 	return of
 }
 
-// alphanumericsAnd returns the set of letters, digits and the given characters.
-func alphanumericsAnd(more string) func(rune) bool {
-	return func(r rune) bool {
-		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune(more, r)
-	}
-}
+// nameCharacters are the characters of the names of IAM users, roles and role sessions.
+const nameCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+=,.@-"
 
 var (
-	nameCharacter      = alphanumericsAnd("_+=,.@-")
-	pathCharacter      = alphanumericsAnd("_+=,.@-/")
+	nameCharacter      = func(r rune) bool { return strings.ContainsRune(nameCharacters, r) }
+	pathCharacter      = func(r rune) bool { return r == '/' || nameCharacter(r) }
 	digit              = func(r rune) bool { return '0' <= r && r <= '9' }
 	partitionCharacter = func(r rune) bool { return 'a' <= r && r <= 'z' || r == '-' }
 	notColon           = func(r rune) bool { return r != ':' }
@@ -275,51 +272,91 @@ func invisible(r rune) bool {
 	return unicode.IsSpace(r) || r == '\u200b' || r == '\ufeff'
 }
 
-// sampleOwners returns owners of every shape for a partition and an account. Their names
-// have no characters in common, so only a pattern for every name matches all of them.
-func sampleOwners(partition, account string) []string {
-	var owners []string
-	for _, resource := range []string{
-		"iam::%:root",
-		"iam::%:user/q",
-		"iam::%:user/7+7",
-		"iam::%:user/q/q",
-		"sts::%:assumed-role/q/qq",
-		"sts::%:assumed-role/7+7/7+7",
-		"sts::%:federated-user/qq",
-		"sts::%:federated-user/7+7",
-	} {
-		owners = append(owners, "arn:"+partition+":"+strings.Replace(resource, "%", account, 1))
-	}
-
-	return owners
-}
-
 // partitions are the AWS partitions.
 var partitions = []string{"aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f"}
 
-// matchEveryOwner reports whether the patterns together match every owner of some
-// account: one that they name, or any other.
-func matchEveryOwner(patterns []string) bool {
-	accounts := map[string]bool{"000000000000": true}
-	for _, pattern := range patterns {
-		for _, part := range strings.FieldsFunc(pattern, func(r rune) bool { return !digit(r) }) {
-			if len(part) == 12 {
-				accounts[part] = true
-			}
+// EveryAccount stands for the number of every account.
+const EveryAccount = "*"
+
+// ownerForms are the forms of owners, split at the account. The names are a *, which no
+// pattern contains as a character. If a pattern matches such a text, its wildcards match
+// the names, and so it matches every owner of the form.
+var ownerForms = []struct{ service, resource string }{
+	{"iam", "user/*"},
+	{"iam", "user/*/*"},
+	{"sts", "assumed-role/*/**"},
+	{"sts", "federated-user/**"},
+	{"iam", "root"},
+}
+
+// matchEveryOwner reports whether the patterns together match every owner of an account.
+// If the account is empty, any one account counts. EveryAccount means that the patterns
+// match every owner of every account.
+func matchEveryOwner(patterns []string, account string) bool {
+	return slices.ContainsFunc(partitions, func(partition string) bool {
+		if account == "" {
+			return matchAllOf(patterns, partition, EveryAccount) || matchSomeAccount(patterns, partition)
 		}
-	}
-	for _, partition := range partitions {
-		for account := range accounts {
-			every := true
-			for _, owner := range sampleOwners(partition, account) {
-				every = every && anyPattern(patterns, owner)
-			}
-			if every {
-				return true
+
+		return matchAllOf(patterns, partition, account)
+	})
+}
+
+// matchAllOf reports whether the patterns together match every owner of an account and
+// its partition.
+func matchAllOf(patterns []string, partition, account string) bool {
+	for _, form := range ownerForms {
+		owner := "arn:" + partition + ":" + form.service + "::" + account + ":" + form.resource
+		if anyPattern(patterns, owner) {
+			continue
+		}
+		// One pattern for each character of names has the same effect.
+		for _, char := range nameCharacters {
+			name := strings.ReplaceAll(form.resource, "*", string(char))
+			if !anyPattern(patterns, strings.TrimSuffix(owner, form.resource)+name) {
+				return false
 			}
 		}
 	}
 
-	return false
+	return true
+}
+
+// matchSomeAccount reports whether there is an account whose owners the patterns all
+// match. It tries the digits of the account one by one. If the search takes too long, it
+// reports true.
+func matchSomeAccount(patterns []string, partition string) bool {
+	const (
+		digits = 12
+		most   = 1000 // Tries.
+	)
+
+	var (
+		tries  int
+		search func(account string) bool
+	)
+	search = func(account string) bool {
+		if tries++; tries > most {
+			return true
+		}
+		for _, form := range ownerForms {
+			rest := digits - len(account)
+			owners := concat(literal("arn:"+partition+":"+form.service+"::"+account), repeated(digit, '0', rest, rest), literal(":"+form.resource))
+			names := strings.HasSuffix(form.resource, "*")
+			if !slices.ContainsFunc(patterns, func(pattern string) bool {
+				if names && !strings.HasSuffix(pattern, "*") {
+					return false
+				}
+				_, ok := fits(pattern, owners)
+
+				return ok
+			}) {
+				return false
+			}
+		}
+
+		return len(account) == digits || strings.ContainsFunc("0123456789", func(next rune) bool { return search(account + string(next)) })
+	}
+
+	return search("")
 }

@@ -116,13 +116,15 @@ var ErrNoCondition = errors.New("no condition narrows down the sessions to end")
 const minAge = time.Minute
 
 // RequireCondition returns ErrNoCondition if the selector matches practically every
-// session that is not excluded. Patterns for every owner, all access types together and
-// an age below one minute are not narrowing.
-func (s Selector) RequireCondition() error {
+// session of an account that is not excluded. Patterns for every owner, all access types
+// together and an age below one minute are not narrowing. If the account is empty, the
+// patterns must not match every owner of any account. EveryAccount accepts patterns that
+// match every owner of only some accounts.
+func (s Selector) RequireCondition(account string) error {
 	switch {
 	case s.Targets != nil, s.DocumentNames != nil:
 		return nil
-	case s.Owners != nil && !matchEveryOwner(s.Owners):
+	case s.Owners != nil && !matchEveryOwner(s.Owners, account):
 		return nil
 	case s.AccessTypes != nil && !containsAll(s.AccessTypes, AccessTypes()):
 		return nil

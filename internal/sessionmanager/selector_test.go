@@ -41,9 +41,12 @@ func matchesPattern(pattern, owner string) bool {
 
 // referencePattern is an independent implementation of matchesPattern.
 func referencePattern(pattern, owner string) bool {
-	expression := strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, ".*")
+	return owner != "" && referenceExpression(pattern).MatchString(owner)
+}
 
-	return owner != "" && regexp.MustCompile("(?s)^(?:"+expression+")$").MatchString(owner)
+// referenceExpression translates a pattern into a regular expression.
+func referenceExpression(pattern string) *regexp.Regexp {
+	return regexp.MustCompile("(?s)^(?:" + strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, ".*") + ")$")
 }
 
 // referenceMatches is an independent implementation of Selector.Matches.
@@ -542,11 +545,170 @@ func TestSelector_RequireCondition(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			err := tc.selector.RequireCondition()
+			err := tc.selector.RequireCondition("")
 			if got := errors.Is(err, sessionmanager.ErrNoCondition); got != tc.refused || (err != nil) != tc.refused {
 				t.Errorf("error is %v", err)
 			}
 		})
+	}
+}
+
+// everyOwnerOf returns owners of an account: all kinds, with each character that names can
+// have, and with paths where they are possible.
+func everyOwnerOf(partition, account string) []string {
+	var owners []string
+	add := func(service string, resources ...string) {
+		for _, resource := range resources {
+			owners = append(owners, "arn:"+partition+":"+service+"::"+account+":"+resource)
+		}
+	}
+	add("iam", "root", "user/mary", "user/Jane.Doe@example.com", "user/ops/eu/mary", "user/division_abc/subdivision_xyz/JaneDoe", "user/"+account)
+	add("sts", "assumed-role/Operator/mary", "assumed-role/AWSReservedSSO_Ops_0123456789abcdef/mary@example.com", "assumed-role/Operator/ops/mary", "federated-user/mary",
+		"assumed-role/"+account+"/"+account)
+	for _, char := range "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+=,.@-" {
+		c := string(char)
+		add("iam", "user/"+c, "user/"+c+"/"+c, "user/"+c+"/"+c+"/"+c)
+		add("sts", "assumed-role/"+c+"/"+c+c, "assumed-role/"+c+"/"+c+"/"+c, "federated-user/"+c+c)
+	}
+
+	return owners
+}
+
+// randomOwnerPatterns returns up to four patterns, which are often so wide that they match
+// every owner of an account together.
+func randomOwnerPatterns(r *rand.Rand) []string {
+	pick := func(from ...string) string { return from[r.IntN(len(from))] }
+	var patterns []string
+	for range 1 + r.IntN(4) {
+		account := pick("*", "*", "1*", "12*", "*2", "*12", "*1*", "*34*12*", "12345678901*", "1*2", "123456789012", "210987654321", "*00*", "*9*8*")
+		switch r.IntN(4) {
+		case 0:
+			patterns = append(patterns, pick("*", "*:", "arn:*", "*::")+account+pick("*", ":*", "*:*", ""))
+		case 1:
+			patterns = append(patterns, "arn:"+pick("*", "aws", "aws", "aws*", "aws-us-gov")+":"+pick("*", "iam", "sts", "*s*")+"::"+account+pick(":*", ":*", "*"))
+		default:
+			patterns = append(patterns, "arn:"+pick("*", "aws")+":"+pick("*", "iam", "sts")+":"+pick(":", ":", "*")+account+
+				pick(":*", ":user/*", ":assumed-role/*", ":*/*", ":root", "*root", ":*r*", ":*e*", ":federated-user/*", ":*/*/*", "/"))
+		}
+	}
+
+	return patterns
+}
+
+// TestSelector_everyOwner compares RequireCondition with a set of owners: patterns that match
+// all of them are no condition, and other patterns are one. If the account is not known,
+// patterns that match all owners of any account are no condition.
+func TestSelector_everyOwner(t *testing.T) {
+	t.Parallel()
+
+	var (
+		r        = rand.New(rand.NewPCG(3, 4)) //nolint:gosec // The cases must be repeatable.
+		accounts = []string{"123456789012", "210987654321", "111111111111", "000000000000", "340000000012", "120000000012", "987600000002"}
+		parts    = []string{"aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f"}
+		owners   = map[string][][]string{}
+		counts   = map[string]int{}
+	)
+	for _, account := range accounts {
+		for _, partition := range parts {
+			owners[account] = append(owners[account], everyOwnerOf(partition, account))
+		}
+	}
+	for range 600 {
+		var (
+			patterns = randomOwnerPatterns(r)
+			selector = sessionmanager.Selector{Owners: patterns}
+			some     bool
+			matchers []*regexp.Regexp
+		)
+		for _, pattern := range patterns {
+			matchers = append(matchers, referenceExpression(pattern))
+		}
+		for _, account := range accounts {
+			every := slices.ContainsFunc(owners[account], func(owners []string) bool {
+				return !slices.ContainsFunc(owners, func(owner string) bool {
+					return !slices.ContainsFunc(matchers, func(matcher *regexp.Regexp) bool { return matcher.MatchString(owner) })
+				})
+			})
+			some = some || every
+			if refused := selector.RequireCondition(account) != nil; refused != every {
+				t.Errorf("%q match every owner of account %s: %t, but refused: %t", patterns, account, every, refused)
+			}
+			counts[fmt.Sprintf("known, refused %t", every)]++
+		}
+		if some && selector.RequireCondition("") == nil {
+			t.Errorf("%q match every owner of some account, but are accepted without an account", patterns)
+		}
+		switch everywhere := selector.RequireCondition(sessionmanager.EveryAccount) != nil; {
+		case everywhere && selector.RequireCondition(accounts[r.IntN(len(accounts))]) == nil:
+			t.Errorf("%q match every owner of every account, but are accepted for one", patterns)
+		case some && !everywhere:
+			counts["refused for some accounts"]++
+		}
+	}
+	for _, kind := range []string{"known, refused true", "known, refused false", "refused for some accounts"} {
+		if counts[kind] < 100 {
+			t.Errorf("too few cases: %v", counts)
+		}
+	}
+}
+
+// Whether patterns match every owner can depend on the account.
+func TestSelector_RequireCondition_account(t *testing.T) {
+	t.Parallel()
+
+	const ours = "123456789012"
+	var oneForEach []string
+	for _, char := range "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+=,.@-" {
+		oneForEach = append(oneForEach, "*/"+string(char)+"*")
+	}
+	for name, tc := range map[string]struct {
+		owners  []string
+		account string
+		refused bool
+	}{
+		"a digit of the account":                        {[]string{"*1*"}, ours, true},
+		"a digit of some accounts":                      {[]string{"*1*"}, "", true},
+		"a digit, for every account":                    {[]string{"*1*"}, sessionmanager.EveryAccount, false},
+		"a digit that the account lacks":                {[]string{"*1*"}, "222222222222", false},
+		"the account's beginning":                       {[]string{"*:12*"}, ours, true},
+		"the account's beginning, after the service":    {[]string{"arn:aws:*::1*"}, ours, true},
+		"the account's end":                             {[]string{"*2:*"}, ours, true},
+		"the end of some accounts":                      {[]string{"*2:*"}, "", true},
+		"both services, with the account's beginning":   {[]string{"arn:aws:iam::12345678901*", "arn:aws:sts::12345678901*"}, ours, true},
+		"the same, in an unknown account":               {[]string{"arn:aws:iam::12345678901*", "arn:aws:sts::12345678901*"}, "", true},
+		"both services, with different digits":          {[]string{"arn:aws:iam::*34*", "arn:aws:sts::*7*2*"}, ours, true},
+		"the same digits, in an unknown account":        {[]string{"arn:aws:iam::*34*", "arn:aws:sts::*7*2*"}, "", true},
+		"both services, with beginnings that differ":    {[]string{"arn:aws:iam::1*", "arn:aws:sts::2*"}, "", false},
+		"the whole account":                             {[]string{"*:123456789012:*"}, ours, true},
+		"another whole account":                         {[]string{"*:210987654321:*"}, ours, false},
+		"an unknown account":                            {[]string{"*:210987654321:*"}, "", true},
+		"a number in a name":                            {[]string{"*/*1*"}, "", false},
+		"one service of the account":                    {[]string{"arn:aws:sts::1*"}, ours, false},
+		"too many digits":                               {[]string{"*:1234567890123*"}, "", false},
+		"digits that no account can have together":      {[]string{"arn:aws:iam::*1234567*", "arn:aws:sts::*7654321*:*"}, ours, false},
+		"one pattern for each first character":          {append(oneForEach, "*:root"), ours, true},
+		"one for each first character, account unknown": {append(oneForEach, "*:root"), "", true},
+		"all first characters but one":                  {append(oneForEach[1:len(oneForEach):len(oneForEach)], "*:root"), ours, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := sessionmanager.Selector{Owners: tc.owners}.RequireCondition(tc.account)
+			if got := errors.Is(err, sessionmanager.ErrNoCondition); got != tc.refused {
+				t.Errorf("refused is %t, error is %v", got, err)
+			}
+		})
+	}
+}
+
+func BenchmarkSelector_RequireCondition_manyOwners(b *testing.B) {
+	var owners []string
+	for i := range 10_000 {
+		owners = append(owners, fmt.Sprintf("arn:*:sts::123456789012:assumed-role/*/user%d", i))
+	}
+	for b.Loop() {
+		if err := (sessionmanager.Selector{Owners: owners}).RequireCondition(""); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 
