@@ -56,8 +56,9 @@ type sessionDrainResource struct {
 
 type sessionDrainResourceModel struct {
 	drainModel
-	When     types.String `tfsdk:"when"`
-	Triggers types.Map    `tfsdk:"triggers"`
+	AccountID types.String `tfsdk:"account_id"`
+	When      types.String `tfsdk:"when"`
+	Triggers  types.Map    `tfsdk:"triggers"`
 	drainRecord
 	Timeouts timeouts.Value `tfsdk:"timeouts"`
 }
@@ -76,6 +77,12 @@ func (r *sessionDrainResource) Metadata(_ context.Context, req resource.Metadata
 
 func (r *sessionDrainResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	attributes := map[string]schema.Attribute{
+		"account_id": schema.StringAttribute{
+			Computed: true,
+			MarkdownDescription: "AWS account whose sessions the drain ends. It refuses to work with credentials of another account. " +
+				"Null if the provider has `skip_requesting_account_id`.",
+			PlanModifiers: []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
+		},
 		"region": schema.StringAttribute{
 			Optional:            true,
 			Computed:            true,
@@ -213,6 +220,9 @@ func (r *sessionDrainResource) ModifyPlan(ctx context.Context, req resource.Modi
 		// The new drain uses the provider's current Region.
 		plan.Region = types.StringUnknown()
 	}
+	if creating || replacing {
+		plan.AccountID = r.plannedAccount()
+	}
 
 	// A configured but unknown Region must not become the default. A drain that does not
 	// change makes no calls, so its Region may be outside the provider's partition.
@@ -220,6 +230,11 @@ func (r *sessionDrainResource) ModifyPlan(ctx context.Context, req resource.Modi
 	plan.requireCondition(r.place(plan.Region.ValueString()).Account, &resp.Diagnostics)
 	if regionKnown {
 		plan.judge(r.place(plan.Region.ValueString()), &resp.Diagnostics)
+	}
+	if updating && r.ready() {
+		if problem := r.accountProblem(accountOfDrain, state.AccountID.ValueString()); problem != "" {
+			resp.Diagnostics.AddError(summaryDrain, problem+" To drain in the other account, replace the drain.")
+		}
 	}
 	if resp.Diagnostics.HasError() {
 		return
@@ -256,7 +271,7 @@ func (r *sessionDrainResource) previewDestroy(ctx context.Context, state session
 		return nil
 	}
 	in, _ := state.input()
-	if problem := r.outOfReach(in.Region); problem != "" {
+	if _, problem := r.outOfReach(state); problem != "" {
 		diags.AddWarning(drainSummary("Sessions Not Counted", in, r.accountID),
 			fmt.Sprintf("This drain cannot end the sessions that it selects in Region %s %s. %s\n\nSelection: %s.\n\n%s",
 				in.Region, drainOnDestroy, problem, selectionText(in.Selector), drainWayOut))
@@ -267,10 +282,15 @@ func (r *sessionDrainResource) previewDestroy(ctx context.Context, state session
 	return r.previewDrain(ctx, in, drainOnDestroy, diags)
 }
 
-// outOfReach returns why the provider can no longer call a Region in state, or "". The
-// reason is that the provider is now in another partition.
-func (r *sessionDrainResource) outOfReach(region string) string {
-	return regionProblem(region, r.place(r.region).Partition, true)
+// outOfReach returns why the provider can no longer end the sessions of a drain in state,
+// or "", and the attribute at fault. The provider is then in another partition or another
+// account.
+func (r *sessionDrainResource) outOfReach(state sessionDrainResourceModel) (at path.Path, problem string) {
+	if problem := regionProblem(state.Region.ValueString(), r.place(r.region).Partition, true); problem != "" {
+		return path.Root("region"), problem
+	}
+
+	return path.Root("account_id"), r.accountProblem(accountOfDrain, state.AccountID.ValueString())
 }
 
 // without removes the sessions that another preview of the same Region also shows.
@@ -314,6 +334,14 @@ func (r *sessionDrainResource) Create(ctx context.Context, req resource.CreateRe
 	resp.Diagnostics.Append(resp.Private.SetKey(ctx, drainEndingKey, nil)...)
 	if !r.prepare(summaryDrain, &plan.regionModel, &resp.Diagnostics) || !plan.requireCondition(r.place(plan.Region.ValueString()).Account, &resp.Diagnostics) {
 		return
+	}
+	if problem := r.accountProblem(accountOfPlan, plan.AccountID.ValueString()); problem != "" {
+		resp.Diagnostics.AddError(summaryDrain, fmt.Sprintf("Nothing was ended. %s Or plan again.", problem))
+
+		return
+	}
+	if plan.AccountID.IsUnknown() {
+		plan.AccountID = r.currentAccount()
 	}
 
 	plan.drainRecord = recordOf(sessionmanager.DrainResult{})
@@ -363,9 +391,17 @@ func (r *sessionDrainResource) Update(ctx context.Context, req resource.UpdateRe
 	if plan.Outcomes.IsUnknown() {
 		plan.drainRecord = state.drainRecord
 	}
+	if plan.AccountID.IsUnknown() {
+		plan.AccountID = r.currentAccount()
+	}
 	// A new selection is drained. Other changes take effect with the next drain.
 	if plan.drains(drainWhenCreate) && !plan.sameSelection(state) {
 		if !r.prepare(summaryDrain, &plan.regionModel, &resp.Diagnostics) {
+			return
+		}
+		if problem := r.accountProblem(accountOfPlan, plan.AccountID.ValueString()); problem != "" {
+			resp.Diagnostics.AddError(summaryDrain, fmt.Sprintf("Nothing was ended. %s Or plan again.", problem))
+
 			return
 		}
 		result, err := r.drain(ctx, &plan, drainOnUpdate, &resp.Diagnostics)
@@ -392,8 +428,8 @@ func (r *sessionDrainResource) Delete(ctx context.Context, req resource.DeleteRe
 	}
 
 	in, _ := state.input()
-	if problem := r.outOfReach(in.Region); problem != "" {
-		resp.Diagnostics.AddAttributeError(path.Root("region"), summaryDrain,
+	if at, problem := r.outOfReach(state); problem != "" {
+		resp.Diagnostics.AddAttributeError(at, summaryDrain,
 			fmt.Sprintf("Nothing was ended. %s\n\nSelection: %s.\n\n%s", problem, selectionText(in.Selector), drainWayOut))
 
 		return
