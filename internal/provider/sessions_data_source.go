@@ -157,9 +157,7 @@ func (d *sessionsDataSource) Read(ctx context.Context, req datasource.ReadReques
 
 	model.SessionIDs, model.Sessions = []string{}, []sessionModel{}
 	for _, session := range listing.Sessions {
-		if session.SessionID != "" {
-			model.SessionIDs = append(model.SessionIDs, session.SessionID)
-		}
+		model.SessionIDs = append(model.SessionIDs, session.SessionID)
 		model.Sessions = append(model.Sessions, flattenSession(session))
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, &model)...)

@@ -181,7 +181,7 @@ type drain struct {
 	now      time.Time // The service's time at the start of the drain. Ages are measured once.
 
 	listed time.Time // When the last listing began.
-	noID   bool      // The last listing contained a live session without an ID.
+	noID   bool      // The last listing contained a session without an ID.
 
 	lastLooks map[string]look // What is known of the sessions that were asked to end, by session ID.
 

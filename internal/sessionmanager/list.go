@@ -23,7 +23,7 @@ const maxRestarts = 3
 // errEndless: the page tokens of a listing form a loop.
 var errEndless = errors.New("the listing does not end: a page token repeated itself")
 
-// errNoID: the listing contains a live session that may match, and cannot be ended.
+// errNoID: the listing contains a session that may match, and cannot be ended or shown.
 var errNoID = errors.New("the answer lists a session without its ID")
 
 // Listing is the result of DescribeSessions for a selector.
@@ -33,7 +33,7 @@ type Listing struct {
 
 	filtered bool            // The request had a filter.
 	pages    int             // How many pages it has.
-	noID     bool            // It contains a live session without an ID.
+	noID     bool            // It contains a session without an ID.
 	seen     map[string]bool // Every listed session, matching or not, and whether it was live.
 }
 
@@ -51,15 +51,19 @@ func (l Listing) snapshot() bool {
 // AWS does not document what filters match. If a filter leaves none of the active
 // sessions, List lists them again without a filter. The history can be too long for that.
 //
-// A zero now means the service's time.
+// A zero now means the service's time. Errors: ErrIncompleteAnswer if a session has no ID,
+// and those of a failed DescribeSessions.
 func (c *Client) List(ctx context.Context, region string, state State, selector Selector, now time.Time) (Listing, error) {
 	listing, err := c.list(ctx, region, state, selector, selector.filters(), now)
-	if err != nil || len(listing.Sessions) > 0 || !listing.filtered || state != StateActive {
-		return listing, err
+	if err == nil && len(listing.Sessions) == 0 && listing.filtered && state == StateActive {
+		c.decidedToListAll(ctx, region, listing)
+		listing, err = c.list(ctx, region, state, selector, nil, listing.Now)
 	}
-	c.decidedToListAll(ctx, region, listing)
+	if err == nil && listing.noID {
+		return Listing{}, newError(DescribeSessions, SessionRef{Region: region}, ErrIncompleteAnswer, errNoID)
+	}
 
-	return c.list(ctx, region, state, selector, nil, listing.Now)
+	return listing, err
 }
 
 // decidedToListAll logs why a listing is repeated without a filter.
@@ -87,15 +91,12 @@ func (c *Client) list(ctx context.Context, region string, state State, selector 
 		}
 		for _, in := range page.Sessions {
 			session := newSession(in, state)
-			matches := selector.Matches(session, listing.Now)
 			if session.SessionID == "" {
-				listing.noID = listing.noID || session.Live()
-				if matches {
-					listing.Sessions = append(listing.Sessions, session)
-				}
+				listing.noID = true
 
 				continue
 			}
+			matches := selector.Matches(session, listing.Now)
 			// A later page or a restarted listing can contain the same session again. The
 			// last entry counts, but only if each entry matches: an exclusion always spares.
 			_, again := listing.seen[session.SessionID]
@@ -182,7 +183,7 @@ func (c *Client) live(ctx context.Context, region string, selector Selector, fil
 	}
 	listing, err := c.list(ctx, region, StateActive, selector, filters, now)
 	listing.Sessions = slices.DeleteFunc(listing.Sessions, func(s Session) bool {
-		return s.SessionID == "" || !s.Live() || c.own.contains(region, s)
+		return !s.Live() || c.own.contains(region, s)
 	})
 
 	return listing, err

@@ -768,13 +768,40 @@ func BenchmarkClient_List(b *testing.B) {
 	}
 }
 
-// TestClient_List_again checks that a session that occurs twice is listed once. Entries
-// without an ID are not merged.
+// TestClient_List_noID checks that an entry without an ID makes a listing incomplete, whether
+// it matches or not.
+func TestClient_List_noID(t *testing.T) {
+	t.Parallel()
+
+	for name, entry := range map[string]string{
+		"a matching session": `{"Target":"i-x"}`,
+		"another session":    `{"Target":"i-y"}`,
+		"an empty entry":     `{}`,
+		"null":               `null`,
+	} {
+		for _, state := range []sessionmanager.State{sessionmanager.StateActive, sessionmanager.StateHistory} {
+			t.Run(name+", "+string(state), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					ep := newEndpoint(t, fakessm.New(), answerRequests("DescribeSessions", -1, 200, `{"Sessions":[{"SessionId":"a","Target":"i-x"},`+entry+`]}`))
+
+					listing, err := ep.client().List(t.Context(), region, state, sessionmanager.Selector{Targets: []string{"i-x"}}, time.Time{})
+
+					if kindOf(err) != incomplete || len(listing.Sessions) != 0 {
+						t.Errorf("got %d sessions and the error %v, want an incomplete answer", len(listing.Sessions), err)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestClient_List_again checks that a session that occurs twice is listed once.
 func TestClient_List_again(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ep := newEndpoint(t, fakessm.New(), answerRequests("DescribeSessions", 1, 200,
-			`{"Sessions":[{"Target":"i-x"},{"Target":"i-x"},{"SessionId":"a","Target":"i-x"},{"SessionId":"a","Target":"i-x"}]}`))
+			`{"Sessions":[{"SessionId":"a","Target":"i-x"},{"SessionId":"a","Target":"i-x"}]}`))
 
 		listing, err := ep.client().List(t.Context(), region, sessionmanager.StateActive, sessionmanager.Selector{Targets: []string{"i-x"}}, time.Time{})
 		if err != nil {
@@ -785,7 +812,7 @@ func TestClient_List_again(t *testing.T) {
 		for _, session := range listing.Sessions {
 			ids = append(ids, session.SessionID)
 		}
-		if diff := cmp.Diff([]string{"", "", "a"}, ids); diff != "" {
+		if diff := cmp.Diff([]string{"a"}, ids); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	})
