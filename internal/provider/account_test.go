@@ -4,6 +4,7 @@
 package provider
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -160,6 +161,47 @@ func TestAccount_withoutADrain(t *testing.T) {
 	_, diags = moved.Destroy(state)
 	protocol.WantNoDiagnostics(t, diags)
 	wantNothingEnded(t, fake)
+}
+
+// A saved plan is not applied with credentials of another account. Terraform plans once more
+// before it applies, and finds another account_id.
+func TestAccount_ofASavedPlan(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testInventoryFake(t)
+	w := workspace.New(t, fmt.Sprintf(`
+provider "ssm" {
+  region              = %[2]q
+  profile             = "operator"
+  shared_config_files = ["config"]
+  endpoints {
+    ssm = %[1]q
+    sts = %[1]q
+  }
+}
+
+resource "ssm_session_drain" "test" {
+  owners = ["*/ann"]
+}
+`, url, testRegion))
+	w.Env = append(w.Env, "AWS_ENDPOINT_URL_STS="+url)
+	signIn := func(account string) {
+		w.Write("config", fmt.Sprintf("[profile base]\naws_access_key_id = %s\naws_secret_access_key = %s\n\n[profile operator]\nrole_arn = arn:aws:iam::%s:role/Operator\nsource_profile = base\n",
+			fakessm.DefaultAccessKeyID, fakessm.DefaultSecretAccessKey, account))
+	}
+
+	signIn("123456789012")
+	w.MustRun("plan", "-out=saved")
+	signIn(testOtherAccount)
+	output, err := w.Run("apply", "saved")
+
+	if err == nil || !strings.Contains(output, "account_id") || !strings.Contains(output, testOtherAccount) {
+		t.Errorf("want an error that names the account, got %v\n%s", err, output)
+	}
+	wantNothingEnded(t, fake)
+	signIn("123456789012")
+	w.MustRun("apply", "-auto-approve")
+	endpoint.WantStatus(t, fake, "ann-1", "Terminated")
 }
 
 // A replacement in another account ends nobody by the old drain.
