@@ -433,26 +433,26 @@ func drainUnseen(where string, result sessionmanager.DrainResult, err error) str
 		}
 	}
 
-	sentence := fmt.Sprintf("The provider could not check for new sessions in %s: %s.", where, failureReason(err))
-	if len(unseen) > 0 {
-		were, they := "were", "they are"
-		if len(unseen) == 1 {
-			were, they = "was", "it is"
-		}
-		sentence = fmt.Sprintf("%s in %s %s asked to terminate, but whether %s gone could not be seen: %s.",
-			sessionCount(len(unseen)), where, were, they, failureReason(err))
-	}
-	if ended := result.Ended(); ended > 0 {
-		sentence += fmt.Sprintf(" %d ended.", ended)
-	}
-	if len(unseen) > 0 {
-		sentence += "\n\n  " + sessionList(unseen)
-	}
+	var failures string
 	if len(result.Failures)+len(result.Left) > 0 {
-		sentence += "\n\n" + drainFailures(where, result, "", "")
+		failures = drainFailures(where, result, "", "")
+	}
+	ended := ""
+	if count := result.Ended(); count > 0 {
+		ended = fmt.Sprintf(" %d ended.", count)
+	}
+	if len(unseen) == 0 {
+		return joined(failures, fmt.Sprintf("The provider could not check for new sessions in %s: %s.%s", where, failureReason(err), ended))
 	}
 
-	return sentence
+	were, they := "were", "they are"
+	if len(unseen) == 1 {
+		were, they = "was", "it is"
+	}
+	sentence := fmt.Sprintf("%s in %s %s asked to terminate, but whether %s gone could not be seen: %s.%s\n\n  %s",
+		sessionCount(len(unseen)), where, were, they, failureReason(err), ended, sessionList(unseen))
+
+	return joined(sentence, failures)
 }
 
 // warnOfUnverified warns of sessions whose end was not seen, with the reasons.
