@@ -224,3 +224,39 @@ func TestAccount_replacement(t *testing.T) {
 	w.MustRun("apply", "-auto-approve")
 	endpoint.WantStatus(t, fake, "ann-1", "Terminated")
 }
+
+// An import by identity looks only in the account that it names.
+func TestAccount_ofAnImport(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		arguments map[string]any
+		account   string
+		want      string
+	}{
+		"the same account":   {nil, testAccountID, ""},
+		"no account":         {nil, "", ""},
+		"another account":    {nil, testOtherAccount, "account 222222222222, but the provider's credentials belong to account 123456789012.\nUse credentials of account 222222222222."},
+		"an unknown account": {testInUnknownAccount(), testAccountID, "account 123456789012, but the provider does not know the account of its credentials.\nRemove skip_requesting_account_id"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			fake, url := testFake(t)
+			identity := map[string]any{"session_id": testEnded}
+			if tc.account != "" {
+				identity["account_id"] = tc.account
+			}
+			_, diags := newConfiguredServer(t, testArguments(url, tc.arguments)).Import("ssm_session_termination", "", identity)
+			if tc.want == "" {
+				protocol.WantNoDiagnostics(t, diags)
+
+				return
+			}
+			protocol.WantDiagnostic(t, protocol.Error("", "Unable to Import Session Termination", "Session \""+testEnded+"\" is to be imported from "+tc.want), diags)
+			if count := fake.Count("DescribeSessions"); count != 0 {
+				t.Errorf("the session was looked up %d times", count)
+			}
+		})
+	}
+}

@@ -67,8 +67,8 @@ func (r *sessionTerminationResource) ImportState(ctx context.Context, req resour
 			failureDetail(r.failureSentence(ref, "was not imported", err), err))
 	case session.Live():
 		resp.Diagnostics.AddError(summaryStillLive,
-			fmt.Sprintf("Session %q in Region %s was not imported: it is live (status %s), and importing ends nothing.%s\n\n"+
-				"To end it, create the resource instead of importing it: remove the import block, and apply.", ref.SessionID, ref.Region, printable(session.Status), whoseSentence(session)))
+			fmt.Sprintf("Session %q in %s was not imported: it is live (status %s), and importing ends nothing.%s\n\n"+
+				"To end it, create the resource instead of importing it: remove the import block, and apply.", ref.SessionID, r.where(ref.Region), printable(session.Status), whoseSentence(session)))
 	}
 	if resp.Diagnostics.HasError() {
 		return
@@ -94,11 +94,9 @@ func (r *sessionTerminationResource) checkImport(ctx context.Context, identity s
 		diags.Append(resp.Diagnostics...)
 	}
 
-	account := identity.AccountID.ValueString()
-	if account != "" && r.accountID != "" && account != r.accountID {
-		diags.AddError(summaryImport,
-			fmt.Sprintf("Session %q is to be imported from the account %s, but the provider's credentials belong to %s.\n\n"+
-				"Use credentials of that account.", identity.SessionID.ValueString(), account, r.accountID))
+	beginning := fmt.Sprintf("Session %q is to be imported from", identity.SessionID.ValueString())
+	if problem := r.accountProblem(beginning, identity.AccountID.ValueString()); problem != "" {
+		diags.AddError(summaryImport, problem)
 	}
 }
 
