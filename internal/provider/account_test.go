@@ -51,7 +51,7 @@ func TestAccount_ofThePlan(t *testing.T) {
 		other   = "The plan was made for account 123456789012, but the provider's credentials belong to account 222222222222.\nUse credentials of account 123456789012. Or plan again."
 		unknown = "The plan was made for account 123456789012, but the provider does not know the account of its credentials.\nRemove skip_requesting_account_id"
 	)
-	drain := map[string]any{"targets": []any{"i-a"}}
+	drain := map[string]any{"targets": []any{"i-0000000a"}}
 	for name, tc := range map[string]struct {
 		config, changed map[string]any
 		planned         map[string]any // Arguments of the provider that plans.

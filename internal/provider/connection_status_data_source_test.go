@@ -55,17 +55,17 @@ check "connected" {
 }
 `
 	fake, url := testFake(t)
-	fake.AddTargets(map[string]bool{"i-on": true, "i-off": false})
+	fake.AddTargets(map[string]bool{"i-000000a1": true, "i-000000a0": false})
 	resource.UnitTest(t, resource.TestCase{
 		ProtoV6ProviderFactories: testFactories,
 		Steps: []resource.TestStep{
 			{
-				Config: testProviderConfig(url) + fmt.Sprintf(config, "i-on", "i-off"),
+				Config: testProviderConfig(url) + fmt.Sprintf(config, "i-000000a1", "i-000000a0"),
 				ConfigPlanChecks: resource.ConfigPlanChecks{
 					PreApply: []plancheck.PlanCheck{
 						checkBlock{"connected", "pass", ""},
 						planHook(func() {
-							if strings.Contains(strings.Join(testTargetCalls(fake), ","), "i-off") {
+							if strings.Contains(strings.Join(testTargetCalls(fake), ","), "i-000000a0") {
 								t.Error("a target was asked for that was not known yet")
 							}
 						}),
@@ -78,10 +78,10 @@ check "connected" {
 				},
 			},
 			{
-				PreConfig: func() { fake.AddTargets(map[string]bool{"i-on": false}) },
-				Config:    testProviderConfig(url) + fmt.Sprintf(config, "i-on", "i-off"),
+				PreConfig: func() { fake.AddTargets(map[string]bool{"i-000000a1": false}) },
+				Config:    testProviderConfig(url) + fmt.Sprintf(config, "i-000000a1", "i-000000a0"),
 				ConfigPlanChecks: resource.ConfigPlanChecks{
-					PreApply: []plancheck.PlanCheck{checkBlock{"connected", "fail", "i-on is notconnected."}},
+					PreApply: []plancheck.PlanCheck{checkBlock{"connected", "fail", "i-000000a1 is notconnected."}},
 				},
 			},
 		},
@@ -104,9 +104,9 @@ func TestConnectionStatusDataSource_status(t *testing.T) {
 			"us-east-1 " + testTarget,
 		},
 		"a node that is not": {
-			map[string]any{"target": "i-off"},
-			map[string]any{"target": "i-off", "region": "us-east-1", "status": "notconnected"},
-			"us-east-1 i-off",
+			map[string]any{"target": "i-000000a0"},
+			map[string]any{"target": "i-000000a0", "region": "us-east-1", "status": "notconnected"},
+			"us-east-1 i-000000a0",
 		},
 		"a node of another Region": {
 			map[string]any{"target": testTarget, "region": "eu-central-1"},
@@ -119,9 +119,9 @@ func TestConnectionStatusDataSource_status(t *testing.T) {
 			"us-west-2 " + testTarget,
 		},
 		"a target of 400 characters": {
-			map[string]any{"target": "i-" + strings.Repeat("i", 398)},
-			map[string]any{"target": "i-" + strings.Repeat("i", 398), "region": "us-east-1", "status": "notconnected"},
-			"us-east-1 " + "i-" + strings.Repeat("i", 398),
+			map[string]any{"target": "ecs:c_t_" + strings.Repeat("r", 392)},
+			map[string]any{"target": "ecs:c_t_" + strings.Repeat("r", 392), "region": "us-east-1", "status": "notconnected"},
+			"us-east-1 " + "ecs:c_t_" + strings.Repeat("r", 392),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

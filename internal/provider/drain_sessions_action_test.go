@@ -36,7 +36,7 @@ func TestDrainSessionsAction_basic(t *testing.T) {
 	t.Parallel()
 	cli.Needs(t, cli.Actions)
 	fake, url := testInventoryFake(t)
-	config := testDrainSessionsActionConfig_basic(url, `targets = ["i-a"]`) + testTrigger("one", "after_create", "ssm_drain_sessions")
+	config := testDrainSessionsActionConfig_basic(url, `targets = ["i-0000000a"]`) + testTrigger("one", "after_create", "ssm_drain_sessions")
 	resource.UnitTest(t, resource.TestCase{
 		ProtoV6ProviderFactories: testFactories,
 		Steps: []resource.TestStep{
@@ -58,7 +58,7 @@ func TestDrainSessionsAction_basic(t *testing.T) {
 			},
 			{
 				// An action that fails stops the apply.
-				Config:      testDrainSessionsActionConfig_basic(url, `targets = ["i-a"]`, "max_sessions = 1") + testTrigger("two", "after_create", "ssm_drain_sessions"),
+				Config:      testDrainSessionsActionConfig_basic(url, `targets = ["i-0000000a"]`, "max_sessions = 1") + testTrigger("two", "after_create", "ssm_drain_sessions"),
 				ExpectError: testWrapped(testDrainError + `.*2 sessions in Region us-east-1 of account 123456789012 match, but max_sessions allows 1 to be ended. Nothing was ended.`),
 			},
 		},
@@ -104,12 +104,12 @@ func TestDrainSessionsAction_invoke(t *testing.T) {
 }
 
 // testCallerConfig returns a resource whose node is drained before it is destroyed. Its
-// destruction ends the sessions on i-b, which shows at the endpoint.
+// destruction ends the sessions on i-0000000b, which shows at the endpoint.
 func testCallerConfig(url, node string) string {
 	return testDrainSessionsActionConfig_basic(url, `targets = [caller.triggers["node"]]`) + fmt.Sprintf(`
 resource "ssm_session_drain" "caller" {
   when     = "destroy"
-  targets  = ["i-b"]
+  targets  = ["i-0000000b"]
   triggers = { node = %q }
 
   lifecycle {
@@ -145,11 +145,11 @@ func TestDrainSessionsAction_beforeDestroy(t *testing.T) {
 		ProtoV6ProviderFactories: testFactories,
 		Steps: []resource.TestStep{
 			{
-				Config:        testCallerConfig(url, "i-a"),
+				Config:        testCallerConfig(url, "i-0000000a"),
 				PostApplyFunc: func() { endpoint.WantCalls(t, fake) },
 			},
 			{
-				Config: testCallerConfig(url, "i-c"),
+				Config: testCallerConfig(url, "i-0000000c"),
 				PostApplyFunc: func() {
 					endings := testEndings(fake)
 					if len(endings) != 4 {
@@ -164,7 +164,7 @@ func TestDrainSessionsAction_beforeDestroy(t *testing.T) {
 				},
 			},
 			{
-				Config:  testCallerConfig(url, "i-c"),
+				Config:  testCallerConfig(url, "i-0000000c"),
 				Destroy: true,
 			},
 		},
@@ -182,11 +182,11 @@ func TestDrainSessionsAction_beforeDestroyFailing(t *testing.T) {
 	cli.Needs(t, cli.DestroyEvents)
 	fake, url := testInventoryFake(t)
 	fake.Inject(fakessm.Fault{Operation: "TerminateSession", SessionID: "cat-1", Kind: fakessm.FaultDenied, Times: -1})
-	w := workspace.New(t, testCallerConfig(url, "i-a"))
+	w := workspace.New(t, testCallerConfig(url, "i-0000000a"))
 	w.MustRun("apply", "-auto-approve")
 
 	config := w.Read("main.tf")
-	w.Write("main.tf", strings.ReplaceAll(config, `"i-a"`, `"i-c"`))
+	w.Write("main.tf", strings.ReplaceAll(config, `"i-0000000a"`, `"i-0000000c"`))
 	output, err := w.Run("apply", "-auto-approve")
 	if err == nil || !testWrapped(`Error: `+testDrainError+`.*cat-1: the credentials do not allow it`).MatchString(output) {
 		t.Errorf("the replacement went on, or says nothing: %v\n%s", err, output)
@@ -208,8 +208,8 @@ func TestDrainSessionsAction_outcomes(t *testing.T) {
 	planned := func(summary, detail string) []protocol.Diagnostic {
 		return []protocol.Diagnostic{protocol.Warning("", summary, detail)}
 	}
-	both := planned("Sessions To Be Ended in us-east-1: i-a (account 123456789012)", testMatched("2 sessions", "us-east-1", `targets = ["i-a"]`, "when this action is invoked")+testLines("ann-1", "cat-1"))
-	abroad := fakessm.Session{SessionID: "abroad-1", Target: "i-a", Region: "eu-central-1"}
+	both := planned("Sessions To Be Ended in us-east-1: i-0000000a (account 123456789012)", testMatched("2 sessions", "us-east-1", `targets = ["i-0000000a"]`, "when this action is invoked")+testLines("ann-1", "cat-1"))
+	abroad := fakessm.Session{SessionID: "abroad-1", Target: "i-0000000a", Region: "eu-central-1"}
 	for name, tc := range map[string]struct {
 		config   map[string]any
 		faults   []fakessm.Fault
@@ -219,40 +219,40 @@ func TestDrainSessionsAction_outcomes(t *testing.T) {
 		spared   []any
 	}{
 		"some sessions": {
-			config:   map[string]any{"targets": []any{"i-a"}},
+			config:   map[string]any{"targets": []any{"i-0000000a"}},
 			planned:  both,
 			progress: []string{"Asked for the end of 0 of 2 sessions.", "Asked for the end of 2 of 2 sessions.", "Drained 2 sessions in Region us-east-1 of account 123456789012."},
 			spared:   []any{"eve-1", "dan-1", "gus-1", "bare-1"},
 		},
 		"one session": {
-			config:   map[string]any{"targets": []any{"i-a"}, "owners": []any{"*/ann"}},
-			planned:  planned("Sessions To Be Ended in us-east-1: i-a; */ann (account 123456789012)", testMatched("1 session", "us-east-1", `targets = ["i-a"]; owners = ["*/ann"]`, "when this action is invoked")+testLines("ann-1")),
+			config:   map[string]any{"targets": []any{"i-0000000a"}, "owners": []any{"*/ann"}},
+			planned:  planned("Sessions To Be Ended in us-east-1: i-0000000a; */ann (account 123456789012)", testMatched("1 session", "us-east-1", `targets = ["i-0000000a"]; owners = ["*/ann"]`, "when this action is invoked")+testLines("ann-1")),
 			progress: []string{"Asked for the end of 0 of 1 session.", "Asked for the end of 1 of 1 session.", "Drained 1 session in Region us-east-1 of account 123456789012."},
 			spared:   []any{"eve-1", "dan-1", "cat-1", "gus-1", "bare-1"},
 		},
 		"no session": {
-			config: map[string]any{"targets": []any{"i-z"}},
-			planned: planned("No Sessions Match in us-east-1: i-z (account 123456789012)", "No session in Region us-east-1 of account 123456789012 matched when looked at TIME UTC. The drain ends nobody when this action is invoked, unless a matching session starts before then."+
-				"\n\nSelection: targets = [\"i-z\"].\n\nCheck the selection, the Region and the account."),
+			config: map[string]any{"targets": []any{"i-00000002"}},
+			planned: planned("No Sessions Match in us-east-1: i-00000002 (account 123456789012)", "No session in Region us-east-1 of account 123456789012 matched when looked at TIME UTC. The drain ends nobody when this action is invoked, unless a matching session starts before then."+
+				"\n\nSelection: targets = [\"i-00000002\"].\n\nCheck the selection, the Region and the account."),
 			progress: []string{"Drained 0 sessions in Region us-east-1 of account 123456789012."},
 			spared:   testInventoryIDs,
 		},
 		"another Region": {
-			config:   map[string]any{"targets": []any{"i-a"}, "region": "eu-central-1"},
-			planned:  planned("Sessions To Be Ended in eu-central-1: i-a (account 123456789012)", testMatched("1 session", "eu-central-1", `targets = ["i-a"]`, "when this action is invoked")+"abroad-1: an owner that SSM does not report on i-a"),
+			config:   map[string]any{"targets": []any{"i-0000000a"}, "region": "eu-central-1"},
+			planned:  planned("Sessions To Be Ended in eu-central-1: i-0000000a (account 123456789012)", testMatched("1 session", "eu-central-1", `targets = ["i-0000000a"]`, "when this action is invoked")+"abroad-1: an owner that SSM does not report on i-0000000a"),
 			progress: []string{"Asked for the end of 0 of 1 session.", "Asked for the end of 1 of 1 session.", "Drained 1 session in Region eu-central-1 of account 123456789012."},
 			spared:   testInventoryIDs,
 		},
 		"more than may be ended": {
-			config: map[string]any{"targets": []any{"i-a"}, "max_sessions": int64(1)},
-			planned: planned("Too Many Sessions Match in us-east-1: i-a (account 123456789012)", "2 sessions in Region us-east-1 of account 123456789012 matched when looked at TIME UTC, which is more than max_sessions = 1. "+
-				"If as many match when this action is invoked, the drain fails and ends nobody.\n\nSelection: targets = [\"i-a\"].\n\n  "+testLines("ann-1", "cat-1")),
+			config: map[string]any{"targets": []any{"i-0000000a"}, "max_sessions": int64(1)},
+			planned: planned("Too Many Sessions Match in us-east-1: i-0000000a (account 123456789012)", "2 sessions in Region us-east-1 of account 123456789012 matched when looked at TIME UTC, which is more than max_sessions = 1. "+
+				"If as many match when this action is invoked, the drain fails and ends nobody.\n\nSelection: targets = [\"i-0000000a\"].\n\n  "+testLines("ann-1", "cat-1")),
 			diags: []protocol.Diagnostic{protocol.Error("max_sessions", testDrainError,
-				"2 sessions in Region us-east-1 of account 123456789012 match, but max_sessions allows 1 to be ended. Nothing was ended.\nSelection: targets = [\"i-a\"].\nNarrow the selection, or raise max_sessions.")},
+				"2 sessions in Region us-east-1 of account 123456789012 match, but max_sessions allows 1 to be ended. Nothing was ended.\nSelection: targets = [\"i-0000000a\"].\nNarrow the selection, or raise max_sessions.")},
 			spared: testInventoryIDs,
 		},
 		"a session that may not be ended": {
-			config:   map[string]any{"targets": []any{"i-a"}},
+			config:   map[string]any{"targets": []any{"i-0000000a"}},
 			faults:   []fakessm.Fault{{Operation: "TerminateSession", SessionID: "cat-1", Kind: fakessm.FaultDenied, Times: -1}},
 			planned:  both,
 			progress: []string{"Asked for the end of 0 of 2 sessions.", "Asked for the end of 1 of 2 sessions, 1 failed."},
@@ -261,7 +261,7 @@ func TestDrainSessionsAction_outcomes(t *testing.T) {
 			spared: []any{"eve-1", "dan-1", "cat-1", "gus-1", "bare-1"},
 		},
 		"sessions that may not be listed": {
-			config:  map[string]any{"targets": []any{"i-a"}},
+			config:  map[string]any{"targets": []any{"i-0000000a"}},
 			faults:  []fakessm.Fault{{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Skip: 1, Times: -1}},
 			planned: both,
 			diags: []protocol.Diagnostic{protocol.Error("", testDrainError,
@@ -269,7 +269,7 @@ func TestDrainSessionsAction_outcomes(t *testing.T) {
 			spared: testInventoryIDs,
 		},
 		"a grace period": {
-			config:   map[string]any{"targets": []any{"i-a"}, "grace_period": "100ms"},
+			config:   map[string]any{"targets": []any{"i-0000000a"}, "grace_period": "100ms"},
 			planned:  both,
 			progress: []string{"Waiting for 2 sessions to end within the grace period ...", "Asked for the end of 0 of 2 sessions.", "Asked for the end of 2 of 2 sessions.", "Drained 2 sessions in Region us-east-1 of account 123456789012."},
 			spared:   []any{"eve-1", "dan-1", "gus-1", "bare-1"},
@@ -331,11 +331,11 @@ func TestDrainSessionsAction_progress(t *testing.T) {
 	const count = 200
 	sessions := make([]fakessm.Session, count)
 	for i := range sessions {
-		sessions[i] = fakessm.Session{SessionID: fmt.Sprintf("many-%03d", i), Target: "i-many", StartDate: time.Unix(1_700_000_000+int64(i), 0)}
+		sessions[i] = fakessm.Session{SessionID: fmt.Sprintf("many-%03d", i), Target: "i-00000100", StartDate: time.Unix(1_700_000_000+int64(i), 0)}
 	}
 	fake, url := testInventoryFake(t, fakessm.WithSessions(sessions...), fakessm.WithPageSize(50))
 	start := time.Now()
-	got := newConfiguredServer(t, testArguments(url)).InvokeAction("ssm_drain_sessions", map[string]any{"targets": []any{"i-many"}, "max_sessions": int64(count)})
+	got := newConfiguredServer(t, testArguments(url)).InvokeAction("ssm_drain_sessions", map[string]any{"targets": []any{"i-00000100"}, "max_sessions": int64(count)})
 	protocol.WantNoDiagnostics(t, slices.Concat(testWithoutDrainWarnings(got.Planned), got.Diagnostics))
 
 	if diff := cmp.Diff([]string{"Asked for the end of 0 of 200 sessions.", "Asked for the end of 200 of 200 sessions.", "Drained 200 sessions in Region us-east-1 of account 123456789012."}, testMilestones(got.Progress)); diff != "" {
@@ -376,13 +376,13 @@ func TestDrainSessionsAction_notInvoked(t *testing.T) {
 		"an unknown grace period":         {map[string]any{"grace_period": protocol.Unknown, "timeouts": map[string]any{"invoke": "1s"}}, protocol.Diagnostic{}},
 		"an unknown limit":                {map[string]any{"max_sessions": protocol.Unknown}, protocol.Diagnostic{}},
 		"an unknown Region":               {map[string]any{"region": protocol.Unknown}, protocol.Diagnostic{}},
-		"an unknown timeout":              {map[string]any{"targets": []any{"i-z"}, "timeouts": map[string]any{"invoke": protocol.Unknown}}, protocol.Diagnostic{}},
+		"an unknown timeout":              {map[string]any{"targets": []any{"i-00000002"}, "timeouts": map[string]any{"invoke": protocol.Unknown}}, protocol.Diagnostic{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
 			fake, url := testInventoryFake(t)
-			got := newConfiguredServer(t, testArguments(url)).InvokeAction("ssm_drain_sessions", mergeConfig(map[string]any{"targets": []any{"i-a"}}, tc.config))
+			got := newConfiguredServer(t, testArguments(url)).InvokeAction("ssm_drain_sessions", mergeConfig(map[string]any{"targets": []any{"i-0000000a"}}, tc.config))
 			if name == "an unknown timeout" {
 				// The plan warns of the sessions that will be ended.
 				got.Planned = testWithoutDrainWarnings(got.Planned)
@@ -416,12 +416,12 @@ func TestDrainSessionsAction_foundOutWhenInvoked(t *testing.T) {
 			protocol.Error("older_than", testDrainError, "An age of 0s"),
 		},
 		"a long grace period": {
-			map[string]any{"targets": []any{"i-z"}, "grace_period": protocol.Unknown, "timeouts": map[string]any{"invoke": "1m"}},
-			map[string]any{"targets": []any{"i-z"}, "grace_period": "2m", "timeouts": map[string]any{"invoke": "1m"}},
+			map[string]any{"targets": []any{"i-00000002"}, "grace_period": protocol.Unknown, "timeouts": map[string]any{"invoke": "1m"}},
+			map[string]any{"targets": []any{"i-00000002"}, "grace_period": "2m", "timeouts": map[string]any{"invoke": "1m"}},
 			protocol.Error("grace_period", "Grace Period Exceeds Timeout", "2m0s\ntimeouts.invoke"),
 		},
 		"a Region of another partition": {
-			map[string]any{"targets": []any{"i-a"}, "region": protocol.Unknown}, map[string]any{"targets": []any{"i-a"}, "region": "cn-north-1"},
+			map[string]any{"targets": []any{"i-0000000a"}, "region": protocol.Unknown}, map[string]any{"targets": []any{"i-0000000a"}, "region": "cn-north-1"},
 			protocol.Error("region", "Invalid AWS Region", "aws-cn"),
 		},
 	} {
@@ -441,9 +441,9 @@ func TestDrainSessionsAction_foundOutWhenInvoked(t *testing.T) {
 func TestDrainSessionsAction_timeout(t *testing.T) {
 	t.Parallel()
 
-	fake, url := testInventoryFake(t, fakessm.WithSessions(fakessm.Session{SessionID: "stays-1", Target: "i-x", Behaviour: fakessm.BehaviourUnkillable}))
+	fake, url := testInventoryFake(t, fakessm.WithSessions(fakessm.Session{SessionID: "stays-1", Target: "i-00000001", Behaviour: fakessm.BehaviourUnkillable}))
 	s := newConfiguredServer(t, testArguments(url))
-	got := s.InvokeAction("ssm_drain_sessions", map[string]any{"targets": []any{"i-x"}, "timeouts": map[string]any{"invoke": "1s"}})
+	got := s.InvokeAction("ssm_drain_sessions", map[string]any{"targets": []any{"i-00000001"}, "timeouts": map[string]any{"invoke": "1s"}})
 	protocol.WantDiagnostic(t, protocol.Error("", testDrainError, "1 session in Region us-east-1 of account 123456789012 could not be ended (0 ended):\nstays-1: it is still live after the time allowed\nlonger time"), got.Diagnostics)
 	if strings.Contains(got.Diagnostics[0].Detail, "timeouts.create") {
 		t.Errorf("the action has no timeouts.create: %s", got.Diagnostics[0].Detail)
@@ -457,7 +457,7 @@ func TestDrainSessionsAction_providerUnknown(t *testing.T) {
 
 	fake, url := testInventoryFake(t)
 	s := newConfiguredServer(t, testArguments(url, map[string]any{"access_key": protocol.Unknown}))
-	got := s.InvokeAction("ssm_drain_sessions", map[string]any{"targets": []any{"i-a"}, "region": testRegion})
+	got := s.InvokeAction("ssm_drain_sessions", map[string]any{"targets": []any{"i-0000000a"}, "region": testRegion})
 	protocol.WantNoDiagnostics(t, got.Planned)
 	protocol.WantDiagnostic(t, protocol.Error("", testDrainError, "The provider argument \"access_key\" has a value that is not known yet"), got.Diagnostics)
 	endpoint.WantCalls(t, fake)

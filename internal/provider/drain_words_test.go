@@ -191,15 +191,15 @@ func TestDrainSummary_distinct(t *testing.T) {
 		}
 	)
 	drains := map[string]drain{
-		"a target":                  selecting(sessionmanager.Selector{Targets: []string{"i-a"}}),
-		"another target":            selecting(sessionmanager.Selector{Targets: []string{"i-b"}}),
-		"two targets":               selecting(sessionmanager.Selector{Targets: []string{"i-a", "i-b"}}),
-		"two targets, other second": selecting(sessionmanager.Selector{Targets: []string{"i-a", "i-c"}}),
-		"a target and an owner":     selecting(sessionmanager.Selector{Targets: []string{"i-a"}, Owners: []string{"*/mary"}}),
-		"a target, another owner":   selecting(sessionmanager.Selector{Targets: []string{"i-a"}, Owners: []string{"*/bob"}}),
-		"a target, no owner":        selecting(sessionmanager.Selector{Targets: []string{"i-a"}, Owners: []string{}}),
-		"a target and an exclusion": selecting(sessionmanager.Selector{Targets: []string{"i-a"}, ExcludeOwners: []string{"*/mary"}}),
-		"an excluded ID":            selecting(sessionmanager.Selector{Targets: []string{"i-a"}, ExcludeSessionIDs: []string{"*/mary"}}),
+		"a target":                  selecting(sessionmanager.Selector{Targets: []string{"i-0000000a"}}),
+		"another target":            selecting(sessionmanager.Selector{Targets: []string{"i-0000000b"}}),
+		"two targets":               selecting(sessionmanager.Selector{Targets: []string{"i-0000000a", "i-0000000b"}}),
+		"two targets, other second": selecting(sessionmanager.Selector{Targets: []string{"i-0000000a", "i-0000000c"}}),
+		"a target and an owner":     selecting(sessionmanager.Selector{Targets: []string{"i-0000000a"}, Owners: []string{"*/mary"}}),
+		"a target, another owner":   selecting(sessionmanager.Selector{Targets: []string{"i-0000000a"}, Owners: []string{"*/bob"}}),
+		"a target, no owner":        selecting(sessionmanager.Selector{Targets: []string{"i-0000000a"}, Owners: []string{}}),
+		"a target and an exclusion": selecting(sessionmanager.Selector{Targets: []string{"i-0000000a"}, ExcludeOwners: []string{"*/mary"}}),
+		"an excluded ID":            selecting(sessionmanager.Selector{Targets: []string{"i-0000000a"}, ExcludeSessionIDs: []string{"*/mary"}}),
 		"an owner":                  selecting(sessionmanager.Selector{Owners: []string{"*/mary"}}),
 		"a document":                selecting(sessionmanager.Selector{DocumentNames: []string{"One"}}),
 		"another document":          selecting(sessionmanager.Selector{DocumentNames: []string{"Two"}}),
@@ -208,9 +208,9 @@ func TestDrainSummary_distinct(t *testing.T) {
 		"another age":               selecting(sessionmanager.Selector{OlderThan: &older}),
 		"a long value":              selecting(sessionmanager.Selector{Targets: []string{long + "1"}}),
 		"another long value":        selecting(sessionmanager.Selector{Targets: []string{long + "2"}}),
-		"another account":           {"210987654321", sessionmanager.DrainInput{Region: testRegion, Selector: sessionmanager.Selector{Targets: []string{"i-a"}}}},
-		"an unknown account":        {"", sessionmanager.DrainInput{Region: testRegion, Selector: sessionmanager.Selector{Targets: []string{"i-a"}}}},
-		"another Region":            {"123456789012", sessionmanager.DrainInput{Region: "eu-central-1", Selector: sessionmanager.Selector{Targets: []string{"i-a"}}}},
+		"another account":           {"210987654321", sessionmanager.DrainInput{Region: testRegion, Selector: sessionmanager.Selector{Targets: []string{"i-0000000a"}}}},
+		"an unknown account":        {"", sessionmanager.DrainInput{Region: testRegion, Selector: sessionmanager.Selector{Targets: []string{"i-0000000a"}}}},
+		"another Region":            {"123456789012", sessionmanager.DrainInput{Region: "eu-central-1", Selector: sessionmanager.Selector{Targets: []string{"i-0000000a"}}}},
 	}
 
 	named := make(map[string]string)

@@ -15,12 +15,12 @@ func TestMovesAndImports_refused(t *testing.T) {
 	t.Parallel()
 
 	_, url := testInventoryFake(t)
-	drain := testSessionDrainResourceConfig_basic(url, `targets = ["i-z"]`)
+	drain := testSessionDrainResourceConfig_basic(url, `targets = ["i-00000002"]`)
 	for name, tc := range map[string]struct {
 		config string
 		want   string
 	}{
-		"an import of a drain": {drain + "import {\n  to = ssm_session_drain.test\n  id = \"i-z\"\n}\n", `Unable to Import Session Drain.*there is nothing to import.*Remove the import block`},
+		"an import of a drain": {drain + "import {\n  to = ssm_session_drain.test\n  id = \"i-00000002\"\n}\n", `Unable to Import Session Drain.*there is nothing to import.*Remove the import block`},
 		"a move to a drain":    {drain + "moved {\n  from = terraform_data.old\n  to   = ssm_session_drain.test\n}\n", `Unable to Move Resource.*terraform_data cannot become one of type ssm_session_drain.*Remove the moved block`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -82,7 +82,7 @@ func testHCL(s string) string {
 func hostileSessions(region, status string) []fakessm.Session {
 	var sessions []fakessm.Session
 	for _, id := range testHostileIDs {
-		sessions = append(sessions, fakessm.Session{SessionID: id, Region: region, Status: status, Target: "i-hostile"})
+		sessions = append(sessions, fakessm.Session{SessionID: id, Region: region, Status: status, Target: "i-0000bad0"})
 	}
 
 	return sessions
@@ -150,7 +150,7 @@ resource "ssm_session_termination" "test" {
 }
 resource "ssm_session_drain" "test" {
   region              = %[2]q
-  targets             = ["i-hostile"]
+  targets             = ["i-0000bad0"]
   exclude_session_ids = [local.ids[0]]
 }
 data "ssm_session" "test" {
@@ -198,7 +198,7 @@ output "spared" {
 	}
 	for _, s := range fake.Sessions() {
 		live := s.Region == resumed || s.Region == drained && s.SessionID == ids[0]
-		if s.Target == "i-hostile" && (s.Status == "Connected") != live {
+		if s.Target == "i-0000bad0" && (s.Status == "Connected") != live {
 			t.Errorf("session %q in Region %s is %s", s.SessionID, s.Region, s.Status)
 		}
 	}
@@ -368,11 +368,11 @@ func hostileCalls(s *protocol.Server, id string) map[string][]string {
 	add("reading a connection status", diags)
 	_, diags = s.ReadDataSource("ssm_sessions", map[string]any{"targets": []any{id}})
 	add("listing", diags)
-	_, diags = s.Create("ssm_session_drain", map[string]any{"targets": []any{"i-hostile"}, "timeouts": map[string]any{"create": "5s"}})
+	_, diags = s.Create("ssm_session_drain", map[string]any{"targets": []any{"i-0000bad0"}, "timeouts": map[string]any{"create": "5s"}})
 	add("draining", diags)
 	ended := s.InvokeAction("ssm_terminate_session", mergeConfig(config, map[string]any{"timeouts": map[string]any{"invoke": "1s"}}))
 	add("the action that ends a session", append(ended.Planned, ended.Diagnostics...), ended.Progress...)
-	drained := s.InvokeAction("ssm_drain_sessions", map[string]any{"targets": []any{"i-hostile"}, "timeouts": map[string]any{"invoke": "5s"}})
+	drained := s.InvokeAction("ssm_drain_sessions", map[string]any{"targets": []any{"i-0000bad0"}, "timeouts": map[string]any{"invoke": "5s"}})
 	add("the action that drains", append(drained.Planned, drained.Diagnostics...), drained.Progress...)
 
 	return said
@@ -384,7 +384,7 @@ func TestHostile_texts(t *testing.T) {
 	t.Parallel()
 
 	hostile := testHostileIDs["newlines"] + testHostileIDs["control characters"][:20] + "%s"
-	session := fakessm.Session{SessionID: hostile, Target: "i-hostile", Status: "Disconnected", Owner: hostile, Reason: hostile}
+	session := fakessm.Session{SessionID: hostile, Target: "i-0000bad0", Status: "Disconnected", Owner: hostile, Reason: hostile}
 	for name, tc := range map[string]struct {
 		status    string
 		behaviour fakessm.Behaviour

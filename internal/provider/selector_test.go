@@ -27,11 +27,11 @@ func testInventory() []fakessm.Session {
 
 	return []fakessm.Session{
 		{SessionID: "bare-1", StartDate: now.Add(-10 * time.Minute)},
-		{SessionID: "gus-1", Target: "i-b", Owner: "arn:aws:iam::123456789012:user/gus", Status: "Hibernating", StartDate: now.Add(-time.Hour)},
-		{SessionID: "cat-1", Target: "i-a", Owner: "arn:aws:iam::123456789012:user/ops/cat", DocumentName: "Shell", AccessType: "Standard", StartDate: now.Add(-2 * time.Hour)},
-		{SessionID: "dan-1", Target: "i-b", Owner: "arn:aws:sts::123456789012:assumed-role/Operator/dan", DocumentName: "PortForward", AccessType: "JustInTime", Status: "Connecting", StartDate: now.Add(-5 * time.Hour)},
-		{SessionID: "ann-1", Target: "i-a", Owner: "arn:aws:sts::123456789012:assumed-role/Operator/ann", DocumentName: "Shell", AccessType: "Standard", StartDate: now.Add(-10 * time.Hour)},
-		{SessionID: "eve-1", Target: "i-c", Owner: "arn:aws:sts::210987654321:assumed-role/Auditor/eve", DocumentName: "Shell", AccessType: "Standard", Status: "Disconnected", StartDate: now.Add(-30 * time.Hour)},
+		{SessionID: "gus-1", Target: "i-0000000b", Owner: "arn:aws:iam::123456789012:user/gus", Status: "Hibernating", StartDate: now.Add(-time.Hour)},
+		{SessionID: "cat-1", Target: "i-0000000a", Owner: "arn:aws:iam::123456789012:user/ops/cat", DocumentName: "Shell", AccessType: "Standard", StartDate: now.Add(-2 * time.Hour)},
+		{SessionID: "dan-1", Target: "i-0000000b", Owner: "arn:aws:sts::123456789012:assumed-role/Operator/dan", DocumentName: "PortForward", AccessType: "JustInTime", Status: "Connecting", StartDate: now.Add(-5 * time.Hour)},
+		{SessionID: "ann-1", Target: "i-0000000a", Owner: "arn:aws:sts::123456789012:assumed-role/Operator/ann", DocumentName: "Shell", AccessType: "Standard", StartDate: now.Add(-10 * time.Hour)},
+		{SessionID: "eve-1", Target: "i-0000000c", Owner: "arn:aws:sts::210987654321:assumed-role/Auditor/eve", DocumentName: "Shell", AccessType: "Standard", Status: "Disconnected", StartDate: now.Add(-30 * time.Hour)},
 	}
 }
 
@@ -45,8 +45,8 @@ func testInventoryFake(t *testing.T, options ...fakessm.Option) (*fakessm.Server
 
 	now := time.Now()
 	fake, url := testFake(t, append(options, fakessm.WithSessions(testInventory()...), fakessm.WithSessions(
-		fakessm.Session{SessionID: "old-1", Target: "i-a", Owner: "arn:aws:sts::123456789012:assumed-role/Operator/ann", Status: "Terminated", DocumentName: "Shell", AccessType: "Standard", StartDate: now.Add(-50 * time.Hour), EndDate: now.Add(-49 * time.Hour)},
-		fakessm.Session{SessionID: "new-1", Target: "i-b", Owner: "arn:aws:sts::123456789012:assumed-role/Operator/dan", Status: "Failed", StartDate: now.Add(-3 * time.Hour), EndDate: now.Add(-2 * time.Hour)},
+		fakessm.Session{SessionID: "old-1", Target: "i-0000000a", Owner: "arn:aws:sts::123456789012:assumed-role/Operator/ann", Status: "Terminated", DocumentName: "Shell", AccessType: "Standard", StartDate: now.Add(-50 * time.Hour), EndDate: now.Add(-49 * time.Hour)},
+		fakessm.Session{SessionID: "new-1", Target: "i-0000000b", Owner: "arn:aws:sts::123456789012:assumed-role/Operator/dan", Status: "Failed", StartDate: now.Add(-3 * time.Hour), EndDate: now.Add(-2 * time.Hour)},
 	))...)
 	for _, session := range testSessions() {
 		fake.RemoveSession(session.SessionID)
@@ -126,9 +126,9 @@ func TestSelector_agreement(t *testing.T) {
 		want   []any
 		idle   bool // Nothing can match, so no call is needed.
 	}{
-		"one target":                      {config: map[string]any{"targets": []any{"i-a"}}, want: []any{"ann-1", "cat-1"}},
-		"two targets":                     {config: map[string]any{"targets": []any{"i-a", "i-c"}}, want: []any{"eve-1", "ann-1", "cat-1"}},
-		"a target without sessions":       {config: map[string]any{"targets": []any{"i-z"}}, want: []any{}},
+		"one target":                      {config: map[string]any{"targets": []any{"i-0000000a"}}, want: []any{"ann-1", "cat-1"}},
+		"two targets":                     {config: map[string]any{"targets": []any{"i-0000000a", "i-0000000c"}}, want: []any{"eve-1", "ann-1", "cat-1"}},
+		"a target without sessions":       {config: map[string]any{"targets": []any{"i-00000002"}}, want: []any{}},
 		"no target at all":                {config: map[string]any{"targets": []any{}}, want: []any{}, idle: true},
 		"an owner":                        {config: map[string]any{"owners": []any{"arn:aws:iam::123456789012:user/gus"}}, want: []any{"gus-1"}},
 		"an owner in other letters":       {config: map[string]any{"owners": []any{"arn:aws:iam::123456789012:user/Gus"}}, want: []any{}},
@@ -145,9 +145,9 @@ func TestSelector_agreement(t *testing.T) {
 		"an age":                          {config: map[string]any{"older_than": "4h30m"}, want: []any{"eve-1", "ann-1", "dan-1"}},
 		"all but some owners":             {config: map[string]any{"older_than": "1m", "exclude_owners": []any{"*:iam:*", "*/eve"}}, want: []any{"ann-1", "dan-1"}},
 		"all but some sessions":           {config: map[string]any{"older_than": "1m", "exclude_session_ids": []any{"ann-1", "bare-1", "nobody-1"}}, want: []any{"eve-1", "dan-1", "cat-1", "gus-1"}},
-		"empty exclusions":                {config: map[string]any{"targets": []any{"i-a"}, "exclude_owners": []any{}, "exclude_session_ids": []any{}}, want: []any{"ann-1", "cat-1"}},
-		"all conditions at once":          {config: map[string]any{"targets": []any{"i-a", "i-c"}, "owners": []any{"*"}, "document_names": []any{"Shell"}, "access_types": []any{"Standard"}, "older_than": "5h", "exclude_session_ids": []any{"eve-1"}}, want: []any{"ann-1"}},
-		"a condition beside an empty one": {config: map[string]any{"targets": []any{"i-a"}, "owners": []any{}}, want: []any{}, idle: true},
+		"empty exclusions":                {config: map[string]any{"targets": []any{"i-0000000a"}, "exclude_owners": []any{}, "exclude_session_ids": []any{}}, want: []any{"ann-1", "cat-1"}},
+		"all conditions at once":          {config: map[string]any{"targets": []any{"i-0000000a", "i-0000000c"}, "owners": []any{"*"}, "document_names": []any{"Shell"}, "access_types": []any{"Standard"}, "older_than": "5h", "exclude_session_ids": []any{"eve-1"}}, want: []any{"ann-1"}},
+		"a condition beside an empty one": {config: map[string]any{"targets": []any{"i-0000000a"}, "owners": []any{}}, want: []any{}, idle: true},
 	} {
 		for endpoint, options := range endpoints {
 			for object, selector := range testSelectors {
@@ -193,7 +193,7 @@ func TestSelector_badInput(t *testing.T) {
 		config map[string]any
 		want   protocol.Diagnostic
 	}{
-		"a null target":               {map[string]any{"targets": []any{nil, "i-a"}}, protocol.Error("targets", "Null Set Value", "contains a null value")},
+		"a null target":               {map[string]any{"targets": []any{nil, "i-0000000a"}}, protocol.Error("targets", "Null Set Value", "contains a null value")},
 		"a null owner":                {map[string]any{"owners": []any{nil}}, protocol.Error("owners", "Null Set Value", "contains a null value")},
 		"a null document":             {map[string]any{"document_names": []any{nil}}, protocol.Error("document_names", "Null Set Value", "contains a null value")},
 		"a null access type":          {map[string]any{"access_types": []any{nil}}, protocol.Error("access_types", "Null Set Value", "contains a null value")},
@@ -222,7 +222,7 @@ func TestSelector_badInput(t *testing.T) {
 			protocol.Error("exclude_owners[...]", "Invalid Owner", "\"arn:aws:sts::123456789012:assumed-role/Operator/*\""),
 		},
 		"an owner to be spared that is no ARN": {map[string]any{"exclude_owners": []any{"mary"}}, protocol.Error("exclude_owners[...]", "Invalid Owner", "\"mary\"\n"+ownerForm)},
-		"a target with a line break":           {map[string]any{"targets": []any{"i-a\n"}}, protocol.Error("targets[...]", "White Space Around Value", "\"i-a\\n\"\nUse \"i-a\"\ntrimspace()")},
+		"a target with a line break":           {map[string]any{"targets": []any{"i-0000000a\n"}}, protocol.Error("targets[...]", "White Space Around Value", "\"i-0000000a\\n\"\nUse \"i-0000000a\"\ntrimspace()")},
 		"an owner with a space":                {map[string]any{"owners": []any{"arn:aws:iam::123456789012:user/jane "}}, protocol.Error("owners[...]", "White Space Around Value", "user/jane \"\nUse \"arn:aws:iam::123456789012:user/jane\"")},
 		"a document with a line break":         {map[string]any{"document_names": []any{"Shell\r\n"}}, protocol.Error("document_names[...]", "White Space Around Value", "\"Shell\\r\\n\"")},
 		"a spared owner with a space":          {map[string]any{"exclude_owners": []any{" */ann"}}, protocol.Error("exclude_owners[...]", "White Space Around Value", "\" */ann\"")},
@@ -248,7 +248,7 @@ func TestSelector_badInput(t *testing.T) {
 
 				fake, url := testInventoryFake(t)
 				s := newConfiguredServer(t, testArguments(url))
-				config := map[string]any{"targets": []any{"i-a"}}
+				config := map[string]any{"targets": []any{"i-0000000a"}}
 				maps.Copy(config, tc.config)
 				protocol.WantDiagnostic(t, tc.want, selector.use(s, config))
 				endpoint.WantCalls(t, fake)
@@ -283,7 +283,7 @@ func TestSelector_goodOwners(t *testing.T) {
 
 				_, url := testInventoryFake(t)
 				s := newConfiguredServer(t, testArguments(url))
-				diags := selector.use(s, map[string]any{"owners": []any{owner}, "exclude_owners": []any{owner}, "targets": []any{"i-z"}})
+				diags := selector.use(s, map[string]any{"owners": []any{owner}, "exclude_owners": []any{owner}, "targets": []any{"i-00000002"}})
 				protocol.WantNoDiagnostics(t, testWithoutDrainWarnings(diags))
 			})
 		}
@@ -310,7 +310,7 @@ func TestSelector_doubtfulInput(t *testing.T) {
 				t.Parallel()
 
 				_, url := testInventoryFake(t)
-				config := map[string]any{"targets": []any{"i-z"}}
+				config := map[string]any{"targets": []any{"i-00000002"}}
 				maps.Copy(config, tc.config)
 				diags := testWithoutDrainWarnings(selector.use(newConfiguredServer(t, testArguments(url)), config))
 				// Two plans warn twice. Terraform shows it once.
@@ -500,7 +500,7 @@ func TestSelector_clock(t *testing.T) {
 			ahead := func() time.Time { return time.Now().Add(3 * time.Hour) }
 			fake, url := testInventoryFake(t, fakessm.WithClock(ahead))
 			s := newConfiguredServer(t, testArguments(url))
-			config := map[string]any{"targets": []any{"i-a"}, "older_than": "4h30m"}
+			config := map[string]any{"targets": []any{"i-0000000a"}, "older_than": "4h30m"}
 			if !selector.ends {
 				got, diags := s.ReadDataSource("ssm_sessions", config)
 				protocol.WantNoDiagnostics(t, diags)

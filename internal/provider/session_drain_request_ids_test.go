@@ -85,7 +85,7 @@ func TestSessionDrainResource_requestIDs(t *testing.T) {
 		Steps: []resource.TestStep{
 			{
 				// Nothing is drained before the end.
-				Config: testSessionDrainResourceConfig_basic(url, `targets = ["i-z"]`, `when = "destroy"`),
+				Config: testSessionDrainResourceConfig_basic(url, `targets = ["i-00000002"]`, `when = "destroy"`),
 				ConfigPlanChecks: resource.ConfigPlanChecks{
 					PreApply:             []plancheck.PlanCheck{plancheck.ExpectKnownValue(testDrain, ids, knownvalue.MapExact(nil))},
 					PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()},
@@ -93,7 +93,7 @@ func TestSessionDrainResource_requestIDs(t *testing.T) {
 				ConfigStateChecks: stored(),
 			},
 			{
-				Config: testSessionDrainResourceConfig_basic(url, `targets = ["i-a"]`, `triggers = { shift = "night" }`),
+				Config: testSessionDrainResourceConfig_basic(url, `targets = ["i-0000000a"]`, `triggers = { shift = "night" }`),
 				ConfigPlanChecks: resource.ConfigPlanChecks{
 					PreApply: []plancheck.PlanCheck{
 						plancheck.ExpectResourceAction(testDrain, plancheck.ResourceActionDestroyBeforeCreate),
@@ -105,7 +105,7 @@ func TestSessionDrainResource_requestIDs(t *testing.T) {
 			},
 			{
 				// Another limit calls nobody, and keeps what is known.
-				Config: testSessionDrainResourceConfig_basic(url, `targets = ["i-a"]`, `triggers = { shift = "night" }`, `max_sessions = 7`),
+				Config: testSessionDrainResourceConfig_basic(url, `targets = ["i-0000000a"]`, `triggers = { shift = "night" }`, `max_sessions = 7`),
 				ConfigPlanChecks: resource.ConfigPlanChecks{
 					PreApply: []plancheck.PlanCheck{
 						plancheck.ExpectResourceAction(testDrain, plancheck.ResourceActionUpdate),
@@ -120,9 +120,9 @@ func TestSessionDrainResource_requestIDs(t *testing.T) {
 					if got := fake.Count("TerminateSession"); got != 2 {
 						t.Errorf("TerminateSession was called %d times, want twice", got)
 					}
-					fake.AddSessions(fakessm.Session{SessionID: "hal-1", Target: "i-a", Owner: "arn:aws:iam::123456789012:user/hal"})
+					fake.AddSessions(fakessm.Session{SessionID: "hal-1", Target: "i-0000000a", Owner: "arn:aws:iam::123456789012:user/hal"})
 				},
-				Config: testSessionDrainResourceConfig_basic(url, `targets = ["i-a"]`, `triggers = { shift = "night" }`, `max_sessions = 7`, `owners = ["*/hal"]`),
+				Config: testSessionDrainResourceConfig_basic(url, `targets = ["i-0000000a"]`, `triggers = { shift = "night" }`, `max_sessions = 7`, `owners = ["*/hal"]`),
 				ConfigPlanChecks: resource.ConfigPlanChecks{
 					PreApply: []plancheck.PlanCheck{
 						plancheck.ExpectResourceAction(testDrain, plancheck.ResourceActionUpdate),
@@ -144,7 +144,7 @@ func TestSessionDrainResource_requestIDsOfFailures(t *testing.T) {
 
 	synctest.Test(t, func(t *testing.T) {
 		fake := fakessm.New(fakessm.WithSessions(testInventory()...), fakessm.WithSessions(
-			fakessm.Session{SessionID: "hal-1", Target: "i-a"}, fakessm.Session{SessionID: "ida-1", Target: "i-a"}, fakessm.Session{SessionID: "jim-1", Target: "i-a"},
+			fakessm.Session{SessionID: "hal-1", Target: "i-0000000a"}, fakessm.Session{SessionID: "ida-1", Target: "i-0000000a"}, fakessm.Session{SessionID: "jim-1", Target: "i-0000000a"},
 		))
 		fake.Inject(
 			fakessm.Fault{Operation: "TerminateSession", SessionID: "cat-1", Kind: fakessm.FaultDenied, Times: -1},
@@ -154,7 +154,7 @@ func TestSessionDrainResource_requestIDsOfFailures(t *testing.T) {
 		)
 		s := newBubbleServer(t, endpoint.NewBubble(t, fake), mergeConfig(offlineArguments, map[string]any{"max_retries": 2}))
 
-		state, diags := s.Create("ssm_session_drain", map[string]any{"targets": []any{"i-a"}})
+		state, diags := s.Create("ssm_session_drain", map[string]any{"targets": []any{"i-0000000a"}})
 
 		sent := testSentRequestIDs(fake)
 		if len(sent) != 4 || sent["ida-1"] != nil {
@@ -168,9 +168,9 @@ func TestSessionDrainResource_requestIDsOfFailures(t *testing.T) {
 			t.Fatalf("the diagnostics are %+v", diags)
 		}
 		for _, want := range []string{
-			fmt.Sprintf("\n  cat-1: the credentials do not allow it\n    Its owner is arn:aws:iam::123456789012:user/ops/cat, its target i-a.\n    Request ID: %s\n", sent["cat-1"]),
+			fmt.Sprintf("\n  cat-1: the credentials do not allow it\n    Its owner is arn:aws:iam::123456789012:user/ops/cat, its target i-0000000a.\n    Request ID: %s\n", sent["cat-1"]),
 			"\n  ida-1: the SSM endpoint gave no usable answer\n",
-			fmt.Sprintf("\n  jim-1: SSM's answer is incomplete\n    Its target is i-a.\n    Request ID: %s\n", sent["jim-1"]),
+			fmt.Sprintf("\n  jim-1: SSM's answer is incomplete\n    Its target is i-0000000a.\n    Request ID: %s\n", sent["jim-1"]),
 		} {
 			if !strings.Contains(diags[0].Detail, want) {
 				t.Errorf("%q is missing in:\n%s", want, diags[0].Detail)
@@ -181,7 +181,7 @@ func TestSessionDrainResource_requestIDsOfFailures(t *testing.T) {
 		}
 
 		fake.ResetRequests()
-		plan, diags := s.Plan(state, map[string]any{"targets": []any{"i-a"}, "exclude_session_ids": []any{"x"}})
+		plan, diags := s.Plan(state, map[string]any{"targets": []any{"i-0000000a"}, "exclude_session_ids": []any{"x"}})
 		protocol.WantNoDiagnostics(t, testWithoutDrainWarnings(diags))
 		kept, _ := s.Apply(plan)
 		if fake.Count("TerminateSession") == 0 {
@@ -201,7 +201,7 @@ func TestSessionDrainResource_stateWithoutRequestIDs(t *testing.T) {
 	fake, url := testInventoryFake(t)
 	config := func(more ...string) string {
 		return "terraform {\n  required_providers {\n    ssm = {\n      source = \"sessionops/ssm\"\n    }\n  }\n}\n" +
-			testSessionDrainResourceConfig_basic(url, append(more, `targets = ["i-a"]`, `when = "both"`)...)
+			testSessionDrainResourceConfig_basic(url, append(more, `targets = ["i-0000000a"]`, `when = "both"`)...)
 	}
 	w := workspace.New(t, "")
 	w.Write("main.tf", config())
@@ -265,7 +265,7 @@ func TestSessionDrainResource_hostileRequestIDs(t *testing.T) {
 			}))
 			t.Cleanup(server.Close)
 
-			state, diags := newConfiguredServer(t, testArguments(server.URL)).Create("ssm_session_drain", map[string]any{"targets": []any{"i-a"}})
+			state, diags := newConfiguredServer(t, testArguments(server.URL)).Create("ssm_session_drain", map[string]any{"targets": []any{"i-0000000a"}})
 
 			if diff := cmp.Diff(any(map[string]any{}), state.Values["request_ids"]); diff != "" {
 				t.Errorf("request IDs (-want +got):\n%s", diff)

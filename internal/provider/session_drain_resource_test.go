@@ -253,7 +253,7 @@ func TestSessionDrainResource_order(t *testing.T) {
 		ProtoV6ProviderFactories: testFactories,
 		Steps: []resource.TestStep{
 			{
-				Config: testNodeConfig(url, "i-a", destroyed),
+				Config: testNodeConfig(url, "i-0000000a", destroyed),
 				ConfigPlanChecks: resource.ConfigPlanChecks{
 					PreApply: []plancheck.PlanCheck{
 						plancheck.ExpectKnownValue(testDrain, tfjsonpath.New("outcomes"), testOutcomesValue()),
@@ -266,7 +266,7 @@ func TestSessionDrainResource_order(t *testing.T) {
 					endpoint.WantCalls(t, fake)
 					testSpared(t, fake, testInventoryIDs...)
 				},
-				Config: testNodeConfig(url, "i-b", destroyed),
+				Config: testNodeConfig(url, "i-0000000b", destroyed),
 				ConfigPlanChecks: resource.ConfigPlanChecks{
 					PreApply: []plancheck.PlanCheck{
 						plancheck.ExpectResourceAction(testDrain, plancheck.ResourceActionDestroyBeforeCreate),
@@ -275,7 +275,7 @@ func TestSessionDrainResource_order(t *testing.T) {
 				},
 				ConfigStateChecks: []statecheck.StateCheck{
 					testOutcomes(),
-					statecheck.ExpectKnownValue(testDrain, tfjsonpath.New("targets"), knownvalue.SetExact([]knownvalue.Check{knownvalue.StringExact("i-b")})),
+					statecheck.ExpectKnownValue(testDrain, tfjsonpath.New("targets"), knownvalue.SetExact([]knownvalue.Check{knownvalue.StringExact("i-0000000b")})),
 				},
 			},
 			{
@@ -283,7 +283,7 @@ func TestSessionDrainResource_order(t *testing.T) {
 					testSpared(t, fake, "eve-1", "dan-1", "gus-1", "bare-1")
 					expect(2)
 				},
-				Config:  testNodeConfig(url, "i-b", destroyed),
+				Config:  testNodeConfig(url, "i-0000000b", destroyed),
 				Destroy: true,
 			},
 		},
@@ -299,7 +299,7 @@ func TestSessionDrainResource_orderFailing(t *testing.T) {
 	for name, tc := range map[string]struct {
 		after string // Node of the next configuration, empty to destroy.
 	}{
-		"when the node is replaced": {"i-z"},
+		"when the node is replaced": {"i-00000002"},
 		"when all is destroyed":     {""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -307,7 +307,7 @@ func TestSessionDrainResource_orderFailing(t *testing.T) {
 
 			destroyed := filepath.Join(t.TempDir(), "destroyed")
 			fake, url := testInventoryFake(t)
-			before := testNodeConfig(url, "i-a", destroyed)
+			before := testNodeConfig(url, "i-0000000a", destroyed)
 			after, destroy := before, true
 			if tc.after != "" {
 				after, destroy = testNodeConfig(url, tc.after, destroyed), false
@@ -336,7 +336,7 @@ func TestSessionDrainResource_orderFailing(t *testing.T) {
 						RefreshState:       true,
 						ExpectNonEmptyPlan: tc.after != "",
 						Check: resource.ComposeAggregateTestCheckFunc(
-							resource.TestCheckResourceAttr("terraform_data.node", "output", "i-a"),
+							resource.TestCheckResourceAttr("terraform_data.node", "output", "i-0000000a"),
 							resource.TestCheckResourceAttr(testDrain, "outcomes.%", "2"),
 							resource.TestCheckResourceAttr(testDrain, "outcomes.ann-1", "terminated"),
 							resource.TestCheckResourceAttr(testDrain, "outcomes.cat-1", "failed"),
@@ -364,7 +364,7 @@ func TestSessionDrainResource_partialFailure(t *testing.T) {
 
 	fake, url := testInventoryFake(t)
 	fake.Inject(fakessm.Fault{Operation: "TerminateSession", SessionID: "cat-1", Kind: fakessm.FaultDenied, Times: -1})
-	config := testSessionDrainResourceConfig_basic(url, `targets = ["i-a"]`, `when = "both"`)
+	config := testSessionDrainResourceConfig_basic(url, `targets = ["i-0000000a"]`, `when = "both"`)
 	resource.UnitTest(t, resource.TestCase{
 		ProtoV6ProviderFactories: testFactories,
 		Steps: []resource.TestStep{
@@ -420,7 +420,7 @@ resource "terraform_data" "late" {
     grace  = "60s"
     max    = 1
     region = "cn-north-1"
-    target = "i-a"
+    target = "i-0000000a"
     key    = "AKIAIOSFODNN7EXAMPLE"
   }
 }
@@ -434,14 +434,14 @@ func TestSessionDrainResource_foundOutAtApply(t *testing.T) {
 		arguments []string
 		want      string
 	}{
-		"no condition":                   {[]string{`targets = terraform_data.late.id == "" ? ["i-a"] : null`}, testDrainError + `.*No condition says which sessions to end.*Nothing was ended`},
+		"no condition":                   {[]string{`targets = terraform_data.late.id == "" ? ["i-0000000a"] : null`}, testDrainError + `.*No condition says which sessions to end.*Nothing was ended`},
 		"any owner":                      {[]string{`owners = [terraform_data.late.output.owner]`}, testDrainError + `.*The patterns in owners match every owner.*Nothing was ended`},
 		"any age":                        {[]string{`older_than = terraform_data.late.output.age`}, testDrainError + `.*An age of 0s is below a minute, which is no condition.*Nothing was ended`},
 		"a role for an owner":            {[]string{`owners = [terraform_data.late.output.role]`}, `Invalid Owner.*arn:aws:sts::123456789012:assumed-role/Operator/\*`},
-		"a long grace period":            {[]string{`targets = ["i-a"]`, `grace_period = terraform_data.late.output.grace`, `timeouts { create = "1m" }`}, `Grace Period Exceeds Timeout.*timeouts\.create`},
-		"a long grace period at the end": {[]string{`targets = ["i-a"]`, `when = "destroy"`, `grace_period = terraform_data.late.output.grace`, `timeouts { delete = "1m" }`}, `Grace Period Exceeds Timeout.*timeouts\.delete`},
-		"too many":                       {[]string{`targets = ["i-a"]`, `max_sessions = terraform_data.late.output.max`}, testDrainError + `.*2 sessions in Region us-east-1 of account 123456789012 match, but max_sessions allows 1`},
-		"a Region of another partition":  {[]string{`targets = ["i-a"]`, `region = terraform_data.late.output.region`}, `Invalid AWS Region.*aws-cn`},
+		"a long grace period":            {[]string{`targets = ["i-0000000a"]`, `grace_period = terraform_data.late.output.grace`, `timeouts { create = "1m" }`}, `Grace Period Exceeds Timeout.*timeouts\.create`},
+		"a long grace period at the end": {[]string{`targets = ["i-0000000a"]`, `when = "destroy"`, `grace_period = terraform_data.late.output.grace`, `timeouts { delete = "1m" }`}, `Grace Period Exceeds Timeout.*timeouts\.delete`},
+		"too many":                       {[]string{`targets = ["i-0000000a"]`, `max_sessions = terraform_data.late.output.max`}, testDrainError + `.*2 sessions in Region us-east-1 of account 123456789012 match, but max_sessions allows 1`},
+		"a Region of another partition":  {[]string{`targets = ["i-0000000a"]`, `region = terraform_data.late.output.region`}, `Invalid AWS Region.*aws-cn`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -486,7 +486,7 @@ func TestSessionDrainResource_unknownAtPlan(t *testing.T) {
 		},
 		"an argument of the provider": {
 			func(url string) string {
-				return strings.Replace(testSessionDrainResourceConfig_basic(url, `targets = ["i-a"]`), fmt.Sprintf("%q", fakessm.DefaultAccessKeyID), "terraform_data.late.output.key", 1)
+				return strings.Replace(testSessionDrainResourceConfig_basic(url, `targets = ["i-0000000a"]`), fmt.Sprintf("%q", fakessm.DefaultAccessKeyID), "terraform_data.late.output.key", 1)
 			},
 			nil,
 		},
@@ -543,7 +543,7 @@ func TestSessionDrainResource_when(t *testing.T) {
 
 			fake, url := testInventoryFake(t)
 			s := newConfiguredServer(t, testArguments(url))
-			state, diags := s.Create("ssm_session_drain", map[string]any{"targets": []any{"i-a"}, "when": tc.when})
+			state, diags := s.Create("ssm_session_drain", map[string]any{"targets": []any{"i-0000000a"}, "when": tc.when})
 			protocol.WantNoDiagnostics(t, testWithoutDrainWarnings(diags))
 			want, spared := map[string]any{}, testInventoryIDs
 			if tc.create {
@@ -589,11 +589,11 @@ func TestSessionDrainResource_planWarning(t *testing.T) {
 	const onCreate = "when this drain is created"
 	many := make([]fakessm.Session, 0, 12)
 	for i := range cap(many) {
-		many = append(many, fakessm.Session{SessionID: fmt.Sprintf("many-%02d", i+1), Target: "i-many", Owner: testOwner, StartDate: time.Unix(1_700_000_000+int64(i), 0)})
+		many = append(many, fakessm.Session{SessionID: fmt.Sprintf("many-%02d", i+1), Target: "i-00000100", Owner: testOwner, StartDate: time.Unix(1_700_000_000+int64(i), 0)})
 	}
 	ten := ""
 	for i := range 10 {
-		ten += fmt.Sprintf("many-%02d: %s on i-many\n  ", i+1, testOwner)
+		ten += fmt.Sprintf("many-%02d: %s on i-00000100\n  ", i+1, testOwner)
 	}
 	ten += "and 2 more"
 	warning := func(summary, detail string) []protocol.Diagnostic {
@@ -607,9 +607,9 @@ func TestSessionDrainResource_planWarning(t *testing.T) {
 		calls  []string
 	}{
 		"no session": {
-			config: map[string]any{"targets": []any{"i-z"}, "exclude_session_ids": []any{"ann-1"}},
-			want: warning("No Sessions Match in us-east-1: i-z; exclude_session_ids ann-1 (account 123456789012)", "No session in Region us-east-1 of account 123456789012 matched when looked at TIME UTC. The drain ends nobody when this drain is created, unless a matching session starts before then.\n\n"+
-				`Selection: targets = ["i-z"]; exclude_session_ids = ["ann-1"].`+"\n\nCheck the selection, the Region and the account."),
+			config: map[string]any{"targets": []any{"i-00000002"}, "exclude_session_ids": []any{"ann-1"}},
+			want: warning("No Sessions Match in us-east-1: i-00000002; exclude_session_ids ann-1 (account 123456789012)", "No session in Region us-east-1 of account 123456789012 matched when looked at TIME UTC. The drain ends nobody when this drain is created, unless a matching session starts before then.\n\n"+
+				`Selection: targets = ["i-00000002"]; exclude_session_ids = ["ann-1"].`+"\n\nCheck the selection, the Region and the account."),
 			// A filter without results proves nothing, so all pages are read.
 			calls: slices.Repeat([]string{"DescribeSessions us-east-1 Active"}, 10),
 		},
@@ -619,48 +619,48 @@ func TestSessionDrainResource_planWarning(t *testing.T) {
 				`Selection: owners = ["arn:aws:sts::123456789012:assumed-role/Operator/Ann"]; older_than = "1h0m0s".`+"\n\nCheck the selection, the Region and the account.\n\n"+
 				"Owners are case-sensitive. These owners differ only in case, and have sessions:\n\n  arn:aws:sts::123456789012:assumed-role/Operator/ann"),
 		},
-		"one session": {config: map[string]any{"targets": []any{"i-c"}}, want: warning("Sessions To Be Ended in us-east-1: i-c (account 123456789012)", testMatched("1 session", "us-east-1", `targets = ["i-c"]`, onCreate)+testLines("eve-1")), calls: []string{"DescribeSessions us-east-1 Active"}},
+		"one session": {config: map[string]any{"targets": []any{"i-0000000c"}}, want: warning("Sessions To Be Ended in us-east-1: i-0000000c (account 123456789012)", testMatched("1 session", "us-east-1", `targets = ["i-0000000c"]`, onCreate)+testLines("eve-1")), calls: []string{"DescribeSessions us-east-1 Active"}},
 		"some sessions, by age": {
-			config: map[string]any{"targets": []any{"i-a", "i-c"}, "when": "both"},
-			want:   warning("Sessions To Be Ended in us-east-1: i-a and 1 more (account 123456789012, selection 5768a7ea)", testMatched("3 sessions", "us-east-1", `targets = ["i-a", "i-c"]`, onCreate)+testLines("eve-1", "ann-1", "cat-1")),
+			config: map[string]any{"targets": []any{"i-0000000a", "i-0000000c"}, "when": "both"},
+			want:   warning("Sessions To Be Ended in us-east-1: i-0000000a and 1 more (account 123456789012, selection a20a6484)", testMatched("3 sessions", "us-east-1", `targets = ["i-0000000a", "i-0000000c"]`, onCreate)+testLines("eve-1", "ann-1", "cat-1")),
 		},
 		"more than the plan names": {
-			config: map[string]any{"targets": []any{"i-many"}, "max_sessions": int64(12)},
-			want:   warning("Sessions To Be Ended in us-east-1: i-many (account 123456789012)", testMatched("12 sessions", "us-east-1", `targets = ["i-many"]`, onCreate)+ten),
+			config: map[string]any{"targets": []any{"i-00000100"}, "max_sessions": int64(12)},
+			want:   warning("Sessions To Be Ended in us-east-1: i-00000100 (account 123456789012)", testMatched("12 sessions", "us-east-1", `targets = ["i-00000100"]`, onCreate)+ten),
 		},
 		"more than may be ended": {
-			config: map[string]any{"targets": []any{"i-many"}, "max_sessions": int64(11)},
-			want: warning("Too Many Sessions Match in us-east-1: i-many (account 123456789012)", "12 sessions in Region us-east-1 of account 123456789012 matched when looked at TIME UTC, which is more than max_sessions = 11. "+
-				"If as many match when this drain is created, the drain fails and ends nobody.\n\nSelection: targets = [\"i-many\"].\n\n  "+ten),
+			config: map[string]any{"targets": []any{"i-00000100"}, "max_sessions": int64(11)},
+			want: warning("Too Many Sessions Match in us-east-1: i-00000100 (account 123456789012)", "12 sessions in Region us-east-1 of account 123456789012 matched when looked at TIME UTC, which is more than max_sessions = 11. "+
+				"If as many match when this drain is created, the drain fails and ends nobody.\n\nSelection: targets = [\"i-00000100\"].\n\n  "+ten),
 		},
 		"another Region": {
-			config: map[string]any{"targets": []any{"i-a"}, "region": "eu-central-1"},
-			want:   warning("Sessions To Be Ended in eu-central-1: i-a (account 123456789012)", testMatched("1 session", "eu-central-1", `targets = ["i-a"]`, onCreate)+"abroad-1: an owner that SSM does not report on i-a"),
+			config: map[string]any{"targets": []any{"i-0000000a"}, "region": "eu-central-1"},
+			want:   warning("Sessions To Be Ended in eu-central-1: i-0000000a (account 123456789012)", testMatched("1 session", "eu-central-1", `targets = ["i-0000000a"]`, onCreate)+"abroad-1: an owner that SSM does not report on i-0000000a"),
 			calls:  []string{"DescribeSessions eu-central-1 Active"},
 		},
-		"a drain on destroy":  {config: map[string]any{"targets": []any{"i-a"}, "when": "destroy"}, want: []protocol.Diagnostic{}, calls: []string{}},
-		"an unknown target":   {config: map[string]any{"targets": []any{"i-a", protocol.Unknown}}, want: []protocol.Diagnostic{}, calls: []string{}},
+		"a drain on destroy":  {config: map[string]any{"targets": []any{"i-0000000a"}, "when": "destroy"}, want: []protocol.Diagnostic{}, calls: []string{}},
+		"an unknown target":   {config: map[string]any{"targets": []any{"i-0000000a", protocol.Unknown}}, want: []protocol.Diagnostic{}, calls: []string{}},
 		"unknown targets":     {config: map[string]any{"targets": protocol.Unknown}, want: []protocol.Diagnostic{}, calls: []string{}},
-		"an unknown age":      {config: map[string]any{"targets": []any{"i-a"}, "older_than": protocol.Unknown}, want: []protocol.Diagnostic{}, calls: []string{}},
-		"an unknown Region":   {config: map[string]any{"targets": []any{"i-a"}, "region": protocol.Unknown}, want: []protocol.Diagnostic{}, calls: []string{}},
-		"an unknown limit":    {config: map[string]any{"targets": []any{"i-a"}, "max_sessions": protocol.Unknown}, want: []protocol.Diagnostic{}, calls: []string{}},
-		"an unknown \"when\"": {config: map[string]any{"targets": []any{"i-a"}, "when": protocol.Unknown}, want: []protocol.Diagnostic{}, calls: []string{}},
+		"an unknown age":      {config: map[string]any{"targets": []any{"i-0000000a"}, "older_than": protocol.Unknown}, want: []protocol.Diagnostic{}, calls: []string{}},
+		"an unknown Region":   {config: map[string]any{"targets": []any{"i-0000000a"}, "region": protocol.Unknown}, want: []protocol.Diagnostic{}, calls: []string{}},
+		"an unknown limit":    {config: map[string]any{"targets": []any{"i-0000000a"}, "max_sessions": protocol.Unknown}, want: []protocol.Diagnostic{}, calls: []string{}},
+		"an unknown \"when\"": {config: map[string]any{"targets": []any{"i-0000000a"}, "when": protocol.Unknown}, want: []protocol.Diagnostic{}, calls: []string{}},
 		"a denied listing": {
-			config: map[string]any{"targets": []any{"i-a"}},
+			config: map[string]any{"targets": []any{"i-0000000a"}},
 			fault:  fakessm.FaultDenied,
-			want:   []protocol.Diagnostic{protocol.Warning("", "Sessions Not Counted in us-east-1: i-a (account 123456789012)", "")},
+			want:   []protocol.Diagnostic{protocol.Warning("", "Sessions Not Counted in us-east-1: i-0000000a (account 123456789012)", "")},
 			calls:  []string{"DescribeSessions us-east-1 Active"},
 		},
 		"a throttled listing": {
-			config: map[string]any{"targets": []any{"i-a"}},
+			config: map[string]any{"targets": []any{"i-0000000a"}},
 			fault:  fakessm.FaultThrottle,
-			want:   []protocol.Diagnostic{protocol.Warning("", "Sessions Not Counted in us-east-1: i-a (account 123456789012)", "")},
+			want:   []protocol.Diagnostic{protocol.Warning("", "Sessions Not Counted in us-east-1: i-0000000a (account 123456789012)", "")},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			fake, url := testInventoryFake(t, fakessm.WithSessions(many...), fakessm.WithSessions(fakessm.Session{SessionID: "abroad-1", Target: "i-a", Region: "eu-central-1"}))
+			fake, url := testInventoryFake(t, fakessm.WithSessions(many...), fakessm.WithSessions(fakessm.Session{SessionID: "abroad-1", Target: "i-0000000a", Region: "eu-central-1"}))
 			if tc.fault != "" {
 				fake.Inject(fakessm.Fault{Operation: "DescribeSessions", Kind: tc.fault, Times: -1})
 			}
@@ -709,7 +709,7 @@ func TestSessionDrainResource_planWarningOfEnd(t *testing.T) {
 	t.Parallel()
 
 	var (
-		ended   = testMatched("2 sessions", "us-east-1", `targets = ["i-a"]`, "before this drain is destroyed") + testLines("ann-1", "cat-1")
+		ended   = testMatched("2 sessions", "us-east-1", `targets = ["i-0000000a"]`, "before this drain is destroyed") + testLines("ann-1", "cat-1")
 		created = func(target string, ids ...string) string {
 			return testMatched("2 sessions", "us-east-1", fmt.Sprintf("targets = [%q]", target), "when this drain is created") + testLines(ids...)
 		}
@@ -721,23 +721,23 @@ func TestSessionDrainResource_planWarningOfEnd(t *testing.T) {
 	}{
 		"destroyed": {map[string]any{"when": "destroy"}, nil, []string{ended}},
 		"destroyed, more than allowed": {map[string]any{"when": "destroy", "max_sessions": int64(1)}, nil, []string{"2 sessions in Region us-east-1 of account 123456789012 matched when looked at TIME UTC, which is more than max_sessions = 1. " +
-			"If as many match before this drain is destroyed, the drain fails and ends nobody.\n\nSelection: targets = [\"i-a\"].\n\n  " + testLines("ann-1", "cat-1")}},
+			"If as many match before this drain is destroyed, the drain fails and ends nobody.\n\nSelection: targets = [\"i-0000000a\"].\n\n  " + testLines("ann-1", "cat-1")}},
 		"destroyed without effect":           {map[string]any{"when": "create"}, nil, nil},
-		"replaced by its targets":            {map[string]any{"when": "destroy"}, map[string]any{"targets": []any{"i-b"}}, []string{ended}},
+		"replaced by its targets":            {map[string]any{"when": "destroy"}, map[string]any{"targets": []any{"i-0000000b"}}, []string{ended}},
 		"replaced by unknown targets":        {map[string]any{"when": "destroy"}, map[string]any{"targets": []any{protocol.Unknown}}, []string{ended}},
 		"replaced by a trigger":              {map[string]any{"when": "destroy"}, map[string]any{"triggers": map[string]any{"shift": "night"}}, []string{ended}},
 		"replaced by its Region":             {map[string]any{"when": "destroy"}, map[string]any{"region": "eu-central-1"}, []string{ended}},
-		"replaced to drain again":            {map[string]any{"when": "create"}, map[string]any{"triggers": map[string]any{"shift": "night"}}, []string{created("i-a", "ann-1", "cat-1")}},
-		"replaced by one that drains":        {map[string]any{"when": "destroy"}, map[string]any{"when": "both", "targets": []any{"i-b"}}, []string{ended, created("i-b", "dan-1", "gus-1")}},
-		"replaced by one that ends the same": {map[string]any{"when": "both"}, map[string]any{"triggers": map[string]any{"shift": "night"}}, []string{created("i-a", "ann-1", "cat-1")}},
-		"replaced by one that ends some of the same": {map[string]any{"when": "both"}, map[string]any{"targets": []any{"i-a", "i-b"}, "owners": []any{"*/ann", "*/dan"}},
+		"replaced to drain again":            {map[string]any{"when": "create"}, map[string]any{"triggers": map[string]any{"shift": "night"}}, []string{created("i-0000000a", "ann-1", "cat-1")}},
+		"replaced by one that drains":        {map[string]any{"when": "destroy"}, map[string]any{"when": "both", "targets": []any{"i-0000000b"}}, []string{ended, created("i-0000000b", "dan-1", "gus-1")}},
+		"replaced by one that ends the same": {map[string]any{"when": "both"}, map[string]any{"triggers": map[string]any{"shift": "night"}}, []string{created("i-0000000a", "ann-1", "cat-1")}},
+		"replaced by one that ends some of the same": {map[string]any{"when": "both"}, map[string]any{"targets": []any{"i-0000000a", "i-0000000b"}, "owners": []any{"*/ann", "*/dan"}},
 			[]string{
-				testMatched("1 session", "us-east-1", `targets = ["i-a"]`, "before this drain is destroyed") + testLines("cat-1"),
-				testMatched("2 sessions", "us-east-1", `targets = ["i-a", "i-b"]; owners = ["*/ann", "*/dan"]`, "when this drain is created") + testLines("ann-1", "dan-1"),
+				testMatched("1 session", "us-east-1", `targets = ["i-0000000a"]`, "before this drain is destroyed") + testLines("cat-1"),
+				testMatched("2 sessions", "us-east-1", `targets = ["i-0000000a", "i-0000000b"]; owners = ["*/ann", "*/dan"]`, "when this drain is created") + testLines("ann-1", "dan-1"),
 			}},
 		"changed in place to other owners": {map[string]any{"when": "create", "owners": []any{"*/ann"}}, map[string]any{"owners": []any{"*/cat"}},
-			[]string{testMatched("1 session", "us-east-1", `targets = ["i-a"]; owners = ["*/cat"]`, "when this drain is updated") + testLines("cat-1")}},
-		"replaced and not to drain": {map[string]any{"when": "create"}, map[string]any{"when": "destroy", "targets": []any{"i-b"}}, nil},
+			[]string{testMatched("1 session", "us-east-1", `targets = ["i-0000000a"]; owners = ["*/cat"]`, "when this drain is updated") + testLines("cat-1")}},
+		"replaced and not to drain": {map[string]any{"when": "create"}, map[string]any{"when": "destroy", "targets": []any{"i-0000000b"}}, nil},
 		"changed in place":          {map[string]any{"when": "destroy"}, map[string]any{"max_sessions": int64(5)}, nil},
 		"changed in place to drain": {map[string]any{"when": "destroy"}, map[string]any{"when": "both"}, nil},
 		"not changed":               {map[string]any{"when": "destroy"}, map[string]any{}, nil},
@@ -747,7 +747,7 @@ func TestSessionDrainResource_planWarningOfEnd(t *testing.T) {
 
 			fake, url := testInventoryFake(t)
 			s := newConfiguredServer(t, testArguments(url))
-			config := mergeConfig(map[string]any{"targets": []any{"i-a"}}, tc.config)
+			config := mergeConfig(map[string]any{"targets": []any{"i-0000000a"}}, tc.config)
 			state, diags := s.Create("ssm_session_drain", config)
 			protocol.WantNoDiagnostics(t, testWithoutDrainWarnings(diags))
 			fake.AddSessions(testInventory()...)
@@ -785,13 +785,13 @@ func TestSessionDrainResource_warningsShown(t *testing.T) {
 
 	fake, url := testInventoryFake(t)
 	config := func(shift string) string {
-		return testSessionDrainResourceConfig_basic(url, `targets = ["i-a"]`, `when = "both"`, fmt.Sprintf("triggers = { shift = %q }", shift))
+		return testSessionDrainResourceConfig_basic(url, `targets = ["i-0000000a"]`, `when = "both"`, fmt.Sprintf("triggers = { shift = %q }", shift))
 	}
 	w := workspace.New(t, config("day"))
 	shows := func(output string, wants ...string) {
 		t.Helper()
 		for _, want := range wants {
-			if !testWrapped(`Sessions To Be Ended in us-east-1.*2 sessions in Region us-east-1 of account 123456789012 matched when looked at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\. Every session that matches ` + want + ` is ended\..*ann-1: \S+ on i-a, started .*cat-1: `).MatchString(output) {
+			if !testWrapped(`Sessions To Be Ended in us-east-1.*2 sessions in Region us-east-1 of account 123456789012 matched when looked at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\. Every session that matches ` + want + ` is ended\..*ann-1: \S+ on i-0000000a, started .*cat-1: `).MatchString(output) {
 				t.Errorf("the warning of sessions that are to be ended %s is not shown:\n%s", want, output)
 			}
 		}
@@ -813,13 +813,13 @@ func TestSessionDrainResource_warningsShown(t *testing.T) {
 func TestSessionDrainResource_changes(t *testing.T) {
 	t.Parallel()
 
-	base := map[string]any{"targets": []any{"i-a"}, "region": "us-east-1", "triggers": map[string]any{"shift": "day"}}
+	base := map[string]any{"targets": []any{"i-0000000a"}, "region": "us-east-1", "triggers": map[string]any{"shift": "day"}}
 	for name, tc := range map[string]struct {
 		change  map[string]any
 		replace []string
 		drains  bool
 	}{
-		"other targets":          {map[string]any{"targets": []any{"i-a", "i-b"}}, []string{"targets"}, false},
+		"other targets":          {map[string]any{"targets": []any{"i-0000000a", "i-0000000b"}}, []string{"targets"}, false},
 		"no targets":             {map[string]any{"targets": nil, "owners": []any{"*/ann"}}, []string{"targets"}, false},
 		"unknown targets":        {map[string]any{"targets": protocol.Unknown}, []string{"targets"}, false},
 		"another trigger":        {map[string]any{"triggers": map[string]any{"shift": "night"}}, []string{"triggers"}, false},
@@ -839,7 +839,7 @@ func TestSessionDrainResource_changes(t *testing.T) {
 		"sessions to spare":      {map[string]any{"exclude_session_ids": []any{"ann-1"}}, nil, true},
 		"timeouts":               {map[string]any{"timeouts": map[string]any{"create": "7m", "delete": "8m"}}, nil, false},
 		"everything of that":     {map[string]any{"when": "destroy", "grace_period": "1m", "max_sessions": int64(7), "owners": []any{"*/a*"}, "older_than": "5m"}, nil, false},
-		"targets in other order": {map[string]any{"targets": []any{"i-a"}}, nil, false},
+		"targets in other order": {map[string]any{"targets": []any{"i-0000000a"}}, nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -906,7 +906,7 @@ func TestSessionDrainResource_changedBeforeDestroy(t *testing.T) {
 
 	fake, url := testInventoryFake(t)
 	s := newConfiguredServer(t, testArguments(url))
-	config := map[string]any{"targets": []any{"i-a"}, "when": "create", "owners": []any{}}
+	config := map[string]any{"targets": []any{"i-0000000a"}, "when": "create", "owners": []any{}}
 	state, diags := s.Create("ssm_session_drain", config)
 	protocol.WantNoDiagnostics(t, testWithoutDrainWarnings(diags))
 
@@ -929,8 +929,8 @@ func TestSessionDrainResource_changedBeforeDestroy(t *testing.T) {
 func TestSessionDrainResource_defaultRegion(t *testing.T) {
 	t.Parallel()
 
-	fake, url := testInventoryFake(t, fakessm.WithSessions(fakessm.Session{SessionID: "west-1", Target: "i-a", Region: "us-west-2"}))
-	config := map[string]any{"targets": []any{"i-a"}, "when": "destroy"}
+	fake, url := testInventoryFake(t, fakessm.WithSessions(fakessm.Session{SessionID: "west-1", Target: "i-0000000a", Region: "us-west-2"}))
+	config := map[string]any{"targets": []any{"i-0000000a"}, "when": "destroy"}
 	state, diags := newConfiguredServer(t, testArguments(url)).Create("ssm_session_drain", config)
 	protocol.WantNoDiagnostics(t, diags)
 	if state.Values["region"] != testRegion {
@@ -1051,7 +1051,7 @@ func TestSessionDrainResource_outcomes(t *testing.T) {
 			sessions: []fakessm.Session{{SessionID: "a"}},
 			faults:   []fakessm.Fault{{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Times: -1}},
 			diags: []protocol.Diagnostic{
-				protocol.Warning("", "Sessions Not Counted in us-east-1: i-x (account 123456789012)", "could not be counted: the credentials do not allow it.\nssm:DescribeSessions"),
+				protocol.Warning("", "Sessions Not Counted in us-east-1: i-00000001 (account 123456789012)", "could not be counted: the credentials do not allow it.\nssm:DescribeSessions"),
 				protocol.Error("", testDrainError, "The sessions in Region us-east-1 of account 123456789012 could not be listed: the credentials do not allow it. Nothing was ended.\nAllow the IAM action ssm:DescribeSessions on the resource \"*\".\nAccessDeniedException"),
 			},
 		},
@@ -1069,12 +1069,12 @@ func TestSessionDrainResource_outcomes(t *testing.T) {
 				tc.ahead = func(*fakessm.Server, string) {}
 			}
 			for i := range tc.sessions {
-				tc.sessions[i].Target = "i-x"
+				tc.sessions[i].Target = "i-00000001"
 			}
 			fake, url := testHookedFake(t, tc.ahead, append(tc.options, fakessm.WithSessions(tc.sessions...))...)
 			fake.Inject(tc.faults...)
 			s := newConfiguredServer(t, testArguments(url, map[string]any{"max_retries": int64(2)}))
-			state, diags := s.Create("ssm_session_drain", map[string]any{"targets": []any{"i-x"}, "timeouts": map[string]any{"create": tc.timeout}})
+			state, diags := s.Create("ssm_session_drain", map[string]any{"targets": []any{"i-00000001"}, "timeouts": map[string]any{"create": tc.timeout}})
 
 			diags = testWithoutDrainWarnings(diags)
 			if len(diags) != len(tc.diags) {
@@ -1117,7 +1117,7 @@ func TestSessionDrainResource_newcomers(t *testing.T) {
 		return func(fake *fakessm.Server, operation string) {
 			if n := int(came.Load()); operation == "TerminateSession" && n < len(ids) {
 				came.Add(1)
-				fake.AddSessions(fakessm.Session{SessionID: ids[n], Target: "i-c"})
+				fake.AddSessions(fakessm.Session{SessionID: ids[n], Target: "i-0000000c"})
 			}
 		}
 	}
@@ -1135,7 +1135,7 @@ func TestSessionDrainResource_newcomers(t *testing.T) {
 			t.Parallel()
 
 			fake, url := testHookedFake(t, tc.ahead)
-			state, diags := newConfiguredServer(t, testArguments(url)).Create("ssm_session_drain", map[string]any{"targets": []any{"i-c"}, "max_sessions": tc.limit})
+			state, diags := newConfiguredServer(t, testArguments(url)).Create("ssm_session_drain", map[string]any{"targets": []any{"i-0000000c"}, "max_sessions": tc.limit})
 			diags = testWithoutDrainWarnings(diags)
 			if tc.left == "" {
 				protocol.WantNoDiagnostics(t, diags)
@@ -1156,7 +1156,7 @@ func TestSessionDrainResource_tooMany(t *testing.T) {
 	t.Parallel()
 
 	const count = "2 sessions in Region us-east-1 of account 123456789012 match, but max_sessions allows 1 to be ended. Nothing was ended.\n"
-	config := map[string]any{"targets": []any{"i-a"}, "max_sessions": int64(1), "when": "create"}
+	config := map[string]any{"targets": []any{"i-0000000a"}, "max_sessions": int64(1), "when": "create"}
 
 	t.Run("on create", func(t *testing.T) {
 		t.Parallel()
@@ -1202,9 +1202,9 @@ func TestSessionDrainResource_tooMany(t *testing.T) {
 
 		fake, url := testInventoryFake(t)
 		s := newConfiguredServer(t, testArguments(url))
-		state, diags := s.Create("ssm_session_drain", map[string]any{"targets": []any{"i-a"}, "max_sessions": int64(1), "when": "both", "owners": []any{"*/ann"}})
+		state, diags := s.Create("ssm_session_drain", map[string]any{"targets": []any{"i-0000000a"}, "max_sessions": int64(1), "when": "both", "owners": []any{"*/ann"}})
 		protocol.WantNoDiagnostics(t, testWithoutDrainWarnings(diags))
-		plan, diags := s.Plan(state, map[string]any{"targets": []any{"i-a"}, "max_sessions": int64(1), "when": "both"})
+		plan, diags := s.Plan(state, map[string]any{"targets": []any{"i-0000000a"}, "max_sessions": int64(1), "when": "both"})
 		protocol.WantNoDiagnostics(t, testWithoutDrainWarnings(diags))
 		state, diags = s.Apply(plan)
 		protocol.WantNoDiagnostics(t, diags)
@@ -1237,7 +1237,7 @@ func TestSessionDrainResource_deleteAfterFailedCreate(t *testing.T) {
 
 			fake, url := testInventoryFake(t)
 			fake.Inject(fakessm.Fault{Operation: "TerminateSession", SessionID: "cat-1", Kind: fakessm.FaultDenied, Times: -1})
-			w := workspace.New(t, testSessionDrainResourceConfig_basic(url, `targets = ["i-a"]`, fmt.Sprintf("when = %q", tc.when)))
+			w := workspace.New(t, testSessionDrainResourceConfig_basic(url, `targets = ["i-0000000a"]`, fmt.Sprintf("when = %q", tc.when)))
 			if output, err := w.Run("apply", "-auto-approve"); err == nil || !strings.Contains(output, "cat-1") {
 				t.Fatalf("the apply did not fail: %v\n%s", err, output)
 			}
@@ -1251,7 +1251,7 @@ func TestSessionDrainResource_deleteAfterFailedCreate(t *testing.T) {
 			output := w.MustRun(command, "-auto-approve")
 			testSpared(t, fake, tc.spared...)
 			wantEnded := tc.destroy && tc.when == "both"
-			if got := testWrapped(`Sessions Ended in us-east-1.*ended 1 session in Region us-east-1 of account 123456789012\..*targets = \["i-a"\].*cat-1: terminated`).MatchString(output); got != wantEnded {
+			if got := testWrapped(`Sessions Ended in us-east-1.*ended 1 session in Region us-east-1 of account 123456789012\..*targets = \["i-0000000a"\].*cat-1: terminated`).MatchString(output); got != wantEnded {
 				t.Errorf("the destroy tells whom it ended: %t\n%s", got, output)
 			}
 			terminated := slices.DeleteFunc(endpoint.TakeCalls(fake), func(call string) bool { return !strings.HasPrefix(call, "TerminateSession") })
@@ -1268,7 +1268,7 @@ func TestSessionDrainResource_forcedReplacement(t *testing.T) {
 	t.Parallel()
 
 	fake, url := testInventoryFake(t)
-	w := workspace.New(t, testSessionDrainResourceConfig_basic(url, `targets = ["i-a"]`, `when = "destroy"`))
+	w := workspace.New(t, testSessionDrainResourceConfig_basic(url, `targets = ["i-0000000a"]`, `when = "destroy"`))
 	w.MustRun("apply", "-auto-approve")
 	endpoint.WantCalls(t, fake)
 	w.MustRun("apply", "-auto-approve", "-replace="+testDrain)
@@ -1287,7 +1287,7 @@ func TestSessionDrainResource_updateDrains(t *testing.T) {
 
 	fake, url := testInventoryFake(t)
 	config := func(owner string) string {
-		return testSessionDrainResourceConfig_basic(url, `targets = ["i-a"]`, fmt.Sprintf("owners = [%q]", owner), `max_sessions = 1`)
+		return testSessionDrainResourceConfig_basic(url, `targets = ["i-0000000a"]`, fmt.Sprintf("owners = [%q]", owner), `max_sessions = 1`)
 	}
 	resource.UnitTest(t, resource.TestCase{
 		ProtoV6ProviderFactories: testFactories,
@@ -1302,7 +1302,7 @@ func TestSessionDrainResource_updateDrains(t *testing.T) {
 					fake.Inject(fakessm.Fault{Operation: "TerminateSession", SessionID: "cat-1", Kind: fakessm.FaultDenied, Times: -1})
 				},
 				Config:      config("*/cat"),
-				ExpectError: testWrapped(testDrainError + `.*cat-1: the credentials do not allow it.*Selection: targets = \["i-a"\]; owners = \["\*/cat"\]`),
+				ExpectError: testWrapped(testDrainError + `.*cat-1: the credentials do not allow it.*Selection: targets = \["i-0000000a"\]; owners = \["\*/cat"\]`),
 			},
 			{
 				PreConfig: fake.ClearFaults,
@@ -1326,7 +1326,7 @@ func TestSessionDrainResource_updateUnchanged(t *testing.T) {
 
 	fake, url := testInventoryFake(t)
 	config := func(round int) string {
-		return testSessionDrainResourceConfig_basic(url, `targets = ["i-a"]`, `owners = [terraform_data.owner.id == "" ? "" : "*/ann"]`) + fmt.Sprintf(`
+		return testSessionDrainResourceConfig_basic(url, `targets = ["i-0000000a"]`, `owners = [terraform_data.owner.id == "" ? "" : "*/ann"]`) + fmt.Sprintf(`
 resource "terraform_data" "owner" {
   triggers_replace = %d
 }
@@ -1364,29 +1364,29 @@ func TestSessionDrainResource_providerMoves(t *testing.T) {
 	for name, tc := range map[string]struct{ when, region, elsewhere string }{
 		"to another Region":                       {"create", "eu-west-1", ""},
 		"to another partition":                    {"create", "us-gov-west-1", ""},
-		"to another partition, with a drain left": {"both", "us-gov-west-1", "Sessions Not Counted in us-east-1: i-old"},
+		"to another partition, with a drain left": {"both", "us-gov-west-1", "Sessions Not Counted in us-east-1: i-00000010"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
 			fake, url := testFake(t, fakessm.WithSessions(
-				fakessm.Session{SessionID: "here-1", Target: "i-new", Region: tc.region},
-				fakessm.Session{SessionID: "there-1", Target: "i-new", Region: testRegion}))
+				fakessm.Session{SessionID: "here-1", Target: "i-00000011", Region: tc.region},
+				fakessm.Session{SessionID: "there-1", Target: "i-00000011", Region: testRegion}))
 			s := newConfiguredServer(t, testArguments(url))
-			config := map[string]any{"targets": []any{"i-old"}, "when": tc.when}
+			config := map[string]any{"targets": []any{"i-00000010"}, "when": tc.when}
 			state, diags := s.Create("ssm_session_drain", config)
 			protocol.WantNoDiagnostics(t, testWithoutDrainWarnings(diags))
 			endpoint.TakeCalls(fake)
 
 			moved := newConfiguredServer(t, testArguments(url, map[string]any{"region": tc.region, "skip_requesting_account_id": true, "skip_credentials_validation": true}))
-			_, diags = moved.Plan(state, mergeConfig(config, map[string]any{"targets": []any{"i-new"}}))
+			_, diags = moved.Plan(state, mergeConfig(config, map[string]any{"targets": []any{"i-00000011"}}))
 			var shown, elsewhere bool
 			for _, d := range diags {
 				if d.Severity != "warning" {
 					t.Errorf("unexpected diagnostic: %+v", d)
 				}
-				shown = shown || d.Summary == "Sessions To Be Ended in "+tc.region+": i-new" && strings.Contains(d.Detail, "here-1") && !strings.Contains(d.Detail, "there-1")
-				elsewhere = elsewhere || d.Summary == tc.elsewhere && strings.Contains(d.Detail, `targets = ["i-old"]`)
+				shown = shown || d.Summary == "Sessions To Be Ended in "+tc.region+": i-00000011" && strings.Contains(d.Detail, "here-1") && !strings.Contains(d.Detail, "there-1")
+				elsewhere = elsewhere || d.Summary == tc.elsewhere && strings.Contains(d.Detail, `targets = ["i-00000010"]`)
 			}
 			if !shown || elsewhere != (tc.elsewhere != "") {
 				t.Errorf("unexpected warnings: %+v", diags)
@@ -1408,7 +1408,7 @@ func TestSessionDrainResource_emptyTriggers(t *testing.T) {
 
 	fake, url := testInventoryFake(t)
 	s := newConfiguredServer(t, testArguments(url))
-	config := map[string]any{"targets": []any{"i-a"}, "when": "both"}
+	config := map[string]any{"targets": []any{"i-0000000a"}, "when": "both"}
 	state, diags := s.Create("ssm_session_drain", config)
 	protocol.WantNoDiagnostics(t, testWithoutDrainWarnings(diags))
 	endpoint.TakeCalls(fake)
@@ -1428,14 +1428,14 @@ func TestSessionDrainResource_emptyTriggers(t *testing.T) {
 func TestSessionDrainResource_severalDrains(t *testing.T) {
 	t.Parallel()
 
-	_, url := testInventoryFake(t, fakessm.WithSessions(fakessm.Session{SessionID: "abroad-1", Target: "i-a", Region: "eu-central-1"}))
-	w := workspace.New(t, testSessionDrainResourceConfig_basic(url, `targets = ["i-a"]`)+`
+	_, url := testInventoryFake(t, fakessm.WithSessions(fakessm.Session{SessionID: "abroad-1", Target: "i-0000000a", Region: "eu-central-1"}))
+	w := workspace.New(t, testSessionDrainResourceConfig_basic(url, `targets = ["i-0000000a"]`)+`
 resource "ssm_session_drain" "abroad" {
   region  = "eu-central-1"
-  targets = ["i-a"]
+  targets = ["i-0000000a"]
 }
 resource "ssm_session_drain" "neighbour" {
-  targets = ["i-c"]
+  targets = ["i-0000000c"]
 }
 `)
 	output := w.MustRun("plan")
@@ -1471,7 +1471,7 @@ func TestSessionDrainResource_deleteFails(t *testing.T) {
 
 			fake, url := testInventoryFake(t)
 			s := newConfiguredServer(t, testArguments(url))
-			state, diags := s.Create("ssm_session_drain", map[string]any{"targets": []any{"i-a"}, "when": "destroy"})
+			state, diags := s.Create("ssm_session_drain", map[string]any{"targets": []any{"i-0000000a"}, "when": "destroy"})
 			protocol.WantNoDiagnostics(t, diags)
 
 			fake.Inject(tc.fault)
@@ -1504,7 +1504,7 @@ func TestSessionDrainResource_gracePeriod(t *testing.T) {
 		}
 	})
 	start := time.Now()
-	state, diags := newConfiguredServer(t, testArguments(url)).Create("ssm_session_drain", map[string]any{"targets": []any{"i-a"}, "grace_period": "1s"})
+	state, diags := newConfiguredServer(t, testArguments(url)).Create("ssm_session_drain", map[string]any{"targets": []any{"i-0000000a"}, "grace_period": "1s"})
 	protocol.WantNoDiagnostics(t, testWithoutDrainWarnings(diags))
 	if diff := cmp.Diff(map[string]any{"ann-1": "terminated"}, state.Values["outcomes"]); diff != "" {
 		t.Errorf("unexpected outcomes (-want +got):\n%s", diff)
@@ -1522,12 +1522,12 @@ func TestSessionDrainResource_gracePeriod(t *testing.T) {
 func TestSessionDrainResource_unverified(t *testing.T) {
 	t.Parallel()
 
-	in := sessionmanager.DrainInput{Region: testRegion, Selector: sessionmanager.Selector{Targets: []string{"i-a"}}}
+	in := sessionmanager.DrainInput{Region: testRegion, Selector: sessionmanager.Selector{Targets: []string{"i-0000000a"}}}
 	var diags diag.Diagnostics
 	(&providerMeta{}).reportDrain(in, drainOnCreate, sessionmanager.DrainResult{Outcomes: map[string]sessionmanager.Outcome{
 		"b": sessionmanager.OutcomeUnverified, "c": sessionmanager.OutcomeTerminated, "a": sessionmanager.OutcomeUnverified,
 	}, Doubts: map[string]error{"a": sessionmanager.ErrEnded, "b": sessionmanager.ErrEnded}}, nil, &diags)
-	if len(diags) != 1 || diags[0].Severity() != diag.SeverityWarning || diags[0].Summary() != "Termination Not Verified in us-east-1: i-a" ||
+	if len(diags) != 1 || diags[0].Severity() != diag.SeverityWarning || diags[0].Summary() != "Termination Not Verified in us-east-1: i-0000000a" ||
 		!strings.Contains(diags[0].Detail(), "Region us-east-1") || !strings.HasSuffix(diags[0].Detail(), "\n\n  a\n  b") {
 		t.Errorf("unexpected diagnostics: %v", diags)
 	}
@@ -1606,13 +1606,13 @@ func TestSessionDrainResource_unseenNewcomer(t *testing.T) {
 	var came atomic.Bool
 	fake, url := testHookedFake(t, func(fake *fakessm.Server, operation string) {
 		if operation == "TerminateSession" && !came.Swap(true) {
-			fake.AddSessions(fakessm.Session{SessionID: "new-1", Target: "i-a"})
+			fake.AddSessions(fakessm.Session{SessionID: "new-1", Target: "i-0000000a"})
 			// The plan and the drain list the sessions. Another listing shows which are
 			// gone, and which are new.
 			fake.Inject(fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Skip: 1, Times: -1})
 		}
 	}, fakessm.WithPageSize(50))
-	state, diags := newConfiguredServer(t, testArguments(url)).Create("ssm_session_drain", map[string]any{"targets": []any{"i-a"}})
+	state, diags := newConfiguredServer(t, testArguments(url)).Create("ssm_session_drain", map[string]any{"targets": []any{"i-0000000a"}})
 	if diff := cmp.Diff(map[string]any{"ann-1": "terminated", "cat-1": "terminated", "new-1": "unverified"}, state.Values["outcomes"]); diff != "" {
 		t.Errorf("unexpected outcomes (-want +got):\n%s", diff)
 	}
@@ -1629,7 +1629,7 @@ func TestSessionDrainResource_timeout(t *testing.T) {
 	fake, url := testInventoryFake(t)
 	fake.Inject(fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultHang, Times: -1})
 	s := newConfiguredServer(t, testArguments(url))
-	state, diags := s.Create("ssm_session_drain", map[string]any{"targets": []any{"i-a"}, "timeouts": map[string]any{"create": "1s"}})
+	state, diags := s.Create("ssm_session_drain", map[string]any{"targets": []any{"i-0000000a"}, "timeouts": map[string]any{"create": "1s"}})
 	protocol.WantDiagnostic(t, protocol.Error("", testDrainError, "2 sessions in Region us-east-1 of account 123456789012\nthe time allowed ran out"), testWithoutDrainWarnings(diags))
 	if diff := cmp.Diff(map[string]any{"ann-1": "unverified", "cat-1": "unverified"}, state.Values["outcomes"]); diff != "" {
 		t.Errorf("unexpected outcomes (-want +got):\n%s", diff)
@@ -1659,7 +1659,7 @@ func TestSessionDrainResource_badInput(t *testing.T) {
 			t.Parallel()
 
 			fake, url := testInventoryFake(t)
-			_, diags := newConfiguredServer(t, testArguments(url)).PlanCreate("ssm_session_drain", mergeConfig(map[string]any{"targets": []any{"i-a"}}, tc.config))
+			_, diags := newConfiguredServer(t, testArguments(url)).PlanCreate("ssm_session_drain", mergeConfig(map[string]any{"targets": []any{"i-0000000a"}}, tc.config))
 			protocol.WantDiagnostic(t, tc.want, diags)
 			endpoint.WantCalls(t, fake)
 		})
@@ -1672,16 +1672,16 @@ func TestSessionDrainResource_providerUnknown(t *testing.T) {
 
 	fake, url := testInventoryFake(t)
 	known := newConfiguredServer(t, testArguments(url))
-	state, diags := known.Create("ssm_session_drain", map[string]any{"targets": []any{"i-a"}, "when": "destroy"})
+	state, diags := known.Create("ssm_session_drain", map[string]any{"targets": []any{"i-0000000a"}, "when": "destroy"})
 	protocol.WantNoDiagnostics(t, diags)
 
 	unknown := newConfiguredServer(t, testArguments(url, map[string]any{"region": protocol.Unknown}))
-	plan, diags := unknown.PlanCreate("ssm_session_drain", map[string]any{"targets": []any{"i-a"}})
+	plan, diags := unknown.PlanCreate("ssm_session_drain", map[string]any{"targets": []any{"i-0000000a"}})
 	protocol.WantNoDiagnostics(t, diags)
 	if plan.Values["region"] != protocol.Unknown {
 		t.Errorf("the plan takes Region %v", plan.Values["region"])
 	}
-	plan, diags = unknown.PlanCreate("ssm_session_drain", map[string]any{"targets": []any{"i-a"}, "region": "eu-central-1"})
+	plan, diags = unknown.PlanCreate("ssm_session_drain", map[string]any{"targets": []any{"i-0000000a"}, "region": "eu-central-1"})
 	protocol.WantNoDiagnostics(t, diags)
 	if plan.Values["region"] != "eu-central-1" {
 		t.Errorf("the plan takes Region %v", plan.Values["region"])

@@ -757,14 +757,14 @@ func TestSessionTerminationResource_planOfEnded(t *testing.T) {
 
 	ended := time.Date(2026, time.November, 20, 10, 30, 0, 0, time.UTC)
 	fake, url := testFake(t, fakessm.WithSessions(fakessm.Session{
-		SessionID: "over-1", Target: "i-a", Owner: testOwner, Status: "Terminated", StartDate: ended.Add(-time.Hour), EndDate: ended,
+		SessionID: "over-1", Target: "i-0000000a", Owner: testOwner, Status: "Terminated", StartDate: ended.Add(-time.Hour), EndDate: ended,
 	}))
 	config := func(id string) string {
 		return testProviderConfig(url) + fmt.Sprintf("resource \"ssm_session_termination\" \"test\" {\n  session_id = %q\n}\n", id)
 	}
 
 	output := workspace.New(t, config("over-1")).MustRun("plan")
-	if !testWrapped(`Session Has Ended Already.*"over-1" of ` + testOwner + ` on i-a in Region us-east-1 ended at 2026-11-20T10:30:00Z \(status Terminated\)\. Nothing is called to end it; the outcome is "already_ended"\.`).MatchString(output) {
+	if !testWrapped(`Session Has Ended Already.*"over-1" of ` + testOwner + ` on i-0000000a in Region us-east-1 ended at 2026-11-20T10:30:00Z \(status Terminated\)\. Nothing is called to end it; the outcome is "already_ended"\.`).MatchString(output) {
 		t.Errorf("the plan does not say that the session has ended:\n%s", output)
 	}
 	if output := workspace.New(t, config(testLive)).MustRun("plan"); strings.Contains(output, "Ended Already") {

@@ -160,12 +160,12 @@ func TestSessionsDataSource_conditions(t *testing.T) {
 		"any owner":                  {map[string]any{"owners": []any{"*"}}, []any{"eve-1", "ann-1", "dan-1", "cat-1", "gus-1"}, "us-east-1 Active map[]"},
 		"any age":                    {map[string]any{"older_than": "0s"}, testInventoryIDs, "us-east-1 Active map[]"},
 		"exclusions only":            {map[string]any{"exclude_owners": []any{"*/ann", "*/eve"}, "exclude_session_ids": []any{"dan-1"}}, []any{"cat-1", "gus-1"}, "us-east-1 Active map[]"},
-		"the active ones":            {map[string]any{"state": "Active", "targets": []any{"i-a"}}, []any{"ann-1", "cat-1"}, "us-east-1 Active map[Target:i-a]"},
+		"the active ones":            {map[string]any{"state": "Active", "targets": []any{"i-0000000a"}}, []any{"ann-1", "cat-1"}, "us-east-1 Active map[Target:i-0000000a]"},
 		"the history":                {map[string]any{"state": "History"}, []any{"old-1", "new-1"}, "us-east-1 History map[]"},
 		"the history of an owner":    {map[string]any{"state": "History", "owners": []any{"*/ann"}}, []any{"old-1"}, "us-east-1 History map[]"},
 		"one owner":                  {map[string]any{"owners": []any{"arn:aws:iam::123456789012:user/gus"}}, []any{"gus-1"}, "us-east-1 Active map[Owner:arn:aws:iam::123456789012:user/gus]"},
-		"two targets":                {map[string]any{"targets": []any{"i-a", "i-b"}}, []any{"ann-1", "dan-1", "cat-1", "gus-1"}, "us-east-1 Active map[]"},
-		"a target and an owner":      {map[string]any{"targets": []any{"i-a"}, "owners": []any{"arn:aws:iam::123456789012:user/ops/cat"}}, []any{"cat-1"}, "us-east-1 Active map[Target:i-a]"},
+		"two targets":                {map[string]any{"targets": []any{"i-0000000a", "i-0000000b"}}, []any{"ann-1", "dan-1", "cat-1", "gus-1"}, "us-east-1 Active map[]"},
+		"a target and an owner":      {map[string]any{"targets": []any{"i-0000000a"}, "owners": []any{"arn:aws:iam::123456789012:user/ops/cat"}}, []any{"cat-1"}, "us-east-1 Active map[Target:i-0000000a]"},
 		"no target":                  {map[string]any{"targets": []any{}}, []any{}, ""},
 		"started after":              {map[string]any{"started_after": at(150 * time.Minute)}, []any{"cat-1", "gus-1", "bare-1"}, "us-east-1 Active map[InvokedAfter:" + at(24*time.Hour+150*time.Minute) + "]"},
 		"started before":             {map[string]any{"started_before": at(150 * time.Minute)}, []any{"eve-1", "ann-1", "dan-1"}, "us-east-1 Active map[InvokedBefore:" + at(-24*time.Hour+150*time.Minute) + "]"},
@@ -173,7 +173,7 @@ func TestSessionsDataSource_conditions(t *testing.T) {
 		"started in another zone":    {map[string]any{"started_after": now.Add(-150 * time.Minute).In(time.FixedZone("", -5*3600)).Format(time.RFC3339)}, []any{"cat-1", "gus-1", "bare-1"}, "us-east-1 Active map[InvokedAfter:" + at(24*time.Hour+150*time.Minute) + "]"},
 		"started and of an age":      {map[string]any{"started_after": at(11 * time.Hour), "older_than": "3h"}, []any{"ann-1", "dan-1"}, "us-east-1 Active map[InvokedAfter:" + at(35*time.Hour) + "]"},
 		"the history before":         {map[string]any{"state": "History", "started_before": at(4 * time.Hour)}, []any{"old-1"}, "us-east-1 History map[InvokedBefore:" + at(-20*time.Hour) + "]"},
-		"a target in another Region": {map[string]any{"region": "eu-central-1", "targets": []any{"i-a"}}, []any{}, "eu-central-1 Active map[Target:i-a]\neu-central-1 Active map[]"},
+		"a target in another Region": {map[string]any{"region": "eu-central-1", "targets": []any{"i-0000000a"}}, []any{}, "eu-central-1 Active map[Target:i-0000000a]\neu-central-1 Active map[]"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -212,16 +212,16 @@ func TestSessionsDataSource_order(t *testing.T) {
 	noon := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 	fake, url := testFake(t, fakessm.WithPageSize(1), fakessm.WithSessions(
 		// Dates are shown, and compared, in whole seconds.
-		fakessm.Session{SessionID: "b", Target: "i-x", StartDate: noon.Add(500 * time.Millisecond)},
-		fakessm.Session{SessionID: "c", Target: "i-x", StartDate: noon.Add(900 * time.Millisecond)},
-		fakessm.Session{SessionID: "a", Target: "i-x", StartDate: noon.Add(100 * time.Millisecond), Owner: testOwner, S3OutputURL: "s3://logs/a"},
-		fakessm.Session{SessionID: "z", Target: "i-x", StartDate: noon.Add(-time.Second)},
-		fakessm.Session{SessionID: "y", Target: "i-x", StartDate: noon.Add(time.Second)},
+		fakessm.Session{SessionID: "b", Target: "i-00000001", StartDate: noon.Add(500 * time.Millisecond)},
+		fakessm.Session{SessionID: "c", Target: "i-00000001", StartDate: noon.Add(900 * time.Millisecond)},
+		fakessm.Session{SessionID: "a", Target: "i-00000001", StartDate: noon.Add(100 * time.Millisecond), Owner: testOwner, S3OutputURL: "s3://logs/a"},
+		fakessm.Session{SessionID: "z", Target: "i-00000001", StartDate: noon.Add(-time.Second)},
+		fakessm.Session{SessionID: "y", Target: "i-00000001", StartDate: noon.Add(time.Second)},
 	))
 	s := newConfiguredServer(t, testArguments(url))
 	read := func(config map[string]any) map[string]any {
 		t.Helper()
-		all := map[string]any{"targets": []any{"i-x"}}
+		all := map[string]any{"targets": []any{"i-00000001"}}
 		maps.Copy(all, config)
 		got, diags := s.ReadDataSource("ssm_sessions", all)
 		protocol.WantNoDiagnostics(t, diags)
@@ -257,8 +257,8 @@ func TestSessionsDataSource_order(t *testing.T) {
 func TestSessionsDataSource_rowWithoutID(t *testing.T) {
 	t.Parallel()
 
-	_, url := testFake(t, fakessm.WithSessions(fakessm.Session{SessionID: "a", Target: "i-x"}, fakessm.Session{Target: "i-x"}))
-	got, diags := newConfiguredServer(t, testArguments(url)).ReadDataSource("ssm_sessions", map[string]any{"targets": []any{"i-x"}})
+	_, url := testFake(t, fakessm.WithSessions(fakessm.Session{SessionID: "a", Target: "i-00000001"}, fakessm.Session{Target: "i-00000001"}))
+	got, diags := newConfiguredServer(t, testArguments(url)).ReadDataSource("ssm_sessions", map[string]any{"targets": []any{"i-00000001"}})
 	protocol.WantDiagnostic(t, protocol.Error("", "Unable to Read Sessions", "SSM's answer is incomplete\nError: the answer lists a session without its ID"), diags)
 	if got != nil {
 		t.Errorf("the sessions are %v", got)
@@ -273,7 +273,7 @@ func TestSessionsDataSource_pages(t *testing.T) {
 	want := []any{}
 	for i := range cap(sessions) {
 		id := fmt.Sprintf("page-%02d", i)
-		sessions = append(sessions, fakessm.Session{SessionID: id, Target: "i-x", StartDate: time.Unix(1_700_000_000+int64(i), 0)})
+		sessions = append(sessions, fakessm.Session{SessionID: id, Target: "i-00000001", StartDate: time.Unix(1_700_000_000+int64(i), 0)})
 		want = append(want, id)
 	}
 	for name, tc := range map[string]struct {
@@ -289,7 +289,7 @@ func TestSessionsDataSource_pages(t *testing.T) {
 			t.Parallel()
 
 			fake, url := testFake(t, append(tc.options, fakessm.WithSessions(sessions...))...)
-			got, diags := newConfiguredServer(t, testArguments(url)).ReadDataSource("ssm_sessions", map[string]any{"targets": []any{"i-x"}})
+			got, diags := newConfiguredServer(t, testArguments(url)).ReadDataSource("ssm_sessions", map[string]any{"targets": []any{"i-00000001"}})
 			protocol.WantNoDiagnostics(t, diags)
 			if diff := cmp.Diff(want, got["session_ids"]); diff != "" {
 				t.Errorf("unexpected sessions (-want +got):\n%s", diff)

@@ -105,20 +105,24 @@ func judgeVisible(field Field, value string) *Finding {
 }
 
 const (
-	// maxSessionID is how many characters a session ID can have. Longer values are
-	// rejected elsewhere, and must not be repeated here.
+	// How many characters session IDs and targets can have. Longer values are rejected
+	// elsewhere, and must not be repeated here.
 	maxSessionID = 96
+	maxTarget    = 400
 
 	exampleSessionID = "Mary-Major-07a16060613c408b5"
 	exampleTarget    = "i-0123456789abcdef0"
 )
 
 var (
-	nodeIDShape     = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(i|mi)-[0-9a-f]{8,17}$`) })
-	sessionARNShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^arn:[^:]*:ssm:[^:]*:[^:]*:session/(.*)$`) })
-	targetShape     = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`^(?:(?:i|mi)-[0-9A-Za-z]+|ecs:[^*\s]+_[^*\s]+_[^*\s]+|sagemaker-cluster:[^*\s]+_[^*\s]+)$`)
+	targetShape = sync.OnceValue(func() *regexp.Regexp {
+		// AWS's documentation ends its IDs with EXAMPLE. Endpoints for tests use them.
+		const seventeen = `[0-9a-f]{10}(?:[0-9a-f]{7}|EXAMPLE)`
+
+		return regexp.MustCompile(`^(?:i-[0-9a-f]{8}|m?i-` + seventeen + `|ecs:[^*\s]+_[^*\s]+_[^*\s]+|sagemaker-cluster:[^*\s]+_[^*\s]+)$`)
 	})
+	nodeLikeShape   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^m?i-[0-9A-Za-z]{8,17}$`) })
+	sessionARNShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^arn:[^:]*:ssm:[^:]*:[^:]*:session/(.*)$`) })
 	// Session IDs begin with the name of a user or role session. IAM allows no other
 	// characters in such names.
 	sessionIDShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_+=,.@-]*$`) })
@@ -127,7 +131,7 @@ var (
 
 // judgeSessionID only warns, because the form of session IDs has changed before.
 func judgeSessionID(value string, _ Place) *Finding {
-	if nodeIDShape().MatchString(value) {
+	if nodeLikeShape().MatchString(value) {
 		return &Finding{
 			Summary: "Node ID Instead of Session ID",
 			Detail: fmt.Sprintf("%q looks like the ID of a managed node. A session ID looks like %q.\n\nTo select the sessions of a node, use the argument targets of ssm_sessions or ssm_session_drain.",
@@ -164,7 +168,7 @@ func judgeExcludedSessionID(value string, place Place) *Finding {
 			Summary: "ARN Instead of Session ID",
 			Detail:  fmt.Sprintf("%q is an ARN. A session ID is never an ARN, so it would exclude no session.\n\nUse a session ID such as %q.", value, exampleSessionID),
 		}
-	case nodeIDShape().MatchString(value):
+	case nodeLikeShape().MatchString(value):
 		finding.Detail = fmt.Sprintf("%q looks like the ID of a managed node. Such an ID excludes no session. A session ID looks like %q.\n\nTo exclude the sessions of a node, leave the node out of targets.", value, exampleSessionID)
 	}
 
@@ -173,8 +177,21 @@ func judgeExcludedSessionID(value string, place Place) *Finding {
 
 // judgeTarget warns of a form that SSM is not known to use.
 func judgeTarget(value string, _ Place) *Finding {
-	if value == "" || targetShape().MatchString(value) {
+	if value == "" || utf8.RuneCountInString(value) > maxTarget || targetShape().MatchString(value) {
 		return nil
+	}
+
+	if strings.HasPrefix(value, "i-") || strings.HasPrefix(value, "mi-") {
+		advice := "Check the value."
+		if lower := strings.ToLower(value); targetShape().MatchString(lower) {
+			advice = fmt.Sprintf("Use %q.", lower)
+		}
+
+		return &Finding{
+			Summary: "Unusual Target",
+			Detail: fmt.Sprintf("%+q does not look like the ID of a node, and may match no session. In such an ID, 8 or 17 hexadecimal digits in lower case follow \"i-\", and 17 follow \"mi-\".\n\n%s",
+				value, advice),
+		}
 	}
 
 	return &Finding{

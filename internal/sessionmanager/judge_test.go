@@ -177,7 +177,18 @@ func TestJudge_values(t *testing.T) {
 
 	for field, values := range map[sessionmanager.Field]map[string]string{
 		sessionmanager.FieldTargets: {
-			"i-0123456789abcdef0": "fine", "mi-0123456789abcdef0": "fine", "i-a": "fine",
+			"i-0123456789abcdef0": "fine", "mi-0123456789abcdef0": "fine", "i-01234567": "fine", "i-02573cafcfEXAMPLE": "fine",
+			"i-0123456789ABCDEF0":    `warning: Use "i-0123456789abcdef0"`,
+			"MI-0123456789ABCDEF0":   "warning: Unusual Target",
+			"i-0123456789abcdef":     "warning: 8 or 17 hexadecimal digits",
+			"i-0123456789abcdef01":   "warning: 8 or 17 hexadecimal digits",
+			"i-0123456789abcdefg":    "warning: 8 or 17 hexadecimal digits",
+			"i-012345678":            "warning: 8 or 17 hexadecimal digits",
+			"i-xyz":                  "warning: 8 or 17 hexadecimal digits",
+			"i-":                     "warning: 8 or 17 hexadecimal digits",
+			"mi-01234567":            `warning: and 17 follow "mi-"`,
+			"mi-0123456789ABCDEF0":   `warning: Use "mi-0123456789abcdef0"`,
+			strings.Repeat("x", 401): "fine", // Another validator rejects it.
 			"ecs:cluster_0123456789abcdef_0123456789abcdef-265927825": "fine",
 			"sagemaker-cluster:x_group-i-0123456789abcdef0":           "fine",
 			"i-0123456789abcdef0\n":                                   `error: Use "i-0123456789abcdef0"`,
@@ -188,7 +199,7 @@ func TestJudge_values(t *testing.T) {
 			"ecs:cluster":                                             "warning: Unusual Target",
 			"I-0123456789abcdef0":                                     "warning: Unusual Target",
 		},
-		sessionmanager.FieldTarget: {"i-a": "fine", "i-a ": "error: White Space", "host": "warning: Unusual Target"},
+		sessionmanager.FieldTarget: {"i-0000000a": "fine", "i-0000000a ": "error: White Space", "host": "warning: Unusual Target", "i-a": "warning: Unusual Target"},
 		sessionmanager.FieldDocumentNames: {
 			"SSM-SessionManagerRunShell": "fine", "Shell\n": "error: White Space", "SSM-*": "warning: Unusual Document",
 			"arn:aws:ssm:us-east-1:123456789012:document/Shell": "warning: Unusual Document",
@@ -197,6 +208,7 @@ func TestJudge_values(t *testing.T) {
 			"Mary-Major-07a16060613c408b5": "fine", "a": "fine", "mary@example.com-07a16060613c408b5": "fine",
 			"Mary-07a16060613c408b5\n":                            `error: Use "Mary-07a16060613c408b5"`,
 			"i-0123456789abcdef0":                                 "warning: Node ID",
+			"mi-0123456789ABCDEF":                                 "warning: Node ID",
 			"arn:aws:ssm:us-east-1:123456789012:session/mary-07a": `warning: Use "mary-07a"`,
 		},
 		sessionmanager.FieldExcludeSessionIDs: {
