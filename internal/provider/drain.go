@@ -129,6 +129,7 @@ type drainPreview struct {
 	account  string
 	where    string   // The Region and the account, for messages.
 	nearly   []string // Owners that match if case is ignored. Only set if no session matches.
+	unused   string   // The values of the selection that match no session.
 }
 
 // previewDrain lists the sessions that the drain would end now. If they cannot be
@@ -140,8 +141,8 @@ func (m *providerMeta) previewDrain(ctx context.Context, in sessionmanager.Drain
 	defer cancel()
 
 	p := &drainPreview{in: in, occasion: occasion, looked: time.Now().UTC(), account: m.accountID, where: m.where(in.Region)}
-	var err error
-	if p.sessions, err = m.client.Matching(ctx, in.Region, in.Selector); err != nil {
+	listing, err := m.client.Matching(ctx, in.Region, in.Selector)
+	if err != nil {
 		detail := failureDetail(fmt.Sprintf("The sessions to be ended in %s %s could not be counted: %s.\n\nSelection: %s.",
 			m.where(in.Region), occasion, failureReason(err), selectionText(in.Selector)), err)
 		var noCredentials *sessionmanager.CredentialsError
@@ -153,7 +154,9 @@ func (m *providerMeta) previewDrain(ctx context.Context, in sessionmanager.Drain
 
 		return nil
 	}
-	if len(p.sessions) == 0 && occasion != drainOnDestroy && in.Selector.Owners != nil {
+	p.sessions = listing.Sessions
+	p.unused = unusedText(in.Selector, slices.Concat(listing.Sessions, listing.Excluded))
+	if len(p.sessions) == 0 && occasion != drainOnDestroy && in.Selector.Owners != nil && in.Selector.EmptySet() == "" {
 		p.nearly = m.nearlyMatching(ctx, in)
 	}
 
@@ -249,13 +252,18 @@ func fingerprint(selector sessionmanager.Selector) string {
 func (p *drainPreview) warning() (summary, detail string) {
 	var (
 		matched = fmt.Sprintf("in %s matched when looked at %s UTC", p.where, p.looked.Format(time.DateTime))
-		listed  = sessionLines(p.sessions) + p.nearlyExcluded()
+		listed  = sessionLines(p.sessions) + p.nearlyExcluded() + p.unused
 		means   = fmt.Sprintf("\n\nSelection: %s.", selectionText(p.in.Selector))
 	)
 
 	switch {
 	case len(p.sessions) == 0 && p.occasion == drainOnDestroy:
 		return "", ""
+	case p.in.Selector.EmptySet() != "":
+		set := p.in.Selector.EmptySet()
+
+		return drainSummary("No Sessions Match", p.in, p.account),
+			fmt.Sprintf("%s is empty, and an empty set matches nothing. The drain ends nobody %s.%s\n\nAdd values to %s, or remove it.", set, p.occasion, means, set)
 	case len(p.sessions) == 0:
 		detail = fmt.Sprintf("No session %s. The drain ends nobody %s, unless a matching session starts before then.%s\n\nCheck the selection, the Region and the account.", matched, p.occasion, means)
 		if len(p.nearly) > 0 {

@@ -157,6 +157,18 @@ func (m *selectorModel) requireCondition(account string, diags *diag.Diagnostics
 	return false
 }
 
+// unusedText returns a paragraph about the values of a selection that match none of the
+// sessions, or "" if there are none. Such a value can be a typo, but it can also be fine,
+// for example if a role has no session at the moment.
+func unusedText(selector sessionmanager.Selector, sessions []sessionmanager.Session) string {
+	unused := selector.Unmatched(sessions)
+	if unused.Equal(sessionmanager.Selector{}) {
+		return ""
+	}
+
+	return "\n\nThese values match no session now, given the other arguments: " + selectionText(unused) + "."
+}
+
 // judgedSet reports the findings of sessionmanager.Judge for the values of a set. It
 // covers the checks that do not need the Region and the account.
 type judgedSet struct {

@@ -619,6 +619,33 @@ func TestSessionDrainResource_planWarning(t *testing.T) {
 				`Selection: owners = ["arn:aws:sts::123456789012:assumed-role/Operator/Ann"]; older_than = "1h0m0s".`+"\n\nCheck the selection, the Region and the account.\n\n"+
 				"Owners are case-sensitive. These owners differ only in case, and have sessions:\n\n  arn:aws:sts::123456789012:assumed-role/Operator/ann"),
 		},
+		"an empty set": {
+			config: map[string]any{"targets": []any{}, "exclude_session_ids": []any{}},
+			want: warning("No Sessions Match in us-east-1: targets []; exclude_session_ids [] (account 123456789012)", "targets is empty, and an empty set matches nothing. The drain ends nobody when this drain is created.\n\n"+
+				"Selection: targets = []; exclude_session_ids = [].\n\nAdd values to targets, or remove it."),
+			calls: []string{},
+		},
+		"an empty set beside another": {
+			config: map[string]any{"targets": []any{"i-0000000a"}, "owners": []any{}},
+			want: warning("No Sessions Match in us-east-1: i-0000000a; owners [] (account 123456789012)", "owners is empty, and an empty set matches nothing. The drain ends nobody when this drain is created.\n\n"+
+				"Selection: targets = [\"i-0000000a\"]; owners = [].\n\nAdd values to owners, or remove it."),
+			calls: []string{},
+		},
+		"values that match no session": {
+			config: map[string]any{
+				"targets": []any{"i-0000000a", "i-00000002"}, "owners": []any{"*/ann", "*/cat", "*/bobb", "*/eve"},
+				"exclude_owners": []any{"*/cat", "*/BreakGlass/*"}, "exclude_session_ids": []any{"ann-1@us-east-1"},
+			},
+			want: warning("Sessions To Be Ended in us-east-1: i-0000000a and 1 more; */ann and 3 more; exclude_owners */cat and 1 more; exclude_session_ids ann-1@us-east-1 (account 123456789012, selection 90ea1d82)",
+				testMatched("1 session", "us-east-1", `targets = ["i-0000000a", "i-00000002"]; owners = ["*/ann", "*/cat", "*/bobb", "*/eve"]; exclude_owners = ["*/cat", "*/BreakGlass/*"]; exclude_session_ids = ["ann-1@us-east-1"]`, onCreate)+testLines("ann-1")+
+					"\n\nThese values match no session now, given the other arguments: targets = [\"i-00000002\"]; owners = [\"*/bobb\", \"*/eve\"]; exclude_owners = [\"*/BreakGlass/*\"]; exclude_session_ids = [\"ann-1@us-east-1\"]."),
+		},
+		"many values that match no session": {
+			config: map[string]any{"targets": []any{"i-0000000c"}, "max_sessions": int64(1), "exclude_session_ids": []any{"x-1", "x-2", "x-3", "x-4", "x-5", "x-6", "x-7"}},
+			want: warning("Sessions To Be Ended in us-east-1: i-0000000c; exclude_session_ids x-1 and 6 more (account 123456789012, selection c48dc5cc)",
+				testMatched("1 session", "us-east-1", `targets = ["i-0000000c"]; exclude_session_ids = ["x-1", "x-2", "x-3", "x-4", "x-5", and 2 more]`, onCreate)+testLines("eve-1")+
+					"\n\nThese values match no session now, given the other arguments: exclude_session_ids = [\"x-1\", \"x-2\", \"x-3\", \"x-4\", \"x-5\", and 2 more]."),
+		},
 		"one session": {config: map[string]any{"targets": []any{"i-0000000c"}}, want: warning("Sessions To Be Ended in us-east-1: i-0000000c (account 123456789012)", testMatched("1 session", "us-east-1", `targets = ["i-0000000c"]`, onCreate)+testLines("eve-1")), calls: []string{"DescribeSessions us-east-1 Active"}},
 		"some sessions, by age": {
 			config: map[string]any{"targets": []any{"i-0000000a", "i-0000000c"}, "when": "both"},

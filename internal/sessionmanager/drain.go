@@ -556,13 +556,8 @@ func (r DrainResult) Unverified() []string {
 	return ids
 }
 
-// Matching returns the sessions that a drain would end now, sorted by start date and
-// ID. A drain does not use this result: it makes its own listing.
-func (c *Client) Matching(ctx context.Context, region string, selector Selector) ([]Session, error) {
-	listing, err := c.matching(ctx, region, selector, true, time.Time{})
-	if err != nil {
-		return nil, err
-	}
-
-	return listing.Sessions, nil
+// Matching returns the sessions that a drain would end now. A drain does not use this
+// result: it makes its own listing.
+func (c *Client) Matching(ctx context.Context, region string, selector Selector) (Listing, error) {
+	return c.matching(ctx, region, selector, true, time.Time{})
 }

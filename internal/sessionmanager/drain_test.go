@@ -1376,10 +1376,12 @@ func TestClient_Matching(t *testing.T) {
 		wrap     []func(http.Handler) http.Handler
 		selector sessionmanager.Selector
 		want     []string
+		excluded []string
 		kind     string
 		calls    int
 	}{
 		"the sessions of the node": {selector: sessionmanager.Selector{Targets: []string{node}}, want: []string{"a", "b"}, calls: 1},
+		"an exclusion":             {selector: sessionmanager.Selector{Targets: []string{node}, ExcludeSessionIDs: []string{"b", "c"}}, want: []string{"a"}, excluded: []string{"b"}, calls: 1},
 		"no match":                 {selector: sessionmanager.Selector{Targets: []string{"mi-nobody"}}, want: []string{}, calls: 2},
 		"an empty set":             {selector: sessionmanager.Selector{Targets: []string{}}, want: []string{}},
 		"only live sessions":       {wrap: []func(http.Handler) http.Handler{answerPages(statuses)}, selector: sessionmanager.Selector{Targets: []string{node}}, want: []string{"no-status", "connected", "disconnected", "connecting", "unknown-status"}, calls: 1},
@@ -1392,14 +1394,17 @@ func TestClient_Matching(t *testing.T) {
 				fake.Inject(tc.faults...)
 				ep := newEndpoint(t, fake, tc.wrap...)
 
-				sessions, err := ep.client().Matching(t.Context(), region, tc.selector)
+				listing, err := ep.client().Matching(t.Context(), region, tc.selector)
 				var ids []string
 				if err == nil {
-					ids = append([]string{}, idsOf(sessions)...)
+					ids = append([]string{}, idsOf(listing.Sessions)...)
 				}
 
 				if diff := cmp.Diff(tc.want, ids); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
+				}
+				if diff := cmp.Diff(tc.excluded, idsOf(listing.Excluded)); diff != "" {
+					t.Errorf("excluded (-want +got):\n%s", diff)
 				}
 				if got := kindOf(err); got != tc.kind {
 					t.Errorf("error is %v, want %q", err, tc.kind)
@@ -1441,8 +1446,8 @@ func TestClient_Drain_listsOnItsOwn(t *testing.T) {
 				ep := newEndpoint(t, fake)
 				client := ep.client()
 				selector := sessionmanager.Selector{Targets: []string{node, "mi-nobody"}}
-				if ids, err := client.Matching(t.Context(), region, selector); err != nil || len(ids) != 2 {
-					t.Fatalf("Matching returned %v: %v", ids, err)
+				if listing, err := client.Matching(t.Context(), region, selector); err != nil || len(listing.Sessions) != 2 {
+					t.Fatalf("Matching returned %v: %v", listing.Sessions, err)
 				}
 				startSessions("newcomer")(fake)
 				start := time.Now()
@@ -1617,9 +1622,9 @@ func TestClient_Drain_blindFilter(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			fake := fakessm.New(fakessm.WithPageSize(200), fakessm.WithSessions(connectedSessions("a", "b")...))
 
-			sessions, err := newEndpoint(t, fake, hideFromFilter("Target")(fake)).client().Matching(t.Context(), region, sessionmanager.Selector{Targets: []string{node}})
+			listing, err := newEndpoint(t, fake, hideFromFilter("Target")(fake)).client().Matching(t.Context(), region, sessionmanager.Selector{Targets: []string{node}})
 
-			if diff := cmp.Diff([]string{"a", "b"}, idsOf(sessions)); diff != "" || err != nil {
+			if diff := cmp.Diff([]string{"a", "b"}, idsOf(listing.Sessions)); diff != "" || err != nil {
 				t.Errorf("%v (-want +got):\n%s", err, diff)
 			}
 		})

@@ -14,8 +14,9 @@ import (
 // Field is the name of an argument whose values select sessions.
 type Field string
 
-// The fields that Judge accepts.
+// The fields of sessions. Judge accepts all but FieldAccessTypes.
 const (
+	FieldAccessTypes       Field = "access_types"
 	FieldTargets           Field = "targets"
 	FieldOwners            Field = "owners"
 	FieldDocumentNames     Field = "document_names"

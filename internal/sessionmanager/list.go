@@ -29,6 +29,7 @@ var errNoID = errors.New("the answer lists a session without its ID")
 // Listing is the result of DescribeSessions for a selector.
 type Listing struct {
 	Sessions []Session // Sorted by start date and ID.
+	Excluded []Session // Sessions that meet every condition, and that an exclusion spares.
 	Now      time.Time // The service's time at the start of the listing.
 
 	filtered bool            // The request had a filter.
@@ -96,7 +97,10 @@ func (c *Client) list(ctx context.Context, region string, state State, selector 
 
 				continue
 			}
-			matches := selector.Matches(session, listing.Now)
+			matches := selector.meets(session, listing.Now)
+			if matches && selector.excludes(session) {
+				listing.Excluded, matches = append(listing.Excluded, session), false
+			}
 			// A later page or a restarted listing can contain the same session again. The
 			// last entry counts, but only if each entry matches: an exclusion always spares.
 			_, again := listing.seen[session.SessionID]

@@ -309,8 +309,8 @@ func TestDrain_own(t *testing.T) {
 		first := startOwnSessions(t, client, 2)
 
 		shown, err := client.Matching(t.Context(), region, selector)
-		if err != nil || len(shown) != 8 {
-			t.Fatalf("%d sessions match, %v", len(shown), err)
+		if err != nil || len(shown.Sessions) != 8 {
+			t.Fatalf("%d sessions match, %v", len(shown.Sessions), err)
 		}
 		second := startOwnSessions(t, client, 1)
 		// The answer is lost and the session cannot be looked up. Only its mark identifies it.
@@ -340,8 +340,8 @@ func TestDrain_own(t *testing.T) {
 
 		// Another process does not know these sessions.
 		others, err := ep.client().Matching(t.Context(), region, selector)
-		if err != nil || len(others) != 4 {
-			t.Errorf("another process sees %v, %v", others, err)
+		if err != nil || len(others.Sessions) != 4 {
+			t.Errorf("another process sees %v, %v", others.Sessions, err)
 		}
 	})
 }

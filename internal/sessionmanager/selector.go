@@ -38,6 +38,11 @@ type Selector struct {
 // session lacks a field, a condition on that field fails, and an exclusion on it
 // excludes the session.
 func (s Selector) Matches(session Session, now time.Time) bool {
+	return s.meets(session, now) && !s.excludes(session)
+}
+
+// meets reports whether a session meets every condition.
+func (s Selector) meets(session Session, now time.Time) bool {
 	started := session.StartDate
 
 	return meets(s.Targets, session.Target) &&
@@ -46,9 +51,49 @@ func (s Selector) Matches(session Session, now time.Time) bool {
 		meets(s.AccessTypes, session.AccessType) &&
 		(s.OlderThan == nil || !started.IsZero() && now.Sub(started) >= *s.OlderThan) &&
 		(s.StartedAfter.IsZero() || !started.IsZero() && !started.Before(s.StartedAfter)) &&
-		(s.StartedBefore.IsZero() || !started.IsZero() && started.Before(s.StartedBefore)) &&
-		(len(s.ExcludeOwners) == 0 || session.Owner != "" && !anyPattern(s.ExcludeOwners, session.Owner)) &&
-		(len(s.ExcludeSessionIDs) == 0 || session.SessionID != "" && !slices.Contains(s.ExcludeSessionIDs, session.SessionID))
+		(s.StartedBefore.IsZero() || !started.IsZero() && started.Before(s.StartedBefore))
+}
+
+// excludes reports whether an exclusion spares a session.
+func (s Selector) excludes(session Session) bool {
+	return len(s.ExcludeOwners) > 0 && (session.Owner == "" || anyPattern(s.ExcludeOwners, session.Owner)) ||
+		len(s.ExcludeSessionIDs) > 0 && (session.SessionID == "" || slices.Contains(s.ExcludeSessionIDs, session.SessionID))
+}
+
+// Unmatched returns a selector with the values that match none of the sessions. A set is
+// nil if each of its values matches.
+func (s Selector) Unmatched(sessions []Session) Selector {
+	unmatched := func(values []string, patterns bool, field func(Session) string) []string {
+		texts := make(map[string]bool)
+		for _, session := range sessions {
+			texts[field(session)] = true
+		}
+
+		var out []string
+		for _, value := range values {
+			matches := texts[value]
+			if patterns && strings.Contains(value, "*") {
+				for text := range texts {
+					matches = matches || anyPattern([]string{value}, text)
+				}
+			}
+			if !matches {
+				out = append(out, value)
+			}
+		}
+
+		return out
+	}
+	owner := func(session Session) string { return session.Owner }
+
+	return Selector{
+		Targets:           unmatched(s.Targets, false, func(session Session) string { return session.Target }),
+		Owners:            unmatched(s.Owners, true, owner),
+		DocumentNames:     unmatched(s.DocumentNames, false, func(session Session) string { return session.DocumentName }),
+		AccessTypes:       unmatched(s.AccessTypes, false, func(session Session) string { return session.AccessType }),
+		ExcludeOwners:     unmatched(s.ExcludeOwners, true, owner),
+		ExcludeSessionIDs: unmatched(s.ExcludeSessionIDs, false, func(session Session) string { return session.SessionID }),
+	}
 }
 
 // ExcludesIgnoringCase reports whether an exclusion would exclude a session if it ignored
@@ -186,13 +231,22 @@ func (s Selector) filters() []types.SessionFilter {
 	}
 }
 
-// matchesNothing reports whether no session can match.
-func (s Selector) matchesNothing() bool {
-	for _, set := range [][]string{s.Targets, s.Owners, s.DocumentNames, s.AccessTypes} {
-		if set != nil && len(set) == 0 {
-			return true
+// EmptySet returns the first condition whose set is empty, or "". An empty set matches
+// nothing, so nobody needs to look.
+func (s Selector) EmptySet() Field {
+	for _, condition := range []struct {
+		field  Field
+		values []string
+	}{
+		{FieldTargets, s.Targets}, {FieldOwners, s.Owners}, {FieldDocumentNames, s.DocumentNames}, {FieldAccessTypes, s.AccessTypes},
+	} {
+		if condition.values != nil && len(condition.values) == 0 {
+			return condition.field
 		}
 	}
 
-	return false
+	return ""
 }
+
+// matchesNothing reports whether no session can match.
+func (s Selector) matchesNothing() bool { return s.EmptySet() != "" }

@@ -14,6 +14,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
@@ -550,6 +552,45 @@ func TestSelector_RequireCondition(t *testing.T) {
 				t.Errorf("error is %v", err)
 			}
 		})
+	}
+}
+
+// The values that match no session are those of typos, and those that are not needed now.
+func TestSelector_Unmatched(t *testing.T) {
+	t.Parallel()
+
+	sessions := []sessionmanager.Session{
+		{SessionID: "mary-1", Target: "i-1", Owner: ownerMary, DocumentName: "Shell", AccessType: "Standard"},
+		{SessionID: "john-1", Target: "i-2", Owner: ownerJohn},
+		{SessionID: "nobody-1"},
+	}
+	for name, tc := range map[string]struct {
+		selector, want sessionmanager.Selector
+	}{
+		"nothing":                {sessionmanager.Selector{}, sessionmanager.Selector{}},
+		"empty sets":             {sessionmanager.Selector{Targets: []string{}, ExcludeOwners: []string{}}, sessionmanager.Selector{}},
+		"values that all match":  {sessionmanager.Selector{Targets: []string{"i-1", "i-2"}, Owners: []string{ownerMary, "*/jo*"}, DocumentNames: []string{"Shell"}, AccessTypes: []string{"Standard"}, ExcludeOwners: []string{"*/mary"}, ExcludeSessionIDs: []string{"john-1"}}, sessionmanager.Selector{}},
+		"an age":                 {sessionmanager.Selector{OlderThan: olderThan(time.Hour), StartedAfter: clock}, sessionmanager.Selector{}},
+		"a target":               {sessionmanager.Selector{Targets: []string{"i-1", "i-3"}}, sessionmanager.Selector{Targets: []string{"i-3"}}},
+		"a pattern of targets":   {sessionmanager.Selector{Targets: []string{"i-*"}}, sessionmanager.Selector{Targets: []string{"i-*"}}},
+		"an owner":               {sessionmanager.Selector{Owners: []string{"*/mary", "*/bobb", ownerRoot}}, sessionmanager.Selector{Owners: []string{"*/bobb", ownerRoot}}},
+		"a document":             {sessionmanager.Selector{DocumentNames: []string{"Port", "Shell"}}, sessionmanager.Selector{DocumentNames: []string{"Port"}}},
+		"an access type":         {sessionmanager.Selector{AccessTypes: []string{"JustInTime"}}, sessionmanager.Selector{AccessTypes: []string{"JustInTime"}}},
+		"an excluded owner":      {sessionmanager.Selector{ExcludeOwners: []string{"*:user/*", "*/john"}}, sessionmanager.Selector{ExcludeOwners: []string{"*:user/*"}}},
+		"an excluded session":    {sessionmanager.Selector{ExcludeSessionIDs: []string{"mary-1@us-east-1", "john-1"}}, sessionmanager.Selector{ExcludeSessionIDs: []string{"mary-1@us-east-1"}}},
+		"a pattern for everyone": {sessionmanager.Selector{ExcludeOwners: []string{"*"}}, sessionmanager.Selector{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			if diff := cmp.Diff(tc.want, tc.selector.Unmatched(sessions)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+	without := sessions[2:]
+	if got := (sessionmanager.Selector{Owners: []string{"*"}}).Unmatched(without); len(got.Owners) != 1 {
+		t.Error("a pattern matches a session without an owner")
 	}
 }
 
