@@ -30,7 +30,7 @@ type Attempt struct {
 	SessionID string        // The session that the call is about, empty if there is none.
 	Number    int           // 1 for the first attempt of the call.
 	Status    int           // HTTP status, 0 without an answer.
-	ErrorCode string        // The service's error code, empty on success or without an answer.
+	ErrorCode string        // The service's error code, empty on success or without an answer. UnknownError if it is none.
 	RequestID string        // The service's request ID, if it gave one.
 	Duration  time.Duration // From sending the request to decoding the answer.
 }
@@ -169,7 +169,7 @@ func aroundAttempts(pace *pacer, observe func(context.Context, Attempt)) func(*m
 				attempt.RequestID = record.requestID
 				var apiErr smithy.APIError
 				if errors.As(err, &apiErr) {
-					attempt.ErrorCode = apiErr.ErrorCode()
+					attempt.ErrorCode = safeErrorCode(apiErr.ErrorCode())
 				}
 				if throttledAnswer(err) && !throttled(attempt.ErrorCode) {
 					// A proxy or gateway in front of SSM throttles without an error code.

@@ -76,7 +76,8 @@ func (e *CredentialsError) Error() string {
 // Unwrap returns the source's error. Its text must not be shown.
 func (e *CredentialsError) Unwrap() error { return e.err }
 
-// markedCredentials turns each error of a credential source into a CredentialsError.
+// markedCredentials turns each error of a credential source into a CredentialsError, and
+// keeps the secrets of the source from being shown.
 type markedCredentials struct {
 	aws.CredentialsProvider
 }
@@ -87,6 +88,7 @@ func (c markedCredentials) Retrieve(ctx context.Context) (aws.Credentials, error
 	if err != nil {
 		return credentials, &CredentialsError{err: err}
 	}
+	secrets.add(credentials.SecretAccessKey, credentials.SessionToken)
 
 	return credentials, nil
 }
@@ -177,7 +179,17 @@ func fromAWS(err smithy.APIError) bool {
 
 // wellFormed reports whether an error comes from AWS and has an AWS error code.
 func wellFormed(err smithy.APIError) bool {
-	return fromAWS(err) && codeShape().MatchString(err.ErrorCode()) && err.ErrorCode() != "UnknownError"
+	return fromAWS(err) && safeErrorCode(err.ErrorCode()) != "UnknownError"
+}
+
+// safeErrorCode returns an error code, or UnknownError if the text does not have the form of
+// one. An endpoint can send any text.
+func safeErrorCode(sent string) string {
+	if !codeShape().MatchString(sent) || secrets.hide(sent) != sent {
+		return "UnknownError"
+	}
+
+	return sent
 }
 
 // message returns the message of an AWS error on one line.
@@ -185,8 +197,8 @@ func message(err smithy.APIError) string {
 	const longest = 1000
 
 	// If AWS refuses a signature, its message quotes the signed request, which includes
-	// the session token.
-	text, _, _ := strings.Cut(err.ErrorMessage(), "The Canonical String")
+	// the session token. Secrets are hidden before the text is cut.
+	text, _, _ := strings.Cut(secrets.hide(err.ErrorMessage()), "The Canonical String")
 	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
 	if runes := []rune(text); len(runes) > longest {
 		text = string(runes[:longest]) + " ..."
@@ -211,7 +223,7 @@ func requestIDOf(err error) string {
 // safeRequestID returns a request ID, or nothing if the text does not have the form of
 // one. An endpoint can send any text, and request IDs are shown, logged and stored.
 func safeRequestID(sent string) string {
-	if !requestIDShape().MatchString(sent) {
+	if !requestIDShape().MatchString(sent) || secrets.hide(sent) != sent {
 		return ""
 	}
 

@@ -35,5 +35,7 @@ func (c *Client) Resume(ctx context.Context, ref SessionRef) (Connection, error)
 		return Connection{}, newError(ResumeSession, ref, ErrTimedOut, nil)
 	}
 
+	secrets.add(*output.TokenValue, *output.StreamUrl)
+
 	return Connection{TokenValue: *output.TokenValue, StreamURL: *output.StreamUrl}, nil
 }

@@ -117,6 +117,9 @@ func (c *Client) Start(ctx context.Context, in StartInput) (Opened, error) {
 	defer done()
 
 	output, record, err := c.startOnce(starting, in, e.mark)
+	if err == nil {
+		secrets.add(aws.ToString(output.TokenValue), aws.ToString(output.StreamUrl))
+	}
 	var failed *Error
 	switch {
 	case errors.As(err, &failed) && !record.lost:
