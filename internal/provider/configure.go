@@ -212,10 +212,15 @@ func (m *providerModel) endpoints() endpointsModel {
 // ambientConfig loads the SDK's configuration from the environment, the shared files
 // and the provider block. It retrieves no credentials.
 func ambientConfig(ctx context.Context, c *awsbase.Config) (aws.Config, error) {
+	return config.LoadDefaultConfig(ctx, append(ambientOptions(c), config.WithCredentialsProvider(aws.AnonymousCredentials{}))...)
+}
+
+// ambientOptions returns the options of the SDK for the Region, the profile and the shared
+// files of the provider block.
+func ambientOptions(c *awsbase.Config) []func(*config.LoadOptions) error {
 	options := []func(*config.LoadOptions) error{
 		config.WithRegion(c.Region),
 		config.WithSharedConfigProfile(c.Profile),
-		config.WithCredentialsProvider(aws.AnonymousCredentials{}),
 	}
 	if files, err := c.ResolveSharedConfigFiles(); err == nil && len(files) > 0 {
 		options = append(options, config.WithSharedConfigFiles(files))
@@ -224,7 +229,7 @@ func ambientConfig(ctx context.Context, c *awsbase.Config) (aws.Config, error) {
 		options = append(options, config.WithSharedCredentialsFiles(files))
 	}
 
-	return config.LoadDefaultConfig(ctx, options...)
+	return options
 }
 
 // credentialsTimeout limits how long a source of credentials may take. It is longer than
@@ -292,10 +297,20 @@ func resolveAWS(ctx context.Context, c *awsbase.Config, skipRegionValidation boo
 	base.AssumeRole, base.SkipCredsValidation = nil, true
 	sourceCtx, cancel := context.WithTimeout(ctx, credentialsTimeout)
 	defer cancel()
+	if !inBlock(c) {
+		// The sources are asked below.
+		base.AccessKey, base.SecretKey = "unused", "unused"
+	}
 	_, cfg, baseDiags := awsbase.GetAwsConfig(sourceCtx, &base)
 	diags.Append(fromBaseDiags(c, source, baseDiags)...)
 	if diags.HasError() {
 		return cfg, "", diags
+	}
+	if !inBlock(c) {
+		diags.Append(loadCredentials(sourceCtx, c, &cfg, source)...)
+		if diags.HasError() {
+			return cfg, "", diags
+		}
 	}
 
 	if cfg.Region == "" {
@@ -309,7 +324,7 @@ func resolveAWS(ctx context.Context, c *awsbase.Config, skipRegionValidation boo
 		return cfg, "", diags
 	}
 
-	keys, err := cfg.Credentials.Retrieve(sourceCtx)
+	keys, err := retrieve(sourceCtx, cfg.Credentials)
 	if err != nil {
 		diags.Append(source.diagnostic(err))
 

@@ -212,6 +212,10 @@ func (s credentialSource) failure(err error) sourceFailure {
 	switch {
 	case errors.As(err, &earlier):
 		return sourceFailure{reason: earlier.text, requestID: requestIDOf(err)}
+	case errors.Is(err, errNoCredentials):
+		return sourceFailure{reason: "its answer holds no credentials"}
+	case errors.Is(err, errNoKeys):
+		return sourceFailure{reason: "the access key or the secret key is empty"}
 	case errors.Is(err, context.DeadlineExceeded) && s.kind == sourceProcess:
 		return sourceFailure{reason: processTooSlow}
 	case errors.As(err, &api) && s.kind != sourceContainer && s.kind != sourceInstance:
@@ -249,6 +253,8 @@ func (s credentialSource) localFailure(err error) string {
 		return "its answer holds no usable credentials" + statusOf(err)
 	case s.kind == sourceInstance:
 		return "it gave none" + statusOf(err)
+	case s.role != "":
+		return "the answer of STS for the role " + s.role + " holds no usable credentials" + statusOf(err)
 	default:
 		return "they could not be read"
 	}
@@ -411,7 +417,7 @@ type guardedCredentials struct {
 
 // Retrieve implements aws.CredentialsProvider.
 func (g guardedCredentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	keys, err := g.CredentialsProvider.Retrieve(ctx)
+	keys, err := retrieve(ctx, g.CredentialsProvider)
 	if err == nil {
 		return keys, nil
 	}
@@ -428,6 +434,20 @@ func (g guardedCredentials) Retrieve(ctx context.Context) (aws.Credentials, erro
 	}
 
 	return aws.Credentials{}, failed
+}
+
+// errNoKeys: a source gave credentials without an access key or a secret key.
+var errNoKeys = errors.New("the credentials have no keys")
+
+// retrieve returns the credentials of a source. Requests must not be signed with an empty
+// key.
+func retrieve(ctx context.Context, source aws.CredentialsProvider) (aws.Credentials, error) {
+	keys, err := source.Retrieve(ctx)
+	if err == nil && !keys.HasKeys() {
+		err = errNoKeys
+	}
+
+	return keys, err
 }
 
 // credentialsError is the failure of a credential source, in the provider's words.
@@ -467,7 +487,7 @@ func assumeRoles(ctx context.Context, cfg aws.Config, c *awsbase.Config, hint st
 			source:              credentialSource{kind: sourceRole, name: "the role " + role.RoleARN, role: role.RoleARN},
 			redact:              func(text string) string { return redact(c, text) },
 		}
-		if _, err := provider.CredentialsProvider.Retrieve(ctx); err != nil {
+		if _, err := retrieve(ctx, provider.CredentialsProvider); err != nil {
 			advice := roleAdvice(err, role.RoleARN)
 			if hint != "" {
 				advice = hint + "\n\n" + advice
