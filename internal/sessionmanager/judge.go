@@ -6,8 +6,10 @@ package sessionmanager
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -67,8 +69,8 @@ func Judge(field Field, values []string, incomplete bool, place Place) []Finding
 var judges = map[Field]func(value string, place Place) *Finding{
 	FieldTargets:           judgeTarget,
 	FieldTarget:            judgeTarget,
-	FieldOwners:            judgeOwner,
-	FieldExcludeOwners:     judgeOwner,
+	FieldOwners:            ownerJudge{"matches no owner", "may match no session"}.judge,
+	FieldExcludeOwners:     ownerJudge{"excludes nobody", "may exclude nobody"}.judge,
 	FieldDocumentNames:     judgeDocument,
 	FieldSessionID:         judgeSessionID,
 	FieldExcludeSessionIDs: judgeExcludedSessionID,
@@ -94,14 +96,37 @@ func judgeVisible(field Field, value string) *Finding {
 
 	advice := "Remove it."
 	if trimmed != "" {
-		advice = fmt.Sprintf("Use %q. Around a value that is read from a file, put trimspace().", trimmed)
+		advice = fmt.Sprintf("Use %q.", trimmed)
+	}
+	if trimmed != "" && strings.TrimSpace(value) == trimmed {
+		advice += " Around a value that is read from a file, put trimspace()."
+	}
+	consequence := "it never matches"
+	if field == FieldExcludeOwners || field == FieldExcludeSessionIDs {
+		consequence = "it excludes nobody"
 	}
 
 	return &Finding{
 		Refused: true,
 		Summary: "White Space Around Value",
-		Detail: fmt.Sprintf("%q begins or ends with white space, a line break or another invisible character. No %s does, so it never matches.\n\n%s",
-			value, nouns[field], advice),
+		Detail: fmt.Sprintf("%q begins or ends with %s. No %s does, so %s.\n\n%s",
+			value, invisibleText(value), nouns[field], consequence, advice),
+	}
+}
+
+// invisibleText describes the first invisible character around a value.
+func invisibleText(value string) string {
+	char, _ := utf8.DecodeRuneInString(value)
+	if !invisible(char) {
+		char, _ = utf8.DecodeLastRuneInString(value)
+	}
+	switch {
+	case char == '\n' || char == '\r':
+		return "a line break"
+	case unicode.IsSpace(char):
+		return "white space"
+	default:
+		return fmt.Sprintf("the invisible character %U", char)
 	}
 }
 
@@ -111,6 +136,7 @@ const (
 	maxSessionID = 96
 	maxTarget    = 400
 
+	summaryUnusualID = "Unusual Session ID"
 	exampleSessionID = "Mary-Major-07a16060613c408b5"
 	exampleTarget    = "i-0123456789abcdef0"
 )
@@ -124,10 +150,9 @@ var (
 	})
 	nodeLikeShape   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^m?i-[0-9A-Za-z]{8,17}$`) })
 	sessionARNShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^arn:[^:]*:ssm:[^:]*:[^:]*:session/(.*)$`) })
-	// Session IDs begin with the name of a user or role session. IAM allows no other
-	// characters in such names.
-	sessionIDShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_+=,.@-]*$`) })
-	documentShape  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9_.-]{3,128}$`) })
+	// A Region behind a session ID, as in the import of ssm_session_termination.
+	withRegionShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(.+-.+)@[a-z]{2,4}(?:-[a-z]+){1,3}-[0-9]{1,2}$`) })
+	documentShape   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9_.-]{3,128}$`) })
 )
 
 // judgeSessionID only warns, because the form of session IDs has changed before.
@@ -145,24 +170,32 @@ func judgeSessionID(value string, _ Place) *Finding {
 			Detail:  fmt.Sprintf("%q is a session's ARN. The session ID is what follows \"session/\".\n\nUse %q.", value, parts[1]),
 		}
 	}
-	if !sessionIDShape().MatchString(value) && utf8.RuneCountInString(value) <= maxSessionID {
+	if parts := withRegionShape().FindStringSubmatch(value); parts != nil {
 		return &Finding{
-			Summary: "Unusual Session ID",
-			Detail: fmt.Sprintf("%+q has a character that is not known to occur in session IDs, and may match no session. Session IDs have letters without accents, digits, and \"_\", \"+\", \"=\", \",\", \".\", \"@\", \"-\".\n\nCheck the value, for example against the IDs that the data source ssm_sessions shows.",
-				value),
+			Summary: "Region Behind Session ID",
+			Detail:  fmt.Sprintf("%q looks like a session ID with a Region behind it. Only the import of ssm_session_termination accepts that form.\n\nUse %q. The Region belongs in the argument region.", value, parts[1]),
+		}
+	}
+	// Session IDs begin with the name of a user or role session.
+	if char := firstOther(value, nameCharacter); char != "" && utf8.RuneCountInString(value) <= maxSessionID {
+		return &Finding{
+			Summary: summaryUnusualID,
+			Detail: fmt.Sprintf("%+q contains %s, which is not known to occur in session IDs, and may match no session. Session IDs have letters without accents, digits, \"_\", \"+\", \"=\", \",\", \".\", \"@\" and \"-\".\n\nCheck the value, for example against the IDs that the data source ssm_sessions shows.",
+				value, char),
 		}
 	}
 
 	return nil
 }
 
-// judgeExcludedSessionID also rejects ARNs, because they would exclude no session.
+// judgeExcludedSessionID also rejects values that certainly exclude no session.
 func judgeExcludedSessionID(value string, place Place) *Finding {
-	finding := judgeSessionID(value, place)
-	switch {
+	switch finding := judgeSessionID(value, place); {
 	case sessionARNShape().MatchString(value):
 		finding.Refused = true
 		finding.Detail = strings.Replace(finding.Detail, "\n\n", " It would exclude no session.\n\n", 1)
+
+		return finding
 	case strings.HasPrefix(value, "arn:"):
 		return &Finding{
 			Refused: true,
@@ -171,9 +204,18 @@ func judgeExcludedSessionID(value string, place Place) *Finding {
 		}
 	case nodeLikeShape().MatchString(value):
 		finding.Detail = fmt.Sprintf("%q looks like the ID of a managed node. Such an ID excludes no session. A session ID looks like %q.\n\nTo exclude the sessions of a node, leave the node out of targets.", value, exampleSessionID)
-	}
 
-	return finding
+		return finding
+	case finding != nil && finding.Summary == summaryUnusualID:
+		finding.Detail = strings.Replace(finding.Detail, "may match no session", "may exclude nobody", 1)
+		if strings.Contains(value, "*") {
+			finding.Detail += " The IDs are no patterns. To exclude the sessions of a person or a role, use exclude_owners."
+		}
+
+		return finding
+	default:
+		return finding
+	}
 }
 
 // judgeTarget warns of a form that SSM is not known to use.
@@ -214,42 +256,70 @@ func judgeDocument(value string, _ Place) *Finding {
 	}
 }
 
-// judgeOwner checks an owner pattern against the known forms of owners.
-func judgeOwner(pattern string, place Place) *Finding {
-	const summary = "Invalid Owner"
+// ownerJudge checks owner patterns against the known forms of owners. Its texts tell the
+// consequence of a pattern that certainly, or probably, matches no owner.
+type ownerJudge struct{ never, perhaps string }
+
+func (j ownerJudge) judge(pattern string, place Place) *Finding {
+	refused := func(why, advice string) *Finding {
+		return &Finding{Refused: true, Summary: "Invalid Owner", Detail: fmt.Sprintf("%+q %s: %s.\n\n%s", pattern, j.never, why, advice)}
+	}
+	unusual := func(why, advice string) *Finding {
+		return &Finding{Summary: "Unusual Owner", Detail: fmt.Sprintf("%+q %s, and %s.\n\n%s", pattern, why, j.perhaps, advice)}
+	}
 
 	if _, ok := fitsAny(pattern, recordedShapes(anyPartition, "")); ok {
 		return judgeAccount(pattern, place)
 	}
+	if whole := inAccount(pattern, "*"); whole != "" {
+		return refused("it names an account whose number does not have 12 digits", fmt.Sprintf("Correct the number, or use %q for every account.", whole))
+	}
 	for _, m := range mistakes() {
 		if _, ok := fits(pattern, m.shape); ok {
-			why, form := m.why, ownerForm(pattern, place)
-			if whole := inAccount(pattern, "*"); whole != "" {
-				why, form = "names an account whose number does not have 12 digits", whole
-			}
-
-			return &Finding{
-				Refused: true,
-				Summary: summary,
-				Detail: fmt.Sprintf("%q matches no owner: it %s.\n\nUse %q for %s.",
-					pattern, why, form, "all sessions of a role, or an owner such as \"arn:aws:iam::123456789012:user/mary\""),
-			}
+			return refused("it "+m.why, fmt.Sprintf("Use %q for all sessions of a role, or an owner such as \"arn:aws:iam::123456789012:user/mary\".", ownerForm(pattern, place)))
 		}
 	}
-	if _, ok := fits(pattern, anyARN()); ok {
-		return &Finding{
-			Summary: "Unusual Owner",
-			Detail: fmt.Sprintf("%+q has a shape that SSM is not known to record, and may match no session. The known shapes are arn:PARTITION:iam::ACCOUNT:root, arn:PARTITION:iam::ACCOUNT:user/NAME, "+
-				"arn:PARTITION:sts::ACCOUNT:assumed-role/ROLE/SESSION and arn:PARTITION:sts::ACCOUNT:federated-user/NAME, with an account of 12 digits.\n\nCheck the value, for example against the owners that the data source ssm_sessions shows.", pattern),
+	if _, ok := fits(pattern, anyARN()); !ok {
+		return refused("SSM records owners as ARNs", "Use one such as \"arn:aws:sts::123456789012:assumed-role/Operator/mary\", or a pattern such as \"*/mary\".")
+	}
+	char := firstOther(pattern, func(r rune) bool { return pathCharacter(r) || r == ':' || r == '*' })
+	if _, known := fitsAny(pattern, knownServices()); known && char != "" {
+		const advice = "Names have only letters without accents, digits, \"_\", \"+\", \"=\", \",\", \".\", \"@\" and \"-\". In patterns, only * stands for other characters. Check the value, for example against the owners that the data source ssm_sessions shows."
+		if _, ok := fits(pattern, unusualPath()); ok {
+			return unusual("contains "+char+", which only the path of a user can contain", advice)
+		}
+
+		return refused("it contains "+char+", and no owner does", advice)
+	}
+
+	return unusual("has a shape that SSM is not known to record", "The known shapes are arn:PARTITION:iam::ACCOUNT:root, arn:PARTITION:iam::ACCOUNT:user/NAME, "+
+		"arn:PARTITION:sts::ACCOUNT:assumed-role/ROLE/SESSION and arn:PARTITION:sts::ACCOUNT:federated-user/NAME, with an account of 12 digits. Check the value, for example against the owners that the data source ssm_sessions shows.")
+}
+
+// percentEncoded matches an encoded character at the beginning of a text.
+var percentEncoded = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^%[0-9A-Fa-f]{2}`) })
+
+// firstOther returns the first character of a value that is not allowed, in the form of
+// messages, or "".
+func firstOther(value string, allowed func(rune) bool) string {
+	for at, char := range value {
+		if allowed(char) {
+			continue
+		}
+		encoded := percentEncoded().FindString(value[at:])
+		switch {
+		case encoded != "":
+			return strconv.Quote(encoded)
+		case char == ' ':
+			return "a space"
+		case char < ' ' || char > '~':
+			return fmt.Sprintf("the character %U", char)
+		default:
+			return fmt.Sprintf("the character %q", string(char))
 		}
 	}
 
-	return &Finding{
-		Refused: true,
-		Summary: summary,
-		Detail: fmt.Sprintf("%q matches no owner: SSM records owners as ARNs.\n\nUse one such as \"arn:aws:sts::123456789012:assumed-role/Operator/mary\", or a pattern such as \"*/mary\".",
-			pattern),
-	}
+	return ""
 }
 
 // judgeAccount warns of a pattern for another account than the one of the credentials.

@@ -34,6 +34,7 @@ func TestJudge_owners(t *testing.T) {
 	const (
 		fine, noARN, unusual = "fine", "error: SSM records owners as ARNs", "warning: has a shape that SSM is not known to record"
 		space                = "error: White Space Around Value"
+		aSpace               = "error: it contains a space, and no owner does"
 	)
 	place := sessionmanager.Place{Partition: "aws", Account: "123456789012"}
 	gov := sessionmanager.Place{Partition: "aws-us-gov", Account: "123456789012"}
@@ -72,6 +73,32 @@ func TestJudge_owners(t *testing.T) {
 		"white space": {place, map[string]string{
 			ownerMary + " ": space, ownerMary + "\n": space, "\t" + ownerMary: space, "\ufeff" + ownerMary: space, "*/mary\r\n": space,
 			"*/mary\u200b": space, " ": space, "* ": space,
+			"*/mary\u2060": "error: ends with the invisible character U+2060", "\u00ad*/mary": "error: the invisible character U+00AD",
+			"*/mary\r": "error: ends with a line break", "*/mary\u00a0": "error: ends with white space", "*/mary\x00": "error: U+0000",
+		}},
+		"characters": {place, map[string]string{
+			"arn:aws:iam::123456789012:user/mary major": aSpace,
+			"*Mary Major*":                                aSpace,
+			"arn:aws:iam::123456789012:user/bo?":          `error: it contains the character "?", and no owner does`,
+			"*:user/bob[12]":                              `error: it contains the character "["`,
+			"arn:aws:iam::123456789012:user/bob%2Fx":      `error: it contains "%2F"`,
+			"arn:aws:iam::123456789012:user/100%":         `error: it contains the character "%"`,
+			"*:user/b\u2060ob":                            "error: it contains the character U+2060",
+			"arn:aws:iam::123456789012:user/b\u00adob":    "error: it contains the character U+00AD",
+			"arn:aws:iam::123456789012:user/b\u043eb":     "error: it contains the character U+043E",
+			"*/M\u00e4ry":                                 "error: it contains the character U+00E4",
+			"arn:aws:sts::*:assumed-role/Ops|Emergency/*": `error: it contains the character "|"`,
+			"arn:aws:iam::123456789012:user/a?b/mary":     `warning: contains the character "?", which only the path of a user can contain`,
+			"*:user/team%2F*":                             `warning: contains "%2F", which only the path of a user can contain`,
+			"arn:aws:identitystore:::user/mary major":     unusual,
+			"arn:aws:lambda:us-east-1:123456789012:a?":    unusual,
+		}},
+		"an account without 12 digits": {place, map[string]string{
+			"arn:aws:iam::12345:user/mary":                    `error: use "arn:aws:iam::*:user/mary" for every account`,
+			"arn:aws:iam::.*:user/mary":                       "error: does not have 12 digits",
+			"arn:aws:iam::123456789012?:user/mary":            "error: does not have 12 digits",
+			"arn:aws:iam::1234-5678-9012:root":                "error: does not have 12 digits",
+			"arn:aws:sts::12345*67890123:federated-user/mary": "error: does not have 12 digits",
 		}},
 		"roles": {place, map[string]string{
 			"arn:aws:iam::123456789012:role/Operator":                 `error: "arn:aws:sts::123456789012:assumed-role/Operator/*"`,
@@ -97,10 +124,7 @@ func TestJudge_owners(t *testing.T) {
 			"arn:aws:iam::123456789012:instance-profile/Emergency": "error: names an instance profile",
 		}},
 		"other shapes": {place, map[string]string{
-			"arn:aws:iam::12345:user/mary":                              unusual,
 			"arn:aws:iam::123456789012:user/":                           unusual,
-			"arn:aws:iam::123456789012:user/mary major":                 unusual,
-			"*Mary Major*":                                              unusual,
 			"arn:aws:sts::123456789012:user/mary":                       unusual,
 			"arn:aws:lambda:us-east-1:123456789012:*":                   unusual,
 			"arn:aws:identitystore::123456789012:user/mary":             unusual,
@@ -138,8 +162,13 @@ func TestJudge_owners(t *testing.T) {
 					if verdict != wantVerdict || !strings.Contains(text, words) {
 						t.Errorf("got %s: %s\nwant %s", verdict, text, want)
 					}
-					if verdict != "fine" && !strings.Contains(text, fmt.Sprintf("%q", pattern)) {
+					if verdict != "fine" && !strings.Contains(text, fmt.Sprintf("%q", pattern)) && !strings.Contains(text, fmt.Sprintf("%+q", pattern)) {
 						t.Errorf("the text does not quote the value: %s", text)
+					}
+					for _, text := range strings.SplitAfter(text, ".") {
+						if field == sessionmanager.FieldExcludeOwners && (strings.Contains(text, "matches no owner:") || strings.Contains(text, "match no session") || strings.Contains(text, "never matches")) {
+							t.Errorf("the text is about a condition, not an exclusion: %s", text)
+						}
 					}
 				})
 			}
@@ -206,9 +235,11 @@ func TestJudge_values(t *testing.T) {
 		},
 		sessionmanager.FieldSessionID: {
 			"Mary-Major-07a16060613c408b5": "fine", "a": "fine", "mary@example.com-07a16060613c408b5": "fine",
-			"Mary-07a16060613c408b5\n":                            `error: Use "Mary-07a16060613c408b5"`,
-			"i-0123456789abcdef0":                                 "warning: Node ID",
-			"mi-0123456789ABCDEF":                                 "warning: Node ID",
+			"Mary-07a16060613c408b5\n": `error: Use "Mary-07a16060613c408b5"`,
+			"i-0123456789abcdef0":      "warning: Node ID",
+			"mi-0123456789ABCDEF":      "warning: Node ID",
+			"Mary-*":                   `warning: contains the character "*", which is not known to occur`,
+			"Mary-07a@us-gov-west-1":   `warning: Use "Mary-07a"`,
 			"arn:aws:ssm:us-east-1:123456789012:session/mary-07a": `warning: Use "mary-07a"`,
 		},
 		sessionmanager.FieldExcludeSessionIDs: {
@@ -217,6 +248,16 @@ func TestJudge_values(t *testing.T) {
 			"i-0123456789abcdef0":                                 "warning: Node ID",
 			"arn:aws:ssm:us-east-1:123456789012:session/mary-07a": `error: Use "mary-07a"`,
 			"arn:aws:iam::123456789012:user/mary":                 "error: ARN Instead",
+			"Bob-*":                                               `warning: contains the character "*", which is not known to occur in session IDs, and may exclude nobody`,
+			"Mary-07a16060613c408b?":                              `warning: contains the character "?"`,
+			"Mary Major-07a":                                      "warning: contains a space",
+			"Bob%2D07a":                                           `warning: contains "%2D"`,
+			"Mary\u2060-07a":                                      "warning: contains the character U+2060",
+			"Mary-07a\u2060":                                      `error: the invisible character U+2060. No session ID does, so it excludes nobody.`,
+			"Bob-1@us-east-1":                                     `warning: Use "Bob-1"`,
+			"m@ex-am.ple-07a@eu-west-1":                           `warning: Use "m@ex-am.ple-07a"`,
+			"mary@us-east-1":                                      "fine",
+			"Mary-07a@work":                                       "fine",
 		},
 	} {
 		for value, want := range values {

@@ -175,6 +175,23 @@ var anyARN = sync.OnceValue(func() shape {
 	return concat(literal("arn:"), part(), literal(":"), part(), literal(":"), part(), literal(":"), part(), literal(":"), oneOrMore(anything, 'a'))
 })
 
+// unusualPath is the shape of a user whose path has other characters than names have.
+var unusualPath = sync.OnceValue(func() shape {
+	visible := func(r rune) bool { return '!' <= r && r <= '~' }
+
+	return concat(literal("arn:"), partitionShape(anyPartition), literal(":iam::"), accountShape(""), literal(":user/"), oneOrMore(visible, 'p'), literal("/"), iamName())
+})
+
+// knownServices are the shapes of the ARNs of the services whose identities own sessions.
+var knownServices = sync.OnceValue(func() []shape {
+	anything := func(rune) bool { return true }
+	of := func(service string) shape {
+		return concat(literal("arn:"), optional(oneOrMore(notColon, 'a')), literal(":"+service+":"), oneOrMore(anything, 'a'))
+	}
+
+	return []shape{of("iam"), of("sts")}
+})
+
 // fitsAny returns a string that matches both the pattern and one of the shapes.
 func fitsAny(pattern string, shapes []shape) (example string, ok bool) {
 	for _, s := range shapes {
@@ -266,10 +283,10 @@ func fits(pattern string, s shape) (example string, ok bool) {
 	return string(chars), true
 }
 
-// invisible reports whether a character is white space, a zero-width space or a byte
-// order mark.
+// invisible reports whether a character is white space, or only formats
+// text, such as a zero-width space or a byte order mark.
 func invisible(r rune) bool {
-	return unicode.IsSpace(r) || r == '\u200b' || r == '\ufeff'
+	return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r)
 }
 
 // partitions are the AWS partitions.
