@@ -69,8 +69,34 @@ func WithRecord(ctx context.Context) (context.Context, *Record) {
 	return context.WithValue(ctx, recordKey{}, record), record
 }
 
-// do sends a request with next.
+// Upgrade sends requests that turn their connection into another one, such as a WebSocket's. It
+// does not read the answer. Its errors wrap *Error.
+type Upgrade struct {
+	http.RoundTripper
+}
+
+// RoundTrip implements http.RoundTripper.
+func (u Upgrade) RoundTrip(r *http.Request) (*http.Response, error) {
+	return send(r, u.RoundTripper.RoundTrip)
+}
+
+// do sends a request with next and reads the whole answer.
 func do(r *http.Request, next func(*http.Request) (*http.Response, error)) (*http.Response, error) {
+	response, err := send(r, next)
+	if err != nil {
+		return response, err
+	}
+	body, err := readAnswer(response)
+	if err != nil {
+		return nil, newError(r, err, true)
+	}
+	response.Body = io.NopCloser(bytes.NewReader(body))
+
+	return response, nil
+}
+
+// send sends a request with next. It reads the whole body of the request first.
+func send(r *http.Request, next func(*http.Request) (*http.Response, error)) (*http.Response, error) {
 	if err := checkRequest(r); err != nil {
 		return nil, err
 	}
@@ -94,20 +120,14 @@ func do(r *http.Request, next func(*http.Request) (*http.Response, error)) (*htt
 	}
 
 	response, err := next(r)
-	if got.Load() || !asked.Load() {
-		// A transport that calls neither hook may have sent the request.
-		if record, ok := r.Context().Value(recordKey{}).(*Record); ok {
-			record.sent.Store(true)
-		}
+	// A transport that calls neither hook may have sent the request.
+	sent := got.Load() || !asked.Load()
+	if record, ok := r.Context().Value(recordKey{}).(*Record); ok && sent {
+		record.sent.Store(true)
 	}
 	if err != nil {
-		return response, newError(original, err)
+		return response, newError(original, err, sent)
 	}
-	body, err := readAnswer(response)
-	if err != nil {
-		return nil, newError(original, err)
-	}
-	response.Body = io.NopCloser(bytes.NewReader(body))
 
 	return response, nil
 }

@@ -12,6 +12,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/textproto"
 	"net/url"
 	"regexp"
 	"strconv"
@@ -39,7 +40,8 @@ const (
 	CauseCertificate Cause = "the TLS certificate of the endpoint, or of a proxy on the way, is not valid"
 	CauseNoTLS       Cause = "the endpoint's port does not speak TLS: its URL may have to begin with http://"
 	CauseHandshake   Cause = "the endpoint, or a proxy on the way, refused the TLS handshake"
-	CauseNoHTTP      Cause = "the server at the endpoint's port does not speak HTTP"
+	CauseNoHTTP      Cause = "the answer from the endpoint's port is not valid HTTP"
+	CauseProxyNoHTTP Cause = "the answer of the proxy is not valid HTTP"
 	CauseProxy       Cause = "the proxy refused to connect to the endpoint"
 	CauseProxyLogin  Cause = "the proxy did not accept the request without a valid user name and password"
 	CauseTooLong     Cause = "the answer is longer than 8 MB, so the endpoint cannot be AWS"
@@ -61,7 +63,7 @@ const (
 var permanent = map[Cause]bool{
 	CauseHeader: true, CauseToken: true, CauseSignature: true, CauseScheme: true,
 	CauseAuthority: true, CauseHostname: true, CauseExpired: true, CauseCertificate: true,
-	CauseNoTLS: true, CauseHandshake: true, CauseNoHTTP: true,
+	CauseNoTLS: true, CauseHandshake: true, CauseNoHTTP: true, CauseProxyNoHTTP: true,
 	CauseProxy: true, CauseProxyLogin: true, CauseTooLong: true, CauseNoSuchHost: true,
 }
 
@@ -102,9 +104,13 @@ func (e permanentError) Unwrap() error { return e.error }
 // RetryableError implements the SDK's interface for errors that decide about retries.
 func (permanentError) RetryableError() bool { return false }
 
-// newError classifies the failure of a request.
-func newError(r *http.Request, err error) error {
+// newError classifies the failure of a request. The endpoint did not answer a request that was
+// not sent: an answer is then the proxy's.
+func newError(r *http.Request, err error, sent bool) error {
 	cause, detail := classify(err)
+	if cause == CauseNoHTTP && !sent {
+		cause = CauseProxyNoHTTP
+	}
 
 	return wrapForSDK(&Error{Cause: cause, Detail: detail, attempt: attempt(r), err: err})
 }
@@ -199,6 +205,7 @@ func classify(err error) (Cause, string) {
 		errno       syscall.Errno
 		op          *net.OpError
 		netErr      net.Error
+		syntax      textproto.ProtocolError
 	)
 
 	switch {
@@ -239,7 +246,10 @@ func classify(err error) (Cause, string) {
 		return CauseBroken, ""
 	case errors.As(err, &op) && op.Op == "dial" && errors.As(err, &errno):
 		return CauseConnect, errno.Error()
-	case strings.Contains(err.Error(), "malformed HTTP"):
+	case errors.As(err, &op) && (op.Op == "read" || op.Op == "write"):
+		return CauseBroken, ""
+	case errors.As(err, &syntax), strings.Contains(err.Error(), "malformed HTTP"), strings.Contains(err.Error(), "transport connection broken"):
+		// net/http has no type for most answers that it cannot parse.
 		return CauseNoHTTP, ""
 	default:
 		return CauseOther, ""

@@ -4,6 +4,7 @@
 package httpclient_test
 
 import (
+	"bufio"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -93,12 +94,15 @@ func TestClient_errors(t *testing.T) {
 	_, plainPort, _ := net.SplitHostPort(plain.Listener.Addr().String())
 	closed := listenLocally(t, func(net.Conn) {})
 	const refused = "127.0.0.1:1"
-	ssh := listenLocally(t, func(conn net.Conn) {
-		// net/http reports a banner that comes before the request as another error.
-		_, _ = io.ReadFull(conn, make([]byte, 1))
-		_, _ = io.WriteString(conn, "SSH-2.0-"+canary+"\r\n")
-		_, _ = io.Copy(io.Discard, conn)
-	})
+	says := func(text string) string {
+		return listenLocally(t, func(conn net.Conn) {
+			// net/http reports a banner that comes before the request as another error.
+			_, _ = io.ReadFull(conn, make([]byte, 1))
+			_, _ = io.WriteString(conn, text)
+			_, _ = io.Copy(io.Discard, conn)
+		})
+	}
+	ssh := says("SSH-2.0-" + canary + "\r\n")
 	picky := httptest.NewUnstartedServer(http.NotFoundHandler())
 	picky.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS12}
 	picky.StartTLS()
@@ -121,6 +125,11 @@ func TestClient_errors(t *testing.T) {
 		"a port that does not speak TLS":                {url: "https://127.0.0.1:" + plainPort, want: httpclient.CauseNoTLS, permanent: true},
 		"a TLS handshake that is refused":               {url: picky.URL, tls: &tls.Config{InsecureSkipVerify: true}, want: httpclient.CauseHandshake, permanent: true},
 		"a port that does not speak HTTP":               {url: "http://" + ssh, want: httpclient.CauseNoHTTP, permanent: true, arrived: true},
+		"a header without a colon":                      {url: "http://" + says("HTTP/1.1 200 OK\r\n"+canary+" no colon\r\n\r\n"), want: httpclient.CauseNoHTTP, permanent: true, arrived: true},
+		"a length that is not a number":                 {url: "http://" + says("HTTP/1.1 200 OK\r\nContent-Length: "+canary+"\r\n\r\n"), want: httpclient.CauseNoHTTP, permanent: true, arrived: true},
+		"a proxy that does not speak HTTP":              {url: "https://ssm.test", proxy: &url.URL{Scheme: "http", Host: ssh}, want: httpclient.CauseProxyNoHTTP, permanent: true},
+		"a proxy whose header has no colon":             {url: "https://ssm.test", proxy: &url.URL{Scheme: "http", Host: says("HTTP/1.1 200 OK\r\n" + canary + " no colon\r\n\r\n")}, want: httpclient.CauseProxyNoHTTP, permanent: true},
+		"a proxy whose refusal quotes a secret":         {url: "https://ssm.test", proxy: &url.URL{Scheme: "http", Host: says("HTTP/1.1 407 " + canary + "\r\nContent-Length: 0\r\n\r\n")}, want: httpclient.CauseProxyLogin, permanent: true},
 		"a connection that is refused":                  {url: "http://" + refused, want: httpclient.CauseRefused},
 		"a connection that is refused repeatedly":       {url: "http://" + refused, attempt: "attempt=4; max=25", want: httpclient.CauseRefused, permanent: true},
 		"a proxy that refuses":                          {url: "https://ssm.test", proxy: refusingProxy(t, http.StatusForbidden), want: httpclient.CauseProxy, permanent: true},
@@ -180,6 +189,56 @@ func TestClient_errors(t *testing.T) {
 				t.Errorf("the error quotes the answer: %s", err)
 			}
 		})
+	}
+}
+
+// TestUpgrade_RoundTrip checks that the connection of an upgraded request stays open for its
+// caller, and that a failure is classified as elsewhere.
+func TestUpgrade_RoundTrip(t *testing.T) {
+	t.Parallel()
+
+	address := listenLocally(t, func(conn net.Conn) {
+		_, _ = http.ReadRequest(bufio.NewReader(conn))
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+		_, _ = io.Copy(conn, conn)
+	})
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	request := func(url string, header ...string) (*http.Response, error) {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header["Authorization"] = header
+
+		return httpclient.Upgrade{RoundTripper: transport}.RoundTrip(r)
+	}
+
+	response, err := request("http://" + address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	conn, ok := response.Body.(io.ReadWriter)
+	if !ok {
+		t.Fatalf("the body is a %T, which cannot be written to", response.Body)
+	}
+	got := make([]byte, len(canary))
+	if _, err := io.WriteString(conn, canary); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(conn, got); err != nil || string(got) != canary {
+		t.Errorf("the connection answers %q, %v", got, err)
+	}
+
+	for want, failing := range map[httpclient.Cause]func() (*http.Response, error){
+		httpclient.CauseRefused:   func() (*http.Response, error) { return request("http://127.0.0.1:1") },
+		httpclient.CauseSignature: func() (*http.Response, error) { return request("http://"+address, canary+"\n") },
+	} {
+		var failed *httpclient.Error
+		if _, err := failing(); !errors.As(err, &failed) || failed.Cause != want { //nolint:bodyclose // There is no body.
+			t.Errorf("the error is %v, want %q", err, want)
+		}
 	}
 }
 

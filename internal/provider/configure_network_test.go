@@ -964,7 +964,7 @@ func TestConfigure_lastingFailures(t *testing.T) {
 		"no TLS":                      {arguments: keys("https://", nil), says: "HTTP/1.1 400 Bad Request\r\n\r\n", want: "STS could not be asked whose credentials these are: the endpoint's port does not speak TLS", attempts: 1},
 		"no TLS, with a role":         {arguments: keys("https://", map[string]any{"assume_role": testRole()}), says: "HTTP/1.1 400 Bad Request\r\n\r\n", want: "was not assumed: the endpoint's port does not speak TLS", attempts: 1},
 		"no TLS, with a web identity": {arguments: keys("https://", map[string]any{"access_key": nil, "secret_key": nil, "assume_role_with_web_identity": testWebIdentity(nil)}), says: "HTTP/1.1 400 Bad Request\r\n\r\n", want: "the endpoint's port does not speak TLS", attempts: 3},
-		"no HTTP":                     {arguments: keys("http://", nil), says: "SSH-2.0-OpenSSH_9.6\r\n", want: "does not speak HTTP", attempts: 1},
+		"no HTTP":                     {arguments: keys("http://", nil), says: "SSH-2.0-OpenSSH_9.6\r\n", want: "is not valid HTTP", attempts: 1},
 		"a gigabyte":                  {arguments: keys("http://", nil), says: gigabyte, want: "STS could not be asked whose credentials these are: the answer is longer than 8 MB", attempts: 1},
 		"no TLS, when IAM is asked": {arguments: func(address string) map[string]any {
 			return testArguments("", map[string]any{"skip_credentials_validation": true, "endpoints": []any{map[string]any{"iam": "https://" + address, "sts": "https://" + address}}})
