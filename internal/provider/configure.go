@@ -259,6 +259,7 @@ func awsConfig(ctx context.Context, c *awsbase.Config, skipRegionValidation bool
 
 func resolveAWS(ctx context.Context, c *awsbase.Config, skipRegionValidation bool) (aws.Config, string, diag.Diagnostics) {
 	diags := checkAddresses(c)
+	diags.Append(checkFiles(configuredFiles(c))...)
 	if diags.HasError() {
 		return aws.Config{}, "", diags
 	}
@@ -275,6 +276,7 @@ func resolveAWS(ctx context.Context, c *awsbase.Config, skipRegionValidation boo
 	if ambient, err := ambientConfig(ctx, c); err == nil {
 		source = findCredentialSource(c, &ambient)
 		diags.Append(checkSharedAddresses(c, &ambient)...)
+		diags.Append(checkFiles([]configuredFile{{path: source.file}})...)
 		if diags.HasError() {
 			return ambient, "", diags
 		}
@@ -515,7 +517,7 @@ func redact(c *awsbase.Config, text string) string {
 	if c.AssumeRoleWithWebIdentity != nil {
 		identity = *c.AssumeRoleWithWebIdentity
 	}
-	if identity.HasValidTokenSource() {
+	if identity.HasValidTokenSource() && !neverEnds(identity.WebIdentityTokenFile) {
 		if token, err := identity.GetIdentityToken(); err == nil {
 			secrets = append(secrets, strings.TrimSpace(string(token)))
 		}

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"time"
@@ -58,6 +59,7 @@ type credentialSource struct {
 	profile string // The profile that contains the source, or "".
 	role    string // The last role that the source assumes, or "".
 	file    string // The file with the web identity token, or "".
+	files   string // Why the files with profiles gave no credentials, or "".
 	advice  string
 
 	// Where the access key and the session token come from, if that is known for each.
@@ -107,7 +109,12 @@ func findCredentialSource(c *awsbase.Config, ambient *aws.Config) credentialSour
 	default:
 		named := c.Profile != "" || env.SharedConfigProfile != ""
 
-		return findProfileSource(&shared, env, named)
+		source := findProfileSource(&shared, env, named)
+		if !named {
+			source.files = unhelpfulFiles(configuredFiles(c))
+		}
+
+		return source
 	}
 }
 
@@ -359,11 +366,19 @@ func statusOf(err error) string {
 // diagnostic returns the error for a source that gave no credentials.
 func (s credentialSource) diagnostic(err error) diag.Diagnostic {
 	sentence := "No credentials came from " + s.name
+	advice := s.advice
 	if s.kind == sourceInstance && s.profile == "" {
-		sentence = "No credentials were found in the provider block, the environment and the shared files, and the instance metadata service, which was asked last, did not help"
+		sentence = "No credentials were found in the provider block, the environment and the shared files"
+		if s.files != "" {
+			advice = s.files + "\n\n" + advice
+		}
+		if strings.EqualFold(os.Getenv("AWS_EC2_METADATA_DISABLED"), "true") {
+			return diag.NewErrorDiagnostic(summaryCredentials, sentence+". The instance metadata service is switched off.\n\n"+advice)
+		}
+		sentence += ", and the instance metadata service, which was asked last, did not help"
 	}
 
-	return diag.NewErrorDiagnostic(summaryCredentials, s.failure(err).detail(sentence, s.advice))
+	return diag.NewErrorDiagnostic(summaryCredentials, s.failure(err).detail(sentence, advice))
 }
 
 // checkKeys adds an error if the access key or the session token contains white space.
