@@ -119,6 +119,7 @@ func (a *drainSessionsAction) ModifyPlan(ctx context.Context, req action.ModifyP
 func (a *drainSessionsAction) Invoke(ctx context.Context, req action.InvokeRequest, resp *action.InvokeResponse) {
 	var model drainSessionsActionModel
 	resp.Diagnostics.Append(req.Config.Get(ctx, &model)...)
+	validateLate(ctx, req.Config, &resp.Diagnostics)
 	if !a.prepare(summaryDrain, &model.regionModel, &resp.Diagnostics) {
 		return
 	}

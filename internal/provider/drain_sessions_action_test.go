@@ -415,10 +415,26 @@ func TestDrainSessionsAction_foundOutWhenInvoked(t *testing.T) {
 			map[string]any{"older_than": protocol.Unknown}, map[string]any{"older_than": "0s"},
 			protocol.Error("older_than", testDrainError, "An age of 0s"),
 		},
+		"an exclusion of nobody": {
+			map[string]any{"targets": []any{"i-0000000a"}, "exclude_owners": protocol.Unknown}, map[string]any{"targets": []any{"i-0000000a"}, "exclude_owners": []any{"arn:aws:iam::123456789012:user/an?"}},
+			protocol.Error("exclude_owners[...]", "Invalid Owner", "excludes nobody: it contains the character \"?\""),
+		},
+		"a session's ARN to spare": {
+			map[string]any{"targets": []any{"i-0000000a"}, "exclude_session_ids": protocol.Unknown}, map[string]any{"targets": []any{"i-0000000a"}, "exclude_session_ids": []any{"arn:aws:ssm:us-east-1:123456789012:session/ann-1"}},
+			protocol.Error("exclude_session_ids[...]", "ARN Instead of Session ID", "exclude no session"),
+		},
 		"a long grace period": {
 			map[string]any{"targets": []any{"i-00000002"}, "grace_period": protocol.Unknown, "timeouts": map[string]any{"invoke": "1m"}},
 			map[string]any{"targets": []any{"i-00000002"}, "grace_period": "2m", "timeouts": map[string]any{"invoke": "1m"}},
 			protocol.Error("grace_period", "Grace Period Exceeds Timeout", "2m0s\ntimeouts.invoke"),
+		},
+		"no session at all": {
+			map[string]any{"targets": []any{"i-0000000a"}, "max_sessions": protocol.Unknown}, map[string]any{"targets": []any{"i-0000000a"}, "max_sessions": int64(0)},
+			protocol.Error("max_sessions", "Invalid Attribute Value", "between 1 and"),
+		},
+		"a negative grace period": {
+			map[string]any{"targets": []any{"i-0000000a"}, "grace_period": protocol.Unknown}, map[string]any{"targets": []any{"i-0000000a"}, "grace_period": "-1s"},
+			protocol.Error("grace_period", "Invalid Duration", "-1s"),
 		},
 		"a Region of another partition": {
 			map[string]any{"targets": []any{"i-0000000a"}, "region": protocol.Unknown}, map[string]any{"targets": []any{"i-0000000a"}, "region": "cn-north-1"},

@@ -262,6 +262,20 @@ func TestSelector_badInput(t *testing.T) {
 				}
 			})
 		}
+		t.Run(name+"/action ssm_drain_sessions, not known in the plan", func(t *testing.T) {
+			t.Parallel()
+
+			fake, url := testInventoryFake(t)
+			planned, invoked := map[string]any{"targets": []any{"i-0000000a"}}, map[string]any{"targets": []any{"i-0000000a"}}
+			maps.Copy(invoked, tc.config)
+			for argument := range tc.config {
+				planned[argument] = protocol.Unknown
+			}
+			got := newConfiguredServer(t, testArguments(url)).InvokeAction("ssm_drain_sessions", planned, invoked)
+			protocol.WantNoDiagnostics(t, got.Planned)
+			protocol.WantDiagnostic(t, tc.want, got.Diagnostics)
+			endpoint.WantCalls(t, fake)
+		})
 	}
 }
 

@@ -94,6 +94,7 @@ func (a *terminateSessionAction) ModifyPlan(ctx context.Context, req action.Modi
 func (a *terminateSessionAction) Invoke(ctx context.Context, req action.InvokeRequest, resp *action.InvokeResponse) {
 	var model terminateSessionActionModel
 	resp.Diagnostics.Append(req.Config.Get(ctx, &model)...)
+	validateLate(ctx, req.Config, &resp.Diagnostics)
 	if !a.prepare(summaryTerminate, &model.regionModel, &resp.Diagnostics) {
 		return
 	}

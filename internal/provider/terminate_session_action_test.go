@@ -315,6 +315,24 @@ func TestTerminateSessionAction_foundOutWhenInvoked(t *testing.T) {
 	protocol.WantDiagnostic(t, protocol.Error("region", "Invalid AWS Region", "aws-cn"), got.Diagnostics)
 	endpoint.WantCalls(t, fake)
 
+	for argument, tc := range map[string]struct {
+		value any
+		want  protocol.Diagnostic
+	}{
+		"session_id":   {testLive + "\n", protocol.Error("session_id", "White Space Around Value", "a line break")},
+		"if_not_found": {"ignore", protocol.Error("if_not_found", "Invalid Attribute Value Match", "ignore")},
+		"timeouts":     {map[string]any{"invoke": "-1s"}, protocol.Error("timeouts.invoke", "Invalid Timeout", "-1s")},
+	} {
+		planned := map[string]any{"session_id": testLive, argument: protocol.Unknown}
+		if argument == "timeouts" {
+			planned["timeouts"] = map[string]any{"invoke": protocol.Unknown}
+		}
+		got := s.InvokeAction("ssm_terminate_session", planned, map[string]any{"session_id": testLive, argument: tc.value})
+		protocol.WantNoDiagnostics(t, got.Planned)
+		protocol.WantDiagnostic(t, tc.want, got.Diagnostics)
+		endpoint.WantCalls(t, fake)
+	}
+
 	got = s.InvokeAction("ssm_terminate_session", planned, map[string]any{"session_id": testLive, "region": testRegion})
 	protocol.WantNoDiagnostics(t, slices.Concat(got.Planned, got.Diagnostics))
 	endpoint.WantStatus(t, fake, testLive, "Terminated")
