@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
+	"github.com/sessionops/terraform-provider-ssm/internal/httpclient"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
 )
 
@@ -144,6 +145,10 @@ func answerSources() map[string]answerSource {
 // words, at the start and at a renewal, and that no request is signed with an empty key.
 func TestCredentials_answers(t *testing.T) { //nolint:paralleltest // It sets the environment.
 	for name, source := range answerSources() { //nolint:paralleltest // The environment is shared.
+		// The SDK ignores white space before a document.
+		if name != "a web identity of the provider block" { // aws-sdk-go-base reads it, without a limit.
+			source.bad = append(source.bad, badAnswer{"too long", strings.Repeat(" ", httpclient.MaxAnswer) + source.good, ""})
+		}
 		for _, bad := range source.bad {
 			for _, renewal := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s: %s, renewal %t", name, bad.name, renewal), func(t *testing.T) {

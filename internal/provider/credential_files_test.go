@@ -76,10 +76,10 @@ func TestCredentialFiles_pipe(t *testing.T) { //nolint:paralleltest // It sets t
 func TestCredentialFiles_unhelpful(t *testing.T) { //nolint:paralleltest // It sets the environment.
 	const keys = "aws_access_key_id = " + fakessm.DefaultAccessKeyID + "\naws_secret_access_key = " + canary + "\n"
 	for name, tc := range map[string]struct{ content, want string }{
-		"a byte order mark":  {"\xef\xbb\xbf[default]\n" + keys, "begins with a byte order mark. Save it without one."},
-		"UTF-16":             {"\xff\xfe[\x00d\x00", "is encoded as UTF-16. Save it as UTF-8."},
-		"a misspelt profile": {"[defualt]\n" + keys, "has no profile \"default\"."},
-		"JSON":               {`{"aws_secret_access_key":"` + canary + `"}`, "has no profile \"default\"."},
+		"a byte order mark": {"\xef\xbb\xbf[default]\n" + keys, "begins with a byte order mark. Save it without one."},
+		"UTF-16":            {"\xff\xfe[\x00d\x00", "is encoded as UTF-16. Save it as UTF-8."},
+		"another profile":   {"[standard]\n" + keys, "has no profile \"default\"."},
+		"JSON":              {`{"aws_secret_access_key":"` + canary + `"}`, "has no profile \"default\"."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newCanaryRun(t)
