@@ -235,6 +235,7 @@ func (p *ssmProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *
 				ElementType:         types.StringType,
 				Optional:            true,
 				MarkdownDescription: "Products for the User-Agent header, such as `product/version (comment)`.",
+				Validators:          []validator.List{listvalidator.ValueStringsAre(userAgent())},
 			},
 		},
 		Blocks: map[string]schema.Block{

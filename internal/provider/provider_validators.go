@@ -216,6 +216,8 @@ func urlProblem(value string, schemes ...string) string {
 		return "it holds a \"#\"; a password has it as %23"
 	case errors.As(err, &escape):
 		return "it holds a \"%\" without two hexadecimal digits after it; a password has it as %25"
+	case err != nil && strings.Contains(err.Error(), "port") && strings.Contains(value, "@"):
+		return "its port is not a number, perhaps because a password is not escaped; a password has \"/\" as %2F and \"?\" as %3F"
 	case err != nil && strings.Contains(err.Error(), "port"), port > 65535, strings.HasSuffix(value, ":"):
 		return "its port is not a number between 1 and 65535"
 	case err != nil:
@@ -227,6 +229,17 @@ func urlProblem(value string, schemes ...string) string {
 	default:
 		return ""
 	}
+}
+
+// userAgent accepts a part of the User-Agent header.
+func userAgent() stringCheck {
+	return stringCheck{"value must be a part of the User-Agent header", func(value string) (summary, detail string) {
+		if !strings.ContainsFunc(value, func(r rune) bool { return unicode.IsControl(r) || r > unicode.MaxASCII }) {
+			return "", ""
+		}
+
+		return "Invalid User Agent", fmt.Sprintf("%+q holds a line break or another character that a header cannot have.\n\nUse printable ASCII characters, such as \"pipeline/1.0 (nightly)\".", value)
+	}}
 }
 
 // roleARN accepts the ARN of an IAM role.

@@ -252,6 +252,18 @@ func TestProvider_validate(t *testing.T) {
 			arguments: endpoint("ssm", "https://ops:"+testProxyPassword),
 			want:      want{"endpoints[0].ssm", "Invalid Endpoint", "its port is not a number"},
 		},
+		"endpoint with half a password before a slash": {
+			arguments: endpoint("ssm", "https://ops:"+testProxyPassword+"/x@localhost"),
+			want:      want{"endpoints[0].ssm", "Invalid Endpoint", "its port is not a number, perhaps because a password is not escaped\n%2F"},
+		},
+		"user agent with a line break": {
+			arguments: map[string]any{"user_agent": []any{"pipeline/1.0", "a\nb"}},
+			want:      want{"user_agent[1]", "Invalid User Agent", "\"a\\nb\" holds a line break"},
+		},
+		"user agent with an accent": {
+			arguments: map[string]any{"user_agent": []any{"café"}},
+			want:      want{"user_agent[0]", "Invalid User Agent", "another character that a header cannot have"},
+		},
 		"endpoint that cannot be parsed": {
 			arguments: endpoint("ssm", "https://["+testProxyPassword),
 			want:      want{"endpoints[0].ssm", "Invalid Endpoint", "it cannot be parsed"},
