@@ -185,7 +185,7 @@ func wellFormed(err smithy.APIError) bool {
 // safeErrorCode returns an error code, or UnknownError if the text does not have the form of
 // one. An endpoint can send any text.
 func safeErrorCode(sent string) string {
-	if !codeShape().MatchString(sent) || secrets.hide(sent) != sent {
+	if !codeShape().MatchString(sent) || secrets.overlaps(sent) {
 		return "UnknownError"
 	}
 
@@ -223,7 +223,7 @@ func requestIDOf(err error) string {
 // safeRequestID returns a request ID, or nothing if the text does not have the form of
 // one. An endpoint can send any text, and request IDs are shown, logged and stored.
 func safeRequestID(sent string) string {
-	if !requestIDShape().MatchString(sent) || secrets.hide(sent) != sent {
+	if !requestIDShape().MatchString(sent) || secrets.overlaps(sent) {
 		return ""
 	}
 

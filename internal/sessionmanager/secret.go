@@ -44,6 +44,19 @@ func (s *secretStore) has(text string) bool {
 	return s.known[text]
 }
 
+// overlaps reports whether a text contains a secret or is a large part of one.
+func (s *secretStore) overlaps(text string) bool {
+	s.mutex.RLock()
+	defer s.mutex.RUnlock()
+	for secret := range s.known {
+		if strings.Contains(text, secret) || len(text) >= shortestSecret && strings.Contains(secret, text) {
+			return true
+		}
+	}
+
+	return false
+}
+
 // hide replaces the secrets in a text.
 func (s *secretStore) hide(text string) string {
 	s.mutex.RLock()

@@ -37,6 +37,9 @@ func TestClient_echo(t *testing.T) {
 			fmt.Fprintf(w, `{"__type":"ValidationException","message":"%s %s"}`, strings.Repeat("x", 990), secret)
 		},
 		"as the code": func(w http.ResponseWriter, secret string) { fmt.Fprintf(w, `{"__type":%q,"message":"no"}`, secret) },
+		"a part as the code": func(w http.ResponseWriter, secret string) {
+			fmt.Fprintf(w, `{"__type":%q,"message":"no"}`, secret[strings.Index(secret, "canary"):][:16])
+		},
 		"in a code": func(w http.ResponseWriter, secret string) {
 			fmt.Fprintf(w, `{"__type":"Bad token %s","message":"no"}`, secret)
 		},
