@@ -25,6 +25,7 @@ type configuredFile struct {
 	argument string // The argument that names it, or "".
 	variable string // The environment variable that names it, or "".
 	profiles bool   // It has profiles.
+	keys     bool   // Its profiles have keys, and little else.
 }
 
 // from returns what names the file, or "" for a default of the SDK.
@@ -79,7 +80,11 @@ func configuredFiles(c *awsbase.Config) []configuredFile {
 	shared, _ := c.ResolveSharedConfigFiles()
 	add("shared_config_files", shared, "AWS_CONFIG_FILE", config.DefaultSharedConfigFilename(), true)
 	shared, _ = c.ResolveSharedCredentialsFiles()
+	first := len(files)
 	add("shared_credentials_files", shared, "AWS_SHARED_CREDENTIALS_FILE", config.DefaultSharedCredentialsFilename(), true)
+	for i := first; i < len(files); i++ {
+		files[i].keys = true
+	}
 	add("custom_ca_bundle", given(c.CustomCABundle), "AWS_CA_BUNDLE", "", false)
 	token := ""
 	if c.AssumeRoleWithWebIdentity != nil {
@@ -144,6 +149,8 @@ func unhelpfulFiles(files []configuredFile) string {
 			notes = append(notes, file.name()+" is encoded as UTF-16. Save it as UTF-8.")
 		case len(content) > 0 && !defaultProfile().Match(content):
 			notes = append(notes, fmt.Sprintf("%s has no profile %q.", file.name(), "default"))
+		case len(content) > 0 && file.keys:
+			notes = append(notes, fmt.Sprintf("%s has no keys in its profile %q.", file.name(), "default"))
 		}
 	}
 
