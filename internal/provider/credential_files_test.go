@@ -79,6 +79,7 @@ func TestCredentialFiles_unhelpful(t *testing.T) { //nolint:paralleltest // It s
 		"a byte order mark": {"\xef\xbb\xbf[default]\n" + keys, "begins with a byte order mark. Save it without one."},
 		"UTF-16":            {"\xff\xfe[\x00d\x00", "is encoded as UTF-16. Save it as UTF-8."},
 		"another profile":   {"[standard]\n" + keys, "has no profile \"default\"."},
+		"an empty key":      {"[default]\naws_access_key_id =\naws_secret_access_key =\n", "has no keys in its profile \"default\"."},
 		"JSON":              {`{"aws_secret_access_key":"` + canary + `"}`, "has no profile \"default\"."},
 	} {
 		t.Run(name, func(t *testing.T) {
