@@ -156,6 +156,8 @@ func failureReason(err error) string {
 		return "it has timed out (SSM answered without a token)"
 	case errors.Is(err, sessionmanager.ErrIncompleteAnswer):
 		return "SSM's answer is incomplete"
+	case errors.Is(err, sessionmanager.ErrClocks):
+		return "the clocks of the endpoint and of this machine differ by more than a day, so that the age of sessions is not known"
 	case errors.Is(err, sessionmanager.ErrTargetNotConnected):
 		return "the target is not connected to Session Manager"
 	case errors.Is(err, sessionmanager.ErrInvalidDocument):
@@ -270,6 +272,8 @@ func failureAdvice(err error) string {
 		return "A session that was idle for too long cannot be resumed, even while it is listed as active; start a new one."
 	case errors.Is(err, sessionmanager.ErrIncompleteAnswer):
 		return "Try again, and check what stands between the provider and SSM: proxies, custom endpoints."
+	case errors.Is(err, sessionmanager.ErrClocks):
+		return "Check the clock of this machine, and what stands between the provider and SSM: proxies, custom endpoints."
 	case errors.Is(err, sessionmanager.ErrCredentials):
 		advice := "Renew the credentials, and check that the clock of this machine is right."
 		if refusedSignature(err) {

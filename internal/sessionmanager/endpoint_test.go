@@ -245,7 +245,7 @@ func answerRequests(name string, times, status int, body string) func(http.Handl
 // errorKinds are all sentinel errors of the package.
 var errorKinds = []error{
 	sessionmanager.ErrNotFound, sessionmanager.ErrUndetermined, sessionmanager.ErrEnded, sessionmanager.ErrStillLive, sessionmanager.ErrContradictory,
-	sessionmanager.ErrTimedOut, sessionmanager.ErrIncompleteAnswer, sessionmanager.ErrAccessDenied, sessionmanager.ErrCredentials,
+	sessionmanager.ErrTimedOut, sessionmanager.ErrIncompleteAnswer, sessionmanager.ErrClocks, sessionmanager.ErrAccessDenied, sessionmanager.ErrCredentials,
 	sessionmanager.ErrThrottled, sessionmanager.ErrUnavailable, sessionmanager.ErrDeadline, sessionmanager.ErrRejected,
 	sessionmanager.ErrTargetNotConnected, sessionmanager.ErrInvalidDocument, sessionmanager.ErrInvalidParameters,
 }

@@ -33,6 +33,8 @@ var (
 	ErrTimedOut = errors.New("session has timed out")
 	// ErrIncompleteAnswer: the service reported success but left out the result.
 	ErrIncompleteAnswer = errors.New("incomplete answer")
+	// ErrClocks: the service's clock is too far from the local one to tell the age of sessions.
+	ErrClocks = errors.New("clocks differ too much")
 	// ErrAccessDenied: the credentials do not allow this.
 	ErrAccessDenied = errors.New("access denied")
 	// ErrCredentials: the service did not accept the credentials or the signature.

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -22,6 +23,17 @@ const maxRestarts = 3
 
 // errEndless: the page tokens of a listing form a loop.
 var errEndless = errors.New("the listing does not end: a page token repeated itself")
+
+// maxEmptyPages is how many pages without a session may follow each other. SSM filters
+// after it has read a page, so some pages can be empty.
+const maxEmptyPages = 500
+
+// errEmptyPages: the listing has nothing but empty pages.
+var errEmptyPages = fmt.Errorf("the endpoint sent %d pages without a session, one after the other, and offers more", maxEmptyPages)
+
+// maxClockGap is how far the service's clock may be from the local one, if it decides about
+// the age of sessions. A clock that is set to the local time of any time zone is less far.
+const maxClockGap = 24 * time.Hour
 
 // errNoID: the listing contains a session that may match, and cannot be ended or shown.
 var errNoID = errors.New("the answer lists a session without its ID")
@@ -82,13 +94,20 @@ func (c *Client) list(ctx context.Context, region string, state State, selector 
 	}
 
 	var (
-		meant = make(map[string]Session)
-		input = &ssm.DescribeSessionsInput{State: state, MaxResults: aws.Int32(pageSize), Filters: filters}
+		clocks *Error
+		meant  = make(map[string]Session)
+		input  = &ssm.DescribeSessionsInput{State: state, MaxResults: aws.Int32(pageSize), Filters: filters}
 	)
 	err := c.eachPage(ctx, SessionRef{Region: region}, input, func(page *ssm.DescribeSessionsOutput, record *callRecord) bool {
 		listing.pages++
 		if listing.Now.IsZero() {
 			listing.Now = record.date
+			if gap := time.Until(record.date).Abs(); gap > maxClockGap && selector.OlderThan != nil {
+				clocks = newError(DescribeSessions, SessionRef{Region: region}, ErrClocks,
+					fmt.Errorf("the endpoint's clock says %s, the clock of this machine %s", record.date.UTC().Format(time.RFC3339), time.Now().UTC().Format(time.RFC3339)))
+
+				return false
+			}
 		}
 		for _, in := range page.Sessions {
 			session := newSession(in, state)
@@ -115,8 +134,11 @@ func (c *Client) list(ctx context.Context, region string, state State, selector 
 
 		return true
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return Listing{}, err
+	case clocks != nil:
+		return Listing{}, clocks
 	}
 
 	for _, session := range meant {
@@ -141,6 +163,8 @@ func (c *Client) eachPage(
 	var (
 		tokens   = make(map[string]bool)
 		restarts int
+		pages    int
+		empty    int // Pages without a session, up to the last one.
 	)
 	for {
 		output, record, err := c.api.describeSessions.call(ctx, ref, input)
@@ -152,7 +176,12 @@ func (c *Client) eachPage(
 
 			continue
 		case err != nil:
-			return err
+			return afterPages(err, pages)
+		}
+		pages++
+		empty++
+		if len(output.Sessions) > 0 {
+			empty = 0
 		}
 
 		token := aws.ToString(output.NextToken)
@@ -165,9 +194,22 @@ func (c *Client) eachPage(
 			return nil
 		case tokens[token]:
 			return newError(DescribeSessions, ref, ErrIncompleteAnswer, errEndless)
+		case empty == maxEmptyPages:
+			return newError(DescribeSessions, ref, ErrIncompleteAnswer, errEmptyPages)
 		}
 		tokens[token] = true
 	}
+}
+
+// afterPages adds how many pages were read to the error of a listing whose time ran out. Its
+// cause is only about the last page.
+func afterPages(err error, pages int) error {
+	var failed *Error
+	if pages > 0 && errors.As(err, &failed) && failed.OutOfTime && failed.Err != nil {
+		failed.Err = fmt.Errorf("after %d pages: %w", pages, failed.Err)
+	}
+
+	return err
 }
 
 // invalidToken reports whether the service rejected a page token.

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -320,6 +321,86 @@ func TestClient_List_restarts(t *testing.T) {
 			t.Errorf("error %v after %d calls, want one after %d calls", err, calls, want)
 		}
 	})
+}
+
+// TestClient_List_emptyPages checks that a listing that consists of empty pages ends, and that
+// a listing whose time runs out says that pages were read.
+func TestClient_List_emptyPages(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		limit time.Duration
+		kind  string
+		want  string
+	}{
+		"in time": {time.Hour, incomplete, "the endpoint sent 500 pages without a session, one after the other, and offers more"},
+		"late":    {100 * time.Millisecond, outOfTime, " pages: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var asked atomic.Int32
+				ep := newEndpoint(t, fakessm.New(), func(http.Handler) http.Handler {
+					return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+						fmt.Fprintf(w, `{"Sessions":[],"NextToken":"%d"}`, asked.Add(1))
+					})
+				})
+				ctx, cancel := context.WithTimeout(t.Context(), tc.limit)
+				defer cancel()
+
+				_, err := ep.client().List(ctx, region, sessionmanager.StateActive, sessionmanager.Selector{Targets: []string{"i-x"}}, time.Time{})
+
+				if kindOf(err) != tc.kind || !strings.Contains(err.Error(), tc.want) {
+					t.Errorf("after %d pages the error is %v, want %s", asked.Load(), err, tc.want)
+				}
+			})
+		})
+	}
+}
+
+// TestClient_List_clocks checks that an answer whose date is far from the local time does not
+// decide about the age of sessions.
+func TestClient_List_clocks(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		ahead   time.Duration
+		refused bool
+	}{
+		"ten years ahead":  {10 * 365 * 24 * time.Hour, true},
+		"ten years behind": {-10 * 365 * 24 * time.Hour, true},
+		"a time zone off":  {14 * time.Hour, false},
+		"the same":         {0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				fake := fakessm.New(fakessm.WithSessions(sessionStartedAgo("a", time.Minute)))
+				ep := newEndpoint(t, fake, func(next http.Handler) http.Handler {
+					return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						answer := httptest.NewRecorder()
+						next.ServeHTTP(answer, r)
+						maps.Copy(w.Header(), answer.Header())
+						w.Header().Set("Date", time.Now().Add(tc.ahead).UTC().Format(http.TimeFormat))
+						w.WriteHeader(answer.Code)
+						_, _ = w.Write(answer.Body.Bytes())
+					})
+				})
+				// A client signs with the time of the last answer, so each call has its own.
+				_, err := ep.client().List(t.Context(), region, sessionmanager.StateActive, sessionmanager.Selector{OlderThan: olderThan(30 * 24 * time.Hour)}, time.Time{})
+				if errors.Is(err, sessionmanager.ErrClocks) != tc.refused || !tc.refused && err != nil {
+					t.Errorf("the error of an age is %v", err)
+				}
+				result, err := ep.client().Drain(t.Context(), sessionmanager.DrainInput{Region: region, Selector: sessionmanager.Selector{OlderThan: olderThan(30 * 24 * time.Hour)}, MaxSessions: 1})
+				if errors.Is(err, sessionmanager.ErrClocks) != tc.refused || len(result.Outcomes) != 0 {
+					t.Errorf("the error of a drain is %v, its outcomes are %v", err, result.Outcomes)
+				}
+				if _, err := ep.client().List(t.Context(), region, sessionmanager.StateActive, sessionmanager.Selector{}, time.Time{}); err != nil {
+					t.Errorf("the error without an age is %v", err)
+				}
+			})
+		})
+	}
 }
 
 // TestClient_List_filters checks which part of a selector is sent as a filter, and that the

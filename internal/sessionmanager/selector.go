@@ -49,7 +49,8 @@ func (s Selector) meets(session Session, now time.Time) bool {
 		(s.Owners == nil || s.anyOwner(session.Owner)) &&
 		meets(s.DocumentNames, session.DocumentName) &&
 		meets(s.AccessTypes, session.AccessType) &&
-		(s.OlderThan == nil || !started.IsZero() && now.Sub(started) >= *s.OlderThan) &&
+		// The beginning of 1970 stands for no time.
+		(s.OlderThan == nil || started.Unix() > 0 && now.Sub(started) >= *s.OlderThan) &&
 		(s.StartedAfter.IsZero() || !started.IsZero() && !started.Before(s.StartedAfter)) &&
 		(s.StartedBefore.IsZero() || !started.IsZero() && started.Before(s.StartedBefore))
 }

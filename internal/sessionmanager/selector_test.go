@@ -84,7 +84,7 @@ func referenceMatches(selector sessionmanager.Selector, session sessionmanager.S
 	if hasDateCondition && session.StartDate.IsZero() {
 		return false
 	}
-	if selector.OlderThan != nil && session.StartDate.Add(*selector.OlderThan).After(now) {
+	if selector.OlderThan != nil && (session.StartDate.Unix() <= 0 || session.StartDate.Add(*selector.OlderThan).After(now)) {
 		return false
 	}
 	if !selector.StartedAfter.IsZero() && selector.StartedAfter.After(session.StartDate) {
@@ -330,7 +330,9 @@ func TestSelector_Matches(t *testing.T) {
 		"an age of zero, started after the clock": {selector{OlderThan: olderThan(0)}, without(func(s *sessionmanager.Session) { s.StartDate = clock.Add(time.Second) }), false},
 		"an age of zero, no start date":           {selector{OlderThan: olderThan(0)}, bare, false},
 		"an age that no session reaches":          {selector{OlderThan: olderThan(1<<63 - 1)}, full, false},
-		"an age that a session of the year 1 has": {selector{OlderThan: olderThan(1<<63 - 1)}, without(func(s *sessionmanager.Session) { s.StartDate = time.Time{}.Add(time.Second) }), true},
+		"an age, started in the year 1":           {selector{OlderThan: olderThan(time.Hour)}, without(func(s *sessionmanager.Session) { s.StartDate = time.Time{}.Add(time.Second) }), false},
+		"an age, started at the time 0":           {selector{OlderThan: olderThan(time.Hour)}, without(func(s *sessionmanager.Session) { s.StartDate = time.Unix(0, 0) }), false},
+		"an age, started at the time 1":           {selector{OlderThan: olderThan(time.Hour)}, without(func(s *sessionmanager.Session) { s.StartDate = time.Unix(1, 0) }), true},
 		"a negative age":                          {selector{OlderThan: olderThan(-time.Second)}, full, true},
 		"started at the lower limit":              {selector{StartedAfter: full.StartDate}, full, true},
 		"started just before the lower limit":     {selector{StartedAfter: full.StartDate.Add(1)}, full, false},

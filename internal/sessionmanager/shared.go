@@ -296,7 +296,7 @@ func (s *sharedListings) list(ctx context.Context, c *Client, region string, max
 		return complete
 	})
 	switch {
-	case errors.Is(err, errEndless), err != nil && invalidToken(err):
+	case errors.Is(err, errEndless), errors.Is(err, errEmptyPages), err != nil && invalidToken(err):
 		// A lookup of a single session works without pages.
 		return nil, pages, false, nil
 	case err != nil:
