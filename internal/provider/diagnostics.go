@@ -39,6 +39,12 @@ const (
 	summaryConnectionStatus = "Unable to Read Connection Status"
 )
 
+// aboutSession returns the summary of a warning about one session. Terraform shows only one
+// of the warnings with the same summary.
+func aboutSession(summary, sessionID string) string {
+	return summary + ": " + printable(sessionID)
+}
+
 // failureDetail returns the detail of a diagnostic: the sentence, what to do, the cause
 // and the request ID.
 func failureDetail(sentence string, err error) string {

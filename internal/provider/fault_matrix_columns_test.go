@@ -85,7 +85,7 @@ func matrixColumns() []matrixColumn {
 					// and never came.
 					prepare: func(x *matrixRun) { x.fake.AddSessions(testSessions()[0]) },
 					recovers: matrixCell{
-						sees: "warning: Session Still Live", says: "The next apply ends it.",
+						sees: "warning: Session Still Live: " + testLive, says: "The next apply ends it.",
 						state: "nothing", left: "Connected", calls: "{active}",
 					},
 					fails: matrixCell{

@@ -49,7 +49,7 @@ func matrixFaults() []matrixFault {
 	refusedRetry := matrixCell{calls: "active terminate:reset-after terminate:ValidationException history"}
 	// If lookups fail, an accepted call counts as done, but not as seen.
 	unseen := matrixCell{
-		sees:  "warning on session_id: Termination Not Verified",
+		sees:  "warning on session_id: Termination Not Verified: " + testLive,
 		says:  "was asked to terminate, but its end could not be seen: {reason}",
 		state: "unverified", left: "Terminated",
 	}
@@ -268,7 +268,7 @@ func matrixFaults() []matrixFault {
 				"termination create":        unseen,
 				"termination create/before": {calls: "{active} terminate"},
 				"termination refresh": {
-					sees: "warning: Termination Not Verified", says: "and its end remains unverified: {reason}",
+					sees: "warning: Termination Not Verified: " + testLive, says: "and its end remains unverified: {reason}",
 				},
 				"termination plan":        {sees: "warning on session_id: Session Not Shown", says: "cannot be shown in the plan: {reason}", state: "shows nothing"},
 				"action terminate":        unseen,

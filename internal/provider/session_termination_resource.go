@@ -402,11 +402,11 @@ func (r *sessionTerminationResource) Read(ctx context.Context, req resource.Read
 		}
 		resp.Diagnostics.Append(resp.State.Set(ctx, &state)...)
 	case refreshLive:
-		resp.Diagnostics.AddWarning(summaryStillLive,
+		resp.Diagnostics.AddWarning(aboutSession(summaryStillLive, ref.SessionID),
 			fmt.Sprintf("Session %q in %s is still live (status %s) although its termination was asked for.%s\n\nThe next apply ends it.", ref.SessionID, r.where(ref.Region), printable(session.Status), whoseSentence(session)))
 		resp.State.RemoveResource(ctx)
 	case refreshDenied:
-		resp.Diagnostics.AddWarning(summaryUnverified,
+		resp.Diagnostics.AddWarning(aboutSession(summaryUnverified, ref.SessionID),
 			failureDetail(r.failureSentence(ref, "could not be looked up, and its end remains unverified", err), err))
 	case refreshFailed:
 		resp.Diagnostics.AddError(summaryRead, failureDetail(r.failureSentence(ref, "could not be looked up", err), err))

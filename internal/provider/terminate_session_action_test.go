@@ -199,7 +199,7 @@ func TestTerminateSessionAction_outcomes(t *testing.T) {
 			config:   map[string]any{"session_id": testLive},
 			fault:    fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Times: -1},
 			progress: []string{begin(testLive), "Session " + testLive + " in Region us-east-1: unverified."},
-			diags:    []protocol.Diagnostic{protocol.Warning("session_id", "Termination Not Verified", "was asked to terminate\nssm:DescribeSessions")},
+			diags:    []protocol.Diagnostic{protocol.Warning("session_id", "Termination Not Verified: "+testLive, "was asked to terminate\nssm:DescribeSessions")},
 			calls:    []string{"DescribeSessions us-east-1 Active " + testLive, "TerminateSession us-east-1 " + testLive},
 			status:   "Terminated",
 		},
@@ -219,7 +219,7 @@ func TestTerminateSessionAction_outcomes(t *testing.T) {
 		"a session on a missing node": {
 			config:   map[string]any{"session_id": "gone-1"},
 			progress: []string{begin("gone-1"), "Session gone-1 of arn:aws:iam::123456789012:user/timmy on i-0fedcba9876543210 in Region us-east-1: unverified."},
-			diags:    []protocol.Diagnostic{protocol.Warning("session_id", "Termination Not Verified", "Session \"gone-1\" in Region us-east-1 of account 123456789012 is still listed as Disconnected")},
+			diags:    []protocol.Diagnostic{protocol.Warning("session_id", "Termination Not Verified: gone-1", "Session \"gone-1\" in Region us-east-1 of account 123456789012 is still listed as Disconnected")},
 			status:   "Disconnected",
 		},
 	} {

@@ -29,11 +29,11 @@ func (m *providerMeta) reportTermination(session sessionmanager.SessionRef, resu
 		}
 		diags.AddAttributeError(at, summary, failureDetail(m.failureSentence(session, what, err)+whoseSentence(result.Session), err))
 	case result.Outcome == sessionmanager.OutcomeUnverified && errors.Is(result.Doubt, sessionmanager.ErrEnded):
-		diags.AddAttributeWarning(at, summaryUnverified,
+		diags.AddAttributeWarning(at, aboutSession(summaryUnverified, session.SessionID),
 			fmt.Sprintf("Session %q in %s is still listed as %s, and SSM refuses to terminate it because it is not in a valid state. Its node is probably gone; nobody is connected.%s",
 				session.SessionID, m.where(session.Region), printable(result.Session.Status), whoseSentence(result.Session)))
 	case result.Outcome == sessionmanager.OutcomeUnverified && result.Doubt != nil:
-		diags.AddAttributeWarning(at, summaryUnverified,
+		diags.AddAttributeWarning(at, aboutSession(summaryUnverified, session.SessionID),
 			failureDetail(m.failureSentence(session, "was asked to terminate, but its end could not be seen", result.Doubt)+whoseSentence(result.Session), result.Doubt))
 	}
 }

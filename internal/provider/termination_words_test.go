@@ -4,12 +4,14 @@
 package provider
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/fakessm"
 	"github.com/sessionops/terraform-provider-ssm/internal/providertest/protocol"
+	"github.com/sessionops/terraform-provider-ssm/internal/providertest/workspace"
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
@@ -78,7 +80,7 @@ func TestSessionTerminationResource_refreshTellsWhose(t *testing.T) {
 	state, _ := s.Create("ssm_session_termination", map[string]any{"session_id": testLive})
 	fake.ClearFaults()
 	_, diags := s.Read(state)
-	protocol.WantDiagnostic(t, protocol.Warning("", summaryStillLive,
+	protocol.WantDiagnostic(t, protocol.Warning("", summaryStillLive+": "+testLive,
 		"although its termination was asked for. Its owner is "+testOwner+", its target "+testTarget+".\nThe next apply ends it."), diags)
 }
 
@@ -101,5 +103,27 @@ func TestWhoseSentence(t *testing.T) {
 				t.Errorf("got %q, want %q", got, tc.want)
 			}
 		})
+	}
+}
+
+// Terraform shows each termination whose end was not seen.
+func TestSessionTerminationResource_unverifiedShown(t *testing.T) {
+	t.Parallel()
+
+	fake, url := testFake(t)
+	fake.Inject(fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Times: -1})
+	w := workspace.New(t, testProviderConfig(url)+fmt.Sprintf(`
+resource "ssm_session_termination" "test" {
+  for_each   = toset([%q, %q])
+  session_id = each.value
+}
+`, testLive, testAway))
+
+	output := w.MustRun("apply", "-auto-approve")
+
+	for _, id := range []string{testLive, testAway} {
+		if !strings.Contains(output, "Warning: Termination Not Verified: "+id) {
+			t.Errorf("the warning of %s is not shown:\n%s", id, output)
+		}
 	}
 }
