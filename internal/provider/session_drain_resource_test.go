@@ -634,11 +634,11 @@ func TestSessionDrainResource_planWarning(t *testing.T) {
 		"values that match no session": {
 			config: map[string]any{
 				"targets": []any{"i-0000000a", "i-00000002"}, "owners": []any{"*/ann", "*/cat", "*/bobb", "*/eve"},
-				"exclude_owners": []any{"*/cat", "*/BreakGlass/*"}, "exclude_session_ids": []any{"ann-1@us-east-1"},
+				"exclude_owners": []any{"*/cat", "*/BreakGlass/*"}, "exclude_session_ids": []any{"ann-2"},
 			},
-			want: warning("Sessions To Be Ended in us-east-1: i-0000000a and 1 more; */ann and 3 more; exclude_owners */cat and 1 more; exclude_session_ids ann-1@us-east-1 (account 123456789012, selection 90ea1d82)",
-				testMatched("1 session", "us-east-1", `targets = ["i-0000000a", "i-00000002"]; owners = ["*/ann", "*/cat", "*/bobb", "*/eve"]; exclude_owners = ["*/cat", "*/BreakGlass/*"]; exclude_session_ids = ["ann-1@us-east-1"]`, onCreate)+testLines("ann-1")+
-					"\n\nThese values match no session now, given the other arguments: targets = [\"i-00000002\"]; owners = [\"*/bobb\", \"*/eve\"]; exclude_owners = [\"*/BreakGlass/*\"]; exclude_session_ids = [\"ann-1@us-east-1\"]."),
+			want: warning("Sessions To Be Ended in us-east-1: i-0000000a and 1 more; */ann and 3 more; exclude_owners */cat and 1 more; exclude_session_ids ann-2 (account 123456789012, selection bdc818c9)",
+				testMatched("1 session", "us-east-1", `targets = ["i-0000000a", "i-00000002"]; owners = ["*/ann", "*/cat", "*/bobb", "*/eve"]; exclude_owners = ["*/cat", "*/BreakGlass/*"]; exclude_session_ids = ["ann-2"]`, onCreate)+testLines("ann-1")+
+					"\n\nThese values match no session now, given the other arguments: targets = [\"i-00000002\"]; owners = [\"*/bobb\", \"*/eve\"]; exclude_owners = [\"*/BreakGlass/*\"]; exclude_session_ids = [\"ann-2\"]."),
 		},
 		"many values that match no session": {
 			config: map[string]any{"targets": []any{"i-0000000c"}, "max_sessions": int64(1), "exclude_session_ids": []any{"x-1", "x-2", "x-3", "x-4", "x-5", "x-6", "x-7"}},
