@@ -36,7 +36,7 @@ type drainModel struct {
 	regionModel
 	selectorModel
 	GracePeriod durationValue `tfsdk:"grace_period"`
-	MaxSessions types.Int64   `tfsdk:"max_sessions"`
+	MaxSessions wholeNumber   `tfsdk:"max_sessions"`
 }
 
 func maxSessionsValidators() []validator.Int64 {

@@ -53,6 +53,7 @@ func (a *drainSessionsAction) Schema(ctx context.Context, _ action.SchemaRequest
 			Validators:          []validator.String{notNegative()},
 		},
 		"max_sessions": schema.Int64Attribute{
+			CustomType:          wholeNumberType{},
 			Optional:            true,
 			MarkdownDescription: maxSessionsDescription,
 			Validators:          maxSessionsValidators(),

@@ -45,12 +45,12 @@ type portForwardEphemeralResourceModel struct {
 	DocumentName  types.String  `tfsdk:"document_name"`
 	Enabled       types.Bool    `tfsdk:"enabled"`
 	KeepAlive     types.Bool    `tfsdk:"keep_alive"`
-	LocalPort     types.Int64   `tfsdk:"local_port"`
+	LocalPort     wholeNumber   `tfsdk:"local_port"`
 	Parameters    types.Map     `tfsdk:"parameters"`
 	Probe         types.Bool    `tfsdk:"probe"`
 	Reason        types.String  `tfsdk:"reason"`
 	RemoteHost    types.String  `tfsdk:"remote_host"`
-	RemotePort    types.Int64   `tfsdk:"remote_port"`
+	RemotePort    wholeNumber   `tfsdk:"remote_port"`
 	WaitForTarget durationValue `tfsdk:"wait_for_target"`
 	regionModel
 	Endpoint  types.String   `tfsdk:"endpoint"`
@@ -88,6 +88,7 @@ func (e *portForwardEphemeralResource) Schema(ctx context.Context, _ ephemeral.S
 				MarkdownDescription: "Whether to send something every 30 seconds. This evades the idle time-out of your account during the run. Defaults to `false`.",
 			},
 			"local_port": schema.Int64Attribute{
+				CustomType:          wholeNumberType{},
 				Optional:            true,
 				Computed:            true,
 				MarkdownDescription: "Port to listen on. Defaults to a free port, which can differ between plan and apply.",
@@ -123,6 +124,7 @@ func (e *portForwardEphemeralResource) Schema(ctx context.Context, _ ephemeral.S
 				Validators: []validator.String{remoteHost()},
 			},
 			"remote_port": schema.Int64Attribute{
+				CustomType:          wholeNumberType{},
 				Optional:            true,
 				MarkdownDescription: "Port at the far end. Required unless a document of your own fixes the port.",
 				Validators:          []validator.Int64{int64validator.Between(1, 65535)},
@@ -242,7 +244,7 @@ func (e *portForwardEphemeralResource) Open(ctx context.Context, req ephemeral.O
 	}
 
 	model.LocalHost = types.StringValue(portforward.Host)
-	model.LocalPort = types.Int64Value(int64(forward.Port()))
+	model.LocalPort.Int64Value = types.Int64Value(int64(forward.Port()))
 	model.Endpoint = types.StringValue(net.JoinHostPort(portforward.Host, strconv.Itoa(forward.Port())))
 	model.SessionID = types.StringValue(forward.SessionID())
 	resp.Diagnostics.Append(resp.Result.Set(ctx, &model)...)

@@ -31,7 +31,7 @@ type providerModel struct {
 	HTTPSProxy                     types.String  `tfsdk:"https_proxy"`
 	Insecure                       types.Bool    `tfsdk:"insecure"`
 	MaxRequestsPerSecond           types.Float64 `tfsdk:"max_requests_per_second"`
-	MaxRetries                     types.Int64   `tfsdk:"max_retries"`
+	MaxRetries                     wholeNumber   `tfsdk:"max_retries"`
 	NoProxy                        types.String  `tfsdk:"no_proxy"`
 	Profile                        types.String  `tfsdk:"profile"`
 	Region                         types.String  `tfsdk:"region"`
@@ -45,7 +45,7 @@ type providerModel struct {
 	SkipRequestingAccountID        types.Bool    `tfsdk:"skip_requesting_account_id"`
 	STSRegion                      types.String  `tfsdk:"sts_region"`
 	Token                          types.String  `tfsdk:"token"`
-	TokenBucketRateLimiterCapacity types.Int64   `tfsdk:"token_bucket_rate_limiter_capacity"`
+	TokenBucketRateLimiterCapacity wholeNumber   `tfsdk:"token_bucket_rate_limiter_capacity"`
 	UseDualstackEndpoint           types.Bool    `tfsdk:"use_dualstack_endpoint"`
 	UseFIPSEndpoint                types.Bool    `tfsdk:"use_fips_endpoint"`
 	UserAgent                      types.List    `tfsdk:"user_agent"`
@@ -150,6 +150,7 @@ func (p *ssmProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *
 				Validators:          []validator.Float64{float64validator.Between(0.01, 10_000)},
 			},
 			"max_retries": schema.Int64Attribute{
+				CustomType:          wholeNumberType{},
 				Optional:            true,
 				MarkdownDescription: "Attempts of a call; `0` means the 3 attempts of the AWS SDK. Defaults to `25`.",
 				Validators:          []validator.Int64{int64validator.Between(0, 1000)},
@@ -219,6 +220,7 @@ func (p *ssmProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *
 				},
 			},
 			"token_bucket_rate_limiter_capacity": schema.Int64Attribute{
+				CustomType:          wholeNumberType{},
 				Optional:            true,
 				MarkdownDescription: "Capacity of the AWS SDK's token bucket for retries. Defaults to no limit.",
 				Validators:          []validator.Int64{int64validator.AtLeast(0)},

@@ -116,6 +116,7 @@ func (r *sessionDrainResource) Schema(ctx context.Context, _ resource.SchemaRequ
 			Validators:          []validator.String{notNegative()},
 		},
 		"max_sessions": schema.Int64Attribute{
+			CustomType:          wholeNumberType{},
 			Optional:            true,
 			Computed:            true,
 			Default:             int64default.StaticInt64(sessionmanager.DefaultMaxSessions),
