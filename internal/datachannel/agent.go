@@ -97,12 +97,12 @@ func parseVersion(text string) (version, error) {
 	var v version
 	parts := strings.Split(text, ".")
 	if len(parts) > len(v) {
-		return version{}, fmt.Errorf("%w: %q is not a version of an agent", ErrProtocol, clean(text))
+		return version{}, fmt.Errorf("%w: the agent's version is not one to four numbers", ErrProtocol)
 	}
 	for i, part := range parts {
 		n, err := strconv.ParseUint(part, 10, 31)
 		if err != nil {
-			return version{}, fmt.Errorf("%w: %q is not a version of an agent", ErrProtocol, clean(text))
+			return version{}, fmt.Errorf("%w: the agent's version is not one to four numbers", ErrProtocol)
 		}
 		v[i] = int(n)
 	}

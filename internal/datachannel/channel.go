@@ -112,7 +112,8 @@ type Channel struct {
 	agent     Agent
 	shaken    bool // The handshake is complete.
 	sock      *socket
-	connected bool // A socket was open at least once.
+	connected bool     // A socket was open at least once.
+	hidden    []string // Secrets that the texts of the agent must not show.
 
 	out outbox
 	in  inbox
@@ -158,11 +159,11 @@ func Open(ctx context.Context, config Config) (*Channel, error) {
 			return c, nil
 		case <-c.ended:
 		case <-opening.Done():
-			c.end(fmt.Errorf("waiting for agent %s: %w", c.Agent().Version, opening.Err()))
+			c.end(fmt.Errorf("waiting for agent %s: %w", c.Agent().Version, Interruption(opening.Err())))
 		}
 	case <-c.ended:
 	case <-opening.Done():
-		c.end(fmt.Errorf("%w: %w", c.missing(), opening.Err()))
+		c.end(fmt.Errorf("%w, and %w", c.missing(), Interruption(opening.Err())))
 	}
 	<-c.finished
 
@@ -282,7 +283,7 @@ func (c *Channel) SendFlag(ctx context.Context, f Flag) error {
 		return c.closedError()
 	}
 	if ctx.Err() != nil {
-		return fmt.Errorf("%w: %w", ErrNotAcknowledged, ctx.Err())
+		return fmt.Errorf("%w: %w", ErrNotAcknowledged, Interruption(ctx.Err()))
 	}
 
 	return c.acknowledged(ctx, c.record(frame).sequence)
@@ -305,7 +306,7 @@ func (c *Channel) acknowledged(ctx context.Context, sequence int64) error {
 		case c.over:
 			return c.closedError()
 		case ctx.Err() != nil:
-			return fmt.Errorf("%w: %w", ErrNotAcknowledged, ctx.Err())
+			return fmt.Errorf("%w: %w", ErrNotAcknowledged, Interruption(ctx.Err()))
 		}
 		c.writable.Wait()
 	}
@@ -357,7 +358,7 @@ func (c *Channel) Close(ctx context.Context) error {
 	select {
 	case <-c.ended:
 	case <-ctx.Done():
-		err = fmt.Errorf("the service did not close the data channel: %w", ctx.Err())
+		err = fmt.Errorf("the service did not close the data channel: %w", Interruption(ctx.Err()))
 		c.end(nil)
 	}
 	<-c.finished

@@ -95,12 +95,12 @@ func TestOpen_refuses(t *testing.T) {
 			return errors.As(err, &e) && e.Got == "Standard_Stream"
 		}, 2},
 		"an agent that says nothing to a refusal": {request(shell), "", `"Standard_Stream", but "Port" is needed`, nil, 2},
-		"an unknown action":                       {request(other), "", `the action "Dance"`, nil, 3},
+		"an unknown action":                       {request(other), "", "an action that this version of the provider does not know", nil, 3},
 		"no type of session":                      {request(`[]`), "", "lacks the type", func(err error) bool { return errors.Is(err, ErrProtocol) }, 0},
 		"too many actions":                        {request("[" + strings.Repeat(`{"ActionType":"x"},`, 40) + `{"ActionType":"x"}]`), "", "41 actions", nil, 0},
 		"no JSON":                                 {wireMessage{kind: "output_stream_data", payload: 5, data: []byte("{")}, "", "cannot be read", nil, 0},
-		"no version":                              {handshakeRequestOf("new", portActions), "", `"new" is not a version`, nil, 0},
-		"a version that is too long":              {handshakeRequestOf("1.2.3.4.5", portActions), "", "not a version", nil, 0},
+		"no version":                              {handshakeRequestOf("new", portActions), "", "the agent's version is not one to four numbers", nil, 0},
+		"a version that is too long":              {handshakeRequestOf("1.2.3.4.5", portActions), "", "the agent's version is not one to four numbers", nil, 0},
 		"data before the handshake":               {outputMessage(0, "$ "), "", "before the handshake", nil, 0},
 		"an end without a beginning":              {handshakeCompleteOf(0), "", "did not begin", nil, 0},
 	} {

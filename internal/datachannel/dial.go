@@ -5,7 +5,6 @@ package datachannel
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,6 +18,8 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/coder/websocket"
 	"github.com/google/uuid"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/httpclient"
 )
 
 const (
@@ -76,7 +77,7 @@ func resolve(streamURL, endpoint string) (address, error) {
 	case "http", "ws":
 		scheme = "ws"
 	default:
-		return address{}, fmt.Errorf("%w: its scheme is %q instead of wss", ErrAddress, clean(scheme))
+		return address{}, fmt.Errorf("%w: its scheme is not wss", ErrAddress)
 	}
 
 	full := scheme + "://" + host + tail
@@ -118,6 +119,7 @@ func (c *Channel) sign(ctx context.Context, target address) (http.Header, error)
 	if err != nil {
 		return nil, &CredentialsError{err: err}
 	}
+	c.hide(credentials.SessionToken)
 	request, err := http.NewRequest(http.MethodGet, "http"+strings.TrimPrefix(target.url, "ws"), nil)
 	if err != nil {
 		return nil, fmt.Errorf("%w: it is not a URL", ErrAddress)
@@ -130,17 +132,22 @@ func (c *Channel) sign(ctx context.Context, target address) (http.Header, error)
 	return request.Header, nil
 }
 
-// upgrade is a transport that keeps the connection of an opened WebSocket.
+// upgrade is a transport that keeps the status of the answer, and the connection of an
+// opened WebSocket.
 type upgrade struct {
 	base   http.RoundTripper
+	status int
 	stream *stream
 }
 
 // RoundTrip implements http.RoundTripper.
 func (u *upgrade) RoundTrip(request *http.Request) (*http.Response, error) {
 	response, err := u.base.RoundTrip(request)
-	if err != nil || response.StatusCode != http.StatusSwitchingProtocols {
+	if err != nil {
 		return response, err
+	}
+	if u.status = response.StatusCode; u.status != http.StatusSwitchingProtocols {
+		return response, nil
 	}
 	if conn, ok := response.Body.(io.ReadWriteCloser); ok {
 		u.stream = newStream(conn)
@@ -157,6 +164,7 @@ func (c *Channel) dial(ctx context.Context, access Access) (*socket, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.hide(access.Token, access.StreamURL, target.url)
 	header, err := c.sign(ctx, target)
 	if err != nil {
 		return nil, err
@@ -170,7 +178,7 @@ func (c *Channel) dial(ctx context.Context, access Access) (*socket, error) {
 	if base == nil {
 		base = http.DefaultTransport
 	}
-	taken := &upgrade{base: base}
+	taken := &upgrade{base: httpclient.Upgrade{RoundTripper: base}}
 	client.Transport = taken
 	client.Timeout = 0 // It would also end the WebSocket.
 	client.Jar = nil
@@ -178,13 +186,13 @@ func (c *Channel) dial(ctx context.Context, access Access) (*socket, error) {
 
 	dialing, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
-	ws, response, err := websocket.Dial(dialing, target.url, &websocket.DialOptions{HTTPClient: &client, HTTPHeader: header, Host: target.host})
+	ws, _, err := websocket.Dial(dialing, target.url, &websocket.DialOptions{HTTPClient: &client, HTTPHeader: header, Host: target.host})
 	if err != nil {
 		if taken.stream != nil {
 			taken.stream.abort()
 		}
 
-		return nil, newDialError(err, response, access, target)
+		return nil, newDialError(err, taken.status)
 	}
 	s := &socket{stream: taken.stream, ws: ws, busy: make(chan struct{}, 1)}
 	ws.SetReadLimit(maxMessage)
@@ -205,31 +213,6 @@ func (c *Channel) dial(ctx context.Context, access Access) (*socket, error) {
 	}
 
 	return s, nil
-}
-
-// newDialError returns why a WebSocket was not opened, without its URL.
-func newDialError(err error, response *http.Response, access Access, target address) *DialError {
-	e := &DialError{temporary: true}
-	for _, cause := range []error{context.Canceled, context.DeadlineExceeded} {
-		if errors.Is(err, cause) {
-			e.cause = cause
-		}
-	}
-	if response != nil && response.StatusCode != http.StatusSwitchingProtocols {
-		e.Status = response.StatusCode
-		e.temporary = e.Status >= 500 || e.Status == http.StatusTooManyRequests || e.Status == http.StatusRequestTimeout
-	}
-	var certificate *tls.CertificateVerificationError
-	if errors.As(err, &certificate) {
-		e.temporary = false
-	}
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
-		err = wrapped.Err // The text of url.Error contains the URL.
-	}
-	e.text = clean(err.Error(), access.Token, access.StreamURL, target.url, strings.TrimPrefix(target.url, "ws"))
-
-	return e
 }
 
 // next reads the next message. It is valid until the next call.

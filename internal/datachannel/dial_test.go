@@ -194,11 +194,11 @@ func TestDial_refused(t *testing.T) {
 		attempts int64
 		text     string
 	}{
-		"forbidden":   {http.StatusForbidden, 1, "the answer has status 403"},
-		"redirect":    {http.StatusTemporaryRedirect, 1, "status 307, which is not followed"},
-		"not found":   {http.StatusNotFound, 1, "the answer has status 404"},
-		"unavailable": {http.StatusServiceUnavailable, openAttempts, "the answer has status 503"},
-		"no upgrade":  {http.StatusOK, 1, "the answer has status 200"},
+		"forbidden":   {http.StatusForbidden, 1, "the answer has HTTP status 403"},
+		"redirect":    {http.StatusTemporaryRedirect, 1, "HTTP status 307, which is not followed"},
+		"not found":   {http.StatusNotFound, 1, "the answer has HTTP status 404"},
+		"unavailable": {http.StatusServiceUnavailable, openAttempts, "the answer has HTTP status 503"},
+		"no upgrade":  {http.StatusOK, 1, "the answer has HTTP status 200"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

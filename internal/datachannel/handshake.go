@@ -70,17 +70,17 @@ func answerHandshake(data []byte, sessionType string) (answer []byte, agent Agen
 				return nil, Agent{}, nil, err
 			}
 			if got != sessionType {
-				processed.ActionStatus, problem = actionFailed, &SessionTypeError{Want: sessionType, Got: clean(got)}
+				processed.ActionStatus, problem = actionFailed, newSessionTypeError(sessionType, got)
 			}
 		case "KMSEncryption":
 			var parameters struct {
 				KMSKeyID string `json:"KMSKeyId"`
 			}
 			_ = json.Unmarshal(action.ActionParameters, &parameters)
-			processed.ActionStatus, problem = actionUnsupported, &EncryptionError{Key: clean(parameters.KMSKeyID)}
+			processed.ActionStatus, problem = actionUnsupported, newEncryptionError(parameters.KMSKeyID)
 		default:
 			processed.ActionStatus = actionUnsupported
-			problem = fmt.Errorf("the agent asks for the action %q, which is not supported", clean(action.ActionType))
+			problem = errors.New("the agent asks for an action that this version of the provider does not know")
 		}
 		if problem != nil {
 			processed.Error = problem.Error()

@@ -7,8 +7,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/coder/websocket"
@@ -174,25 +177,33 @@ func (c *Channel) resume(old Access) (Access, error) {
 	case access.StreamURL == "":
 		access.StreamURL = old.StreamURL
 	}
-	c.mu.Lock()
-	c.config.Access = access
-	c.mu.Unlock()
 
 	return access, nil
+}
+
+// hide adds secrets that the texts of the agent must not show.
+func (c *Channel) hide(secrets ...string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, secret := range secrets {
+		if !slices.Contains(c.hidden, secret) {
+			c.hidden = append(c.hidden, secret)
+		}
+	}
 }
 
 func (c *Channel) secrets() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 
-	return []string{c.config.Access.Token, c.config.Access.StreamURL}
+	return slices.Clone(c.hidden)
 }
 
 // temporary reports whether a failed opening may succeed later.
 func temporary(err error) bool {
 	var dial *DialError
 	if errors.As(err, &dial) {
-		return dial.temporary
+		return !dial.Permanent()
 	}
 	var credentials *CredentialsError
 
@@ -261,19 +272,26 @@ func (c *Channel) serve(s *socket) (bool, error) {
 	return progress, err
 }
 
-// broke returns why a socket broke.
+// broke returns why a socket broke. It does not quote the other side.
 func (c *Channel) broke(err error) error {
-	var closed websocket.CloseError
+	var (
+		closed websocket.CloseError
+		errno  syscall.Errno
+	)
 	switch {
+	case err == nil:
+		return nil
 	case errors.Is(err, websocket.ErrMessageTooBig):
 		return fmt.Errorf("%w: a message is longer than %d bytes", ErrProtocol, maxMessage)
 	case errors.As(err, &closed):
-		return fmt.Errorf("the service has closed the socket with code %d: %s", closed.Code, clean(closed.Reason, c.secrets()...))
-	case err == nil:
-		return nil
+		return fmt.Errorf("the service has closed the socket with code %d", closed.Code)
+	case errors.As(err, &errno):
+		return errors.New("the socket broke: " + errno.Error())
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("the socket broke: the other side closed the connection")
+	default:
+		return errors.New("the socket broke")
 	}
-
-	return errors.New("the socket broke: " + clean(err.Error(), c.secrets()...))
 }
 
 // write sends all waiting messages on a socket, acknowledgements first.

@@ -104,7 +104,7 @@ func (b *basic) open(ctx context.Context) (stream, error) {
 	case <-b.done:
 		return nil, errSessionOver
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return nil, datachannel.Interruption(context.Cause(ctx))
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/datachannel"
 )
 
 var buffers = sync.Pool{New: func() any {
@@ -115,7 +117,7 @@ func (c *connection) connect() (*link, stream, error) {
 		case err == nil:
 			return l, st, nil
 		case c.ctx.Err() != nil:
-			return nil, nil, context.Cause(c.ctx)
+			return nil, nil, datachannel.Interruption(context.Cause(c.ctx))
 		}
 		l.over(err)
 	}

@@ -76,7 +76,7 @@ type row struct {
 func faultRows() []row {
 	const (
 		down, up   = fakessm.ToClient, fakessm.ToAgent
-		refused    = "opening the WebSocket: the answer has status 503"
+		refused    = "opening the WebSocket: the answer has HTTP status 503"
 		incomplete = "the agent did not complete the handshake"
 		words      = "Session was ended by the node."
 		never      = time.Hour

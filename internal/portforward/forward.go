@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/sessionops/terraform-provider-ssm/internal/datachannel"
 )
 
 // Host is the address that forwards listen on.
@@ -256,7 +258,7 @@ func (f *Forward) probe(ctx context.Context, l *link) error {
 		case <-l.ctx.Done():
 			return fmt.Errorf("the session ended while %s was probed: %w", f.config.Target, orOver(l.cause))
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return datachannel.Interruption(context.Cause(ctx))
 		}
 	}
 	st, err := l.carrier.open(ctx)
@@ -292,7 +294,7 @@ func (f *Forward) probe(ctx context.Context, l *link) error {
 		case <-enough:
 		case <-l.ctx.Done():
 		case <-ctx.Done():
-			err = fmt.Errorf("waiting for the agent to connect to %s: %w", f.config.Target, context.Cause(ctx))
+			err = fmt.Errorf("waiting for the agent to connect to %s: %w", f.config.Target, datachannel.Interruption(context.Cause(ctx)))
 		case takenErr := <-taken:
 			if waiting = takenErr == nil; waiting {
 				taken, enough = nil, time.After(f.limits.probe+l.session.Channel.RoundTrip())
@@ -482,7 +484,7 @@ func (f *Forward) link(ctx context.Context) (*link, error) {
 	case <-o.done:
 		return o.link, o.err
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return nil, datachannel.Interruption(context.Cause(ctx))
 	}
 }
 
@@ -582,7 +584,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return datachannel.Interruption(context.Cause(ctx))
 	}
 }
 

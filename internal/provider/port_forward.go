@@ -24,6 +24,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 
 	"github.com/sessionops/terraform-provider-ssm/internal/datachannel"
+	"github.com/sessionops/terraform-provider-ssm/internal/httpclient"
 	"github.com/sessionops/terraform-provider-ssm/internal/portforward"
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
@@ -202,6 +203,10 @@ func (o *forwardOpener) open(ctx context.Context, onRefused func()) (*portforwar
 	})
 	if err != nil {
 		o.end(context.WithoutCancel(ctx), ref, nil)
+		var dial *datachannel.DialError
+		if errors.As(err, &dial) && dial.Permanent() {
+			return nil, portforward.Permanent(&channelError{ref, err})
+		}
 
 		return nil, &channelError{ref, err}
 	}
@@ -386,12 +391,14 @@ func (o *forwardOpener) reportChannel(err *channelError, diags *diag.Diagnostics
 		why = "the agent asks for encryption with a KMS key, which the provider does not support for ports"
 	case errors.As(err, &closed):
 		why = "the agent has ended it"
+	case errors.Is(err, context.Canceled):
+		why = "the operation was cancelled"
 	case errors.Is(err, datachannel.ErrNoHandshake):
 		why = "the agent on the node did not answer"
 	case errors.As(err, &dial) && dial.Status == http.StatusForbidden:
 		why = "the credentials do not allow opening its data channel"
-	case errors.Is(err, context.Canceled):
-		why = "the operation was cancelled"
+	case errors.As(err, &dial):
+		why += ": " + dial.Reason()
 	case errors.Is(err, context.DeadlineExceeded):
 		why = "the time allowed ran out"
 	}
@@ -422,7 +429,7 @@ func channelAdvice(err error) string {
 	case errors.As(err, &dial) && dial.Status == http.StatusForbidden:
 		return "Allow the IAM action ssmmessages:OpenDataChannel on the ARN of the session, arn:aws:ssm:<region>:<account>:session/<session-id>."
 	case errors.As(err, &dial):
-		return "Check the network, proxies and the ssmmessages endpoint: data channels are WebSockets on port 443."
+		return dialAdvice(dial)
 	case errors.As(err, &credentials):
 		return "Renew the credentials."
 	case errors.Is(err, datachannel.ErrNoHandshake):
@@ -430,6 +437,18 @@ func channelAdvice(err error) string {
 	default:
 		return "Check the network, proxies and the SSM Agent of the target, and try again."
 	}
+}
+
+// dialAdvice returns what to do about a WebSocket that did not open.
+func dialAdvice(dial *datachannel.DialError) string {
+	advice := "Check the network, proxies and the ssmmessages endpoint"
+	if dial.Failure != nil && dial.Permanent() {
+		advice = strings.TrimSuffix(transportAdvice(dial.Failure.Cause), ".")
+	} else if dial.Failure != nil && dial.Failure.Cause == httpclient.CauseProxyBroken {
+		advice = "Check that the proxy of https_proxy, or of the environment variable HTTPS_PROXY, reaches the endpoint"
+	}
+
+	return advice + ". The endpoint is that of ssmmessages, and data channels are WebSockets on port 443."
 }
 
 // openForwards holds the open forwards of this process by a random ID. The ID is in the

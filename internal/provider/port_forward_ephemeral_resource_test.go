@@ -4,13 +4,17 @@
 package provider
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strconv"
 	"strings"
@@ -460,6 +464,89 @@ func TestPortForwardEphemeralResource_openFails(t *testing.T) {
 			}
 			protocol.WantDiagnostic(t, tc.want, diags)
 			wantEnded(t, fake, testForwardTarget, tc.sessions)
+		})
+	}
+}
+
+// A data channel that somebody on the way refuses: the first sentence says who and why, the advice
+// names the argument, a refusal that lasts is not tried again, and no word of it is repeated.
+func TestPortForwardEphemeralResource_channelRefused(t *testing.T) {
+	t.Parallel()
+
+	const canary = "pw-CANARY"
+	secure := httptest.NewTLSServer(http.NotFoundHandler())
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	t.Cleanup(secure.Close)
+	proxy := func(answer string) string {
+		port := testFarEnd(t, func(conn net.Conn) {
+			_, _ = http.ReadRequest(bufio.NewReader(conn))
+			_, _ = io.WriteString(conn, answer)
+		})
+
+		return fmt.Sprintf("http://u:%s@127.0.0.1:%d", canary, port)
+	}
+	for name, tc := range map[string]struct {
+		proxy    string
+		endpoint string
+		want     string
+		resumes  int
+	}{
+		"a proxy that asks for a password": {
+			proxy: proxy("HTTP/1.1 407 bad login u " + canary + "\r\nContent-Length: 0\r\n\r\n"),
+			want:  "cannot be used: its data channel did not open: the proxy did not accept the request without a valid user name and password (HTTP status 407). The session has been ended.\nCheck https_proxy and no_proxy\nHTTPS_PROXY\nWebSockets on port 443",
+		},
+		"a proxy that forbids": {
+			proxy: proxy("HTTP/1.1 403 " + canary + "\r\nContent-Length: 0\r\n\r\n"),
+			want:  "did not open: the proxy refused to connect to the endpoint (HTTP status 403)\nCheck https_proxy and no_proxy",
+		},
+		"a proxy that cannot connect": {
+			proxy:   proxy("HTTP/1.1 502 " + canary + "\r\nContent-Length: 0\r\n\r\n"),
+			want:    "did not open: the proxy could not connect to the endpoint (HTTP status 502)\nhttps_proxy",
+			resumes: 3,
+		},
+		"a certificate that is not trusted": {
+			endpoint: strings.Replace(secure.URL, "https", "wss", 1),
+			want:     "is not signed by an authority that this machine trusts\ncustom_ca_bundle",
+		},
+		"an endpoint that does not listen": {
+			endpoint: "ws://127.0.0.1:1",
+			want:     "did not open: connection refused (127.0.0.1:1)\nthe ssmmessages endpoint",
+			resumes:  3,
+		},
+		"an endpoint that is something else": {
+			endpoint: fmt.Sprintf("ws://127.0.0.1:%d", testFarEnd(t, func(conn net.Conn) {
+				_, _ = http.ReadRequest(bufio.NewReader(conn))
+				_, _ = io.WriteString(conn, "SSH-2.0-"+canary+"\r\n")
+			})),
+			want: "did not open: the answer from the endpoint's port is not valid HTTP\nThe endpoint is that of ssmmessages",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			fake, url := testFake(t, fakessm.WithDataChannel(""))
+			channel := tc.endpoint
+			if channel == "" {
+				channel = "wss://ssmmessages.example.com"
+			}
+			change := map[string]any{"endpoints": []any{map[string]any{"ssm": url, "sts": url, "ssmmessages": channel}}}
+			if tc.proxy != "" {
+				change["https_proxy"] = tc.proxy
+			}
+			s := newConfiguredServer(t, testArguments(url, change))
+			_, diags := tryForward(t, s, map[string]any{"target": testForwardTarget, "remote_port": 22})
+			protocol.WantDiagnostic(t, protocol.Error("target", summaryForward, tc.want), diags)
+			for _, d := range diags {
+				for _, quoted := range []string{canary, "malformed", "proxyconnect", "dial tcp"} {
+					if strings.Contains(d.Detail, quoted) {
+						t.Errorf("the error quotes %q: %s", quoted, d.Detail)
+					}
+				}
+			}
+			if got := len(endpoint.Requests(fake, "ResumeSession")); got != tc.resumes {
+				t.Errorf("the session is resumed %d times, want %d", got, tc.resumes)
+			}
+			wantEnded(t, fake, testForwardTarget, 1)
 		})
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
+	"github.com/sessionops/terraform-provider-ssm/internal/httpclient"
 	"github.com/sessionops/terraform-provider-ssm/internal/sessionmanager"
 )
 
@@ -151,7 +152,7 @@ func newChannelConfig(cfg aws.Config, endpoint string) channelConfig {
 	client := &http.Client{}
 	switch configured := cfg.HTTPClient.(type) {
 	case *awshttp.BuildableClient:
-		client.Transport = configured.GetTransport()
+		client.Transport = configured.WithTransportOptions(httpclient.ObserveProxy).GetTransport()
 	case *http.Client:
 		client.Transport = configured.Transport
 	}
