@@ -322,7 +322,7 @@ func transportAdvice(cause httpclient.Cause) string {
 		return "Remove white space and line breaks from the credentials and the Region: a value that is read from a file often ends in one."
 	case httpclient.CauseAuthority, httpclient.CauseHostname, httpclient.CauseExpired, httpclient.CauseCertificate, httpclient.CauseHandshake:
 		return "Check the endpoint, and the clock of this machine. If a proxy or an endpoint of yours has a certificate of your own authority, set custom_ca_bundle in the provider block."
-	case httpclient.CauseProxy, httpclient.CauseProxyLogin:
+	case httpclient.CauseProxy, httpclient.CauseProxyLogin, httpclient.CauseProxyNoHTTP:
 		return "Check https_proxy and no_proxy in the provider block, or the environment variables HTTPS_PROXY and NO_PROXY, and whether the proxy allows the endpoint."
 	case httpclient.CauseNoSuchHost:
 		return "Check the Region, the endpoints and the proxies of the provider block, the environment variables HTTPS_PROXY and HTTP_PROXY, and the name servers of this machine."
