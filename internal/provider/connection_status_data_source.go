@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -47,7 +46,7 @@ func (d *connectionStatusDataSource) Schema(_ context.Context, _ datasource.Sche
 			"target": schema.StringAttribute{
 				Required:            true,
 				MarkdownDescription: "ID of the managed node, 1 to 400 characters, such as `i-0123456789abcdef0`.",
-				Validators:          []validator.String{stringvalidator.UTF8LengthBetween(1, 400), judged{sessionmanager.FieldTarget}},
+				Validators:          []validator.String{judged{sessionmanager.FieldTarget}},
 			},
 			"region": schema.StringAttribute{
 				Optional:            true,

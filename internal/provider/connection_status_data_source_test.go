@@ -165,11 +165,11 @@ func TestConnectionStatusDataSource_failures(t *testing.T) {
 		},
 		"a target of 401 characters": {
 			config: map[string]any{"target": "i-" + strings.Repeat("i", 399)},
-			want:   protocol.Error("target", "Invalid Attribute Value Length", "between 1 and 400"),
+			want:   protocol.Error("target", "Value Too Long", "401 characters"),
 		},
 		"an empty target": {
 			config: map[string]any{"target": ""},
-			want:   protocol.Error("target", "Invalid Attribute Value Length", "between 1 and 400"),
+			want:   protocol.Error("target", "Empty Value", "no target is."),
 		},
 		"an unknown Region": {
 			config: map[string]any{"target": testTarget, "region": "us-esat-1"},

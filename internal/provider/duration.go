@@ -6,6 +6,9 @@ package provider
 import (
 	"context"
 	"fmt"
+	"math"
+	"regexp"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
@@ -21,6 +24,11 @@ var (
 	_ basetypes.StringValuableWithSemanticEquals = durationValue{}
 	_ xattr.ValidateableAttribute                = durationValue{}
 )
+
+// durationShape matches every duration, also one that is too long for time.Duration.
+var durationShape = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:ns|us|µs|μs|ms|s|m|h))+$`)
+})
 
 // durationType is a duration type whose error lists the valid units.
 type durationType struct {
@@ -78,7 +86,10 @@ func (v durationValue) ValidateAttribute(_ context.Context, req xattr.ValidateAt
 	if v.IsNull() || v.IsUnknown() {
 		return
 	}
-	if _, err := time.ParseDuration(v.ValueString()); err != nil {
+	if _, err := time.ParseDuration(v.ValueString()); err != nil && durationShape().MatchString(v.ValueString()) {
+		resp.Diagnostics.AddAttributeError(req.Path, "Invalid Duration",
+			fmt.Sprintf("%q is too long. The longest duration is %dh.\n\nGive a shorter one, such as \"8h\".", v.ValueString(), int64(math.MaxInt64)/int64(time.Hour)))
+	} else if err != nil {
 		resp.Diagnostics.AddAttributeError(req.Path, "Invalid Duration",
 			fmt.Sprintf("%q is not a duration. A duration has numbers with the units h, m and s. There is no unit for days or weeks.\n\nGive one such as \"30m\", \"8h\" or, for a week, \"168h\".", v.ValueString()))
 	}

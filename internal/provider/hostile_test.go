@@ -322,7 +322,7 @@ func TestHostile_tooLong(t *testing.T) {
 		_, got["an import by identity"] = s.Import("ssm_session_termination", "", map[string]any{"session_id": id})
 		for object, diags := range got {
 			if len(diags) != 1 || diags[0].Severity != "error" || !strings.Contains(diags[0].Attribute+diags[0].Detail, "session_id") ||
-				!strings.Contains(diags[0].Detail, "between 1 and 96") {
+				!strings.Contains(diags[0].Detail, "at most 96") && !strings.Contains(diags[0].Detail, "no session ID is") {
 				t.Errorf("%s as the session ID of %s: %.500q", name, object, fmt.Sprint(diags))
 			}
 			wantPrintableDiagnostics(t, diags)

@@ -348,7 +348,7 @@ func TestPortForwardEphemeralResource_validation(t *testing.T) {
 		"a wait of days":  {map[string]any{"remote_port": int64(22), "wait_for_target": "1d"}, protocol.Error("wait_for_target", "Invalid Duration", "\"1d\" is not a duration")},
 		"a negative wait": {map[string]any{"remote_port": int64(22), "wait_for_target": "-1s"}, protocol.Error("wait_for_target", "Invalid Duration", "-1s")},
 		"no time":         {map[string]any{"remote_port": int64(22), "timeouts": map[string]any{"open": "0s"}}, protocol.Error("timeouts.open", "Invalid Timeout", "leaves no time")},
-		"no target":       {map[string]any{"target": "", "remote_port": int64(22)}, protocol.Error("target", "Invalid Attribute Value Length", "between 1 and 400")},
+		"no target":       {map[string]any{"target": "", "remote_port": int64(22)}, protocol.Error("target", "Empty Value", "no target is.")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -9,7 +9,6 @@ import (
 	"sync"
 
 	"github.com/hashicorp/aws-sdk-go-base/v2/endpoints"
-	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
@@ -32,7 +31,13 @@ type regionModel struct {
 
 // regionValidators check a Region as far as possible without the provider's settings.
 func regionValidators() []validator.String {
-	return []validator.String{stringvalidator.LengthAtLeast(1)}
+	return []validator.String{stringCheck{"value must be the name of a Region", func(value string) (summary, detail string) {
+		if value != "" {
+			return "", ""
+		}
+
+		return summaryRegion, "The Region is empty.\n\nGive its name, for example \"eu-central-1\", or leave out region to use the provider's Region."
+	}}}
 }
 
 // ref returns a reference to a session in the model's Region.

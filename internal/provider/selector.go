@@ -50,20 +50,17 @@ func selectorSets() map[string]selectorSet {
 	set := func(description string, more ...validator.Set) selectorSet {
 		return selectorSet{description: description, validators: append([]validator.Set{setvalidator.NoNullValues()}, more...)}
 	}
-	length := func(least, most int) validator.Set {
-		return setvalidator.ValueStringsAre(stringvalidator.UTF8LengthBetween(least, most))
-	}
 	accessTypes := sessionmanager.AccessTypes()
 
 	return map[string]selectorSet{
-		"targets": set("Nodes that the sessions connect to, such as `i-0123456789abcdef0`.", length(1, 400), judgedSet{sessionmanager.FieldTargets}),
+		"targets": set("Nodes that the sessions connect to, such as `i-0123456789abcdef0`.", judgedSet{sessionmanager.FieldTargets}),
 		"owners":  set("Who started the sessions. "+ownerPatternDescription, judgedSet{sessionmanager.FieldOwners}),
 		"document_names": set("SSM documents that the sessions run, such as `SSM-SessionManagerRunShell`. SSM often leaves out the document of an active session. Such a session does not match.",
-			setvalidator.ValueStringsAre(stringvalidator.LengthAtLeast(1)), judgedSet{sessionmanager.FieldDocumentNames}),
+			judgedSet{sessionmanager.FieldDocumentNames}),
 		"access_types": set("Kinds of access that the sessions were started with: "+quoted(accessTypes)+".",
 			setvalidator.ValueStringsAre(stringvalidator.OneOf(accessTypes...))),
 		"exclude_owners":      set("Owners whose sessions are excluded, in the form of `owners`. Sessions without an owner are excluded too.", judgedSet{sessionmanager.FieldExcludeOwners}),
-		"exclude_session_ids": set("IDs of sessions to exclude.", length(1, 96), judgedSet{sessionmanager.FieldExcludeSessionIDs}),
+		"exclude_session_ids": set("IDs of sessions to exclude.", judgedSet{sessionmanager.FieldExcludeSessionIDs}),
 	}
 }
 
@@ -188,7 +185,7 @@ func (v judgedSet) ValidateSet(_ context.Context, req validator.SetRequest, resp
 }
 
 // judgeSet reports the findings of sessionmanager.Judge for the known values of a set.
-// Other validators check for empty and null values.
+// Another validator checks for null values.
 func judgeSet(field sessionmanager.Field, set types.Set, at path.Path, place sessionmanager.Place, diags *diag.Diagnostics) {
 	var values []string
 	for _, element := range set.Elements() {

@@ -231,11 +231,11 @@ func TestSessionDataSource_failures(t *testing.T) {
 		},
 		"an empty session ID": {
 			config: map[string]any{"session_id": ""},
-			want:   protocol.Error("session_id", "Invalid Attribute Value Length", "between 1 and 96"),
+			want:   protocol.Error("session_id", "Empty Value", "no session ID is."),
 		},
 		"a session ID of 97 characters": {
 			config: map[string]any{"session_id": strings.Repeat("x", 97)},
-			want:   protocol.Error("session_id", "Invalid Attribute Value Length", "between 1 and 96"),
+			want:   protocol.Error("session_id", "Value Too Long", "97 characters"),
 		},
 		"an unknown Region": {
 			config: map[string]any{"session_id": testLive, "region": "us-esat-1"},

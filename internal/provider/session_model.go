@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
-	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
@@ -27,7 +26,6 @@ const (
 // changed before.
 func sessionIDValidators() []validator.String {
 	return []validator.String{
-		stringvalidator.UTF8LengthBetween(1, 96),
 		judged{sessionmanager.FieldSessionID},
 	}
 }

@@ -51,8 +51,8 @@ var testResumeFailures = map[string]struct {
 	"an answer that is no JSON":     {testAway, "", fakessm.FaultGarbage, `no usable answer.*could not be decoded`},
 	"expired credentials":           {testAway, "", fakessm.FaultExpired, `did not accept the credentials.*ExpiredTokenException`},
 	"endless throttling":            {testAway, "", fakessm.FaultThrottle, `quota.*ThrottlingException`},
-	"an empty session ID":           {"", "", "", `session_id.*between 1 and 96`},
-	"a session ID of 97 characters": {strings.Repeat("x", 97), "", "", `session_id.*between 1 and 96`},
+	"an empty session ID":           {"", "", "", `Empty Value.*session_id`},
+	"a session ID of 97 characters": {strings.Repeat("x", 97), "", "", `Value Too Long.*session_id.*97\s+characters`},
 	"a clock that is wrong":         {testAway, "", fakessm.FaultClockSkew, `did not accept the credentials.*clock`},
 }
 

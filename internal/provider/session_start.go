@@ -42,7 +42,7 @@ var (
 
 // startTargetValidators check the target of a new session.
 func startTargetValidators() []validator.String {
-	return []validator.String{stringvalidator.UTF8LengthBetween(1, 400), judged{sessionmanager.FieldTarget}}
+	return []validator.String{judged{sessionmanager.FieldTarget}}
 }
 
 // documentNameValidators check the name of a document.

@@ -538,11 +538,11 @@ func TestSessionTerminationResource_badInput(t *testing.T) {
 		argument  string
 		want      string
 	}{
-		"an empty session ID":              {"", "", `session_id.*between 1 and 96`},
-		"a session ID of 97 characters":    {strings.Repeat("x", 97), "", `session_id.*between 1 and 96`},
+		"an empty session ID":              {"", "", `Empty Value.*session_id`},
+		"a session ID of 97 characters":    {strings.Repeat("x", 97), "", `Value Too Long.*session_id.*97\s+characters`},
 		"an unknown region":                {testLive, `region = "us-esat-1"`, `Invalid AWS Region.*region = "us-esat-1".*skip_region_validation`},
 		"a region of another partition":    {testLive, `region = "cn-north-1"`, `Invalid AWS Region.*"aws-cn".*partition`},
-		"an empty region":                  {testLive, `region = ""`, `region.*at least 1`},
+		"an empty region":                  {testLive, `region = ""`, `region = "".*The Region is empty`},
 		"an unknown choice":                {testLive, `if_not_found = "ignore"`, `if_not_found.*"fail"\s+"succeed"`},
 		"a timeout that is no duration":    {testLive, `timeouts { create = "2 minutes" }`, `timeouts.*create`},
 		"a timeout that leaves no time":    {testLive, `timeouts { create = "0s" }`, `Invalid Timeout.*create.*above zero`},
@@ -682,7 +682,7 @@ func TestSessionTerminationResource_importRefused(t *testing.T) {
 		"a disconnected session":   {testAway, "", `Session Still Live.*` + testAway + `.*Disconnected`},
 		"a session that is absent": {"nobody-00000000000000000", "", `Session Not Found.*nobody.*30 days`},
 		"an unknown Region":        {testEnded + "@us-esat-1", "", `Invalid AWS Region.*us-esat-1`},
-		"an overlong ID":           {strings.Repeat("x", 97), "", `between 1 and 96`},
+		"an overlong ID":           {strings.Repeat("x", 97), "", `Value Too Long`},
 		"a denied look-up":         {testEnded, fakessm.FaultDenied, `Unable to Import Session Termination.*ssm:DescribeSessions`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -717,7 +717,7 @@ func TestSessionTerminationResource_importEmptyID(t *testing.T) {
 
 	fake, url := testFake(t)
 	_, diags := newConfiguredServer(t, testArguments(url, offlineArguments)).Import("ssm_session_termination", "", nil)
-	protocol.WantDiagnostic(t, protocol.Error("session_id", "Invalid Attribute Value Length", "between 1 and 96"), diags)
+	protocol.WantDiagnostic(t, protocol.Error("session_id", "Empty Value", "no session ID is."), diags)
 	endpoint.WantCalls(t, fake)
 }
 

@@ -283,8 +283,8 @@ func TestTerminateSessionAction_notInvoked(t *testing.T) {
 		config map[string]any
 		want   protocol.Diagnostic // Empty if the configuration is only unknown.
 	}{
-		"an empty session ID":              {map[string]any{"session_id": ""}, protocol.Error("session_id", "Invalid Attribute Value Length", "between 1 and 96")},
-		"a session ID of 97 characters":    {map[string]any{"session_id": strings.Repeat("x", 97)}, protocol.Error("session_id", "Invalid Attribute Value Length", "between 1 and 96")},
+		"an empty session ID":              {map[string]any{"session_id": ""}, protocol.Error("session_id", "Empty Value", "no session ID is.")},
+		"a session ID of 97 characters":    {map[string]any{"session_id": strings.Repeat("x", 97)}, protocol.Error("session_id", "Value Too Long", "97 characters")},
 		"an unknown choice":                {map[string]any{"session_id": testLive, "if_not_found": "ignore"}, protocol.Error("if_not_found", "Invalid Attribute Value Match", "\"fail\" \"succeed\"")},
 		"an unknown Region":                {map[string]any{"session_id": testLive, "region": "us-esat-1"}, protocol.Error("region", "Invalid AWS Region", "us-esat-1")},
 		"a Region of another partition":    {map[string]any{"session_id": testLive, "region": "cn-north-1"}, protocol.Error("region", "Invalid AWS Region", "aws-cn")},

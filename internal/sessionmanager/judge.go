@@ -49,7 +49,10 @@ type Finding struct {
 func Judge(field Field, values []string, incomplete bool, place Place) []Finding {
 	var findings []Finding
 	for _, value := range values {
-		finding := judgeVisible(field, value)
+		finding := judgeLength(field, value)
+		if finding == nil {
+			finding = judgeVisible(field, value)
+		}
 		if finding == nil {
 			finding = judges[field](value, place)
 		}
@@ -87,10 +90,40 @@ var nouns = map[Field]string{
 	FieldExcludeSessionIDs: "session ID",
 }
 
+// longest has how many characters the API accepts for a value, by field.
+var longest = map[Field]int{
+	FieldTargets:           400,
+	FieldTarget:            400,
+	FieldSessionID:         96,
+	FieldExcludeSessionIDs: 96,
+}
+
+// judgeLength rejects values that are empty or too long. It does not repeat long values.
+func judgeLength(field Field, value string) *Finding {
+	length, most := utf8.RuneCountInString(value), longest[field]
+	switch {
+	case length == 0:
+		advice := "Remove it. Around a list that can have empty values, put compact()."
+		if field == FieldSessionID || field == FieldTarget {
+			advice = fmt.Sprintf("Give a %s.", nouns[field])
+		}
+
+		return &Finding{Refused: true, Summary: "Empty Value", Detail: fmt.Sprintf("The value is empty, and no %s is.\n\n%s", nouns[field], advice)}
+	case most > 0 && length > most:
+		return &Finding{
+			Refused: true,
+			Summary: "Value Too Long",
+			Detail:  fmt.Sprintf("The value has %d characters, and a %s has at most %d.\n\nCheck the value.", length, nouns[field], most),
+		}
+	default:
+		return nil
+	}
+}
+
 // judgeVisible rejects white space and other invisible characters around a value.
 func judgeVisible(field Field, value string) *Finding {
 	trimmed := strings.TrimFunc(value, invisible)
-	if trimmed == value || field == FieldOwners && value == "" {
+	if trimmed == value {
 		return nil
 	}
 
@@ -131,11 +164,6 @@ func invisibleText(value string) string {
 }
 
 const (
-	// How many characters session IDs and targets can have. Longer values are rejected
-	// elsewhere, and must not be repeated here.
-	maxSessionID = 96
-	maxTarget    = 400
-
 	summaryUnusualID = "Unusual Session ID"
 	exampleSessionID = "Mary-Major-07a16060613c408b5"
 	exampleTarget    = "i-0123456789abcdef0"
@@ -177,7 +205,7 @@ func judgeSessionID(value string, _ Place) *Finding {
 		}
 	}
 	// Session IDs begin with the name of a user or role session.
-	if char := firstOther(value, nameCharacter); char != "" && utf8.RuneCountInString(value) <= maxSessionID {
+	if char := firstOther(value, nameCharacter); char != "" {
 		return &Finding{
 			Summary: summaryUnusualID,
 			Detail: fmt.Sprintf("%+q contains %s, which is not known to occur in session IDs, and may match no session. Session IDs have letters without accents, digits, \"_\", \"+\", \"=\", \",\", \".\", \"@\" and \"-\".\n\nCheck the value, for example against the IDs that the data source ssm_sessions shows.",
@@ -220,7 +248,7 @@ func judgeExcludedSessionID(value string, place Place) *Finding {
 
 // judgeTarget warns of a form that SSM is not known to use.
 func judgeTarget(value string, _ Place) *Finding {
-	if value == "" || utf8.RuneCountInString(value) > maxTarget || targetShape().MatchString(value) {
+	if targetShape().MatchString(value) {
 		return nil
 	}
 
@@ -246,7 +274,7 @@ func judgeTarget(value string, _ Place) *Finding {
 
 // judgeDocument warns of a name that no document can have.
 func judgeDocument(value string, _ Place) *Finding {
-	if value == "" || documentShape().MatchString(value) {
+	if documentShape().MatchString(value) {
 		return nil
 	}
 

@@ -66,7 +66,7 @@ func TestJudge_owners(t *testing.T) {
 			"arn:aws:iam::123456789012:user/" + strings.Repeat("x", 64): fine,
 		}},
 		"not an ARN": {place, map[string]string{
-			"": noARN, "mary": noARN, "Operator/mary": noARN, "123456789012": noARN, "AIDACKCEVSQ6C2EXAMPLE": noARN,
+			"mary": noARN, "Operator/mary": noARN, "123456789012": noARN, "AIDACKCEVSQ6C2EXAMPLE": noARN,
 			"mary*": noARN, "b*": noARN, "ARN:*": noARN, "Arn:aws:iam::123456789012:x/": noARN, "arn/*": noARN,
 			"aarn:*": noARN, "arn:": noARN, "arn:aws:sts:": noARN, "arn": noARN, "https://example.com/*": noARN,
 		}},
@@ -201,23 +201,52 @@ func TestJudge_partitions(t *testing.T) {
 	}
 }
 
+// No field has empty values. Some fields limit the length, in characters.
+func TestJudge_length(t *testing.T) {
+	t.Parallel()
+
+	for field, most := range map[sessionmanager.Field]int{
+		sessionmanager.FieldTargets: 400, sessionmanager.FieldTarget: 400, sessionmanager.FieldSessionID: 96, sessionmanager.FieldExcludeSessionIDs: 96,
+		sessionmanager.FieldOwners: 0, sessionmanager.FieldExcludeOwners: 0, sessionmanager.FieldDocumentNames: 0,
+	} {
+		t.Run(string(field), func(t *testing.T) {
+			t.Parallel()
+
+			if verdict, text := judgeOne(field, "", sessionmanager.Place{Partition: "aws"}); verdict != "error" || !strings.HasPrefix(text, "Empty Value\nThe value is empty, and no ") {
+				t.Errorf("an empty value: %s: %s", verdict, text)
+			}
+			if most == 0 {
+				return
+			}
+			for _, char := range []string{"x", "\u00e9"} {
+				if _, text := judgeOne(field, strings.Repeat(char, most), sessionmanager.Place{}); strings.Contains(text, "Too Long") {
+					t.Errorf("%d characters: %s", most, text)
+				}
+				verdict, text := judgeOne(field, strings.Repeat(char, most+1), sessionmanager.Place{})
+				if want := fmt.Sprintf("The value has %d characters, and a ", most+1); verdict != "error" || !strings.Contains(text, want) || strings.Contains(text, strings.Repeat(char, 10)) {
+					t.Errorf("%d characters: %s: %s", most+1, verdict, text)
+				}
+			}
+		})
+	}
+}
+
 func TestJudge_values(t *testing.T) {
 	t.Parallel()
 
 	for field, values := range map[sessionmanager.Field]map[string]string{
 		sessionmanager.FieldTargets: {
 			"i-0123456789abcdef0": "fine", "mi-0123456789abcdef0": "fine", "i-01234567": "fine", "i-02573cafcfEXAMPLE": "fine",
-			"i-0123456789ABCDEF0":    `warning: Use "i-0123456789abcdef0"`,
-			"MI-0123456789ABCDEF0":   "warning: Unusual Target",
-			"i-0123456789abcdef":     "warning: 8 or 17 hexadecimal digits",
-			"i-0123456789abcdef01":   "warning: 8 or 17 hexadecimal digits",
-			"i-0123456789abcdefg":    "warning: 8 or 17 hexadecimal digits",
-			"i-012345678":            "warning: 8 or 17 hexadecimal digits",
-			"i-xyz":                  "warning: 8 or 17 hexadecimal digits",
-			"i-":                     "warning: 8 or 17 hexadecimal digits",
-			"mi-01234567":            `warning: and 17 follow "mi-"`,
-			"mi-0123456789ABCDEF0":   `warning: Use "mi-0123456789abcdef0"`,
-			strings.Repeat("x", 401): "fine", // Another validator rejects it.
+			"i-0123456789ABCDEF0":  `warning: Use "i-0123456789abcdef0"`,
+			"MI-0123456789ABCDEF0": "warning: Unusual Target",
+			"i-0123456789abcdef":   "warning: 8 or 17 hexadecimal digits",
+			"i-0123456789abcdef01": "warning: 8 or 17 hexadecimal digits",
+			"i-0123456789abcdefg":  "warning: 8 or 17 hexadecimal digits",
+			"i-012345678":          "warning: 8 or 17 hexadecimal digits",
+			"i-xyz":                "warning: 8 or 17 hexadecimal digits",
+			"i-":                   "warning: 8 or 17 hexadecimal digits",
+			"mi-01234567":          `warning: and 17 follow "mi-"`,
+			"mi-0123456789ABCDEF0": `warning: Use "mi-0123456789abcdef0"`,
 			"ecs:cluster_0123456789abcdef_0123456789abcdef-265927825": "fine",
 			"sagemaker-cluster:x_group-i-0123456789abcdef0":           "fine",
 			"i-0123456789abcdef0\n":                                   `error: Use "i-0123456789abcdef0"`,
