@@ -449,7 +449,7 @@ func startPhases() []matrixPhase {
 			state: "nothing, 0 live", left: "Connected", calls: "{start} " + markLooks, spent: "1",
 		},
 		done: &matrixCell{
-			sees: failed, says: "was asked for, but cannot be used: {reason}\nThe provider has ended session",
+			sees: failed, says: "was asked for, but cannot be used: {reason}\nhas ended.",
 			state: "nothing, 0 live", left: "Connected", calls: "{start} list terminate", spent: "1",
 		},
 	}}

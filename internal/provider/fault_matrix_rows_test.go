@@ -147,7 +147,7 @@ func matrixFaults() []matrixFault {
 			name: "reset after the work, once", kind: fakessm.FaultResetAfter, times: 1, class: classRecovers, spent: "1",
 			cells: map[string]matrixCell{
 				"ephemeral end/call":      {calls: "terminate:reset-after terminate:ValidationException history"},
-				"ephemeral start":         {sees: "error on target: Unable to Start Session", says: "was asked for, but cannot be used: " + reasonUnavailable + "\nThe provider has ended session", state: "nothing, 0 live", calls: "start:reset-after list terminate"},
+				"ephemeral start":         {sees: "error on target: Unable to Start Session", says: "was asked for, but cannot be used: " + reasonUnavailable + "\nhas ended.", state: "nothing, 0 live", calls: "start:reset-after list terminate"},
 				"termination create/call": refusedRetry,
 				"action terminate/call":   refusedRetry,
 				"drain create/call":       {calls: "list terminate terminate:reset-after terminate:ValidationException list"},

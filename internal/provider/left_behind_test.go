@@ -254,7 +254,7 @@ func TestLeftBehind_lostAnswer(t *testing.T) {
 
 	output, err := w.Run("apply", "-auto-approve")
 
-	if err == nil || !strings.Contains(output, "Unable to Start Session") || !strings.Contains(strings.Join(strings.Fields(output), " "), "has ended session") {
+	if err == nil || !strings.Contains(output, "Unable to Start Session") || !strings.Contains(strings.Join(strings.Fields(output), " "), "has ended.") {
 		t.Errorf("unexpected end: %v\n%s", err, output)
 	}
 	testNoneLeft(t, service.Fake, 1)

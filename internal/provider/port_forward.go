@@ -320,7 +320,7 @@ func (o *forwardOpener) sessionsSentence() string {
 	case slices.ContainsFunc(o.ends, func(end forwardEnd) bool { return end.err != nil }):
 		return "The session may still be live: a warning tells why."
 	default:
-		return "The session has been ended."
+		return "The session has ended."
 	}
 }
 

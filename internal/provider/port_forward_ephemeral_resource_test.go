@@ -420,7 +420,7 @@ func TestPortForwardEphemeralResource_openFails(t *testing.T) {
 		},
 		"the far end refuses": {
 			config:   map[string]any{"remote_port": endpoint.RefusedPort},
-			want:     protocol.Error("remote_port", summaryForward, fmt.Sprintf("cannot connect to port %d of %s\nThe session has been ended.\nset probe = false", endpoint.RefusedPort, testForwardTarget)),
+			want:     protocol.Error("remote_port", summaryForward, fmt.Sprintf("cannot connect to port %d of %s\nThe session has ended.\nset probe = false", endpoint.RefusedPort, testForwardTarget)),
 			sessions: 1,
 		},
 		"the host refuses": {
@@ -493,7 +493,7 @@ func TestPortForwardEphemeralResource_channelRefused(t *testing.T) {
 	}{
 		"a proxy that asks for a password": {
 			proxy: proxy("HTTP/1.1 407 bad login u " + canary + "\r\nContent-Length: 0\r\n\r\n"),
-			want:  "cannot be used: its data channel did not open: the proxy did not accept the request without a valid user name and password (HTTP status 407). The session has been ended.\nCheck https_proxy and no_proxy\nHTTPS_PROXY\nWebSockets on port 443",
+			want:  "cannot be used: its data channel did not open: the proxy did not accept the request without a valid user name and password (HTTP status 407). The session has ended.\nCheck https_proxy and no_proxy\nHTTPS_PROXY\nWebSockets on port 443",
 		},
 		"a proxy that forbids": {
 			proxy: proxy("HTTP/1.1 403 " + canary + "\r\nContent-Length: 0\r\n\r\n"),

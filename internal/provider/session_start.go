@@ -128,7 +128,7 @@ func reportStart(in sessionmanager.StartInput, err error, diags *diag.Diagnostic
 	lost := failed.Lost
 	sentence = fmt.Sprintf("A session on target %q in Region %s was asked for, but cannot be used: %s.", in.Target, in.Region, failureReason(err))
 	if lost.Ended {
-		sentence += fmt.Sprintf(" The provider has ended session %q.", lost.SessionID)
+		sentence += fmt.Sprintf(" Session %q has ended.", lost.SessionID)
 	}
 	diags.AddAttributeError(at, summaryStart, failureDetail(sentence, err))
 	switch {

@@ -216,10 +216,16 @@ func (e *entry) endUnwatched(ctx context.Context) error {
 		// TerminateSession below ends the session even if this fails.
 		_ = hooks.Terminate(ctx)
 	}
-	if answer := e.client.requestEnd(ctx, SessionRef{Region: e.region, SessionID: sessionID}); answer.err != nil && !errors.Is(answer.err, ErrEnded) {
+	if answer := e.client.requestEnd(ctx, SessionRef{Region: e.region, SessionID: sessionID}); answer.err != nil && !gone(answer.err) {
 		return answer.err
 	}
 	registry.remove(e)
 
 	return nil
+}
+
+// gone reports whether SSM says that a session of this process has ended by itself. It says so in
+// two ways: the session is not in a valid state, or it does not exist. It did exist.
+func gone(err error) bool {
+	return errors.Is(err, ErrEnded) || errors.Is(err, ErrNotFound)
 }

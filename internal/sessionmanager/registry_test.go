@@ -6,6 +6,7 @@ package sessionmanager_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 	"testing"
@@ -291,6 +292,87 @@ func TestEndOwn(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestOwnSession_endedByItself checks that every way to end a session of this process takes a session
+// that has ended by itself as ended, whichever words SSM has for it, but not one that is listed as live.
+func TestOwnSession_endedByItself(t *testing.T) {
+	t.Parallel()
+
+	end := func(ctx context.Context, client *sessionmanager.Client, _ *sessionmanager.Registry, ref sessionmanager.SessionRef) error {
+		result, err := client.EndOwn(ctx, ref)
+		if err == nil && result.Outcome != sessionmanager.OutcomeAlreadyEnded && result.Outcome != sessionmanager.OutcomeUnverified {
+			return fmt.Errorf("the outcome is %s", result.Outcome)
+		}
+
+		return err
+	}
+	endAll := func(ctx context.Context, _ *sessionmanager.Client, registry *sessionmanager.Registry, _ sessionmanager.SessionRef) error {
+		return registry.EndAll(ctx)
+	}
+	endUnusable := func(ctx context.Context, client *sessionmanager.Client, _ *sessionmanager.Registry, _ sessionmanager.SessionRef) error {
+		_, err := client.Start(ctx, startInput())
+		var failed *sessionmanager.Error
+		if !errors.As(err, &failed) || failed.Lost == nil {
+			return fmt.Errorf("the session is usable: %w", err)
+		}
+		if !failed.Lost.Ended {
+			return fmt.Errorf("it has not ended: %w", failed.Lost.Err)
+		}
+
+		return nil
+	}
+	denied := fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Times: -1}
+	for name, tc := range map[string]struct {
+		end    func(context.Context, *sessionmanager.Client, *sessionmanager.Registry, sessionmanager.SessionRef) error
+		faults []fakessm.Fault
+		live   bool // The session is still listed as live.
+	}{
+		"at its end":                        {end: end},
+		"at its end, without looks":         {end: end, faults: []fakessm.Fault{denied}},
+		"at its end, contradicted":          {end: end, live: true},
+		"at the end of the process":         {end: endAll},
+		"after a start without a usable ID": {end: endUnusable},
+	} {
+		for answer, code := range map[string]string{"is not in a valid state": "ValidationException", "does not exist": "DoesNotExistException"} {
+			t.Run(name+", it "+answer, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					withoutToken := func(next http.Handler) http.Handler {
+						if name != "after a start without a usable ID" {
+							return next
+						}
+
+						return answerRequests("StartSession", 1, 200, `{"SessionId":"own-1","StreamUrl":"wss://example.com"}`)(next)
+					}
+					ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(bystandersOf(startTarget)...)), withoutToken)
+					registry := sessionmanager.NewRegistry()
+					client := ep.client(sessionmanager.Options{Own: registry})
+					var ref sessionmanager.SessionRef
+					if name != "after a start without a usable ID" {
+						ref = startOwnSessions(t, client, 1)[0]
+						if !tc.live {
+							ep.fake.RemoveSession(ref.SessionID)
+						}
+					}
+					ep.fake.Inject(append(tc.faults, fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultError, Code: code, Message: "Session " + answer, Times: -1})...)
+
+					err := tc.end(t.Context(), client, registry, ref)
+
+					if tc.live {
+						if kindOf(err) != stillLive || registry.Len() != 1 {
+							t.Errorf("unexpected error %q (%v), %d sessions are registered", kindOf(err), err, registry.Len())
+						}
+
+						return
+					}
+					if err != nil || registry.Len() != 0 {
+						t.Errorf("unexpected error %v, %d sessions are registered", err, registry.Len())
+					}
+				})
+			})
+		}
 	}
 }
 

@@ -86,7 +86,7 @@ func (o Opened) LogValue() slog.Value { return slog.StringValue(o.String()) }
 // LostStart is the fate of a session whose StartSession got no usable answer.
 type LostStart struct {
 	Mark      string // The end of the session's reason. No other session has it.
-	Ended     bool   // The session was found by its mark and has ended.
+	Ended     bool   // The session was found by its mark and has ended, by itself or not.
 	SessionID string // Empty if the session was not found.
 	Err       error  // Why it was not found or not ended. Nil if it was not listed.
 }
@@ -409,6 +409,10 @@ func (c *Client) EndOwn(ctx context.Context, ref SessionRef) (Termination, error
 	}
 
 	err := t.decide(ctx)
+	if gone(err) {
+		// No lookup contradicts.
+		t.result.Outcome, err = OutcomeAlreadyEnded, nil
+	}
 	if err == nil && e != nil {
 		c.own.remove(e)
 	}
