@@ -139,6 +139,7 @@ func failureReason(err error) string {
 	var (
 		sent   *httpclient.Error
 		source *sessionmanager.CredentialsError
+		other  *sessionmanager.OtherCaseError
 	)
 
 	switch {
@@ -150,6 +151,8 @@ func failureReason(err error) string {
 		return "the credentials do not allow it"
 	case errors.Is(err, sessionmanager.ErrNotFound):
 		return "SSM knows no such session in this account and Region"
+	case errors.As(err, &other):
+		return other.Error()
 	case errors.Is(err, sessionmanager.ErrUndetermined):
 		return "SSM did not filter its listing by session ID, and the state of this session is unknown"
 	case errors.Is(err, sessionmanager.ErrEnded):
@@ -239,6 +242,7 @@ func failureAdvice(err error) string {
 		sent   *httpclient.Error
 		source *sessionmanager.CredentialsError
 		named  *credentialsError
+		other  *sessionmanager.OtherCaseError
 	)
 	switch {
 	case errors.Is(err, context.Canceled):
@@ -266,6 +270,8 @@ func failureAdvice(err error) string {
 			"If a session that is gone is good enough, set if_not_found = \"succeed\"."
 	case errors.Is(err, sessionmanager.ErrNotFound):
 		return "Check session_id, region and the account of the credentials. SSM forgets sessions 30 days after their end."
+	case errors.As(err, &other):
+		return "Give the session ID exactly as SSM lists it."
 	case errors.Is(err, sessionmanager.ErrUndetermined):
 		return "Check the endpoint that the provider is configured with: AWS filters by session ID."
 	case errors.Is(err, sessionmanager.ErrEnded):

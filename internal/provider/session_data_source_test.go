@@ -264,6 +264,18 @@ func TestSessionDataSource_nodeID(t *testing.T) {
 	}
 }
 
+// An ID in other capitals is not that of the session. The error names the one that SSM lists.
+func TestSessionDataSource_otherCase(t *testing.T) {
+	t.Parallel()
+
+	_, url := testFake(t, fakessm.WithFiltersIgnored(), fakessm.WithSessions(fakessm.Session{SessionID: "MARY-0a1b2c3d4e5f60718", StartDate: time.Now()}))
+	s := newConfiguredServer(t, testArguments(url))
+
+	_, diags := s.ReadDataSource("ssm_session", map[string]any{"session_id": "mary-0a1b2c3d4e5f60718"})
+	protocol.WantDiagnostic(t, protocol.Error("session_id", "Unable to Read Session",
+		"SSM lists \"MARY-0a1b2c3d4e5f60718\", which differs only in upper and lower case.\nGive the session ID exactly as SSM lists it."), diags)
+}
+
 // Without a filter by ID, an answer can show that a session exists, but not that it is
 // absent.
 func TestSessionDataSource_filtersIgnored(t *testing.T) {

@@ -4,8 +4,11 @@
 package sessionmanager
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -35,22 +38,22 @@ func (c *Client) Find(ctx context.Context, ref SessionRef) (Session, error) {
 // find looks up a session in the lists in the given order, and stops at the first match.
 func (c *Client) find(ctx context.Context, ref SessionRef, states ...State) (Session, error) {
 	for round := 0; ; round++ {
-		determined := true
+		var undetermined error
 		for _, state := range states {
 			session, err := c.findIn(ctx, ref, state)
 			switch {
 			case err == nil:
 				return session, nil
 			case errors.Is(err, ErrUndetermined):
-				determined = false
+				undetermined = cmp.Or(undetermined, err)
 			case !errors.Is(err, ErrNotFound):
 				return Session{}, err
 			}
 		}
 
 		switch {
-		case !determined:
-			return Session{}, newError(DescribeSessions, ref, ErrUndetermined, nil)
+		case undetermined != nil:
+			return Session{}, undetermined
 		case round > 0:
 			return Session{}, newError(DescribeSessions, ref, ErrNotFound, nil)
 		}
@@ -77,15 +80,20 @@ func (c *Client) findIn(ctx context.Context, ref SessionRef, state State) (Sessi
 		filtered = true
 		found    *Session
 		pages    int
+		other    *OtherCaseError
 	)
 	err := c.eachPage(ctx, ref, input, func(page *ssm.DescribeSessionsOutput, _ *callRecord) bool {
 		pages++
 		for _, listed := range page.Sessions {
-			if aws.ToString(listed.SessionId) == ref.SessionID {
+			id := aws.ToString(listed.SessionId)
+			if id == ref.SessionID {
 				session := newSession(listed, state)
 				found = &session
 
 				return false
+			}
+			if strings.EqualFold(id, ref.SessionID) {
+				other = &OtherCaseError{SessionID: id}
 			}
 			filtered = false
 		}
@@ -96,6 +104,8 @@ func (c *Client) findIn(ctx context.Context, ref SessionRef, state State) (Sessi
 	switch {
 	case found != nil:
 		return *found, nil
+	case other != nil:
+		return Session{}, newError(DescribeSessions, ref, ErrUndetermined, other)
 	case errors.Is(err, errEndless):
 		return Session{}, undetermined
 	case err != nil:
@@ -106,6 +116,17 @@ func (c *Client) findIn(ctx context.Context, ref SessionRef, state State) (Sessi
 		// Other sessions answer another question. Only a lookup by ID proves absence.
 		return Session{}, undetermined
 	}
+}
+
+// OtherCaseError says that a session was looked up, and SSM lists one whose ID differs only in
+// upper and lower case. It is the cause of an Error of the kind ErrUndetermined.
+type OtherCaseError struct {
+	SessionID string // As SSM lists it.
+}
+
+// Error implements error.
+func (e *OtherCaseError) Error() string {
+	return fmt.Sprintf("SSM lists %q, which differs only in upper and lower case", e.SessionID)
 }
 
 // findAfterEnd looks up a session that was asked to end, first in the list where it

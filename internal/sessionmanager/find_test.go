@@ -237,6 +237,29 @@ func TestClient_Find(t *testing.T) {
 	}
 }
 
+// TestClient_Find_otherCase checks that a session whose ID differs only in case is named, in either
+// list, and is not taken for the session.
+func TestClient_Find_otherCase(t *testing.T) {
+	t.Parallel()
+
+	for _, status := range []string{"Connected", "Terminated"} {
+		t.Run(status, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				other := strings.ToUpper(sessionID)
+				ep := newEndpoint(t, fakessm.New(fakessm.WithSessions(sessionInRegion(other, status)), fakessm.WithFiltersIgnored()))
+
+				_, err := ep.client().Find(t.Context(), sessionmanager.SessionRef{Region: region, SessionID: sessionID})
+
+				var named *sessionmanager.OtherCaseError
+				if kindOf(err) != undetermined || !errors.As(err, &named) || named.SessionID != other {
+					t.Errorf("the error is %q (%v), want one that names %s", kindOf(err), err, other)
+				}
+			})
+		})
+	}
+}
+
 func TestClient_Find_pausesBetweenRounds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
