@@ -5,6 +5,8 @@ package provider
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -223,5 +225,88 @@ func TestSessionEphemeralResource_close(t *testing.T) {
 				t.Errorf("%d sessions are live", len(live))
 			}
 		})
+	}
+}
+
+// TestEphemeralResources_gone ends sessions of the provider in each of its ways, while SSM
+// says that it does not know them. If they have ended by themselves, nothing warns. If they
+// are still listed as live, a start and a close warn alike.
+func TestEphemeralResources_gone(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		kind  string
+		fault fakessm.Fault
+		never bool // The data channel never opens.
+		slow  bool // The session is also left live, which takes ten seconds.
+	}{
+		"ssm_session, close":         {kind: "ssm_session", slow: true},
+		"ssm_session, unusable":      {kind: "ssm_session", slow: true, fault: fakessm.Fault{Operation: "StartSession", Kind: fakessm.FaultNoToken}},
+		"ssm_session, lost":          {kind: "ssm_session", fault: fakessm.Fault{Operation: "StartSession", Kind: fakessm.FaultResetAfter}},
+		"ssm_port_forward, close":    {kind: testForwardType},
+		"ssm_port_forward, unusable": {kind: testForwardType, fault: fakessm.Fault{Operation: "StartSession", Kind: fakessm.FaultNoURL}},
+		"ssm_port_forward, unopened": {kind: testForwardType, never: true},
+	} {
+		for _, live := range []bool{false, true} {
+			if live && !tc.slow {
+				continue
+			}
+			t.Run(fmt.Sprintf("%s, live %t", name, live), func(t *testing.T) {
+				t.Parallel()
+
+				fake := fakessm.New(fakessm.WithDataChannel(""))
+				server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".TerminateSession") && !live {
+						for _, session := range fake.Sessions() {
+							fake.EndSession(session.SessionID)
+						}
+					}
+					fake.ServeHTTP(w, r)
+				}))
+				t.Cleanup(server.Close)
+				s := newConfiguredServer(t, testArguments(server.URL))
+				if tc.fault.Kind != "" {
+					fake.Inject(tc.fault)
+				}
+				fake.Inject(fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultError, Code: "DoesNotExistException", Times: -1})
+				if tc.never {
+					if err := fake.InjectChannel(fakessm.ChannelFault{Kind: fakessm.ChannelRefuse, Times: -1}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				config := map[string]any{"target": testOwnTarget}
+				if tc.kind == testForwardType {
+					config["remote_port"] = testFarEnd(t, echoBack)
+				} else {
+					config["enabled"] = true
+				}
+				opened, diags := s.Open(tc.kind, config)
+				if opened != nil {
+					diags = append(diags, s.CloseEphemeral(opened)...)
+				}
+
+				errors, warnings := 0, 0
+				for _, d := range diags {
+					if d.Severity == "warning" {
+						warnings++
+						if d.Summary != summaryStillLive || !strings.Contains(d.Detail, "is still live") {
+							t.Errorf("unexpected warning: %+v", d)
+						}
+
+						continue
+					}
+					errors++
+					if ended := strings.Contains(d.Detail, "has ended."); ended == live {
+						t.Errorf("the error says that the session has ended: %t, and it is live: %t\n%s", ended, live, d.Detail)
+					}
+				}
+				if sessions, _ := ownSessions(fake); len(sessions) != warnings {
+					t.Errorf("%d warnings, and %d sessions are live: %+v", warnings, len(sessions), diags)
+				}
+				if want := map[bool]int{true: 1}[tc.fault.Kind != "" || tc.never]; errors != want {
+					t.Errorf("want %d errors, got %+v", want, diags)
+				}
+			})
+		}
 	}
 }

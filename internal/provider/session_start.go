@@ -134,8 +134,7 @@ func reportStart(in sessionmanager.StartInput, err error, diags *diag.Diagnostic
 	switch {
 	case lost.Ended:
 	case lost.SessionID != "":
-		diags.AddAttributeWarning(at, summaryStillLive,
-			leftOpenDetail(fmt.Sprintf("Session %q in Region %s was started and could not be ended: %s.", lost.SessionID, in.Region, failureReason(lost.Err)), lost.Err))
+		reportEnd(sessionmanager.SessionRef{SessionID: lost.SessionID, Region: in.Region}, lost.Result, lost.Err, diags)
 	case lost.Err != nil:
 		diags.AddAttributeWarning(at, summaryPossiblyLeft,
 			failureDetail(fmt.Sprintf("SSM may have started a session on target %q in Region %s, with %s at the end of its reason. The provider could not look for it: %s. If there is one, it ends by the idle time-out at the latest.",
@@ -194,7 +193,8 @@ func reportEnd(ref sessionmanager.SessionRef, result sessionmanager.Termination,
 	session := fmt.Sprintf("Session %q in Region %s", ref.SessionID, ref.Region)
 	switch {
 	case err == nil:
-		// SSM accepted the request, even if the end of the session was not seen.
+		// SSM accepted the request, even if the end of the session was not seen. Or the
+		// session had ended by itself.
 	case errors.Is(err, sessionmanager.ErrStillLive), errors.Is(err, sessionmanager.ErrContradictory):
 		diags.AddWarning(summaryStillLive, leftOpenDetail(session+" was asked to end and is still live.", err))
 	case result.Requested:

@@ -195,14 +195,21 @@ func (r *Registry) EndAll(ctx context.Context) error {
 	failures := make([]error, len(entries))
 	var group sync.WaitGroup
 	for i, e := range entries {
-		group.Go(func() { failures[i] = e.endUnwatched(ctx) })
+		group.Go(func() {
+			if failures[i] = e.endUnwatched(ctx); gone(failures[i]) {
+				// There is no time to check it.
+				failures[i] = nil
+				r.remove(e)
+			}
+		})
 	}
 	group.Wait()
 
 	return errors.Join(failures...)
 }
 
-// endUnwatched ends a session without a lookup afterwards.
+// endUnwatched ends a session without a lookup afterwards. With ErrNotFound, the session is
+// gone, or has just started and is not known yet.
 func (e *entry) endUnwatched(ctx context.Context) error {
 	registry := e.client.own
 	sessionID, hooks := registry.details(e)
@@ -216,7 +223,7 @@ func (e *entry) endUnwatched(ctx context.Context) error {
 		// TerminateSession below ends the session even if this fails.
 		_ = hooks.Terminate(ctx)
 	}
-	if answer := e.client.requestEnd(ctx, SessionRef{Region: e.region, SessionID: sessionID}); answer.err != nil && !gone(answer.err) {
+	if answer := e.client.requestEnd(ctx, SessionRef{Region: e.region, SessionID: sessionID}); answer.err != nil && !errors.Is(answer.err, ErrEnded) {
 		return answer.err
 	}
 	registry.remove(e)

@@ -57,6 +57,10 @@ func TestRegistry_endAll(t *testing.T) {
 			open: 1, fault: fakessm.Fault{Kind: fakessm.FaultError, Code: "ValidationException", Message: "Session is not in a valid state"},
 			left: 1, want: map[string]int{"TerminateSession": 1},
 		},
+		"a session that SSM does not know": {
+			open: 1, fault: fakessm.Fault{Kind: fakessm.FaultError, Code: "DoesNotExistException"},
+			left: 1, want: map[string]int{"TerminateSession": 1},
+		},
 		"a lost answer": {
 			open: 3, fault: fakessm.Fault{Kind: fakessm.FaultResetAfter}, want: map[string]int{"TerminateSession": 4},
 		},
@@ -245,6 +249,7 @@ func TestEndOwn(t *testing.T) {
 		fault   fakessm.Fault
 		refuses bool // The service refuses, as it does after the agent ended the session.
 
+		forgotten  bool
 		unkillable bool
 		kind       string
 		outcome    sessionmanager.Outcome
@@ -256,8 +261,21 @@ func TestEndOwn(t *testing.T) {
 		"TerminateSession is denied":       {fault: fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultDenied, Times: -1}, kind: accessDenied, left: 1},
 		"the answer names another session": {fault: fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultWrongSession, Times: -1}, outcome: "terminated"},
 		"no answer":                        {fault: fakessm.Fault{Kind: fakessm.FaultHang, Times: -1}, kind: outOfTime, left: 1},
-		"no answer, once":                  {fault: fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultHang}, outcome: "terminated"},
-		"a session that stays live":        {unkillable: true, kind: stillLive, left: 1},
+		"SSM no longer knows it":           {forgotten: true, outcome: "already_ended"},
+		"SSM no longer knows it, and DescribeSessions is denied": {
+			forgotten: true, fault: fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Times: -1}, outcome: "already_ended",
+		},
+		"SSM no longer knows it, and DescribeSessions fails": {
+			forgotten: true, fault: fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultInternal, Times: -1}, outcome: "already_ended",
+		},
+		"it has ended, and DescribeSessions fails": {
+			refuses: true, fault: fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultInternal, Times: -1}, outcome: "already_ended",
+		},
+		"SSM does not know it, and lists it as live": {
+			fault: fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultError, Code: "DoesNotExistException", Times: -1}, kind: stillLive, left: 1,
+		},
+		"no answer, once":           {fault: fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultHang}, outcome: "terminated"},
+		"a session that stays live": {unkillable: true, kind: stillLive, left: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -273,6 +291,10 @@ func TestEndOwn(t *testing.T) {
 				}
 				if tc.refuses {
 					ep.fake.EndSession(ref.SessionID)
+				}
+				if tc.forgotten {
+					ep.fake.EndSession(ref.SessionID)
+					ep.fake.Inject(fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultError, Code: "DoesNotExistException", Times: -1})
 				}
 				if tc.fault.Kind != "" {
 					ep.fake.Inject(tc.fault)

@@ -89,6 +89,8 @@ type LostStart struct {
 	Ended     bool   // The session was found by its mark and has ended, by itself or not.
 	SessionID string // Empty if the session was not found.
 	Err       error  // Why it was not found or not ended. Nil if it was not listed.
+
+	Result Termination // Of the second request to end it, if the first one failed.
 }
 
 // Start starts a session and registers it. From then on this process ends the session,
@@ -304,14 +306,21 @@ func newStartError(err error, in StartInput) *Error {
 
 // endUnusable ends a session that the caller cannot use, and returns its fate.
 func (c *Client) endUnusable(ctx context.Context, e *entry) *LostStart {
-	if sessionID, _ := c.own.details(e); sessionID != "" {
-		err := e.endUnwatched(ctx)
-
-		return &LostStart{Ended: err == nil, SessionID: sessionID, Err: err}
+	sessionID, _ := c.own.details(e)
+	var err error
+	if sessionID == "" {
+		sessionID, err = c.endLost(ctx, e)
+	} else {
+		err = e.endUnwatched(ctx)
 	}
-	sessionID, err := c.endLost(ctx, e)
+	lost := &LostStart{Ended: err == nil && sessionID != "", SessionID: sessionID, Err: err}
+	if sessionID != "" && err != nil {
+		// The lists may show that it has ended, and a second request may end it.
+		lost.Result, lost.Err = c.EndOwn(ctx, SessionRef{Region: e.region, SessionID: sessionID})
+		lost.Ended = lost.Err == nil
+	}
 
-	return &LostStart{Ended: err == nil && sessionID != "", SessionID: sessionID, Err: err}
+	return lost
 }
 
 // endLost finds and ends the session of a start whose answer was lost. If no such session
@@ -409,8 +418,8 @@ func (c *Client) EndOwn(ctx context.Context, ref SessionRef) (Termination, error
 	}
 
 	err := t.decide(ctx)
-	if gone(err) {
-		// No lookup contradicts.
+	if err != nil && gone(t.answer.err) && !t.listedLive {
+		// No lookup contradicts SSM. That a lookup failed does not matter.
 		t.result.Outcome, err = OutcomeAlreadyEnded, nil
 	}
 	if err == nil && e != nil {

@@ -372,6 +372,61 @@ func TestStart_lost(t *testing.T) {
 	}
 }
 
+// TestStart_gone starts sessions that cannot be used, and that SSM does not know when they
+// should end. Only one that is still listed as live may be reported.
+func TestStart_gone(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		start fakessm.FaultKind
+		ends  bool // The session ends by itself.
+		fault fakessm.Fault
+		kind  string
+	}{
+		"it has ended":                    {start: fakessm.FaultNoToken, ends: true},
+		"it has ended, and no lists":      {start: fakessm.FaultNoToken, ends: true, fault: fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Times: -1}},
+		"it is listed as live":            {start: fakessm.FaultNoToken, kind: stillLive},
+		"found by its mark and has ended": {start: fakessm.FaultResetAfter, ends: true},
+		"found by its mark, and is live":  {start: fakessm.FaultResetAfter, kind: stillLive},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var ep *endpoint
+				ep = newEndpoint(t, fakessm.New(), func(next http.Handler) http.Handler {
+					return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						if operationOf(r) == "TerminateSession" && tc.ends {
+							for _, session := range ep.fake.Sessions() {
+								ep.fake.EndSession(session.SessionID)
+							}
+						}
+						next.ServeHTTP(w, r)
+					})
+				})
+				ep.fake.Inject(fakessm.Fault{Operation: "StartSession", Kind: tc.start},
+					fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultError, Code: "DoesNotExistException", Times: -1})
+				if tc.fault.Kind != "" {
+					ep.fake.Inject(tc.fault)
+				}
+				registry := sessionmanager.NewRegistry()
+
+				_, err := ep.client(sessionmanager.Options{Own: registry}).Start(t.Context(), startInput())
+
+				var failed *sessionmanager.Error
+				if !errors.As(err, &failed) || failed.Lost == nil {
+					t.Fatalf("unexpected %#v", err)
+				}
+				if lost := failed.Lost; lost.Ended != tc.ends || lost.SessionID == "" || kindOf(lost.Err) != tc.kind {
+					t.Errorf("unexpected %+v", lost)
+				}
+				if want := map[bool]int{false: 1}[tc.ends]; registry.Len() != want {
+					t.Errorf("%d sessions are registered, want %d", registry.Len(), want)
+				}
+			})
+		})
+	}
+}
+
 // TestStart_cancelled cancels a running start. No session may be left.
 func TestStart_cancelled(t *testing.T) {
 	t.Parallel()

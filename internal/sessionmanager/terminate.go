@@ -83,7 +83,8 @@ type termination struct {
 
 	seenLive bool // The active list contained the session before the call.
 
-	answer endAnswer // The result of the request.
+	answer     endAnswer // The result of the request.
+	listedLive bool      // A list contained the session as live after the request.
 }
 
 // endAnswer is the result of one TerminateSession.
@@ -148,7 +149,6 @@ func (t *termination) awaitEnd(ctx context.Context) error {
 	var (
 		start    = time.Now()
 		interval = pollInterval
-		live     = false
 	)
 	for {
 		session, err := t.client.findAfterEnd(ctx, t.answer)
@@ -169,7 +169,7 @@ func (t *termination) awaitEnd(ctx context.Context) error {
 			return t.notFound(t.answer.err)
 		case errors.Is(err, ErrUndetermined), errors.Is(err, ErrAccessDenied):
 			return t.conclude(notSeen, err, nil)
-		case ctx.Err() != nil && live:
+		case ctx.Err() != nil && t.listedLive:
 			return t.conclude(seenLive, nil, ctx.Err())
 		case err != nil && !t.answer.listingMayLag():
 			// The refusal is more useful than the error of the lookup that should explain it.
@@ -178,7 +178,7 @@ func (t *termination) awaitEnd(ctx context.Context) error {
 			return err
 		}
 
-		live = true
+		t.listedLive = true
 		t.seenLive = true
 		t.result.Session = session
 		if !t.answer.worthWaiting(time.Since(start)) {
