@@ -72,7 +72,7 @@ func (a *drainSessionsAction) Schema(ctx context.Context, _ action.SchemaRequest
 	}
 	for name, set := range selectorSets() {
 		attributes[name] = schema.SetAttribute{
-			ElementType:         types.StringType,
+			CustomType:          newTextSetType(),
 			Optional:            true,
 			MarkdownDescription: set.description,
 			Validators:          set.validators,

@@ -22,13 +22,13 @@ import (
 
 // selectorModel is embedded in the model of every object that selects sessions.
 type selectorModel struct {
-	Targets           types.Set     `tfsdk:"targets"`
-	Owners            types.Set     `tfsdk:"owners"`
-	DocumentNames     types.Set     `tfsdk:"document_names"`
-	AccessTypes       types.Set     `tfsdk:"access_types"`
+	Targets           textSet       `tfsdk:"targets"`
+	Owners            textSet       `tfsdk:"owners"`
+	DocumentNames     textSet       `tfsdk:"document_names"`
+	AccessTypes       textSet       `tfsdk:"access_types"`
 	OlderThan         durationValue `tfsdk:"older_than"`
-	ExcludeOwners     types.Set     `tfsdk:"exclude_owners"`
-	ExcludeSessionIDs types.Set     `tfsdk:"exclude_session_ids"`
+	ExcludeOwners     textSet       `tfsdk:"exclude_owners"`
+	ExcludeSessionIDs textSet       `tfsdk:"exclude_session_ids"`
 }
 
 // selectorSet describes one set of strings in the selector. Resources, data sources and
@@ -101,7 +101,7 @@ func (m *selectorModel) selector() (selector sessionmanager.Selector, ok bool) {
 
 // fullyKnown reports whether a value and all of its elements are known.
 func fullyKnown(value attr.Value) bool {
-	if set, ok := value.(types.Set); ok {
+	if set, ok := value.(interface{ Elements() []attr.Value }); ok {
 		for _, element := range set.Elements() {
 			if element.IsUnknown() {
 				return false
@@ -114,7 +114,7 @@ func fullyKnown(value attr.Value) bool {
 
 // conditionSet returns the strings of a set. A null set gives nil, which is no condition.
 // An empty set gives an empty slice, a condition that no session meets.
-func conditionSet(set types.Set) []string {
+func conditionSet(set textSet) []string {
 	if set.IsNull() {
 		return nil
 	}
@@ -236,8 +236,8 @@ func (v judged) ValidateString(_ context.Context, req validator.StringRequest, r
 func (m *selectorModel) judge(place sessionmanager.Place, diags *diag.Diagnostics) bool {
 	var found diag.Diagnostics
 	if place != (sessionmanager.Place{}) {
-		judgeSet(sessionmanager.FieldOwners, m.Owners, path.Root("owners"), place, &found)
-		judgeSet(sessionmanager.FieldExcludeOwners, m.ExcludeOwners, path.Root("exclude_owners"), place, &found)
+		judgeSet(sessionmanager.FieldOwners, m.Owners.SetValue, path.Root("owners"), place, &found)
+		judgeSet(sessionmanager.FieldExcludeOwners, m.ExcludeOwners.SetValue, path.Root("exclude_owners"), place, &found)
 	}
 	diags.Append(found...)
 

@@ -148,7 +148,7 @@ func (r *sessionDrainResource) Schema(ctx context.Context, _ resource.SchemaRequ
 	}
 	for name, set := range selectorSets() {
 		attribute := schema.SetAttribute{
-			ElementType:         types.StringType,
+			CustomType:          newTextSetType(),
 			Optional:            true,
 			MarkdownDescription: set.description,
 			Validators:          set.validators,

@@ -94,7 +94,7 @@ func (d *sessionsDataSource) Schema(_ context.Context, _ datasource.SchemaReques
 	}
 	for name, set := range selectorSets() {
 		attributes[name] = schema.SetAttribute{
-			ElementType:         types.StringType,
+			CustomType:          newTextSetType(),
 			Optional:            true,
 			MarkdownDescription: set.description,
 			Validators:          set.validators,
