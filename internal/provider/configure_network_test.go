@@ -1026,6 +1026,21 @@ func TestConfigure_envProcessHangs(t *testing.T) {
 	protocol.WantDiagnostic(t, protocol.Error("", summaryCredentials, "No credentials came from the profile \"broker\", which runs a credential_process: the process did not end\nsecond factor"), protocol.PlainDiagnostics(response.Diagnostics))
 }
 
+// The error of an STS that cannot be reached does not blame the process whose keys are used.
+func TestConfigure_envProcessAndRole(t *testing.T) {
+	r := newCanaryRun(t)
+	r.prints(keysDocument(""))
+	file := os.Getenv("AWS_CONFIG_FILE")
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.config("%s[profile role]\nrole_arn = %s\nsource_profile = broker\n", content, testRoleARN)
+	t.Setenv("AWS_PROFILE", "role")
+	r.check(r.configure(map[string]any{"endpoints": []any{map[string]any{"ssm": r.url, "sts": endpoint.RefusedURL}}}, false),
+		"STS could not be asked for the role "+testRoleARN+": connection refused (127.0.0.1:")
+}
+
 // The SDK ends a process after a minute. Its error also says that a signal killed the
 // process.
 func TestCredentialSource_processTooSlow(t *testing.T) {

@@ -234,8 +234,13 @@ func (s credentialSource) failure(err error) sourceFailure {
 
 // localFailure returns why a source gave no credentials, if AWS did not reject a request.
 func (s credentialSource) localFailure(err error) string {
+	var process *processcreds.ProviderError
 	switch s.kind {
 	case sourceProcess:
+		if reason := transportFailure(err); reason != "" && !errors.As(err, &process) {
+			return "STS could not be asked for the role " + s.role + ": " + reason
+		}
+
 		return processFailure(err)
 	case sourceSSO, sourceLogin:
 		return signInFailure(err)
