@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -140,6 +141,8 @@ func (d *sessionsDataSource) Read(ctx context.Context, req datasource.ReadReques
 	selector.StartedAfter, _ = time.Parse(time.RFC3339, model.StartedAfter.ValueString())
 	selector.StartedBefore, _ = time.Parse(time.RFC3339, model.StartedBefore.ValueString())
 
+	warnOfEmptyRange(selector, model, time.Now(), &resp.Diagnostics)
+
 	region := model.Region.ValueString()
 	if !model.judge(d.place(region), &resp.Diagnostics) {
 		return
@@ -161,4 +164,21 @@ func (d *sessionsDataSource) Read(ctx context.Context, req datasource.ReadReques
 		model.Sessions = append(model.Sessions, flattenSession(session))
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, &model)...)
+}
+
+// warnOfEmptyRange warns of a started_after that no session can meet at this time. It is not an
+// error: time may make it possible.
+func warnOfEmptyRange(selector sessionmanager.Selector, model sessionsDataSourceModel, now time.Time, diags *diag.Diagnostics) {
+	why := ""
+	switch after := selector.StartedAfter; {
+	case after.After(now):
+		why = "is in the future"
+	case selector.OlderThan != nil && after.After(now.Add(-*selector.OlderThan)):
+		why = fmt.Sprintf("is less than older_than = %q ago", model.OlderThan.ValueString())
+	default:
+		return
+	}
+	diags.AddAttributeWarning(path.Root("started_after"), "No Session Can Match",
+		fmt.Sprintf("started_after = %q %s, so no session can match now. The time is %s.\n\nGive an earlier started_after, or leave it out.",
+			model.StartedAfter.ValueString(), why, now.UTC().Format(time.RFC3339)))
 }

@@ -253,6 +253,35 @@ func TestSessionsDataSource_order(t *testing.T) {
 }
 
 // A listing with a row that has no session ID is incomplete. Other objects use the IDs, and
+// A start that no session can have at this time is told. It is no error: time may make it possible.
+func TestSessionsDataSource_emptyRange(t *testing.T) {
+	t.Parallel()
+
+	ago := func(d time.Duration) string { return time.Now().Add(-d).UTC().Format(time.RFC3339) }
+	for name, tc := range map[string]struct {
+		config map[string]any
+		want   string
+	}{
+		"in the future":           {config: map[string]any{"started_after": "2099-01-01T00:00:00Z"}, want: "started_after = \"2099-01-01T00:00:00Z\" is in the future, so no session can match now.\nThe time is\nGive an earlier started_after"},
+		"younger than older_than": {config: map[string]any{"started_after": ago(time.Hour), "older_than": "8h"}, want: "is less than older_than = \"8h\" ago, so no session can match now."},
+		"older than older_than":   {config: map[string]any{"started_after": ago(9 * time.Hour), "older_than": "8h"}},
+		"in the past":             {config: map[string]any{"started_after": ago(time.Hour)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			_, url := testFake(t)
+			_, diags := newConfiguredServer(t, testArguments(url)).ReadDataSource("ssm_sessions", tc.config)
+			if tc.want == "" {
+				protocol.WantNoDiagnostics(t, diags)
+
+				return
+			}
+			protocol.WantDiagnostic(t, protocol.Warning("started_after", "No Session Can Match", tc.want), diags)
+		})
+	}
+}
+
 // would miss that session.
 func TestSessionsDataSource_rowWithoutID(t *testing.T) {
 	t.Parallel()

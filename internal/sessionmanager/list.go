@@ -61,16 +61,24 @@ func (l Listing) snapshot() bool {
 // the history. A listing of several pages is not a snapshot, because sessions come and
 // go while it is read.
 //
-// AWS does not document what filters match. If a filter leaves none of the active
-// sessions, List lists them again without a filter. The history can be too long for that.
+// AWS does not document what filters match. If a filter leaves no session, List lists again
+// without a filter. Of the history, which can be long, it reads the newest pages, and the rest
+// only if they show that the filter hides sessions.
 //
 // A zero now means the service's time. Errors: ErrIncompleteAnswer if a session has no ID,
 // and those of a failed DescribeSessions.
 func (c *Client) List(ctx context.Context, region string, state State, selector Selector, now time.Time) (Listing, error) {
-	listing, err := c.list(ctx, region, state, selector, selector.filters(), now)
-	if err == nil && len(listing.Sessions) == 0 && listing.filtered && state == StateActive {
+	listing, err := c.list(ctx, region, state, selector, selector.filters(), now, 0)
+	if err == nil && len(listing.Sessions) == 0 && listing.filtered {
 		c.decidedToListAll(ctx, region, listing)
-		listing, err = c.list(ctx, region, state, selector, nil, listing.Now)
+		most := 0
+		if state == StateHistory {
+			most = maxUnfilteredPages
+		}
+		listing, err = c.list(ctx, region, state, selector, nil, listing.Now, most)
+		if err == nil && len(listing.Sessions) > 0 && listing.pages == most {
+			listing, err = c.list(ctx, region, state, selector, nil, listing.Now, 0)
+		}
 	}
 	if err == nil && listing.noID {
 		return Listing{}, newError(DescribeSessions, SessionRef{Region: region}, ErrIncompleteAnswer, errNoID)
@@ -86,8 +94,9 @@ func (c *Client) decidedToListAll(ctx context.Context, region string, listing Li
 	}})
 }
 
-// list is List with separate filters for the service.
-func (c *Client) list(ctx context.Context, region string, state State, selector Selector, filters []types.SessionFilter, now time.Time) (Listing, error) {
+// list is List with separate filters for the service. It reads at most a number of pages, or all
+// if the number is 0.
+func (c *Client) list(ctx context.Context, region string, state State, selector Selector, filters []types.SessionFilter, now time.Time, most int) (Listing, error) {
 	listing := Listing{Now: now, filtered: len(filters) > 0, seen: make(map[string]bool)}
 	if selector.matchesNothing() {
 		return listing, nil
@@ -132,7 +141,7 @@ func (c *Client) list(ctx context.Context, region string, state State, selector 
 			}
 		}
 
-		return true
+		return most == 0 || listing.pages < most
 	})
 	switch {
 	case err != nil:
@@ -227,7 +236,7 @@ func (c *Client) live(ctx context.Context, region string, selector Selector, fil
 	if filtered {
 		filters = selector.filters()
 	}
-	listing, err := c.list(ctx, region, StateActive, selector, filters, now)
+	listing, err := c.list(ctx, region, StateActive, selector, filters, now, 0)
 	listing.Sessions = slices.DeleteFunc(listing.Sessions, func(s Session) bool {
 		return !s.Live() || c.own.contains(region, s)
 	})

@@ -506,6 +506,66 @@ func TestClient_List_filters(t *testing.T) {
 	}
 }
 
+// TestClient_List_historyFilter checks that the newest pages of the history show whether a filter
+// hides sessions, and that a long history is read only if it does.
+func TestClient_List_historyFilter(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		sessions int
+		matching []int // The numbers of sessions on the target, from the newest.
+		hides    bool
+		calls    int
+		want     []string
+	}{
+		"a filter that works":                 {sessions: 9, matching: []int{0, 8}, calls: 1, want: []string{"s-8", "s-0"}},
+		"a filter that hides, a short list":   {sessions: 4, matching: []int{0, 3}, hides: true, calls: 1 + 2, want: []string{"s-3", "s-0"}},
+		"a filter that hides, a long list":    {sessions: 20, matching: []int{0, 19}, hides: true, calls: 1 + 3 + 10, want: []string{"s-19", "s-0"}},
+		"no session on the target, long list": {sessions: 20, calls: 1 + 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				fake := fakessm.New(fakessm.WithPageSize(2))
+				for i := range tc.sessions {
+					s := sessionStartedAgo(fmt.Sprint("s-", i), time.Duration(i+1)*time.Hour)
+					s.Status, s.Target, s.EndDate = "Terminated", "i-other", time.Now()
+					if slices.Contains(tc.matching, i) {
+						s.Target = "i-x"
+					}
+					fake.AddSessions(s)
+				}
+				calls := 0
+				ep := newEndpoint(t, fake, func(next http.Handler) http.Handler {
+					return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						calls++
+						body, _ := io.ReadAll(r.Body)
+						r.Body = io.NopCloser(bytes.NewReader(body))
+						if tc.hides && bytes.Contains(body, []byte(`"Filters"`)) {
+							answerRequests("DescribeSessions", 1, 200, `{"Sessions":[]}`)(next).ServeHTTP(w, r)
+
+							return
+						}
+						next.ServeHTTP(w, r)
+					})
+				})
+
+				result, err := ep.client().List(t.Context(), region, sessionmanager.StateHistory, sessionmanager.Selector{Targets: []string{"i-x"}}, time.Time{})
+				if err != nil {
+					t.Fatal(err)
+				}
+
+				if diff := cmp.Diff(tc.want, idsOf(result.Sessions)); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+				if calls != tc.calls {
+					t.Errorf("listed %d times, want %d", calls, tc.calls)
+				}
+			})
+		})
+	}
+}
+
 // TestClient_List_property compares whole listings with the reference, with every handling
 // of filters.
 func TestClient_List_property(t *testing.T) {
