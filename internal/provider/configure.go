@@ -392,11 +392,22 @@ func fromBaseDiags(c *awsbase.Config, source credentialSource, in basediag.Diagn
 		case source.kind == sourceWebIdentity && d.Summary() == summaryWebIdentity:
 			diags.AddError(summaryWebIdentity, source.failure(withErr.Err()).detail("No credentials came from "+source.name+", for the role "+source.role, source.advice))
 		default:
-			diags.AddError(summaryConfigure, "The AWS configuration could not be used.\n\n"+configurationFailure(withErr.Err()))
+			diags.AddError(summaryConfigure, configurationDetail(c, withErr.Err()))
 		}
 	}
 
 	return diags
+}
+
+// configurationDetail returns the detail for an error in the environment or the shared files.
+func configurationDetail(c *awsbase.Config, err error) string {
+	notes := ""
+	var missing config.SharedConfigProfileNotExistError
+	if errors.As(err, &missing) {
+		notes = unhelpfulFiles(configuredFiles(c), missing.Profile)
+	}
+
+	return joined("The AWS configuration could not be used.", notes, configurationFailure(err))
 }
 
 // configurationFailure describes an error in the environment or the shared files, and

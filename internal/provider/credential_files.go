@@ -11,7 +11,6 @@ import (
 	"os"
 	"regexp"
 	"strings"
-	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/config"
 	awsbase "github.com/hashicorp/aws-sdk-go-base/v2"
@@ -125,12 +124,14 @@ func neverEnds(name string) bool {
 	return err == nil && name != os.DevNull && info.Mode()&(fs.ModeNamedPipe|fs.ModeSocket|fs.ModeCharDevice) != 0
 }
 
-// defaultProfile matches the beginning of the profile that counts if none is named.
-var defaultProfile = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?m)^\s*\[\s*(profile\s+)?default\s*\]`) })
+// profileSection returns an expression that matches the section of a profile.
+func profileSection(profile string) *regexp.Regexp {
+	return regexp.MustCompile(`(?m)^\s*\[\s*(profile\s+)?["']?` + regexp.QuoteMeta(profile) + `["']?\s*\]`)
+}
 
-// unhelpfulFiles says why the files with profiles gave no credentials, if the user chose no
-// profile by name. It quotes nothing of their content.
-func unhelpfulFiles(files []configuredFile) string {
+// unhelpfulFiles says why the files with profiles gave no credentials for a profile. It
+// quotes nothing of their content.
+func unhelpfulFiles(files []configuredFile, profile string) string {
 	var notes []string
 	for _, file := range files {
 		if !file.profiles {
@@ -147,10 +148,10 @@ func unhelpfulFiles(files []configuredFile) string {
 			notes = append(notes, file.name()+" begins with a byte order mark. Save it without one.")
 		case bytes.HasPrefix(content, []byte("\xff\xfe")), bytes.HasPrefix(content, []byte("\xfe\xff")):
 			notes = append(notes, file.name()+" is encoded as UTF-16. Save it as UTF-8.")
-		case len(content) > 0 && !defaultProfile().Match(content):
-			notes = append(notes, fmt.Sprintf("%s has no profile %q.", file.name(), "default"))
+		case len(content) > 0 && !profileSection(profile).Match(content):
+			notes = append(notes, fmt.Sprintf("%s has no profile %q.", file.name(), profile))
 		case len(content) > 0 && file.keys:
-			notes = append(notes, fmt.Sprintf("%s has no keys in its profile %q.", file.name(), "default"))
+			notes = append(notes, fmt.Sprintf("%s has no keys in its profile %q.", file.name(), profile))
 		}
 	}
 

@@ -115,3 +115,17 @@ func TestCredentialFiles_unhelpful(t *testing.T) { //nolint:paralleltest // It s
 		}
 	})
 }
+
+// TestCredentialFiles_namedProfile checks that the error of a missing profile says which files
+// are of no use.
+func TestCredentialFiles_namedProfile(t *testing.T) { //nolint:paralleltest // It sets the environment.
+	r := newCanaryRun(t)
+	missing := filepath.Join(t.TempDir(), "missing")
+	marked := testFile(t, "config", "\xef\xbb\xbf[profile ops]\nregion = us-east-1\n")
+	diags := r.configure(map[string]any{"profile": "ops", "shared_config_files": []any{marked}, "shared_credentials_files": []any{missing}}, false)
+	protocol.WantDiagnostic(t, protocol.Error("", summaryConfigure, "The file "+marked+", which the argument shared_config_files names, begins with a byte order mark. Save it without one.\n"+
+		"The file "+missing+", which the argument shared_credentials_files names, does not exist.\nthere is no profile \"ops\""), diags)
+
+	diags = r.configure(map[string]any{"profile": "night", "shared_credentials_files": []any{testFile(t, "credentials", "[ops]\n")}}, false)
+	protocol.WantDiagnostic(t, protocol.Error("", summaryConfigure, "which the argument shared_credentials_files names, has no profile \"night\".\nthere is no profile \"night\""), diags)
+}

@@ -43,7 +43,7 @@ func loadCredentials(ctx context.Context, c *awsbase.Config, cfg *aws.Config, so
 	}
 	loaded, err := config.LoadDefaultConfig(ctx, credentialOptions(c, cfg)...)
 	if err != nil {
-		diags.AddError(summaryConfigure, "The AWS configuration could not be used.\n\n"+configurationFailure(err))
+		diags.AddError(summaryConfigure, configurationDetail(c, err))
 
 		return diags
 	}

@@ -111,7 +111,7 @@ func findCredentialSource(c *awsbase.Config, ambient *aws.Config) credentialSour
 
 		source := findProfileSource(&shared, env, named)
 		if !named {
-			source.files = unhelpfulFiles(configuredFiles(c))
+			source.files = unhelpfulFiles(configuredFiles(c), config.DefaultSharedConfigProfile)
 		}
 
 		return source
