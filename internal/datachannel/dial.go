@@ -157,6 +157,18 @@ func (u *upgrade) RoundTrip(request *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
+// cellNumber returns the secret part of a stream URL, or nothing if it is too short to be one.
+func cellNumber(streamURL string) string {
+	const shortest = 4
+	_, value, _ := strings.Cut(streamURL, "cell-number=")
+	value, _, _ = strings.Cut(value, "&")
+	if len(value) < shortest {
+		return ""
+	}
+
+	return value
+}
+
 // dial opens a WebSocket and sends the first message. The service does not answer
 // this message.
 func (c *Channel) dial(ctx context.Context, access Access) (*socket, error) {
@@ -164,7 +176,7 @@ func (c *Channel) dial(ctx context.Context, access Access) (*socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.hide(access.Token, access.StreamURL, target.url)
+	c.hide(access.Token, access.StreamURL, target.url, cellNumber(access.StreamURL))
 	header, err := c.sign(ctx, target)
 	if err != nil {
 		return nil, err

@@ -195,8 +195,10 @@ func (e interruption) Error() string {
 // Unwrap returns the context's error.
 func (e interruption) Unwrap() error { return e.error }
 
+var userinfo = regexp.MustCompile(`//[^/@\s"]*@`)
+
 // clean prepares a text of the agent for an error: one line of limited length, without the
-// secrets.
+// secrets and without the passwords of URLs.
 func clean(text string, secrets ...string) string {
 	const longest = 1024
 	for _, secret := range secrets {
@@ -204,7 +206,7 @@ func clean(text string, secrets ...string) string {
 			text = strings.ReplaceAll(text, secret, "...")
 		}
 	}
-	text = strings.ToValidUTF8(text, "?")
+	text = userinfo.ReplaceAllString(strings.ToValidUTF8(text, "?"), "//...@")
 	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool {
 		return unicode.IsSpace(r) || !unicode.IsPrint(r)
 	}), " ")

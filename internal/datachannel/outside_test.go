@@ -259,7 +259,7 @@ func TestChannel_agentsWords(t *testing.T) {
 			return
 		}
 		l.send(wireMessage{kind: "channel_closed", data: []byte(fmt.Sprintf(
-			`{"Output":"%s\n[31m token-of-the-session token-1 cell-number=a+b/c= %s"}`, words, sessionToken))})
+			`{"Output":"%s\n[31m token-of-the-session token-1 cell-number=a+b/c= only a+b/c= wss://user:password@example.com/x %s"}`, words, sessionToken))})
 		l.drain()
 	})
 	var events observed
@@ -273,7 +273,7 @@ func TestChannel_agentsWords(t *testing.T) {
 		t.Fatalf("got %v, want %q", err, words)
 	}
 	for _, text := range append(events.texts, err.Error()) {
-		for _, secret := range []string{"token-of-the-session", "token-1", sessionToken, "\n", "\x1b"} {
+		for _, secret := range []string{"token-of-the-session", "token-1", "a+b/c=", "user:password", sessionToken, "\n", "\x1b"} {
 			if strings.Contains(text, secret) {
 				t.Errorf("the text shows %q: %q", secret, text)
 			}

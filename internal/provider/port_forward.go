@@ -441,14 +441,17 @@ func channelAdvice(err error) string {
 
 // dialAdvice returns what to do about a WebSocket that did not open.
 func dialAdvice(dial *datachannel.DialError) string {
-	advice := "Check the network, proxies and the ssmmessages endpoint"
-	if dial.Failure != nil && dial.Permanent() {
-		advice = strings.TrimSuffix(transportAdvice(dial.Failure.Cause), ".")
-	} else if dial.Failure != nil && dial.Failure.Cause == httpclient.CauseProxyBroken {
-		advice = "Check that the proxy of https_proxy, or of the environment variable HTTPS_PROXY, reaches the endpoint"
+	var advice string
+	switch {
+	case dial.Failure != nil && dial.Permanent():
+		advice = transportAdvice(dial.Failure.Cause)
+	case dial.Failure != nil && dial.Failure.Cause == httpclient.CauseProxyBroken:
+		advice = "Check that the proxy of https_proxy, or of the environment variable HTTPS_PROXY, reaches the endpoint."
+	default:
+		return "Check the network, proxies and the ssmmessages endpoint: data channels are WebSockets on port 443."
 	}
 
-	return advice + ". The endpoint is that of ssmmessages, and data channels are WebSockets on port 443."
+	return advice + " The endpoint is that of ssmmessages, and data channels are WebSockets on port 443."
 }
 
 // openForwards holds the open forwards of this process by a random ID. The ID is in the
