@@ -42,7 +42,7 @@ type badAnswer struct{ name, body, says string }
 type answerSource struct {
 	// use makes the endpoint the source of credentials. It returns changes of the provider block.
 	use func(r *canaryRun, url string) map[string]any
-	// good is an answer with keys that have expired.
+	// good is an answer with keys that have expired. Without one, there is no renewal.
 	good string
 	bad  []badAnswer
 }
@@ -134,6 +134,15 @@ func answerSources() map[string]answerSource {
 				{"a list", "[]", "the sign-in gave none"}, {"nothing", "", noCredentials}, {"a page", "<html>moved</html>", "the sign-in gave none"},
 			},
 		},
+		"a container of a role": {
+			use: func(r *canaryRun, url string) map[string]any {
+				r.config("[profile role]\nrole_arn = %s\ncredential_source = EcsContainer\n", testRoleARN)
+				setEnvironment(r.t, map[string]string{"AWS_PROFILE": "role", "AWS_CONTAINER_CREDENTIALS_FULL_URI": url})
+
+				return nil
+			},
+			bad: []badAnswer{{"null", "null", noCredentials}, {"an empty object", "{}", emptyKey}, {"an empty key", document("", secret), emptyKey}},
+		},
 		"a role of a profile":                  profile,
 		"a role of the provider block":         block,
 		"a web identity":                       web,
@@ -146,11 +155,14 @@ func answerSources() map[string]answerSource {
 func TestCredentials_answers(t *testing.T) { //nolint:paralleltest // It sets the environment.
 	for name, source := range answerSources() { //nolint:paralleltest // The environment is shared.
 		// The SDK ignores white space before a document.
-		if name != "a web identity of the provider block" { // aws-sdk-go-base reads it, without a limit.
+		if source.good != "" && name != "a web identity of the provider block" { // aws-sdk-go-base reads it, without a limit.
 			source.bad = append(source.bad, badAnswer{"too long", strings.Repeat(" ", httpclient.MaxAnswer) + source.good, ""})
 		}
 		for _, bad := range source.bad {
 			for _, renewal := range []bool{false, true} {
+				if renewal && source.good == "" {
+					continue
+				}
 				t.Run(fmt.Sprintf("%s: %s, renewal %t", name, bad.name, renewal), func(t *testing.T) {
 					r := newCanaryRun(t)
 					first := source.good

@@ -121,7 +121,12 @@ func checkFiles(files []configuredFile) diag.Diagnostics {
 func neverEnds(name string) bool {
 	info, err := os.Stat(name)
 
-	return err == nil && name != os.DevNull && info.Mode()&(fs.ModeNamedPipe|fs.ModeSocket|fs.ModeCharDevice) != 0
+	null, nullErr := os.Stat(os.DevNull)
+	if err == nil && nullErr == nil && os.SameFile(info, null) {
+		return false
+	}
+
+	return err == nil && info.Mode()&(fs.ModeNamedPipe|fs.ModeSocket|fs.ModeCharDevice) != 0
 }
 
 // profileSection returns an expression that matches the section of a profile.

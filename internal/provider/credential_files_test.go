@@ -6,6 +6,7 @@
 package provider
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -128,4 +129,16 @@ func TestCredentialFiles_namedProfile(t *testing.T) { //nolint:paralleltest // I
 
 	diags = r.configure(map[string]any{"profile": "night", "shared_credentials_files": []any{testFile(t, "credentials", "[ops]\n")}}, false)
 	protocol.WantDiagnostic(t, protocol.Error("", summaryConfigure, "which the argument shared_credentials_files names, has no profile \"night\".\nthere is no profile \"night\""), diags)
+}
+
+// TestCredentialFiles_nullDevice checks that a link to the null device is an empty file.
+func TestCredentialFiles_nullDevice(t *testing.T) { //nolint:paralleltest // It sets the environment.
+	r := newCanaryRun(t)
+	link := filepath.Join(t.TempDir(), "config")
+	if err := os.Symlink(os.DevNull, link); err != nil {
+		t.Fatal(err)
+	}
+	setEnvironment(t, map[string]string{"AWS_CONFIG_FILE": link, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull})
+
+	protocol.WantNoDiagnostics(t, r.configure(map[string]any{"access_key": fakessm.DefaultAccessKeyID, "secret_key": fakessm.DefaultSecretAccessKey}, false))
 }

@@ -8,8 +8,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"os"
 	"reflect"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -37,10 +37,6 @@ func inBlock(c *awsbase.Config) bool {
 func loadCredentials(ctx context.Context, c *awsbase.Config, cfg *aws.Config, source credentialSource) diag.Diagnostics {
 	var diags diag.Diagnostics
 
-	if c.Profile != "" && os.Getenv("AWS_ACCESS_KEY_ID") != "" && os.Getenv("AWS_SECRET_ACCESS_KEY") != "" {
-		diags.AddWarning("Profile and Keys in the Environment",
-			"The provider uses the credentials of the argument profile. It ignores the environment variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.\n\nRemove one of the two.")
-	}
 	loaded, err := config.LoadDefaultConfig(ctx, credentialOptions(c, cfg)...)
 	if err != nil {
 		diags.AddError(summaryConfigure, configurationDetail(c, err))
@@ -112,8 +108,8 @@ func sourceEndpoints(c *awsbase.Config) aws.EndpointResolverWithOptionsFunc { //
 // errNoCredentials: a source answered, but its answer holds no credentials.
 var errNoCredentials = errors.New("the answer holds no credentials")
 
-// checkSourceAnswers makes answers without credentials errors. The SDK would panic. It also
-// limits their length.
+// checkSourceAnswers makes answers without credentials errors. The SDK would panic, or assume
+// a role with an empty key. It also limits the length of answers.
 func checkSourceAnswers(stack *middleware.Stack) error {
 	limit := middleware.DeserializeMiddlewareFunc("LimitAnswer",
 		func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
@@ -125,6 +121,19 @@ func checkSourceAnswers(stack *middleware.Stack) error {
 			return out, metadata, err
 		})
 	if err := stack.Deserialize.Add(limit, middleware.After); err != nil {
+		return err
+	}
+
+	// It comes after the signature.
+	refuse := middleware.FinalizeMiddlewareFunc("RefuseEmptyKey",
+		func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
+			if request, ok := in.Request.(*smithyhttp.Request); ok && strings.Contains(request.Header.Get("Authorization"), "Credential=/") {
+				return middleware.FinalizeOutput{}, middleware.Metadata{}, errNoKeys
+			}
+
+			return next.HandleFinalize(ctx, in)
+		})
+	if err := stack.Finalize.Add(refuse, middleware.After); err != nil {
 		return err
 	}
 
