@@ -442,6 +442,17 @@ var canarySources = map[string]struct {
 			return nil
 		}, want: "the sign-in that is kept on this machine could not be read\naws login --profile dev",
 	},
+	"sign-in with aws login: null in the cache": {
+		prepare: func(r *canaryRun) map[string]any {
+			const session = "arn:aws:iam::123456789012:user/dev"
+			r.config("[profile dev]\nlogin_session = %s\n", session)
+			cache := r.t.TempDir()
+			setEnvironment(r.t, map[string]string{"AWS_PROFILE": "dev", "AWS_LOGIN_CACHE_DIRECTORY": cache})
+			r.loginCache(cache, session, "null\n")
+
+			return nil
+		}, want: "the sign-in that is kept on this machine could not be read\naws login --profile dev",
+	},
 
 	// A web identity.
 	"web identity: STS repeats the token": {

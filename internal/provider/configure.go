@@ -326,7 +326,7 @@ func resolveAWS(ctx context.Context, c *awsbase.Config, skipRegionValidation boo
 		return cfg, "", diags
 	}
 
-	keys, err := retrieve(sourceCtx, cfg.Credentials)
+	keys, err := retrieve(sourceCtx, cfg.Credentials, source.signIn)
 	if err != nil {
 		diags.Append(source.diagnostic(err))
 

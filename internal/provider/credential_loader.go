@@ -43,7 +43,7 @@ func loadCredentials(ctx context.Context, c *awsbase.Config, cfg *aws.Config, so
 
 		return diags
 	}
-	keys, err := retrieve(ctx, loaded.Credentials)
+	keys, err := retrieve(ctx, loaded.Credentials, source.signIn)
 	if err != nil {
 		diags.Append(source.diagnostic(err))
 

@@ -4,6 +4,7 @@
 package provider
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/logincreds"
 	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
 	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
@@ -60,6 +62,7 @@ type credentialSource struct {
 	role    string // The last role that the source assumes, or "".
 	file    string // The file with the web identity token, or "".
 	files   string // Why the files with profiles gave no credentials, or "".
+	signIn  string // The file that `aws login` keeps, or "".
 	advice  string
 
 	// Where the access key and the session token come from, if that is known for each.
@@ -155,6 +158,7 @@ func findProfileSource(shared *config.SharedConfig, env config.EnvConfig, named 
 		source.kind, source.name, source.advice = sourceSSO, profile+", which signs in through SSO", command("sso login")
 	case shared.LoginSession != "":
 		source.kind, source.name, source.advice = sourceLogin, profile+", which signs in with `aws login`", command("login")
+		source.signIn, _ = logincreds.StandardCachedTokenFilepath(shared.LoginSession, os.Getenv("AWS_LOGIN_CACHE_DIRECTORY"))
 	case shared.CredentialProcess != "":
 		source.kind, source.name = sourceProcess, profile+", which runs a credential_process"
 		source.advice = "Run the command that credential_process of " + profile + " names by yourself, and sign in where it asks for it. It has to print one JSON document, and nothing else, on its standard output."
@@ -221,6 +225,8 @@ func (s credentialSource) failure(err error) sourceFailure {
 		return sourceFailure{reason: earlier.text, requestID: requestIDOf(err)}
 	case errors.Is(err, errNoCredentials):
 		return sourceFailure{reason: "its answer holds no credentials"}
+	case errors.Is(err, errSignIn):
+		return sourceFailure{reason: signInUnreadable}
 	case errors.Is(err, errNoKeys):
 		return sourceFailure{reason: "the access key or the secret key is empty"}
 	case errors.Is(err, context.DeadlineExceeded) && s.kind == sourceProcess:
@@ -291,6 +297,8 @@ func (s credentialSource) refusal(api smithy.APIError) string {
 	}
 }
 
+const signInUnreadable = "the sign-in that is kept on this machine could not be read"
+
 const processTooSlow = "the process did not end within a minute, as if it waited for a second factor"
 
 // processFailure returns why a credential_process gave no credentials.
@@ -349,7 +357,7 @@ func signInFailure(err error) string {
 		return "nobody has signed in on this machine"
 	case strings.Contains(text, "failed to parse cached SSO token file"), strings.Contains(text, "cached SSO token must contain"),
 		strings.Contains(text, "load login token"), strings.Contains(text, "validate login token"):
-		return "the sign-in that is kept on this machine could not be read"
+		return signInUnreadable
 	case strings.Contains(text, "cannot be refreshed"), errors.As(err, &invalid), strings.Contains(text, "please reauthenticate"):
 		return "the sign-in has expired"
 	default:
@@ -437,7 +445,7 @@ type guardedCredentials struct {
 
 // Retrieve implements aws.CredentialsProvider.
 func (g guardedCredentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	keys, err := retrieve(ctx, g.CredentialsProvider)
+	keys, err := retrieve(ctx, g.CredentialsProvider, g.source.signIn)
 	if err == nil {
 		return keys, nil
 	}
@@ -459,9 +467,21 @@ func (g guardedCredentials) Retrieve(ctx context.Context) (aws.Credentials, erro
 // errNoKeys: a source gave credentials without an access key or a secret key.
 var errNoKeys = errors.New("the credentials have no keys")
 
+// errSignIn: the file of `aws login` holds no sign-in.
+var errSignIn = errors.New("the file holds no sign-in")
+
 // retrieve returns the credentials of a source. Requests must not be signed with an empty
-// key.
-func retrieve(ctx context.Context, source aws.CredentialsProvider) (aws.Credentials, error) {
+// key. The SDK panics if the file of `aws login` holds null, in a goroutine of its own, and
+// waits for ever if it is a pipe.
+func retrieve(ctx context.Context, source aws.CredentialsProvider, signIn string) (aws.Credentials, error) {
+	if signIn != "" {
+		if neverEnds(signIn) {
+			return aws.Credentials{}, errSignIn
+		}
+		if content, err := os.ReadFile(signIn); err == nil && string(bytes.TrimSpace(content)) == "null" { //nolint:gosec // The SDK reads the file.
+			return aws.Credentials{}, errSignIn
+		}
+	}
 	keys, err := source.Retrieve(ctx)
 	if err == nil && !keys.HasKeys() {
 		err = errNoKeys
@@ -507,7 +527,7 @@ func assumeRoles(ctx context.Context, cfg aws.Config, c *awsbase.Config, hint st
 			source:              credentialSource{kind: sourceRole, name: "the role " + role.RoleARN, role: role.RoleARN},
 			redact:              func(text string) string { return redact(c, text) },
 		}
-		if _, err := retrieve(ctx, provider.CredentialsProvider); err != nil {
+		if _, err := retrieve(ctx, provider.CredentialsProvider, ""); err != nil {
 			advice := roleAdvice(err, role.RoleARN)
 			if hint != "" {
 				advice = hint + "\n\n" + advice
