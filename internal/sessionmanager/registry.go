@@ -196,11 +196,13 @@ func (r *Registry) EndAll(ctx context.Context) error {
 	var group sync.WaitGroup
 	for i, e := range entries {
 		group.Go(func() {
-			if failures[i] = e.endUnwatched(ctx); gone(failures[i]) {
-				// There is no time to check it.
-				failures[i] = nil
+			err := e.endUnwatched(ctx)
+			if gone(err) {
+				// There is no time to look.
+				err = nil
 				r.remove(e)
 			}
+			failures[i] = err
 		})
 	}
 	group.Wait()
@@ -208,8 +210,7 @@ func (r *Registry) EndAll(ctx context.Context) error {
 	return errors.Join(failures...)
 }
 
-// endUnwatched ends a session without a lookup afterwards. With ErrNotFound, the session is
-// gone, or has just started and is not known yet.
+// endUnwatched ends a session without a lookup afterwards.
 func (e *entry) endUnwatched(ctx context.Context) error {
 	registry := e.client.own
 	sessionID, hooks := registry.details(e)
@@ -223,7 +224,7 @@ func (e *entry) endUnwatched(ctx context.Context) error {
 		// TerminateSession below ends the session even if this fails.
 		_ = hooks.Terminate(ctx)
 	}
-	if answer := e.client.requestEnd(ctx, SessionRef{Region: e.region, SessionID: sessionID}); answer.err != nil && !errors.Is(answer.err, ErrEnded) {
+	if answer := e.client.requestEndOwn(ctx, SessionRef{Region: e.region, SessionID: sessionID}); answer.err != nil && !errors.Is(answer.err, ErrEnded) {
 		return answer.err
 	}
 	registry.remove(e)

@@ -57,9 +57,9 @@ func TestRegistry_endAll(t *testing.T) {
 			open: 1, fault: fakessm.Fault{Kind: fakessm.FaultError, Code: "ValidationException", Message: "Session is not in a valid state"},
 			left: 1, want: map[string]int{"TerminateSession": 1},
 		},
-		"a session that SSM does not know": {
+		"a session that SSM does not know yet": {
 			open: 1, fault: fakessm.Fault{Kind: fakessm.FaultError, Code: "DoesNotExistException"},
-			left: 1, want: map[string]int{"TerminateSession": 1},
+			want: map[string]int{"TerminateSession": 2},
 		},
 		"a lost answer": {
 			open: 3, fault: fakessm.Fault{Kind: fakessm.FaultResetAfter}, want: map[string]int{"TerminateSession": 4},
@@ -262,6 +262,7 @@ func TestEndOwn(t *testing.T) {
 		"the answer names another session": {fault: fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultWrongSession, Times: -1}, outcome: "terminated"},
 		"no answer":                        {fault: fakessm.Fault{Kind: fakessm.FaultHang, Times: -1}, kind: outOfTime, left: 1},
 		"SSM no longer knows it":           {forgotten: true, outcome: "already_ended"},
+		"SSM does not know it yet":         {fault: fakessm.Fault{Operation: "TerminateSession", Kind: fakessm.FaultError, Code: "DoesNotExistException"}, outcome: "terminated"},
 		"SSM no longer knows it, and DescribeSessions is denied": {
 			forgotten: true, fault: fakessm.Fault{Operation: "DescribeSessions", Kind: fakessm.FaultDenied, Times: -1}, outcome: "already_ended",
 		},

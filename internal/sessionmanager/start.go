@@ -434,13 +434,24 @@ func (c *Client) EndOwn(ctx context.Context, ref SessionRef) (Termination, error
 func (c *Client) requestEndTwice(ctx context.Context, ref SessionRef) endAnswer {
 	first, cancel := context.WithTimeout(ctx, EndTime/3)
 	defer cancel()
-	answer := c.requestEnd(first, ref)
+	answer := c.requestEndOwn(first, ref)
 	if answer.err == nil || first.Err() == nil || ctx.Err() != nil {
 		return answer
 	}
 
-	again := c.requestEnd(ctx, ref)
+	again := c.requestEndOwn(ctx, ref)
 	again.lost = again.lost || answer.lost
 
 	return again
+}
+
+// requestEndOwn calls TerminateSession for a session of this process. SSM may not know a session
+// yet that has just started, so the call is repeated if SSM says that it does not exist.
+func (c *Client) requestEndOwn(ctx context.Context, ref SessionRef) endAnswer {
+	answer := c.requestEnd(ctx, ref)
+	if errors.Is(answer.err, ErrNotFound) && sleep(ctx, secondLookupPause) == nil {
+		answer = c.requestEnd(ctx, ref)
+	}
+
+	return answer
 }
