@@ -432,26 +432,12 @@ var canarySources = map[string]struct {
 		}, want: "nobody has signed in\naws login --profile dev",
 	},
 	"sign-in with aws login: garbage in the cache": {
-		prepare: func(r *canaryRun) map[string]any {
-			const session = "arn:aws:iam::123456789012:user/dev"
-			r.config("[profile dev]\nlogin_session = %s\n", session)
-			cache := r.t.TempDir()
-			setEnvironment(r.t, map[string]string{"AWS_PROFILE": "dev", "AWS_LOGIN_CACHE_DIRECTORY": cache})
-			r.loginCache(cache, session, `{"accessToken":"`+canary+`"}`)
-
-			return nil
-		}, want: "the sign-in that is kept on this machine could not be read\naws login --profile dev",
+		prepare: func(r *canaryRun) map[string]any { return r.login(`{"accessToken":"` + canary + `"}`) },
+		want:    "the sign-in that is kept on this machine could not be read\naws login --profile dev",
 	},
 	"sign-in with aws login: null in the cache": {
-		prepare: func(r *canaryRun) map[string]any {
-			const session = "arn:aws:iam::123456789012:user/dev"
-			r.config("[profile dev]\nlogin_session = %s\n", session)
-			cache := r.t.TempDir()
-			setEnvironment(r.t, map[string]string{"AWS_PROFILE": "dev", "AWS_LOGIN_CACHE_DIRECTORY": cache})
-			r.loginCache(cache, session, "null\n")
-
-			return nil
-		}, want: "the sign-in that is kept on this machine could not be read\naws login --profile dev",
+		prepare: func(r *canaryRun) map[string]any { return r.login("null\n") },
+		want:    "the sign-in that is kept on this machine could not be read\naws login --profile dev",
 	},
 
 	// A web identity.
@@ -724,16 +710,22 @@ var canarySources = map[string]struct {
 	},
 }
 
-// loginCache writes the cache of `aws login`.
-func (r *canaryRun) loginCache(directory, session, content string) {
+// login selects a profile that signs in with `aws login`. The cache has the content.
+func (r *canaryRun) login(content string) map[string]any {
 	r.t.Helper()
-	file, err := logincreds.StandardCachedTokenFilepath(session, directory)
+	const session = "arn:aws:iam::123456789012:user/dev"
+	r.config("[profile dev]\nlogin_session = %s\n", session)
+	cache := r.t.TempDir()
+	setEnvironment(r.t, map[string]string{"AWS_PROFILE": "dev", "AWS_LOGIN_CACHE_DIRECTORY": cache})
+	file, err := logincreds.StandardCachedTokenFilepath(session, cache)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 		r.t.Fatal(err)
 	}
+
+	return nil
 }
 
 // Nothing that a source of credentials says is shown, at any log level.
