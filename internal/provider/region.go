@@ -5,8 +5,6 @@ package provider
 
 import (
 	"fmt"
-	"regexp"
-	"sync"
 
 	"github.com/hashicorp/aws-sdk-go-base/v2/endpoints"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -18,11 +16,6 @@ import (
 )
 
 const regionDescription = "AWS Region to call, in the provider's partition. Defaults to the provider's Region."
-
-// regionShape matches the Regions of every partition.
-var regionShape = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+){1,3}-[0-9]{1,2}$`)
-})
 
 // regionModel is embedded in the model of every object.
 type regionModel struct {

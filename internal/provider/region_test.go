@@ -89,7 +89,7 @@ func TestRegionProblem_everyRegion(t *testing.T) {
 			if strings.Contains(region, "global") {
 				t.Errorf("%s is called a Region", region)
 			}
-			if !regionShape().MatchString(region) {
+			if !sessionmanager.LooksLikeRegion(region) {
 				t.Errorf("%s does not have the shape of a Region", region)
 			}
 		}
@@ -101,7 +101,7 @@ func TestRegionProblem_everyRegion(t *testing.T) {
 	}
 }
 
-func TestRegionShape(t *testing.T) {
+func TestLooksLikeRegion(t *testing.T) {
 	t.Parallel()
 
 	for text, want := range map[string]bool{
@@ -109,7 +109,7 @@ func TestRegionShape(t *testing.T) {
 		"": false, "us-east": false, "us-east-1a": false, "US-EAST-1": false, "us-east-123": false, "us--east-1": false, "east-1": false,
 		"example.com": false, " us-east-1": false, "us-east-1\n": false, "u-east-1": false, "Mary-Major-07a16060613c408b5": false,
 	} {
-		if got := regionShape().MatchString(text); got != want {
+		if got := sessionmanager.LooksLikeRegion(text); got != want {
 			t.Errorf("%q matches: %t, want %t", text, got, want)
 		}
 	}

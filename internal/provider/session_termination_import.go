@@ -104,7 +104,7 @@ func (r *sessionTerminationResource) checkImport(ctx context.Context, identity s
 // with the shape of a Region counts as a Region.
 func parseImportID(id string) (sessionID, region string) {
 	at := strings.LastIndex(id, "@")
-	if at < 0 || !regionShape().MatchString(id[at+1:]) {
+	if at < 0 || !sessionmanager.LooksLikeRegion(id[at+1:]) {
 		return id, ""
 	}
 

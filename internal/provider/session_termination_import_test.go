@@ -11,7 +11,7 @@ import (
 	"github.com/hashicorp/aws-sdk-go-base/v2/endpoints"
 )
 
-// looksLikeRegion is a second implementation of regionShape: two to four letters, one to
+// looksLikeRegion is a second implementation of sessionmanager.LooksLikeRegion: two to four letters, one to
 // three words, a number of one or two digits, with hyphens between them.
 func looksLikeRegion(s string) bool {
 	of := func(part, alphabet string, least, most int) bool {

@@ -513,8 +513,8 @@ func (d *drain) ref(id string) SessionRef {
 	return SessionRef{Region: d.in.Region, SessionID: id}
 }
 
-// progress reports a step. Nothing is reported after a cancellation: Terraform stops to
-// read at the next message of an action, and would not read the result.
+// progress reports a step. Nothing is reported after a cancellation: Terraform stops
+// reading at the next message of an action, and would not read the result.
 func (d *drain) progress(ctx context.Context, p DrainProgress) {
 	if d.in.Progress != nil && !errors.Is(ctx.Err(), context.Canceled) {
 		d.in.Progress(p)

@@ -178,10 +178,12 @@ var (
 	})
 	nodeLikeShape   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^m?i-[0-9A-Za-z]{8,17}$`) })
 	sessionARNShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^arn:[^:]*:ssm:[^:]*:[^:]*:session/(.*)$`) })
-	// A Region behind a session ID, as in the import of ssm_session_termination.
-	withRegionShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(.+-.+)@[a-z]{2,4}(?:-[a-z]+){1,3}-[0-9]{1,2}$`) })
+	regionShape     = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+){1,3}-[0-9]{1,2}$`) })
 	documentShape   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9_.-]{3,128}$`) })
 )
+
+// LooksLikeRegion reports whether a text has the form of the Regions of every partition.
+func LooksLikeRegion(text string) bool { return regionShape().MatchString(text) }
 
 // judgeSessionID only warns, because the form of session IDs has changed before.
 func judgeSessionID(value string, _ Place) *Finding {
@@ -198,10 +200,11 @@ func judgeSessionID(value string, _ Place) *Finding {
 			Detail:  fmt.Sprintf("%q is a session's ARN. The session ID is what follows \"session/\".\n\nUse %q.", value, parts[1]),
 		}
 	}
-	if parts := withRegionShape().FindStringSubmatch(value); parts != nil {
+	// As in the import of ssm_session_termination.
+	if at := strings.LastIndex(value, "@"); at > 0 && strings.Contains(value[:at], "-") && LooksLikeRegion(value[at+1:]) {
 		return &Finding{
 			Summary: "Region Behind Session ID",
-			Detail:  fmt.Sprintf("%q looks like a session ID with a Region behind it. Only the import of ssm_session_termination accepts that form.\n\nUse %q. The Region belongs in the argument region.", value, parts[1]),
+			Detail:  fmt.Sprintf("%q looks like a session ID with a Region behind it. Only the import of ssm_session_termination accepts that form.\n\nUse %q. The Region belongs in the argument region.", value, value[:at]),
 		}
 	}
 	// Session IDs begin with the name of a user or role session.
